@@ -1,0 +1,31 @@
+"""`Authorization: Bearer <key>` for API clients."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
+
+from accounts.models import ApiKey
+from accounts.services import hash_key
+
+LAST_USED_RESOLUTION = timedelta(minutes=1)
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """request.user is the key's user, request.auth the key."""
+
+    def authenticate(self, request):
+        scheme, _, key = get_authorization_header(request).decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        now = timezone.now()
+        api_key = ApiKey.objects.usable_at(now).select_related("user").filter(key_hash=hash_key(key.strip())).first()
+        if api_key is None or not api_key.user.is_active:
+            raise AuthenticationFailed("This API key is unknown, expired or revoked. Ask an operator for a new one.")
+        if api_key.last_used_at is None or now - api_key.last_used_at > LAST_USED_RESOLUTION:
+            ApiKey.objects.filter(pk=api_key.pk).update(last_used_at=now)
+        return api_key.user, api_key
+
+    def authenticate_header(self, request):
+        return "Bearer"

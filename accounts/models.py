@@ -1,0 +1,113 @@
+"""Who may: users, their roles in galleries, API keys, and the audit of what was done."""
+
+import uuid6
+from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from accounts.actor import Via
+from accounts.querysets import ApiKeyQuerySet, AuditEventQuerySet, GalleryScopedQuerySet
+from accounts.roles import Role, Scope
+
+
+class User(AbstractUser):
+    """A person who signs in. Superusers are the operators: they see every gallery and the admin site."""
+
+    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+
+
+class Membership(models.Model):
+    """A user's role in one gallery. Without one, the gallery does not exist for that user."""
+
+    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    gallery = models.ForeignKey("gallery.Gallery", on_delete=models.CASCADE, related_name="memberships")
+    role = models.PositiveSmallIntegerField(choices=Role.choices, default=Role.VIEWER)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = GalleryScopedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["user__username"]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "gallery"], name="membership_once"),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="membership_role_known"),
+        ]
+
+    def __str__(self):
+        return f"{self.user} is {self.get_role_display().lower()} of {self.gallery}"
+
+
+class ApiKey(models.Model):
+    """A key another system signs its calls with, for a user. The key is shown once; only its SHA-256 is kept.
+
+    A key is 32 random bytes, so a plain hash cannot be guessed back, and looking it up costs one indexed read.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
+    gallery = models.ForeignKey(
+        "gallery.Gallery",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        help_text="Empty: all galleries of the user.",
+    )
+    name = models.CharField(max_length=100, blank=True)
+    prefix = models.CharField(max_length=12, help_text="The key's first characters, to tell keys apart.")
+    key_hash = models.CharField(max_length=64, unique=True)
+    scopes = ArrayField(models.CharField(max_length=20, choices=Scope.choices), default=list)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "API key"
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(condition=Q(scopes__contained_by=Scope.values), name="apikey_scopes_known"),
+        ]
+
+    def __str__(self):
+        return f"{self.prefix}… of {self.user}"
+
+
+class AuditEvent(models.Model):
+    """What was done, by whom, from where. Written in the transaction of the act; a trigger refuses UPDATE and DELETE.
+
+    It names users and galleries without foreign keys: it outlives them.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+    at = models.DateTimeField(db_default=Now(), editable=False)
+    action = models.CharField(max_length=60)
+    user = models.ForeignKey(User, null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    user_name = models.CharField(max_length=150, blank=True)
+    api_key_prefix = models.CharField(max_length=12, blank=True)
+    via = models.CharField(max_length=10, choices=Via.choices)
+    ip = models.GenericIPAddressField(null=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    gallery_id = models.UUIDField(null=True)
+    gallery_slug = models.CharField(max_length=50, blank=True)
+    object_type = models.CharField(max_length=30, blank=True)
+    object_id = models.CharField(max_length=64, blank=True)
+    object_name = models.CharField(max_length=200, blank=True)
+    details = models.JSONField(default=dict)
+
+    objects = AuditEventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["gallery_id", "-id"], name="audit_by_gallery"),
+            models.Index(fields=["user", "-id"], name="audit_by_user"),
+            models.Index(fields=["object_id"], name="audit_by_object"),
+        ]
+
+    def __str__(self):
+        return f"{self.action} by {self.user_name or self.via}"

@@ -1,0 +1,40 @@
+"""Reads, limited to what an actor may see. What they hide answers 404."""
+
+from django.db import models
+from django.db.models import Q
+
+from accounts.roles import Role
+
+
+class GalleryScopedQuerySet(models.QuerySet):
+    """Rows that belong to a gallery. `gallery_path` is the lookup from the row to its gallery's key."""
+
+    gallery_path = "gallery_id"
+
+    def visible_to(self, actor, role: Role = Role.VIEWER):
+        """Rows of the galleries in which `actor` holds at least `role`."""
+        rows = self
+        if actor.api_key is not None and actor.api_key.gallery_id is not None:
+            rows = rows.filter(**{self.gallery_path: actor.api_key.gallery_id})
+        if actor.sees_everything:
+            return rows
+        held = actor.user.memberships.filter(role__gte=role).values("gallery_id")
+        return rows.filter(**{f"{self.gallery_path}__in": held})
+
+
+class ApiKeyQuerySet(models.QuerySet):
+    def visible_to(self, actor):
+        """A user's own keys; an operator sees all."""
+        return self if actor.sees_everything else self.filter(user=actor.user)
+
+    def usable_at(self, moment):
+        return self.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=moment), revoked_at__isnull=True)
+
+
+class AuditEventQuerySet(models.QuerySet):
+    def visible_to(self, actor):
+        """An operator sees all; an owner what happened in the own galleries; everybody the own acts."""
+        if actor.sees_everything:
+            return self
+        owned = actor.user.memberships.filter(role__gte=Role.OWNER).values("gallery_id")
+        return self.filter(Q(gallery_id__in=owned) | Q(user=actor.user))

@@ -1,0 +1,92 @@
+"""Writes: the first administrator, memberships, API keys. Each audited in its own transaction."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import audit
+from accounts.actor import Actor, Via, system_actor
+from accounts.models import ApiKey, Membership, User
+from accounts.roles import Role, Scope
+from faceplatform.errors import Conflict, InvalidInput
+
+KEY_PREFIX = "fp_"
+
+
+@transaction.atomic
+def create_first_administrator(*, username: str, password: str = "") -> tuple[User, str] | None:
+    """Makes a superuser where there is none yet, with `password` or a random one. Returns it and the password, or None."""
+    if User.objects.filter(is_superuser=True).exists():
+        return None
+    if User.objects.filter(username=username).exists():
+        raise Conflict(
+            f"There is a user “{username}” who is no administrator. Choose another FACEPLATFORM_ADMIN_USERNAME."
+        )
+    password = password or secrets.token_urlsafe(12)
+    user = User.objects.create_superuser(username, password=password)
+    audit.record(actor=system_actor(), action="user.created", target=user, details={"administrator": True})
+    return user, password
+
+
+@transaction.atomic
+def set_membership(*, actor: Actor, gallery, user: User, role: Role) -> Membership:
+    """Gives `user` a role in `gallery`, or changes it."""
+    actor.require_role(gallery, Role.OWNER)
+    membership, _ = Membership.objects.update_or_create(gallery=gallery, user=user, defaults={"role": role})
+    details = {"role": Role(role).label}
+    audit.record(actor=actor, action="member.set", gallery=gallery, target=user, details=details)
+    return membership
+
+
+@transaction.atomic
+def remove_membership(*, actor: Actor, membership: Membership) -> None:
+    """Takes a user's role in a gallery away. A gallery keeps one owner at least."""
+    gallery = membership.gallery
+    actor.require_role(gallery, Role.OWNER)
+    owners = list(Membership.objects.select_for_update().filter(gallery=gallery, role=Role.OWNER))
+    if membership in owners and len(owners) == 1:
+        raise Conflict(f"{membership.user} is the only owner of “{gallery}”. Make somebody else an owner first.")
+    audit.record(actor=actor, action="member.removed", gallery=gallery, target=membership.user)
+    membership.delete()
+
+
+@transaction.atomic
+def create_api_key(
+    *, actor: Actor, user: User, gallery=None, scopes: list[str], name: str = "", days: int | None = None
+) -> tuple[ApiKey, str]:
+    """A new key for `user`, perhaps for one gallery alone. Returns the row and the key, which is not kept."""
+    unknown = set(scopes) - set(Scope.values)
+    if unknown or not scopes:
+        raise InvalidInput(
+            f"Unknown scopes: {', '.join(sorted(unknown)) or 'none given'}. Choose from {', '.join(Scope.values)}."
+        )
+    if gallery is not None and Actor(user=user, via=Via.SYSTEM).role_in(gallery) is None:
+        raise InvalidInput(f"{user} is no member of the gallery “{gallery.slug}”. Make {user} a member first.")
+    key = KEY_PREFIX + secrets.token_urlsafe(32)
+    row = ApiKey.objects.create(
+        user=user,
+        gallery=gallery,
+        name=name,
+        prefix=key[:10],
+        key_hash=hash_key(key),
+        scopes=sorted(set(scopes)),
+        expires_at=timezone.now() + timedelta(days=days) if days else None,
+    )
+    audit.record(actor=actor, action="api_key.created", gallery=gallery, target=row, details={"scopes": row.scopes})
+    return row, key
+
+
+@transaction.atomic
+def revoke_api_key(*, actor: Actor, api_key: ApiKey) -> None:
+    """Ends a key at once. Revoking it again changes nothing."""
+    if api_key.revoked_at is None:
+        api_key.revoked_at = timezone.now()
+        api_key.save(update_fields=["revoked_at"])
+        audit.record(actor=actor, action="api_key.revoked", gallery=api_key.gallery, target=api_key)
+
+
+def hash_key(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

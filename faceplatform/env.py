@@ -1,0 +1,119 @@
+"""Settings from the environment: every name the platform reads, its default and what it means.
+
+docs/settings.md lists the same names; tests/test_docs.py holds the two together.
+"""
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+class SettingError(SystemExit):
+    """A setting has a value we cannot use. Ends the process with a sentence instead of a traceback."""
+
+
+def _boolean(text: str) -> bool:
+    values = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    return values[text.strip().lower()]
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _path(text: str) -> Path:
+    return (BASE_DIR / Path(text).expanduser()).resolve()
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value <= 0:
+        raise ValueError("must be above 0")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 < value < 65536:
+        raise ValueError("must be 1 to 65535")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    name: str
+    default: str
+    parse: Callable[[str], Any]
+    help: str
+
+
+SETTINGS = {
+    setting.name: setting
+    for setting in [
+        Setting("DATABASE_URL", "", str, "postgresql://user:password@host:port/name; empty: the embedded PostgreSQL."),
+        Setting("FACEPLATFORM_DATA_DIR", "var", _path, "Secret key and embedded database. Made for this alone."),
+        Setting("FACEPLATFORM_MODELS_DIR", "models", _path, "Installed model packs, a folder each."),
+        Setting("FACEPLATFORM_HOST", "127.0.0.1", str, "Address the web server listens on."),
+        Setting("FACEPLATFORM_PORT", "8000", _port, "Port the web server listens on."),
+        Setting(
+            "FACEPLATFORM_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]", _names, "Host names users type, with commas."
+        ),
+        Setting(
+            "FACEPLATFORM_HTTPS", "off", _boolean, "on where users come over https: secure cookies, trusted proxy."
+        ),
+        Setting("FACEPLATFORM_SECRET_KEY", "", str, "Empty: made at the first start, kept in the data directory."),
+        Setting("FACEPLATFORM_DEBUG", "off", _boolean, "Django's debug pages. Never on where others can connect."),
+        Setting("FACEPLATFORM_TIME_ZONE", "UTC", str, "Time zone of the pages, e.g. Europe/Berlin."),
+        Setting("FACEPLATFORM_LOG_LEVEL", "INFO", str.upper, "DEBUG, INFO, WARNING or ERROR."),
+        Setting("FACEPLATFORM_ADMIN_USERNAME", "admin", str, "First administrator, made at the first start."),
+        Setting("FACEPLATFORM_ADMIN_PASSWORD", "", str, "Empty: a random one, printed once."),
+        Setting(
+            "FACEPLATFORM_WORKERS", str(len(os.sched_getaffinity(0))), _positive, "Recognition workers; one a core."
+        ),
+        Setting("FACEPLATFORM_LEASE_SECONDS", "30", _positive, "A dead worker's photos go to another after this."),
+        Setting("FACEPLATFORM_MAX_PHOTO_MB", "10", _positive, "Largest photo accepted, in MiB."),
+        Setting("FACEPLATFORM_MAX_MEGAPIXELS", "40", _positive, "Largest photo accepted, in megapixels."),
+        Setting(
+            "FACEPLATFORM_REQUEST_RETENTION_DAYS", "30", _positive, "Finished recognitions are deleted after this."
+        ),
+    ]
+}
+
+
+def get(name: str) -> Any:
+    """The setting's value from the environment, or its default. Raises SettingError."""
+    setting = SETTINGS[name]
+    text = os.environ.get(name, setting.default)
+    try:
+        return setting.parse(text)
+    except (ValueError, KeyError) as error:
+        raise SettingError(f"{name}={text!r} cannot be used ({error}). {setting.help}") from error
+
+
+def secret_key(data_dir: Path) -> str:
+    """FACEPLATFORM_SECRET_KEY, or the key kept in `data_dir`, made there at the first start."""
+    if given := get("FACEPLATFORM_SECRET_KEY"):
+        return given
+    path = data_dir / "secret_key"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        _write_once(path, secrets.token_urlsafe(50))
+    return path.read_text()
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Writes a private file whole; where two processes race, the first one's text stays."""
+    scratch = path.with_name(f"{path.name}.{os.getpid()}")
+    with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    try:
+        os.link(scratch, path)
+    except FileExistsError:
+        pass
+    finally:
+        scratch.unlink()

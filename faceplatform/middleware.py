@@ -1,0 +1,59 @@
+"""A request id on every answer and log line, and the content security policy."""
+
+import logging
+import re
+from contextvars import ContextVar
+
+import uuid6
+
+current_request_id: ContextVar[str] = ContextVar("request_id", default="-")
+
+# Unfold's pages use Alpine, which evaluates expressions; everything of ours does without.
+STRICT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+ADMIN_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' blob: data:; font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'"
+)
+
+
+class RequestIdMiddleware:
+    """Takes the caller's X-Request-ID where it is plain, else makes one; gives it back on every answer."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        given = request.headers.get("X-Request-ID", "")
+        request.request_id = given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else str(uuid6.uuid7())
+        token = current_request_id.set(request.request_id)
+        try:
+            response = self.get_response(request)
+        finally:
+            current_request_id.reset(token)
+        response["X-Request-ID"] = request.request_id
+        return response
+
+
+class RequestIdFilter(logging.Filter):
+    """Adds the request id to every log record."""
+
+    def filter(self, record):
+        record.request_id = current_request_id.get()
+        return True
+
+
+class ContentSecurityPolicyMiddleware:
+    """Scripts, styles and pictures from here alone."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        response = self.get_response(request)
+        policy = ADMIN_POLICY if request.path.startswith("/admin/") else STRICT_POLICY
+        response.setdefault("Content-Security-Policy", policy)
+        return response

@@ -1,0 +1,157 @@
+"""Django settings. What an operator may change comes from the environment: faceplatform/env.py lists it."""
+
+from psycopg.conninfo import conninfo_to_dict
+
+from faceplatform import env, postgres
+
+BASE_DIR = env.BASE_DIR
+DATA_DIR = env.get("FACEPLATFORM_DATA_DIR")
+MODELS_DIR = env.get("FACEPLATFORM_MODELS_DIR")
+SECRET_KEY = env.secret_key(DATA_DIR)
+DEBUG = env.get("FACEPLATFORM_DEBUG")
+ALLOWED_HOSTS = env.get("FACEPLATFORM_ALLOWED_HOSTS")
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django_htmx",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "procrastinate.contrib.django",
+    "accounts",
+    "gallery",
+    "recognition",
+]
+
+MIDDLEWARE = [
+    "faceplatform.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "faceplatform.middleware.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "faceplatform.urls"
+ASGI_APPLICATION = "faceplatform.asgi.application"
+WSGI_APPLICATION = "faceplatform.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database ---------------------------------------------------------------------------------------------------------
+DATABASE_URL = env.get("DATABASE_URL")
+EMBEDDED_POSTGRES = not DATABASE_URL
+
+
+def _external(url: str) -> dict:
+    parts = conninfo_to_dict(url)
+    names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
+    return {key: parts.pop(part, "") for key, part in names.items()} | {"OPTIONS": parts}
+
+
+DATABASES = {"default": _external(DATABASE_URL) if DATABASE_URL else dict(postgres.connection_settings(DATA_DIR))}
+DATABASES["default"] |= {
+    "ENGINE": "faceplatform.embedded" if EMBEDDED_POSTGRES else "django.db.backends.postgresql",
+    "CONN_HEALTH_CHECKS": True,
+    # A thread a request under ASGI: a pool bounds the connections and spares opening one each time.
+    "OPTIONS": {"pool": {"min_size": 0, "max_size": 20, "timeout": 5}, **DATABASES["default"].get("OPTIONS", {})},
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Accounts and sessions --------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "dashboard"
+LOGOUT_REDIRECT_URL = "sign-in"
+
+HTTPS = env.get("FACEPLATFORM_HTTPS")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS if HTTPS and host != "*"]
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# --- Pages ------------------------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = env.get("FACEPLATFORM_TIME_ZONE")
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+
+# --- Recognition ------------------------------------------------------------------------------------------------------
+DEFAULT_PACK = "dlib-resnet"
+MAX_PHOTO_BYTES = env.get("FACEPLATFORM_MAX_PHOTO_MB") * 1024 * 1024
+MAX_PHOTO_PIXELS = env.get("FACEPLATFORM_MAX_MEGAPIXELS") * 1_000_000
+MAX_PHOTOS_AN_ENROLMENT = 20
+LEASE_SECONDS = env.get("FACEPLATFORM_LEASE_SECONDS")
+MAX_ATTEMPTS = 3
+REQUEST_RETENTION_DAYS = env.get("FACEPLATFORM_REQUEST_RETENTION_DAYS")
+# base64 makes a photo a third larger; some room for the other fields.
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_PHOTO_BYTES * 4 // 3 + 1024 * 1024
+
+# --- REST API ---------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "faceplatform.api.CursorPagination",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "faceplatform.api.problem_response",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Faceplatform",
+    "DESCRIPTION": "Enrol people in galleries and ask who is in a photo.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "faceplatform.middleware.RequestIdFilter"}},
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": env.get("FACEPLATFORM_LOG_LEVEL")},
+}

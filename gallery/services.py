@@ -1,0 +1,198 @@
+"""Writes of galleries, identities and samples. Keyword-only, atomic, audited, with the actor's role checked."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils.text import slugify
+
+from accounts import audit
+from accounts.actor import Actor
+from accounts.models import Membership
+from accounts.roles import Role
+from faceplatform.errors import Conflict, InvalidInput, NotAllowed
+from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Gallery, Identity
+
+GALLERY_FIELDS = ("name", "threshold_source", "threshold_distance", "target_fpir", "quality_gate", "keep_photos")
+IDENTITY_FIELDS = ("name", "external_id", "department", "position", "active", "metadata")
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledFace:
+    """What the engine found in an enrolment photo, as plain values.
+
+    box: x, y, width, height in photo px. landmarks: five [x, y] in crop px. embedding: float32 (dim,).
+    """
+
+    photo_name: str
+    photo_sha256: str
+    photo_width: int
+    photo_height: int
+    box: list[float]
+    detection_score: float
+    quality_score: float
+    quality: dict[str, Any]
+    crop_jpeg: bytes
+    crop_width: int
+    crop_height: int
+    crop_landmarks: list[list[float]]
+    embedding: np.ndarray
+
+
+@transaction.atomic
+def create_gallery(*, actor: Actor, name: str, slug: str = "", **fields) -> Gallery:
+    """A new gallery whose owner is the actor. Only staff may make one."""
+    if actor.user is not None and not (actor.user.is_staff or actor.user.is_superuser):
+        raise NotAllowed("Only staff may create a gallery. Ask an operator to create it and to make you its owner.")
+    gallery = Gallery(name=name, slug=slug or slugify(name), pack=settings.DEFAULT_PACK)
+    _assign(gallery, fields, GALLERY_FIELDS)
+    _save(gallery)
+    if actor.user is not None:
+        Membership.objects.create(user=actor.user, gallery=gallery, role=Role.OWNER)
+    audit.record(actor=actor, action="gallery.created", gallery=gallery, target=gallery)
+    return gallery
+
+
+@transaction.atomic
+def update_gallery(*, actor: Actor, gallery: Gallery, **fields) -> Gallery:
+    """Changes settings of a gallery (GALLERY_FIELDS)."""
+    actor.require_role(gallery, Role.OWNER)
+    gallery = Gallery.objects.select_for_update().get(pk=gallery.pk)
+    if changes := _assign(gallery, fields, GALLERY_FIELDS):
+        _save(gallery)
+        audit.record(actor=actor, action="gallery.changed", gallery=gallery, target=gallery, details=changes)
+    return gallery
+
+
+@transaction.atomic
+def delete_gallery(*, actor: Actor, gallery: Gallery) -> None:
+    """Deletes a gallery with all its people, faces and recognitions."""
+    actor.require_role(gallery, Role.OWNER)
+    details = {"identities": gallery.identities.count()}
+    audit.record(actor=actor, action="gallery.deleted", gallery=gallery, target=gallery, details=details)
+    gallery.delete()
+
+
+@transaction.atomic
+def create_identity(*, actor: Actor, gallery: Gallery, name: str, **fields) -> Identity:
+    """Adds a person to a gallery (IDENTITY_FIELDS)."""
+    actor.require_role(gallery, Role.CURATOR)
+    identity = Identity(gallery=gallery, name=name.strip())
+    _assign(identity, fields, IDENTITY_FIELDS)
+    _save(identity)
+    audit.record(actor=actor, action="identity.created", gallery=gallery, target=identity)
+    return identity
+
+
+@transaction.atomic
+def update_identity(*, actor: Actor, identity: Identity, **fields) -> Identity:
+    """Changes a person's data (IDENTITY_FIELDS)."""
+    actor.require_role(identity.gallery, Role.CURATOR)
+    identity = Identity.objects.select_for_update(of=("self",)).select_related("gallery").get(pk=identity.pk)
+    if changes := _assign(identity, fields, IDENTITY_FIELDS):
+        _save(identity)
+        audit.record(actor=actor, action="identity.changed", gallery=identity.gallery, target=identity, details=changes)
+    return identity
+
+
+@transaction.atomic
+def delete_identity(*, actor: Actor, identity: Identity) -> None:
+    """Deletes a person with all samples. Past recognitions keep their faces but forget who it was."""
+    actor.require_role(identity.gallery, Role.CURATOR)
+    details = {"samples": identity.samples.count()}
+    audit.record(actor=actor, action="identity.deleted", gallery=identity.gallery, target=identity, details=details)
+    identity.delete()
+
+
+@transaction.atomic
+def add_sample(*, actor: Actor, identity: Identity, face: EnrolledFace, pack: str) -> FaceSample:
+    """Enrols a face. Raises Conflict (duplicate_photo) where this photo is already a sample of the person."""
+    actor.require_role(identity.gallery, Role.CURATOR)
+    values = {name: getattr(face, name) for name in SAMPLE_VALUES}
+    sample = FaceSample(gallery_id=identity.gallery_id, identity=identity, created_by=actor.user, **values)
+    try:
+        with transaction.atomic():
+            sample.save(force_insert=True)
+    except IntegrityError as error:
+        if "sample_photo_once" not in str(error):
+            raise
+        message = f"This photo is already enrolled for {identity.name}. Nothing to do."
+        raise Conflict(message, code="duplicate_photo") from error
+    FaceCrop.objects.create(
+        sample=sample,
+        jpeg=face.crop_jpeg,
+        width=face.crop_width,
+        height=face.crop_height,
+        landmarks=face.crop_landmarks,
+    )
+    FaceEmbedding.objects.create(
+        gallery_id=identity.gallery_id, pack=pack, sample=sample, vector=face.embedding.tolist()
+    )
+    details = {"identity": str(identity.pk), "photo": face.photo_name}
+    audit.record(actor=actor, action="sample.created", gallery=identity.gallery, target=sample, details=details)
+    return sample
+
+
+SAMPLE_VALUES = (
+    "photo_name",
+    "photo_sha256",
+    "photo_width",
+    "photo_height",
+    "box",
+    "detection_score",
+    "quality_score",
+    "quality",
+)
+
+
+@transaction.atomic
+def delete_sample(*, actor: Actor, sample: FaceSample) -> None:
+    """Deletes an enrolled face with its crop and vectors."""
+    gallery = sample.identity.gallery
+    actor.require_role(gallery, Role.CURATOR)
+    details = {"identity": str(sample.identity_id), "photo": sample.photo_name}
+    audit.record(actor=actor, action="sample.deleted", gallery=gallery, target=sample, details=details)
+    sample.delete()
+
+
+def note_recognized(*, identity_ids: list[UUID], at: datetime) -> None:
+    """Remembers when people were last recognised. Locks in key order, so that two workers cannot deadlock."""
+    locked = (
+        Identity.objects.select_for_update().filter(pk__in=identity_ids).order_by("pk").values_list("pk", flat=True)
+    )
+    Identity.objects.filter(pk__in=list(locked)).update(last_recognized_at=at)
+
+
+def _assign(row, fields: dict, allowed: tuple[str, ...]) -> dict:
+    """Sets `fields` on `row`; returns {name: [old, new]} of those that changed."""
+    if unknown := set(fields) - set(allowed):
+        raise InvalidInput(f"Unknown fields: {', '.join(sorted(unknown))}.")
+    changes = {}
+    for name, value in fields.items():
+        if getattr(row, name) != value:
+            changes[name] = [getattr(row, name), value]
+            setattr(row, name, value)
+    return changes
+
+
+def _save(row) -> None:
+    """Validates and saves; a broken rule becomes InvalidInput or, where a name is taken, Conflict."""
+    try:
+        row.full_clean()
+        row.save()
+    except ValidationError as error:
+        taken = any(e.code in ("unique", "unique_together") for es in error.error_dict.values() for e in es)
+        raise (Conflict if taken else InvalidInput)("; ".join(_sentences(error))) from error
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    return [
+        message if field == "__all__" else f"{field}: {message}"
+        for field, messages in error.message_dict.items()
+        for message in messages
+    ]

@@ -1,0 +1,158 @@
+"""Photos as files: what they are, their pixels, and pictures drawn from them. No MXNet: the web process uses it too."""
+
+import io
+import unicodedata
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pillow_heif
+from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+
+from recognition.engine.base import Box, PhotoError
+
+MAX_BYTES = 10 * 1024 * 1024
+MAX_PIXELS = 40_000_000
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "ICO", "PPM")
+NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC"
+# What Pillow's decoders raise for damaged files.
+DECODE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    KeyError,
+    TypeError,
+    IndexError,
+    OverflowError,
+    MemoryError,
+)
+
+Image.init()  # registers every plugin, so that formats can be named
+pillow_heif.register_heif_opener()
+# Pillow's own guard, for sizes that show only while decoding; ours, on the header, comes first.
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    format: str
+    content_type: str
+    width: int
+    height: int
+
+
+def inspect(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> ImageInfo:
+    """What the file's header says; decodes no pixels. Raises PhotoError."""
+    if not data:
+        raise PhotoError("invalid_image", "The file is empty. Send a photo.")
+    if len(data) > max_bytes:
+        raise PhotoError(
+            "image_too_large",
+            f"The file has {len(data) / 2**20:.1f} MiB; {max_bytes / 2**20:.0f} MiB are allowed. Send a smaller one.",
+        )
+    with _open(data, max_pixels) as image:
+        content_type = Image.MIME.get(image.format, "application/octet-stream")
+        return ImageInfo(image.format, content_type, image.width, image.height)
+
+
+def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """The first frame as uint8 RGB (h, w, 3), EXIF orientation applied, transparency on white. Raises PhotoError."""
+    inspect(data, max_bytes=max_bytes, max_pixels=max_pixels)
+    try:
+        with _open(data, max_pixels) as image:
+            image.load()
+            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_many_pixels(max_pixels) from error
+    except DECODE_ERRORS as error:
+        raise PhotoError(
+            "invalid_image", "The photo is damaged or incomplete: its pixels cannot be read. Send it again, or another."
+        ) from error
+
+
+def encode_jpeg(rgb: np.ndarray, quality: int = 92) -> bytes:
+    """uint8 RGB (h, w, 3) as JPEG."""
+    out = io.BytesIO()
+    Image.fromarray(rgb).save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def annotate(rgb: np.ndarray, faces: Sequence[tuple[Box, str, str]]) -> bytes:
+    """Draws (box, label, colour) of each face on the photo; JPEG."""
+    image = Image.fromarray(rgb)
+    draw = ImageDraw.Draw(image)
+    line = max(2, round(max(image.size) / 400))
+    font = _font(max(12, round(max(image.size) / 50)))
+    for box, label, colour in faces:
+        draw.rectangle((box.x, box.y, box.x + box.width, box.y + box.height), outline=colour, width=line)
+        _draw_label(draw, font, box, _drawable(label), colour, image.size)
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+def _open(data: bytes, max_pixels: int) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_many_pixels(max_pixels) from error
+    except (UnidentifiedImageError, *DECODE_ERRORS) as error:
+        message = f"The file is no photo we can read. Send {NAMES}."
+        raise PhotoError("invalid_image", message) from error
+    if image.width * image.height == 0:
+        raise PhotoError("invalid_image", "The photo has no pixels: its width or height is 0. Send another.")
+    if image.width * image.height > max_pixels:
+        raise _too_many_pixels(max_pixels)
+    return image
+
+
+def _too_many_pixels(max_pixels: int) -> PhotoError:
+    return PhotoError(
+        "image_too_large", f"The photo has more than {max_pixels / 1e6:.0f} megapixels. Send a smaller version of it."
+    )
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        return _sixteen_bits(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _sixteen_bits(image: Image.Image) -> Image.Image:
+    """Grey of more than 8 bits; Pillow's own conversion would clip it."""
+    values = np.asarray(image, dtype="float64")
+    scale = 255.0 / 65535.0 if image.mode != "F" and values.max(initial=0) > 255 else 1.0
+    return Image.fromarray(np.clip(values * scale, 0, 255).astype("uint8")).convert("RGB")
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    for name in ("NotoSans-Regular.ttf", "DejaVuSans.ttf", "LiberationSans-Regular.ttf"):
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:
+            continue
+    return ImageFont.load_default(size)
+
+
+def _drawable(label: str) -> str:
+    """`label` as far as Latin letters carry it: no font here is sure to know all of the world's names."""
+    folded = "".join(c for c in unicodedata.normalize("NFKD", label) if not unicodedata.combining(c))
+    return label if label.isascii() else folded.encode("latin-1", "replace").decode("latin-1")
+
+
+def _draw_label(draw, font, box: Box, label: str, colour: str, size: tuple[int, int]) -> None:
+    if not label:
+        return
+    left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
+    width, height = right - left + 8, bottom - top + 8
+    x = min(max(box.x, 0), max(size[0] - width, 0))
+    y = box.y - height if box.y >= height else min(box.y + box.height, size[1] - height)
+    draw.rectangle((x, y, x + width, y + height), fill=colour)
+    draw.text((x + 4 - left, y + 4 - top), label, font=font, fill="white")

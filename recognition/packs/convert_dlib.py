@@ -1,0 +1,231 @@
+"""dlib's face recognition ResNet (dlib_face_recognition_resnet_model_v1.dat, CC0) as an MXNet net.
+
+Format: dlib's serialize.h and dnn/layers.h. An int is a control byte (low nibble: byte count, 0x80: negative) and
+little-endian bytes; a float is mantissa and exponent as ints; a tensor is the int 2, four ints and raw float32.
+Network: dnn_face_recognition_ex.cpp of dlib's examples.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recognition.engine.mxnet_runtime import import_mxnet, save_net
+
+CHANNEL_MEANS = (122.782, 117.001, 104.298)  # R, G, B
+# Blocks in the order of execution: (stage's filters, halves the size, number of blocks).
+STAGES = (
+    (32, False, 3),
+    (64, True, 1),
+    (64, False, 3),
+    (128, True, 1),
+    (128, False, 2),
+    (256, True, 1),
+    (256, False, 2),
+    (256, True, 1),
+)
+SIZE = 150  # of the chip, px
+
+
+class FormatError(ValueError):
+    """The file is not what dlib 19's serializer wrote for this network."""
+
+
+class _Reader:
+    def __init__(self, data: bytes):
+        self.data = data
+        self.at = 0
+
+    def take(self, count: int) -> bytes:
+        part = self.data[self.at : self.at + count]
+        if len(part) != count:
+            raise FormatError("the file ends too early")
+        self.at += count
+        return part
+
+    def integer(self) -> int:
+        control = self.take(1)[0]
+        size = control & 0x0F
+        if control & 0x70 or size > 8:
+            raise FormatError(f"no integer at byte {self.at - 1}")
+        value = int.from_bytes(self.take(size), "little")
+        return -value if control & 0x80 else value
+
+    def number(self) -> float:
+        mantissa = self.integer()
+        return mantissa * 2.0 ** self.integer()
+
+    def text(self) -> str:
+        return self.take(self.integer()).decode("ascii")
+
+    def boolean(self) -> bool:
+        return self.take(1) == b"1"
+
+    def tensor(self) -> np.ndarray:
+        if self.integer() != 2:
+            raise FormatError(f"no tensor at byte {self.at}")
+        shape = tuple(self.integer() for _ in range(4))
+        count = int(np.prod(shape))
+        return np.frombuffer(self.take(4 * count), "<f4").reshape(shape)
+
+    def alias(self) -> None:
+        if self.integer() != 1:
+            raise FormatError(f"no alias at byte {self.at}")
+        for _ in range(4):
+            self.integer()
+
+    def expect(self, text: str) -> None:
+        if (found := self.text()) != text:
+            raise FormatError(f"“{found}” where “{text}” was expected")
+
+
+def read_layers(data: bytes) -> list[tuple[str, dict[str, Any]]]:
+    """The network's layers in the order of execution, each with its fields. Raises FormatError."""
+    reader = _Reader(data)
+    if reader.integer() != 1:
+        raise FormatError("another version of the loss layer")
+    reader.expect("loss_metric_2")
+    reader.number(), reader.number()
+    while (at := reader.at) is not None and data[at : at + 2] in (b"\x01\x01", b"\x01\x02", b"\x01\x03"):
+        reader.integer()
+    reader.expect("input_rgb_image_sized")
+    means = tuple(round(reader.number(), 3) for _ in range(3))
+    if means != CHANNEL_MEANS or (reader.integer(), reader.integer()) != (SIZE, SIZE):
+        raise FormatError("another input layer")
+    layers = []
+    while reader.at < len(data) and (not layers or layers[-1][0] != "fc_2"):
+        kind = reader.text()
+        layers.append((kind, _FIELDS[kind](reader)))
+        for _ in range(3):
+            reader.boolean()
+        for _ in range(3):
+            reader.tensor()
+        if len(layers) == 1:
+            reader.integer()
+    return layers
+
+
+def _convolution(reader: _Reader) -> dict[str, Any]:
+    params = reader.tensor().ravel()
+    filters, rows, columns, stride, _, pad, _ = (reader.integer() for _ in range(7))
+    reader.alias(), reader.alias()
+    for _ in range(4):
+        reader.number()
+    weight, bias = np.split(params, [params.size - filters])
+    return {"weight": weight.reshape(filters, -1, rows, columns), "bias": bias, "stride": stride, "pad": pad}
+
+
+def _affine(reader: _Reader) -> dict[str, Any]:
+    gamma, beta = np.split(reader.tensor().ravel(), 2)
+    reader.alias(), reader.alias()
+    reader.integer()
+    return {"gamma": gamma, "beta": beta}
+
+
+def _pooling(reader: _Reader) -> dict[str, Any]:
+    return {"kernel": next(reader.integer() for _ in range(6))}
+
+
+def _dense(reader: _Reader) -> dict[str, Any]:
+    reader.integer(), reader.integer()
+    weight = reader.tensor()
+    reader.alias(), reader.alias()
+    reader.integer()
+    for _ in range(4):
+        reader.number()
+    return {"weight": weight.reshape(weight.shape[0], -1).T}
+
+
+def _nothing(_reader: _Reader) -> dict[str, Any]:
+    return {}
+
+
+_FIELDS = {
+    "con_4": _convolution,
+    "affine_": _affine,
+    "max_pool_2": _pooling,
+    "avg_pool_2": _pooling,
+    "fc_2": _dense,
+    "relu_": _nothing,
+    "add_prev_": _nothing,
+}
+
+
+class _Builder:
+    """Builds the symbol while taking the layers in order. Each affine is folded into the convolution before it."""
+
+    def __init__(self, layers: list[tuple[str, dict[str, Any]]]):
+        self.mx = import_mxnet()
+        self.folded = list(self._fold(layers))
+        self.params: dict[str, np.ndarray] = {}
+
+    @staticmethod
+    def _fold(layers):
+        for (kind, fields), (after, affine) in zip(layers, [*layers[1:], ("", {})], strict=True):
+            if kind == "con_4":
+                if after != "affine_":
+                    raise FormatError("a convolution without its affine layer")
+                gamma = affine["gamma"]
+                yield {
+                    **fields,
+                    "weight": fields["weight"] * gamma[:, None, None, None],
+                    "bias": fields["bias"] * gamma + affine["beta"],
+                }
+
+    def convolution(self, data):
+        number = sum(name.endswith("weight") for name in self.params)
+        fields = self.folded[number]
+        weight, bias = fields["weight"], fields["bias"]
+        if number == 0:  # no padding here, so that the input's mean and scale fold in exactly
+            weight = weight / 256.0
+            bias = bias - (weight * np.reshape(CHANNEL_MEANS, (1, 3, 1, 1))).sum((1, 2, 3))
+        name = f"conv{number}"
+        self.params |= {f"{name}_weight": weight, f"{name}_bias": bias}
+        return self.mx.sym.Convolution(
+            data,
+            name=name,
+            num_filter=weight.shape[0],
+            kernel=weight.shape[2:],
+            stride=(fields["stride"],) * 2,
+            pad=(fields["pad"],) * 2,
+        )
+
+    def relu(self, data):
+        return self.mx.sym.Activation(data, act_type="relu")
+
+    def block(self, data, channels: int, size: int, *, filters: int, down: bool):
+        """A residual block on `size` px. Returns its output and that one's channels and size."""
+        sym = self.mx.sym
+        out = self.convolution(self.relu(self.convolution(data)))
+        if not down:
+            return self.relu(out + data), channels, size
+        skip = sym.Pooling(data, pool_type="avg", kernel=(2, 2), stride=(2, 2))
+        if filters > channels:
+            skip = sym.concat(skip, sym.zeros_like(skip), dim=1)
+        conv_size, skip_size = (size - 3) // 2 + 1, (size - 2) // 2 + 1
+        if missing := skip_size - conv_size:  # dlib adds up to the larger of the two, zeros below and at the right
+            out = sym.pad(out, mode="constant", pad_width=(0, 0, 0, 0, 0, missing, 0, missing))
+        return self.relu(out + skip), filters, skip_size
+
+    def network(self, dense: np.ndarray):
+        sym = self.mx.sym
+        data = self.relu(self.convolution(sym.var("data")))
+        data = sym.Pooling(data, pool_type="max", kernel=(3, 3), stride=(2, 2))
+        channels, size = 32, 35
+        for filters, down, blocks in STAGES:
+            for _ in range(blocks):
+                data, channels, size = self.block(data, channels, size, filters=filters, down=down)
+        data = sym.Pooling(data, pool_type="avg", global_pool=True, kernel=(1, 1))
+        self.params["fc_weight"] = dense
+        return sym.FullyConnected(data, name="fc", num_hidden=dense.shape[0], no_bias=True, flatten=True)
+
+
+def convert(source: Path, folder: Path, name: str = "embedder") -> list[str]:
+    """Writes the net into `folder`. Input: RGB 0–255, (n, 3, 150, 150); output: 128 values, not of unit length.
+
+    The caller has checked the source's sha256. Returns the names of the files written. Raises FormatError.
+    """
+    layers = read_layers(source.read_bytes())
+    builder = _Builder(layers)
+    symbol = builder.network(layers[-1][1]["weight"])
+    return save_net(symbol, builder.params, folder, name)

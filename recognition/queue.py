@@ -1,0 +1,166 @@
+"""The queue in the RecognitionRequest table: claim, heartbeat, release. All SQL on it is here.
+
+Channels: QUEUED wakes workers, FINISHED wakes those who wait for an answer. One NOTIFY a transaction and channel.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import uuid6
+from django.conf import settings
+from django.db import connection, transaction
+
+from faceplatform.listen import Hub
+from recognition.models import RecognitionRequest, Worker
+
+QUEUED = "recognition_queued"
+FINISHED = "recognition_finished"
+hub = Hub((QUEUED, FINISHED))
+
+# A request that has been claimed before may have killed its worker. It is claimed alone, so that it takes no other
+# request with it; the fresh ones are claimed together. Rows of one pack only, since a batch runs through one pipeline.
+CLAIM = """
+WITH first AS (
+    SELECT id, attempts, pack FROM recognition_recognitionrequest
+    WHERE status = 'queued' AND (%(only)s::uuid[] IS NULL OR id = ANY(%(only)s))
+    ORDER BY priority, id
+    FOR UPDATE SKIP LOCKED
+    LIMIT 1
+), more AS (
+    SELECT request.id FROM recognition_recognitionrequest request, first
+    WHERE request.status = 'queued' AND request.attempts = 0 AND first.attempts = 0
+      AND request.pack = first.pack AND request.id <> first.id
+      AND (%(only)s::uuid[] IS NULL OR request.id = ANY(%(only)s))
+    ORDER BY request.priority, request.id
+    FOR UPDATE OF request SKIP LOCKED
+    LIMIT %(limit)s - 1
+), batch AS (
+    SELECT id FROM first UNION ALL SELECT id FROM more
+)
+UPDATE recognition_recognitionrequest AS request
+SET status = 'running', attempts = attempts + 1, claim_token = %(token)s, claimed_at = clock_timestamp(),
+    lease_expires_at = clock_timestamp() + %(lease)s
+FROM batch WHERE request.id = batch.id
+RETURNING request.id
+"""
+
+# Whose lease is over goes back to the queue, or is given up when its attempts are spent.
+RELEASE = """
+WITH expired AS (
+    SELECT id FROM recognition_recognitionrequest
+    WHERE status = 'running' AND lease_expires_at < clock_timestamp()
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE recognition_recognitionrequest AS request
+SET claim_token = NULL, lease_expires_at = NULL,
+    status = CASE WHEN attempts < %(max_attempts)s THEN 'queued' ELSE 'failed' END,
+    finished_at = CASE WHEN attempts < %(max_attempts)s THEN NULL ELSE clock_timestamp() END,
+    error_code = CASE WHEN attempts < %(max_attempts)s THEN '' ELSE 'worker_lost' END,
+    error_message = CASE WHEN attempts < %(max_attempts)s THEN '' ELSE %(message)s END,
+    photo = CASE WHEN attempts < %(max_attempts)s OR keep_photo THEN photo END
+FROM expired WHERE request.id = expired.id
+RETURNING request.id, request.status
+"""
+
+WORKER_LOST = (
+    "The recognition worker stopped while it worked on this photo, {attempts} times. "
+    "The photo is given up; send another, and show this one to your operator."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A batch that is ours until the lease is over. `token` proves it when results are written."""
+
+    token: UUID
+    requests: list[RecognitionRequest]
+
+
+def notify(channel: str) -> None:
+    """Wakes the waiters of `channel` when the transaction commits. PostgreSQL folds equal ones in a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, '')", [channel])
+
+
+def claim(*, limit: int, only: Sequence[UUID] | None = None) -> Claim | None:
+    """Takes up to `limit` waiting requests, interactive before bulk, oldest first; None where nothing waits.
+
+    only: claim among these alone.
+    """
+    token = uuid6.uuid7()
+    lease = timedelta(seconds=settings.LEASE_SECONDS)
+    values = {"limit": limit, "only": list(only) if only is not None else None, "token": token, "lease": lease}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(CLAIM, values)
+        ids = [row[0] for row in cursor.fetchall()]
+    if not ids:
+        return None
+    rows = RecognitionRequest.objects.filter(pk__in=ids).select_related("gallery", "identity__gallery", "requested_by")
+    return Claim(token, list(rows.order_by("priority", "id")))
+
+
+def extend_lease(*, token: UUID) -> None:
+    """Moves the lease of a claim on; part of the worker's heartbeat."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE recognition_recognitionrequest SET lease_expires_at = clock_timestamp() + %s WHERE claim_token = %s",
+            [timedelta(seconds=settings.LEASE_SECONDS), token],
+        )
+
+
+@transaction.atomic
+def release_expired() -> int:
+    """Puts requests of dead workers back, or gives them up. Returns how many."""
+    message = WORKER_LOST.format(attempts=settings.MAX_ATTEMPTS)
+    with connection.cursor() as cursor:
+        cursor.execute(RELEASE, {"max_attempts": settings.MAX_ATTEMPTS, "message": message})
+        statuses = [status for _, status in cursor.fetchall()]
+    for status, channel in (("queued", QUEUED), ("failed", FINISHED)):
+        if status in statuses:
+            notify(channel)
+    return len(statuses)
+
+
+def hold(*, request_id: UUID, token: UUID) -> bool:
+    """Locks a request for writing its result; False where the lease was lost and somebody else has it, or it is gone.
+
+    Call inside the transaction that writes the result.
+    """
+    rows = RecognitionRequest.objects.select_for_update(of=("self",)).filter(pk=request_id, claim_token=token)
+    return rows.exists()
+
+
+def finished(ids: Sequence[UUID]) -> bool:
+    """Whether none of the requests waits or runs any more."""
+    return not RecognitionRequest.objects.filter(pk__in=ids, status__in=["queued", "running"]).exists()
+
+
+def wait_until_finished(ids: Sequence[UUID], *, deadline: datetime) -> bool:
+    """Waits for all of `ids` until `deadline`; gives the database connection back meanwhile. Returns whether all are."""
+    from django.utils import timezone
+
+    with hub.subscription(FINISHED) as subscription:
+        while not finished(ids):
+            left = (deadline - timezone.now()).total_seconds()
+            if left <= 0:
+                return False
+            connection.close()
+            subscription.wait(left)
+    return True
+
+
+def register_worker(*, host: str, process_id: int) -> Worker:
+    return Worker.objects.create(host=host, process_id=process_id)
+
+
+def sign_of_life(*, worker_id: UUID) -> None:
+    """Says that a worker lives, and forgets those dead for an hour."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE recognition_worker SET last_seen_at = clock_timestamp() WHERE id = %s", [worker_id])
+        cursor.execute("DELETE FROM recognition_worker WHERE last_seen_at < clock_timestamp() - interval '1 hour'")
+
+
+def unregister_worker(*, worker_id: UUID) -> None:
+    Worker.objects.filter(pk=worker_id).delete()

@@ -1,0 +1,194 @@
+"""Writes: photos handed in for recognition or enrolment, and the deletion of results."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import audit
+from accounts.actor import Actor
+from accounts.roles import Role, Scope
+from faceplatform.errors import InvalidInput, Unavailable, Unprocessable
+from gallery.models import Gallery, Identity, QualityGate
+from recognition import queue
+from recognition.engine.base import PhotoError
+from recognition.engine.image import ImageInfo, inspect
+from recognition.models import Priority, Purpose, RecognitionRequest, Status, Worker
+
+PHOTO_STATUS = {"image_too_large": 413}
+MAX_TOP_K = 100
+DEFAULT_TOP_K = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A file as it was handed in."""
+
+    name: str
+    data: bytes
+
+
+def submit_recognition(
+    *,
+    actor: Actor,
+    gallery: Gallery,
+    photo: Photo,
+    top_k: int = DEFAULT_TOP_K,
+    threshold: float | None = None,
+    max_faces: int | None = None,
+    keep_photo: bool | None = None,
+    priority: Priority = Priority.INTERACTIVE,
+    needs_worker: bool = True,
+) -> RecognitionRequest:
+    """Queues a photo: who is in it? Raises InvalidInput, Unprocessable (reason codes) or Unavailable (no_worker)."""
+    actor.require_scope(Scope.RECOGNIZE)
+    actor.require_role(gallery, Role.VIEWER)
+    options = _recognition_options(top_k, threshold, max_faces)
+    info = inspect_photo(photo)
+    if needs_worker:
+        require_worker()
+    request = _new_request(
+        actor=actor,
+        gallery=gallery,
+        photo=photo,
+        priority=priority,
+        options=options,
+        photo_type=info.content_type,
+        keep_photo=gallery.keep_photos if keep_photo is None else keep_photo,
+    )
+    with transaction.atomic():
+        request.save(force_insert=True)
+        details = {"photo": photo.name, "sha256": request.photo_sha256}
+        audit.record(actor=actor, action="recognition.requested", gallery=gallery, target=request, details=details)
+        queue.notify(queue.QUEUED)
+    return request
+
+
+def submit_enrolment(
+    *,
+    actor: Actor,
+    identity: Identity,
+    photos: Sequence[Photo],
+    quality_gate: str = "",
+    priority: Priority = Priority.INTERACTIVE,
+    needs_worker: bool = True,
+) -> list[RecognitionRequest]:
+    """Queues photos to be enrolled as samples of `identity`, a request each, in order.
+
+    A file that is no photo does not refuse the others: its request is failed at once, with the reason.
+    """
+    actor.require_scope(Scope.ENROL)
+    actor.require_role(identity.gallery, Role.CURATOR)
+    _check_enrolment(photos, quality_gate)
+    if needs_worker:
+        require_worker()
+    options = {"quality_gate": quality_gate or identity.gallery.quality_gate}
+    requests = [_enrolment_request(actor, identity, photo, options, priority) for photo in photos]
+    with transaction.atomic():
+        RecognitionRequest.objects.bulk_create(requests)
+        queue.notify(queue.QUEUED)
+    return requests
+
+
+def wait_for(requests: Sequence[RecognitionRequest], *, seconds: float) -> bool:
+    """Waits until all of `requests` are finished, `seconds` at most. Returns whether they are; the rows are not reloaded."""
+    deadline = timezone.now() + timedelta(seconds=seconds)
+    return queue.wait_until_finished([request.pk for request in requests], deadline=deadline)
+
+
+def raise_if_photo_was_bad(request: RecognitionRequest) -> None:
+    """Raises the reason of a failed request as an error of its own status."""
+    if request.status == Status.FAILED:
+        raise Unprocessable(request.error_message, code=request.error_code, status=PHOTO_STATUS.get(request.error_code))
+
+
+@transaction.atomic
+def delete_recognition(*, actor: Actor, request: RecognitionRequest) -> None:
+    """Deletes a recognition with its faces and photo. The one who asked may, and the gallery's curators."""
+    actor.require_scope(Scope.RECOGNIZE)
+    if actor.user is None or request.requested_by_id != actor.user.pk:
+        actor.require_role(request.gallery, Role.CURATOR)
+    audit.record(actor=actor, action="recognition.deleted", gallery=request.gallery, target=request)
+    request.delete()
+
+
+def delete_old_requests() -> int:
+    """Deletes what was finished before the retention time, in batches; returns how many."""
+    before = timezone.now() - timedelta(days=settings.REQUEST_RETENTION_DAYS)
+    old = RecognitionRequest.objects.filter(finished_at__lt=before)
+    deleted = 0
+    while ids := list(old.values_list("pk", flat=True)[:500]):
+        RecognitionRequest.objects.filter(pk__in=ids).delete()
+        deleted += len(ids)
+    return deleted
+
+
+def inspect_photo(photo: Photo) -> ImageInfo:
+    """Checks size, format and dimensions from the header. Raises Unprocessable, with 413 where the photo is too large."""
+    try:
+        return inspect(photo.data, max_bytes=settings.MAX_PHOTO_BYTES, max_pixels=settings.MAX_PHOTO_PIXELS)
+    except PhotoError as error:
+        raise Unprocessable(error.message, code=error.code, status=PHOTO_STATUS.get(error.code)) from error
+
+
+def require_worker() -> None:
+    """Raises Unavailable at once where nobody would do the work."""
+    if not Worker.objects.alive().exists():
+        raise Unavailable(
+            "No recognition worker is running, so nobody would look at the photo. "
+            "Ask your operator to start one: manage.py recognition_worker",
+            code="no_worker",
+            retry_after=10,
+        )
+
+
+def _recognition_options(top_k: int, threshold: float | None, max_faces: int | None) -> dict:
+    if not 1 <= top_k <= MAX_TOP_K:
+        raise InvalidInput(f"top_k must be 1 to {MAX_TOP_K}.")
+    if threshold is not None and not 0 < threshold <= 2:
+        raise InvalidInput("threshold is a distance: it must be above 0 and at most 2.")
+    if max_faces is not None and max_faces < 1:
+        raise InvalidInput("max_faces must be 1 or more; leave it out for all faces.")
+    return {"top_k": top_k, "threshold": threshold, "max_faces": max_faces}
+
+
+def _check_enrolment(photos: Sequence[Photo], quality_gate: str) -> None:
+    if not photos:
+        raise InvalidInput("Send at least one photo in the field “photos”.")
+    if len(photos) > settings.MAX_PHOTOS_AN_ENROLMENT:
+        raise InvalidInput(f"Send at most {settings.MAX_PHOTOS_AN_ENROLMENT} photos at once; {len(photos)} were sent.")
+    if quality_gate and quality_gate not in QualityGate.values:
+        raise InvalidInput(f"quality_gate must be one of {', '.join(QualityGate.values)}.")
+
+
+def _enrolment_request(
+    actor: Actor, identity: Identity, photo: Photo, options: dict, priority: Priority
+) -> RecognitionRequest:
+    request = _new_request(
+        actor=actor, gallery=identity.gallery, photo=photo, priority=priority, options=options, identity=identity
+    )
+    request.purpose = Purpose.ENROL
+    try:
+        request.photo_type = inspect_photo(photo).content_type
+    except Unprocessable as error:
+        request.photo = None
+        request.status, request.finished_at = Status.FAILED, timezone.now()
+        request.error_code, request.error_message = error.code, error.message
+    return request
+
+
+def _new_request(*, actor: Actor, gallery: Gallery, photo: Photo, **values) -> RecognitionRequest:
+    return RecognitionRequest(
+        gallery=gallery,
+        pack=gallery.pack,
+        photo=photo.data,
+        photo_name=photo.name[-255:],
+        photo_sha256=hashlib.sha256(photo.data).hexdigest(),
+        requested_by=actor.user,
+        requested_as=actor.as_record(),
+        **values,
+    )

@@ -1,0 +1,30 @@
+"""Chips that anybody can make again: seeded noise, and fixed cuts of two public-domain portraits."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import skimage
+from PIL import Image
+
+SIZE = 150
+# left, top, right, bottom in the photo
+CUTS = {
+    "hopper": (Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg", (170, 60, 390, 280)),
+    "collins": (Path(skimage.__file__).parent / "data" / "astronaut.png", (160, 40, 290, 170)),
+}
+
+
+def golden_chips() -> dict[str, np.ndarray]:
+    """uint8 RGB (150, 150, 3) each; the same bytes on every machine (nearest-neighbour resizing has no rounding)."""
+    random = np.random.default_rng(2026)
+    chips = {"noise": random.integers(0, 256, (SIZE, SIZE, 3), dtype="uint8")}
+    ramp = np.linspace(0, 255, SIZE).astype("uint8")
+    chips["ramp"] = np.stack(
+        [np.tile(ramp, (SIZE, 1)), np.tile(ramp[:, None], (1, SIZE)), np.full((SIZE, SIZE), 90, "uint8")], -1
+    )
+    for name, (path, box) in CUTS.items():
+        with Image.open(path) as photo:
+            part = photo.convert("RGB").crop(box)
+        chips[name] = np.asarray(part.resize((SIZE, SIZE), Image.Resampling.NEAREST))
+    return chips
