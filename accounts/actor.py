@@ -42,10 +42,20 @@ class Actor:
     def as_record(self) -> dict:
         """What a queued request remembers besides the user, so that the worker can audit on the actor's behalf."""
         key = str(self.api_key.pk) if self.api_key else None
-        return {"name": self.name, "via": self.via, "ip": self.ip, "request_id": self.request_id, "api_key": key}
+        return {
+            "name": self.name,
+            "via": self.via,
+            "ip": self.ip,
+            "request_id": self.request_id,
+            "api_key": key,
+            "is_platform": self.user is None,
+        }
 
     @classmethod
     def from_record(cls, user, record: dict, api_key=None) -> "Actor":
+        """The actor of `as_record`. Raises NotAllowed where its user has been deleted since."""
+        if user is None and not record["is_platform"]:
+            raise NotAllowed(f"The account of {record['name']}, who asked for this, is gone.")
         return cls(
             user=user,
             api_key=api_key,

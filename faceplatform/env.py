@@ -109,7 +109,7 @@ def secret_key(data_dir: Path) -> str:
 def _write_once(path: Path, text: str) -> None:
     """Writes a private file whole; where two processes race, the first one's text stays."""
     scratch = path.with_name(f"{path.name}.{os.getpid()}")
-    with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
     try:
         os.link(scratch, path)

@@ -1,0 +1,63 @@
+"""API keys: create (the key is printed once, alone on stdout), list, revoke."""
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts import services
+from accounts.actor import Via, system_actor
+from accounts.models import ApiKey, Membership, User
+from accounts.roles import Scope
+from faceplatform.errors import DomainError
+
+
+class Command(BaseCommand):
+    help = "Creates, lists and revokes API keys."
+
+    def add_arguments(self, parser):
+        actions = parser.add_subparsers(dest="action", required=True)
+        create = actions.add_parser("create", help="prints the key once, alone on stdout")
+        create.add_argument("--user", required=True, metavar="NAME")
+        create.add_argument("--gallery", metavar="SLUG", help="limit the key to this gallery")
+        create.add_argument("--scopes", nargs="+", choices=Scope.values, default=[Scope.RECOGNIZE, Scope.READ])
+        create.add_argument("--expires", type=int, metavar="DAYS")
+        create.add_argument("--name", default="")
+        actions.add_parser("list")
+        revoke = actions.add_parser("revoke")
+        revoke.add_argument("prefix", help="the key's first characters, as list shows them")
+
+    def handle(self, *, action, **options):
+        try:
+            getattr(self, action)(**options)
+        except DomainError as error:
+            raise CommandError(error.message) from error
+
+    def create(self, *, user, gallery, scopes, expires, name, **options):
+        owner = User.objects.filter(username=user).first()
+        if owner is None:
+            raise CommandError(f"There is no user “{user}”.")
+        found = None
+        if gallery:
+            found = Membership._meta.get_field("gallery").related_model.objects.filter(slug=gallery).first()
+            if found is None:
+                raise CommandError(f"There is no gallery “{gallery}”.")
+        _, key = services.create_api_key(
+            actor=system_actor(Via.CLI, "command line"),
+            user=owner,
+            gallery=found,
+            scopes=scopes,
+            name=name,
+            days=expires,
+        )
+        self.stdout.write(key)
+
+    def list(self, **options):
+        for key in ApiKey.objects.select_related("user", "gallery"):
+            state = "revoked" if key.revoked_at else f"expires {key.expires_at:%Y-%m-%d}" if key.expires_at else "valid"
+            where = key.gallery.slug if key.gallery else "all galleries"
+            self.stdout.write(f"{key.prefix}…  {key.user}  {where}  {','.join(key.scopes)}  {state}  {key.name}")
+
+    def revoke(self, *, prefix, **options):
+        keys = list(ApiKey.objects.filter(prefix__startswith=prefix))
+        if len(keys) != 1:
+            raise CommandError(f"{len(keys)} keys start with “{prefix}”. Give more of it, as list shows it.")
+        services.revoke_api_key(actor=system_actor(Via.CLI, "command line"), api_key=keys[0])
+        self.stdout.write(f"Revoked {keys[0]}")

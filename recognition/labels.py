@@ -1,0 +1,18 @@
+"""What is written on a face: "name score", and its colour."""
+
+from collections.abc import Iterator
+from typing import Any
+
+COLOURS = {"known": "#1a7f4b", "unknown": "#b3541e", "unusable": "#6b7280"}
+
+
+def annotations(answer: dict[str, Any]) -> Iterator[tuple[dict[str, Any], tuple[str, str]]]:
+    """Each face of a recognition (see representation.py) with its (label, colour)."""
+    for face in answer["faces"]:
+        yield face, (label_of(face), COLOURS[face["decision"]])
+
+
+def label_of(face: dict[str, Any]) -> str:
+    if face["identity"]:
+        return f"{face['identity']['name']} {face['candidates'][0]['score']:.2f}"
+    return face["decision"]

@@ -1,0 +1,28 @@
+"""One recognition worker process. Start as many as there are cores, on as many machines as share the database."""
+
+import logging
+import signal
+import threading
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from recognition.packs.manifest import PackError
+from recognition.worker import RecognitionWorker
+
+logger = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Recognises and enrols waiting photos until it is stopped."
+    requires_system_checks = []
+
+    def handle(self, **options):
+        stop = threading.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: stop.set())
+        try:
+            RecognitionWorker(settings.MODELS_DIR).run(stop)
+        except PackError as error:
+            raise CommandError(str(error)) from error
+        logger.info("stopped")

@@ -1,0 +1,88 @@
+"""Who is in these photos? Works without a running server or worker."""
+
+import json
+from pathlib import Path
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.actor import Via, system_actor
+from faceplatform.errors import DomainError
+from gallery.models import Gallery
+from recognition.engine.base import Box
+from recognition.engine.image import annotate, decode
+from recognition.labels import annotations
+from recognition.local import work_off
+from recognition.models import RecognitionRequest
+from recognition.representation import recognition_as_dict, unaccepted_as_dict
+from recognition.services import DEFAULT_TOP_K, Photo, submit_recognition
+
+
+class Command(BaseCommand):
+    help = "Recognises the faces in photos."
+
+    def add_arguments(self, parser):
+        parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
+        parser.add_argument("--gallery", required=True, metavar="SLUG")
+        parser.add_argument("--json", action="store_true", help="print one JSON list, a recognition a photo, in order")
+        parser.add_argument("--annotate", type=Path, metavar="OUT.jpg", help="draw the result; for a single photo")
+        parser.add_argument("--top-k", type=int, default=DEFAULT_TOP_K)
+        parser.add_argument("--threshold", type=float, help="largest distance that counts as the same person")
+
+    def handle(self, *, photos, gallery, json: bool, annotate, top_k, threshold, **options):
+        found = Gallery.objects.filter(slug=gallery).first()
+        if found is None:
+            known = (
+                ", ".join(Gallery.objects.values_list("slug", flat=True)) or "none yet; import_faces --create makes one"
+            )
+            raise CommandError(f"There is no gallery “{gallery}”. Galleries: {known}.")
+        if annotate and len(photos) != 1:
+            raise CommandError("--annotate draws a single photo: give one.")
+        answers = self._recognize(photos, found, top_k=top_k, threshold=threshold)
+        self.stdout.write(_as_json(answers) if json else "\n".join(_as_text(answer) for answer in answers))
+        if annotate and not answers[0]["error"]:
+            annotate.write_bytes(_drawn(photos[0].read_bytes(), answers[0]))
+        if failed := [answer["photo"] for answer in answers if answer["error"]]:
+            raise CommandError(f"{len(failed)} of {len(answers)} photos could not be used: {', '.join(failed)}")
+
+    def _recognize(self, paths: list[Path], gallery: Gallery, **options) -> list[dict]:
+        actor = system_actor(Via.CLI, "command line")
+        refused, accepted = {}, {}
+        for path in paths:
+            try:
+                photo = Photo(path.name, path.read_bytes())
+                accepted[path] = submit_recognition(
+                    actor=actor, gallery=gallery, photo=photo, needs_worker=False, **options
+                )
+            except OSError as error:
+                raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
+            except DomainError as error:
+                refused[path] = unaccepted_as_dict(
+                    photo_name=path.name, gallery_slug=gallery.slug, pack=gallery.pack, error=error
+                )
+        work_off(list(accepted.values()))
+        rows = RecognitionRequest.objects.with_results().in_bulk([request.pk for request in accepted.values()])
+        return [refused.get(path) or recognition_as_dict(rows[accepted[path].pk]) for path in paths]
+
+
+def _as_json(answers: list[dict]) -> str:
+    return json.dumps(answers, indent=1, ensure_ascii=False)
+
+
+def _as_text(answer: dict) -> str:
+    if answer["error"]:
+        return f"{answer['photo']}: {answer['error']['detail']}"
+    lines = [f"{answer['photo']}: {len(answer['faces'])} face{'s' * (len(answer['faces']) != 1)}"]
+    for face in answer["faces"]:
+        best = face["candidates"][0] if face["candidates"] else None
+        name = face["identity"]["name"] if face["identity"] else face["decision"]
+        near = f"nearest {best['identity']['name']} " if best and not face["identity"] else ""
+        lines.append(
+            f"  {name}" + (f"  ({near}score {best['score']:.2f}, distance {best['distance']:.3f})" if best else "")
+        )
+    return "\n".join(lines)
+
+
+def _drawn(data: bytes, answer: dict) -> bytes:
+    return annotate(
+        decode(data), [(Box(*face["box"]["pixels"].values()), *label) for face, label in annotations(answer)]
+    )

@@ -1,0 +1,158 @@
+"""A recognition worker: claims photos, runs the engine, writes the results. One process a core, one compute thread."""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
+
+from recognition import queue, results
+from recognition.engine.base import PhotoError
+from recognition.engine.pipeline import Pipeline
+from recognition.models import Purpose, RecognitionRequest
+from recognition.packs.manifest import PackError
+from recognition.queue import Claim
+
+logger = logging.getLogger(__name__)
+BATCH = 8  # photos a claim
+SWEEP_EVERY = 5.0  # seconds, between looks for the photos of dead workers
+LONGEST_BATCH = 300.0  # seconds; a batch that hangs longer loses its lease
+LONGEST_PAUSE = 10.0  # seconds, between tries to reach the database again
+
+
+class RecognitionWorker:
+    """Loads a pack when its first photo comes, and keeps it."""
+
+    def __init__(self, models_dir: Path):
+        self.models_dir = models_dir
+        self._pipelines: dict[str, Pipeline] = {}
+        self._token: UUID | None = None
+        self._token_since = 0.0
+
+    # --- The loop ---
+    def run(self, stop: threading.Event) -> None:
+        """Works until `stop` is set, then finishes the batch at hand. Outlives the database going away."""
+        self.pipeline(settings.DEFAULT_PACK).warm()
+        pause = 0.5
+        while not stop.is_set():
+            try:
+                with self.registered(), queue.hub.subscription(queue.QUEUED) as subscription:
+                    pause = 0.5
+                    logger.info("ready")
+                    self._work(stop, subscription)
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("the database cannot be reached, trying again in %.1f s: %s", pause, error)
+                connection.close()
+                stop.wait(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _work(self, stop: threading.Event, subscription) -> None:
+        swept = 0.0
+        while not stop.is_set():
+            if time.monotonic() - swept > SWEEP_EVERY:
+                queue.release_expired()
+                swept = time.monotonic()
+            if not self.run_once():
+                close_old_connections()
+                subscription.wait()
+
+    def run_once(self, *, only: Sequence[UUID] | None = None) -> int:
+        """Claims a batch and answers it. Returns how many photos that were; 0 where nothing waited."""
+        claim = queue.claim(limit=BATCH, only=only)
+        if claim is None:
+            return 0
+        self._token, self._token_since = claim.token, time.monotonic()
+        try:
+            self.process(claim)
+        finally:
+            self._token = None
+        return len(claim.requests)
+
+    # --- A batch ---
+    def process(self, claim: Claim) -> None:
+        """Answers every request of a claim; what goes wrong with one does not touch the others."""
+        try:
+            pipeline = self.pipeline(claim.requests[0].pack)
+        except PackError as error:
+            for request in claim.requests:
+                results.fail(request=request, token=claim.token, code="pack_not_installed", message=str(error))
+            return
+        try:
+            found = self._analyse(pipeline, claim.requests)
+        except Exception:
+            logger.exception("the engine failed on a batch of %s", len(claim.requests))
+            self._one_by_one(pipeline, claim)
+            return
+        for request, analysis in zip(claim.requests, found, strict=True):
+            self._write(request, claim.token, analysis)
+
+    def _one_by_one(self, pipeline: Pipeline, claim: Claim) -> None:
+        for request in claim.requests:
+            try:
+                [analysis] = self._analyse(pipeline, [request])
+            except Exception as error:
+                logger.exception("the engine failed on request %s", request.pk)
+                message = f"The photo could not be analysed ({type(error).__name__}). Send another one."
+                results.fail(request=request, token=claim.token, code="engine_error", message=message)
+            else:
+                self._write(request, claim.token, analysis)
+
+    @staticmethod
+    def _analyse(pipeline: Pipeline, requests: Sequence[RecognitionRequest]):
+        return pipeline.analyse(
+            [bytes(request.photo) for request in requests],
+            purposes=["enrol" if request.purpose == Purpose.ENROL else "probe" for request in requests],
+            max_bytes=settings.MAX_PHOTO_BYTES,
+            max_pixels=settings.MAX_PHOTO_PIXELS,
+        )
+
+    @staticmethod
+    def _write(request: RecognitionRequest, token: UUID, analysis) -> None:
+        if isinstance(analysis, PhotoError):
+            kept = results.fail(request=request, token=token, code=analysis.code, message=analysis.message)
+        else:
+            kept = results.complete(request=request, token=token, analysis=analysis)
+        if not kept:
+            logger.warning("request %s was taken over by another worker, or deleted", request.pk)
+
+    def pipeline(self, pack: str) -> Pipeline:
+        """The loaded pack. Raises PackError."""
+        if pack not in self._pipelines:
+            self._pipelines[pack] = Pipeline.load(self.models_dir / pack)
+            logger.info("loaded the pack %s", pack)
+        return self._pipelines[pack]
+
+    # --- Signs of life ---
+    @contextmanager
+    def registered(self) -> Iterator[None]:
+        """Shows this worker among the living, and keeps its lease, as long as the block runs."""
+        worker = queue.register_worker(host=socket.gethostname(), process_id=os.getpid())
+        ended = threading.Event()
+        beat = threading.Thread(target=self._heartbeat, args=(worker.pk, ended), name="heartbeat", daemon=True)
+        beat.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            beat.join()
+            queue.unregister_worker(worker_id=worker.pk)
+
+    def _heartbeat(self, worker_id: UUID, ended: threading.Event) -> None:
+        every = min(5.0, settings.LEASE_SECONDS / 3)
+        while not ended.wait(every):
+            token = self._token
+            try:
+                queue.sign_of_life(worker_id=worker_id)
+                if token and time.monotonic() - self._token_since < LONGEST_BATCH:
+                    queue.extend_lease(token=token)
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("no sign of life could be written: %s", error)
+                connection.close()
+        connection.close()
