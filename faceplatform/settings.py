@@ -46,7 +46,6 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "faceplatform.urls"
 ASGI_APPLICATION = "faceplatform.asgi.application"
-WSGI_APPLICATION = "faceplatform.wsgi.application"
 
 TEMPLATES = [
     {
@@ -120,6 +119,7 @@ LEASE_SECONDS = env.get("FACEPLATFORM_LEASE_SECONDS")
 MAX_ATTEMPTS = 3
 REQUEST_RETENTION_DAYS = env.get("FACEPLATFORM_REQUEST_RETENTION_DAYS")
 # base64 makes a photo a third larger; some room for the other fields.
+CSRF_FAILURE_VIEW = "faceplatform.views.csrf_failure"
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_PHOTO_BYTES * 4 // 3 + 1024 * 1024
 
 # --- REST API ---------------------------------------------------------------------------------------------------------

@@ -1,1 +1,17 @@
-urlpatterns = []
+"""All addresses: pages, API, admin, health."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from faceplatform import views
+
+urlpatterns = [
+    path("api/v1/", include("faceplatform.api_urls")),
+    path("admin/", admin.site.urls),
+    path("health/live", views.live, name="live"),
+    path("health/ready", views.ready, name="ready"),
+]
+handler400 = "faceplatform.views.bad_request"
+handler403 = "faceplatform.views.not_allowed"
+handler404 = "faceplatform.views.not_found"
+handler500 = "faceplatform.views.server_error"

@@ -2,15 +2,29 @@
 
 from datetime import timedelta
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.db.models.functions import Now
 
 from accounts.querysets import GalleryScopedQuerySet
+from accounts.roles import Role
 
 WORKER_ALIVE_FOR = timedelta(seconds=15)
 
 
 class RecognitionRequestQuerySet(GalleryScopedQuerySet):
+    def visible_to(self, actor, role: Role = Role.VIEWER):
+        """Viewers see what they asked themselves; curators all of their galleries."""
+        rows = super().visible_to(actor, role)
+        if actor.sees_everything:
+            return rows
+        curated = actor.user.memberships.filter(role__gte=Role.CURATOR).values("gallery_id")
+        return rows.filter(Q(requested_by=actor.user) | Q(gallery_id__in=curated))
+
+    def enrolments(self, ids):
+        """Enrolment photos in the order they were handed in, with what became of them."""
+        rows = self.filter(pk__in=ids).defer("photo")
+        return rows.select_related("sample", "identity").prefetch_related("faces").order_by("id")
+
     def recognitions(self):
         return self.filter(purpose="recognize")
 

@@ -1,8 +1,11 @@
 """A recognition as the API, the command line and the pages show it: the shape of docs/api.md."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
-from recognition.models import RecognitionFace, RecognitionRequest
+from gallery.api import SampleSerializer
+from recognition.models import RecognitionFace, RecognitionRequest, Status
 
 
 def recognition_as_dict(request: RecognitionRequest) -> dict[str, Any]:
@@ -36,6 +39,24 @@ def unaccepted_as_dict(*, photo_name: str, gallery_slug: str, pack: str, error) 
         "faces": [],
         "timings_ms": {},
         "error": error_as_dict(error.code, error.message),
+    }
+
+
+def enrolment_as_dict(requests: Iterable[RecognitionRequest]) -> dict[str, Any]:
+    """What became of each photo handed in for enrolment; takes requests from `enrolments()`."""
+    results = [_enrolment_result(request) for request in requests]
+    counts = Counter(result["status"] for result in results)
+    return {**{status: counts[status] for status in ("enrolled", "refused", "pending")}, "results": results}
+
+
+def _enrolment_result(request: RecognitionRequest) -> dict[str, Any]:
+    status = {Status.DONE: "enrolled", Status.FAILED: "refused"}.get(request.status, "pending")
+    return {
+        "photo": request.photo_name,
+        "status": status,
+        "sample": SampleSerializer(request.sample).data if request.sample else None,
+        "warnings": request.sample.quality["reasons"] if request.sample else [],
+        "error": error_as_dict(request.error_code, request.error_message),
     }
 
 

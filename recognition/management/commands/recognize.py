@@ -8,9 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from accounts.actor import Via, system_actor
 from faceplatform.errors import DomainError
 from gallery.models import Gallery
-from recognition.engine.base import Box
-from recognition.engine.image import annotate, decode
-from recognition.labels import annotations
+from recognition.drawing import draw
 from recognition.local import work_off
 from recognition.models import RecognitionRequest
 from recognition.representation import recognition_as_dict, unaccepted_as_dict
@@ -40,7 +38,7 @@ class Command(BaseCommand):
         answers = self._recognize(photos, found, top_k=top_k, threshold=threshold)
         self.stdout.write(_as_json(answers) if json else "\n".join(_as_text(answer) for answer in answers))
         if annotate and not answers[0]["error"]:
-            annotate.write_bytes(_drawn(photos[0].read_bytes(), answers[0]))
+            annotate.write_bytes(draw(photos[0].read_bytes(), answers[0]))
         if failed := [answer["photo"] for answer in answers if answer["error"]]:
             raise CommandError(f"{len(failed)} of {len(answers)} photos could not be used: {', '.join(failed)}")
 
@@ -80,9 +78,3 @@ def _as_text(answer: dict) -> str:
             f"  {name}" + (f"  ({near}score {best['score']:.2f}, distance {best['distance']:.3f})" if best else "")
         )
     return "\n".join(lines)
-
-
-def _drawn(data: bytes, answer: dict) -> bytes:
-    return annotate(
-        decode(data), [(Box(*face["box"]["pixels"].values()), *label) for face, label in annotations(answer)]
-    )

@@ -1,0 +1,157 @@
+"""What every API view shares: problem+json for errors (RFC 9457), cursor pagination, the photo field."""
+
+import base64
+import binascii
+import re
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+from django.http import JsonResponse
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema_field
+from rest_framework import exceptions, pagination, serializers
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from faceplatform.errors import DomainError, InvalidInput, Unprocessable
+
+PROBLEM = "application/problem+json"
+DEFAULT_WAIT, LONGEST_WAIT = 10, 30  # seconds
+CODES = {400: "invalid_input", 401: "not_authenticated", 403: "not_allowed", 404: "not_found", 429: "throttled"}
+DATABASE_DOWN = "The database cannot be reached. Try again in a moment; tell your operator if it lasts."
+
+
+class ProblemSerializer(serializers.Serializer):
+    """An error: what went wrong and what to do about it."""
+
+    type = serializers.CharField(default="about:blank")
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField()
+    request_id = serializers.CharField()
+    errors = serializers.DictField(required=False, help_text="Messages per field.")
+
+
+def problem(request, *, status: int, code: str, detail: str, errors: dict | None = None) -> dict:
+    titles = {400: "Bad request", 401: "Sign in", 403: "Not allowed", 404: "Not found", 405: "Method not allowed"}
+    titles |= {409: "Conflict", 413: "Too large", 415: "Unsupported media type", 422: "Cannot be used"}
+    titles |= {429: "Too many requests", 500: "Internal error", 503: "Unavailable"}
+    body = {
+        "type": "about:blank",
+        "title": titles.get(status, "Error"),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": getattr(request, "request_id", ""),
+    }
+    return body | ({"errors": errors} if errors else {})
+
+
+def problem_json(request, **values) -> JsonResponse:
+    """The same outside of API views: an unknown address, a crash."""
+    return JsonResponse(problem(request, **values), status=values["status"], content_type=PROBLEM)
+
+
+def problem_response(error: Exception, context: dict) -> Response | None:
+    """REST framework's exception handler: each error once, as problem+json. None: not ours, a crash."""
+    request = context["request"]
+    if isinstance(error, DomainError):
+        headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
+        body = problem(request, status=error.status, code=error.code, detail=error.message)
+        return Response(body, status=error.status, headers=headers, content_type=PROBLEM)
+    if isinstance(error, OperationalError | InterfaceError):
+        body = problem(request, status=503, code="database_unavailable", detail=DATABASE_DOWN)
+        return Response(body, status=503, headers={"Retry-After": "5"}, content_type=PROBLEM)
+    response = exception_handler(error, context)
+    if response is None:
+        return None
+    errors = response.data if isinstance(error, exceptions.ValidationError) else None
+    if isinstance(errors, list):
+        errors = {"non_field_errors": errors}
+    detail = _first_message(errors) if errors else str(response.data.get("detail", error))
+    code = CODES.get(response.status_code) or getattr(error, "default_code", "error")
+    response.data = problem(request, status=response.status_code, code=code, detail=detail, errors=errors)
+    response.content_type = PROBLEM
+    return response
+
+
+def _first_message(errors: dict) -> str:
+    field, messages = next(iter(errors.items()))
+    message = messages[0] if isinstance(messages, list) else messages
+    return str(message) if field == "non_field_errors" else f"{field}: {message}"
+
+
+class CursorPagination(pagination.CursorPagination):
+    """`limit` 1–100, newest first unless the view says otherwise."""
+
+    page_size = 50
+    page_size_query_param = "limit"
+    max_page_size = 100
+    ordering = "-id"
+
+    def get_page_size(self, request):
+        text = request.query_params.get("limit")
+        if text is not None and not (text.isascii() and text.isdigit() and 1 <= int(text) <= self.max_page_size):
+            raise InvalidInput(f"limit must be 1 to {self.max_page_size}.")
+        return int(text) if text else self.page_size
+
+    def get_paginated_response(self, data):
+        return Response({"results": data, "next": self.get_next_link(), "previous": self.get_previous_link()})
+
+    def get_paginated_response_schema(self, schema):
+        link = {"type": "string", "format": "uri", "nullable": True}
+        properties = {"results": schema, "next": link, "previous": link}
+        return {"type": "object", "required": ["results", "next", "previous"], "properties": properties}
+
+
+@extend_schema_field(OpenApiTypes.BINARY)
+class PhotoField(serializers.Field):
+    """A photo: a file in multipart, or base64 in JSON. Gives (name, bytes)."""
+
+    default_error_messages = {"invalid": "Send the photo as a file (multipart/form-data) or as base64 text (JSON)."}
+
+    def to_internal_value(self, value) -> tuple[str, bytes]:
+        if hasattr(value, "read"):
+            return read_upload(value)
+        if not isinstance(value, str):
+            self.fail("invalid")
+        try:
+            return "", base64.b64decode(re.sub(r"^data:[^,]*,", "", value), validate=True)
+        except (binascii.Error, ValueError):
+            self.fail("invalid")
+
+
+def read_upload(upload) -> tuple[str, bytes]:
+    """An uploaded file's name and bytes; one over the limit is refused unread."""
+    if upload.size > settings.MAX_PHOTO_BYTES:
+        raise Unprocessable(
+            f"{upload.name} has {upload.size / 2**20:.1f} MiB; {settings.MAX_PHOTO_BYTES / 2**20:.0f} MiB are allowed. "
+            "Send a smaller one.",
+            code="image_too_large",
+            status=413,
+        )
+    return upload.name, upload.read()
+
+
+PREFER = OpenApiParameter(
+    "Prefer",
+    str,
+    OpenApiParameter.HEADER,
+    description=f"`wait=N`: seconds to wait for the answer, 0–{LONGEST_WAIT}, {DEFAULT_WAIT} if absent.",
+)
+
+
+def seconds_to_wait(request) -> float:
+    """From the header `Prefer: wait=N` (RFC 7240)."""
+    match = re.search(r"(?:^|[,;\s])wait\s*=\s*\"?(\d+)", request.headers.get("Prefer", ""))
+    return min(int(match[1]), LONGEST_WAIT) if match else DEFAULT_WAIT
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):
+    target_class = "accounts.authentication.ApiKeyAuthentication"
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema):
+        return {"type": "http", "scheme": "bearer", "description": "An API key: manage.py api_key create"}

@@ -1,0 +1,34 @@
+"""/api/v1/"""
+
+from django.urls import path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from accounts.api import MeView
+from gallery.api import GalleryViewSet, IdentityViewSet, SampleViewSet
+from recognition.api import IdentitySamplesView, RecognitionViewSet
+
+app_name = "api"
+
+COLLECTION = {"get": "list", "post": "create"}
+ITEM = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
+READ_AND_DELETE = {"get": "retrieve", "delete": "destroy"}
+
+urlpatterns = [
+    path("me", MeView.as_view(), name="me"),
+    path("galleries", GalleryViewSet.as_view(COLLECTION), name="gallery-list"),
+    path("galleries/<slug:slug>", GalleryViewSet.as_view(ITEM), name="gallery-detail"),
+    path("identities", IdentityViewSet.as_view(COLLECTION), name="identity-list"),
+    path("identities/<uuid:pk>", IdentityViewSet.as_view(ITEM), name="identity-detail"),
+    path("identities/<uuid:pk>/samples", IdentitySamplesView.as_view(), name="identity-samples"),
+    path("samples/<uuid:pk>", SampleViewSet.as_view(READ_AND_DELETE), name="sample-detail"),
+    path("samples/<uuid:pk>/crop.jpg", SampleViewSet.as_view({"get": "crop"}), name="sample-crop"),
+    path("recognitions", RecognitionViewSet.as_view(COLLECTION), name="recognition-list"),
+    path("recognitions/<uuid:pk>", RecognitionViewSet.as_view(READ_AND_DELETE), name="recognition-detail"),
+    path(
+        "recognitions/<uuid:pk>/annotated.jpg",
+        RecognitionViewSet.as_view({"get": "annotated"}),
+        name="recognition-annotated",
+    ),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),
+]

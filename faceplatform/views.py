@@ -1,0 +1,75 @@
+"""Health, and the pages for what goes wrong outside of any view."""
+
+import logging
+import sys
+
+from django.db import InterfaceError, OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import JsonResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from faceplatform.api import DATABASE_DOWN, problem_json
+from recognition.models import Worker
+
+logger = logging.getLogger(__name__)
+
+
+@require_safe
+def live(request):
+    """The web process answers."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def ready(request):
+    """Database reachable, migrations applied, a recognition worker alive; 503 with what is missing otherwise."""
+    try:
+        executor = MigrationExecutor(connection)
+        pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        workers = 0 if pending else Worker.objects.alive().count()
+    except (OperationalError, InterfaceError):
+        return JsonResponse({"status": "unavailable", "detail": DATABASE_DOWN}, status=503)
+    if pending:
+        return JsonResponse({"status": "unavailable", "detail": "Run: manage.py migrate"}, status=503)
+    if not workers:
+        detail = "No recognition worker is alive. Run: manage.py recognition_worker"
+        return JsonResponse({"status": "unavailable", "detail": detail}, status=503)
+    return JsonResponse({"status": "ok", "workers": workers})
+
+
+def bad_request(request, exception=None):
+    return _answer(request, 400, "invalid_input", "The request could not be read. Check its form and try again.")
+
+
+def not_allowed(request, exception=None):
+    return _answer(request, 403, "not_allowed", "You may not do this. Ask an owner of the gallery or an operator.")
+
+
+def csrf_failure(request, reason=""):
+    return _answer(request, 403, "csrf_failed", "The form is out of date. Go back, load the page again and retry.")
+
+
+def not_found(request, exception=None):
+    return _answer(request, 404, "not_found", "There is nothing here, or you have no access to it.")
+
+
+def server_error(request):
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        response = _answer(request, 503, "database_unavailable", DATABASE_DOWN)
+        response["Retry-After"] = "5"
+        return response
+    detail = "Something went wrong here. Your operator finds it in the log under the request id."
+    return _answer(request, 500, "internal_error", detail)
+
+
+def _answer(request, status: int, code: str, detail: str):
+    """Without touching the database: it may be what is broken."""
+    if request.path.startswith("/api/"):
+        return problem_json(request, status=status, code=code, detail=detail)
+    return render(
+        None,
+        "error.html",
+        {"status": status, "detail": detail, "request_id": getattr(request, "request_id", "")},
+        status=status,
+    )

@@ -1,0 +1,127 @@
+"""Recognitions and enrolment over REST. Thin: parse, one service or queryset, answer."""
+
+from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import viewsets
+from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.roles import Scope
+from faceplatform.api import PREFER, ProblemSerializer, seconds_to_wait
+from gallery.api import PROBLEMS, ActorMixin, SampleSerializer, picture
+from gallery.models import Gallery, Identity
+from recognition import services
+from recognition.drawing import draw_kept_photo
+from recognition.models import RecognitionRequest
+from recognition.representation import enrolment_as_dict, recognition_as_dict
+from recognition.schema import EnrolmentInput, EnrolmentSchema, RecognitionInput, RecognitionSchema
+from recognition.services import Photo
+
+REFUSED = dict.fromkeys((413, 422, 503), ProblemSerializer)
+
+
+@extend_schema_view(
+    list=extend_schema(
+        summary="Past recognitions",
+        parameters=[OpenApiParameter("gallery", str, description="Only this gallery (slug).")],
+        responses=RecognitionSchema(many=True),
+    ),
+    retrieve=extend_schema(summary="A recognition", responses={200: RecognitionSchema, **PROBLEMS}),
+    destroy=extend_schema(summary="Delete a recognition", responses={204: None, **PROBLEMS}),
+)
+class RecognitionViewSet(ActorMixin, viewsets.GenericViewSet):
+    queryset = RecognitionRequest.objects.none()
+    serializer_class = RecognitionSchema
+    parser_classes = [MultiPartParser, JSONParser]
+    write_scope = Scope.RECOGNIZE
+
+    @property
+    def read_scope(self):
+        """A client that may recognise may fetch its own answers."""
+        key = self.request.auth
+        return Scope.RECOGNIZE if key and Scope.RECOGNIZE in key.scopes else Scope.READ
+
+    def list(self, request):
+        rows = RecognitionRequest.objects.visible_to(self.actor).recognitions().with_results()
+        if slug := request.query_params.get("gallery"):
+            rows = rows.filter(gallery__slug=slug)
+        page = self.paginate_queryset(rows)
+        return self.get_paginated_response([recognition_as_dict(row) for row in page])
+
+    def retrieve(self, request, pk):
+        return Response(recognition_as_dict(self._recognition(pk)))
+
+    @extend_schema(
+        summary="Who is in this photo?",
+        request={"multipart/form-data": RecognitionInput, "application/json": RecognitionInput},
+        parameters=[PREFER],
+        responses={201: RecognitionSchema, 202: RecognitionSchema, **PROBLEMS, **REFUSED},
+    )
+    def create(self, request):
+        serializer = RecognitionInput(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        values = serializer.validated_data
+        gallery = self.get_visible(Gallery.objects.all(), slug=values.pop("gallery"))
+        photo = Photo(*values.pop("photo"))
+        row = services.submit_recognition(actor=self.actor, gallery=gallery, photo=photo, **values)
+        finished = services.wait_for([row], seconds=seconds_to_wait(request))
+        answer = self._recognition(row.pk)
+        services.raise_if_photo_was_bad(answer)
+        location = reverse("api:recognition-detail", args=[row.pk])
+        return Response(recognition_as_dict(answer), status=201 if finished else 202, headers={"Location": location})
+
+    def destroy(self, request, pk):
+        services.delete_recognition(actor=self.actor, request=self._recognition(pk))
+        return Response(status=204)
+
+    @extend_schema(
+        summary="The photo with its faces drawn on it",
+        description="404 (photo_not_kept) where neither the gallery nor the request said to keep the photo.",
+        responses={(200, "image/jpeg"): OpenApiTypes.BINARY, **PROBLEMS},
+    )
+    def annotated(self, request, pk):
+        return picture(draw_kept_photo(self._recognition(pk)))
+
+    def _recognition(self, pk) -> RecognitionRequest:
+        return self.get_visible(RecognitionRequest.objects.recognitions().with_results(), pk=pk)
+
+
+class IdentitySamplesView(ActorMixin, APIView):
+    parser_classes = [MultiPartParser, JSONParser]
+    write_scope = Scope.ENROL
+
+    @extend_schema(summary="A person's samples", responses={200: SampleSerializer(many=True), **PROBLEMS})
+    def get(self, request, pk):
+        samples = self._identity(pk).samples.order_by("id")
+        return Response(SampleSerializer(samples, many=True).data)
+
+    @extend_schema(
+        summary="Enrol photos of a person",
+        description="Each photo stands for itself: 201 where one at least was enrolled, 422 where none was, "
+        "202 where some still wait. `warnings` are reason codes of a face that was taken although it is poor.",
+        request={"multipart/form-data": EnrolmentInput, "application/json": EnrolmentInput},
+        parameters=[PREFER],
+        responses={
+            201: EnrolmentSchema,
+            202: EnrolmentSchema,
+            422: EnrolmentSchema,
+            **PROBLEMS,
+            503: ProblemSerializer,
+        },
+    )
+    def post(self, request, pk):
+        identity = self._identity(pk)
+        serializer = EnrolmentInput(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        values = serializer.validated_data
+        photos = [Photo(*photo) for photo in values.pop("photos")]
+        rows = services.submit_enrolment(actor=self.actor, identity=identity, photos=photos, **values)
+        services.wait_for(rows, seconds=seconds_to_wait(request))
+        answer = enrolment_as_dict(RecognitionRequest.objects.enrolments([row.pk for row in rows]))
+        status = 202 if answer["pending"] else 201 if answer["enrolled"] else 422
+        return Response(answer, status=status)
+
+    def _identity(self, pk) -> Identity:
+        return self.get_visible(Identity.objects.select_related("gallery"), pk=pk)
