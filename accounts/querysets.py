@@ -38,3 +38,10 @@ class AuditEventQuerySet(models.QuerySet):
             return self
         owned = actor.user.memberships.filter(role__gte=Role.OWNER).values("gallery_id")
         return self.filter(Q(gallery_id__in=owned) | Q(user=actor.user))
+
+    def matching(self, text: str):
+        """Events whose action, user, object or gallery holds `text`."""
+        wanted = Q()
+        for field in ("action", "user_name", "object_name", "gallery_slug", "object_id"):
+            wanted |= Q(**{f"{field}__icontains": text})
+        return self.filter(wanted) if text else self

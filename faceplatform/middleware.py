@@ -1,10 +1,13 @@
-"""A request id on every answer and log line, and the content security policy."""
+"""A request id on every answer and log line, the content security policy, and domain errors as pages."""
 
 import logging
 import re
 from contextvars import ContextVar
 
 import uuid6
+from django.shortcuts import render
+
+from faceplatform.errors import DomainError
 
 current_request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
@@ -57,3 +60,19 @@ class ContentSecurityPolicyMiddleware:
         policy = ADMIN_POLICY if request.path.startswith("/admin/") else STRICT_POLICY
         response.setdefault("Content-Security-Policy", policy)
         return response
+
+
+class DomainErrorMiddleware:
+    """What a page's view lets through of the domain's errors becomes a page that says what to do."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        return self.get_response(request)
+
+    def process_exception(self, request, exception):
+        if not isinstance(exception, DomainError):
+            return None
+        context = {"status": exception.status, "detail": exception.message, "request_id": request.request_id}
+        return render(None, "error.html", context, status=exception.status)

@@ -75,6 +75,11 @@ def is_running(data_dir: Path) -> bool:
     return True
 
 
+def is_alive(data_dir: Path) -> bool:
+    """Whether the server's process lives; cheaper than asking it."""
+    return _server_pid(data_dir) is not None
+
+
 def release(data_dir: Path) -> None:
     """Gives this process's hold on the server up; stops it where nobody else holds it. Runs at exit by itself."""
     with _starting(data_dir):

@@ -7,6 +7,9 @@ from faceplatform import views
 
 urlpatterns = [
     path("api/v1/", include("faceplatform.api_urls")),
+    path("", include("accounts.urls")),
+    path("", include("gallery.urls")),
+    path("", include("recognition.urls")),
     path("admin/", admin.site.urls),
     path("health/live", views.live, name="live"),
     path("health/ready", views.ready, name="ready"),

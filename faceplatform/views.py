@@ -3,6 +3,7 @@
 import logging
 import sys
 
+from django.contrib.auth.decorators import login_not_required
 from django.db import InterfaceError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import JsonResponse
@@ -15,12 +16,14 @@ from recognition.models import Worker
 logger = logging.getLogger(__name__)
 
 
+@login_not_required
 @require_safe
 def live(request):
     """The web process answers."""
     return JsonResponse({"status": "ok"})
 
 
+@login_not_required
 @require_safe
 def ready(request):
     """Database reachable, migrations applied, a recognition worker alive; 503 with what is missing otherwise."""

@@ -83,7 +83,7 @@ def submit_enrolment(
     """
     actor.require_scope(Scope.ENROL)
     actor.require_role(identity.gallery, Role.CURATOR)
-    _check_enrolment(photos, quality_gate)
+    check_enrolment(photos, quality_gate)
     if needs_worker:
         require_worker()
     options = {"quality_gate": quality_gate or identity.gallery.quality_gate}
@@ -156,7 +156,8 @@ def _recognition_options(top_k: int, threshold: float | None, max_faces: int | N
     return {"top_k": top_k, "threshold": threshold, "max_faces": max_faces}
 
 
-def _check_enrolment(photos: Sequence[Photo], quality_gate: str) -> None:
+def check_enrolment(photos: Sequence[Photo], quality_gate: str = "") -> None:
+    """Raises InvalidInput where the photos are none or too many, or the gate is unknown."""
     if not photos:
         raise InvalidInput("Send at least one photo in the field “photos”.")
     if len(photos) > settings.MAX_PHOTOS_AN_ENROLMENT:

@@ -1,0 +1,118 @@
+"""The dashboard of portraits, and a person's page."""
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from accounts.roles import Role
+from accounts.views import actor_of
+from faceplatform.errors import DomainError, NotFound
+from gallery import services
+from gallery.forms import GalleryForm, IdentityForm
+from gallery.models import FaceSample, Gallery, Identity
+
+PEOPLE_A_PAGE = 60
+STATES = {"active": {"active": True}, "inactive": {"active": False}, "all": {}}
+
+
+def visible(queryset, request, **lookup):
+    """The row, or NotFound for what is not there and what is hidden alike."""
+    found = queryset.visible_to(actor_of(request)).filter(**lookup).first()
+    if found is None:
+        raise NotFound("There is nothing here, or you have no access to it.")
+    return found
+
+
+def home(request):
+    """The gallery last looked at, or the first; without any, how to get one."""
+    galleries = Gallery.objects.visible_to(actor_of(request))
+    last = galleries.filter(slug=request.session.get("gallery", "")).first() or galleries.first()
+    if last:
+        return redirect("dashboard", last.slug)
+    return render(request, "gallery/welcome.html", {"form": GalleryForm()})
+
+
+@require_POST
+def create_gallery(request):
+    form = GalleryForm(request.POST)
+    if not form.is_valid():
+        return render(request, "gallery/welcome.html", {"form": form}, status=400)
+    try:
+        gallery = services.create_gallery(actor=actor_of(request), name=form.cleaned_data["name"])
+    except DomainError as error:
+        form.add_error(None, error.message)
+        return render(request, "gallery/welcome.html", {"form": form}, status=error.status)
+    return redirect("dashboard", gallery.slug)
+
+
+def dashboard(request, slug):
+    """A gallery's people as round portraits, with a tick for those recognised today."""
+    actor = actor_of(request)
+    gallery = visible(Gallery.objects.with_counts(), request, slug=slug)
+    request.session["gallery"] = slug
+    state = request.GET.get("state") if request.GET.get("state") in STATES else "active"
+    query = request.GET.get("q", "").strip()
+    people = gallery.identities.filter(**STATES[state]).matching(query).with_portrait()
+    context = {
+        "gallery": gallery,
+        "page": Paginator(people, PEOPLE_A_PAGE).get_page(request.GET.get("page")),
+        "query": query,
+        "state": state,
+        "today": timezone.localdate(),
+    }
+    if request.htmx:
+        return render(request, "gallery/_people.html", context)
+    role = actor.role_in(gallery)
+    context |= {"galleries": Gallery.objects.visible_to(actor), "may_enrol": role >= Role.CURATOR}
+    return render(request, "gallery/dashboard.html", context)
+
+
+def identity(request, slug, pk):
+    """A person's data and samples; curators change them here."""
+    person = visible(Identity.objects.select_related("gallery").with_portrait(), request, gallery__slug=slug, pk=pk)
+    if request.method == "POST":
+        return _change_identity(request, person)
+    return _identity_page(request, person, IdentityForm(instance=person))
+
+
+def _change_identity(request, person: Identity):
+    form = IdentityForm(request.POST, instance=Identity(gallery=person.gallery, pk=person.pk))
+    if form.is_valid():
+        try:
+            services.update_identity(actor=actor_of(request), identity=person, **form.cleaned_data)
+            messages.success(request, "Saved.")
+            return redirect(person)
+        except DomainError as error:
+            form.add_error(None, error.message)
+    return _identity_page(request, person, form, status=400)
+
+
+def _identity_page(request, person: Identity, form: IdentityForm, status: int = 200):
+    role = actor_of(request).role_in(person.gallery)
+    context = {
+        "gallery": person.gallery,
+        "identity": person,
+        "samples": person.samples.select_related("created_by"),
+        "form": form,
+        "may_enrol": role >= Role.CURATOR,
+        "today": timezone.localdate(),
+    }
+    return render(request, "gallery/identity.html", context, status=status)
+
+
+@require_POST
+def delete_identity(request, slug, pk):
+    person = visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
+    services.delete_identity(actor=actor_of(request), identity=person)
+    messages.success(request, f"{person.name} and all samples were deleted.")
+    return redirect("dashboard", slug)
+
+
+@require_POST
+def delete_sample(request, pk):
+    sample = visible(FaceSample.objects.select_related("identity__gallery"), request, pk=pk)
+    services.delete_sample(actor=actor_of(request), sample=sample)
+    messages.success(request, "The sample was deleted.")
+    return redirect(sample.identity)

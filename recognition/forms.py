@@ -1,0 +1,43 @@
+"""Forms of the pages. They parse; the services decide."""
+
+from django import forms
+
+ACCEPT = "image/*,.heic,.heif"
+
+
+class PhotosInput(forms.ClearableFileInput):
+    allow_multiple_selected = True
+
+
+class PhotosField(forms.FileField):
+    """One file or many; each is judged by itself later."""
+
+    widget = PhotosInput(attrs={"accept": ACCEPT, "multiple": True})
+
+    def clean(self, data, initial=None):
+        files = data if isinstance(data, list) else [data] if data else []
+        if not files:
+            raise forms.ValidationError("Choose at least one photo.")
+        return files
+
+
+class AddFacesForm(forms.Form):
+    photos = PhotosField(label="Photos", help_text="One or many, each showing this person alone.")
+    name = forms.CharField(max_length=200)
+    department = forms.CharField(max_length=100, required=False)
+    position = forms.CharField(max_length=100, required=False)
+    external_id = forms.CharField(
+        max_length=100, required=False, label="External id", help_text="The person's number in your own system."
+    )
+    another = forms.BooleanField(required=False, label="This is another person of the same name")
+
+
+class MorePhotosForm(forms.Form):
+    photos = PhotosField(label="Photos")
+
+
+class RecogniseForm(forms.Form):
+    photo = forms.FileField(
+        label="Photo", widget=forms.FileInput(attrs={"accept": ACCEPT}), error_messages={"required": "Choose a photo."}
+    )
+    keep_photo = forms.BooleanField(required=False, label="Keep the photo with the result")

@@ -1,0 +1,14 @@
+from django.urls import path
+
+from recognition import views
+
+urlpatterns = [
+    path("galleries/<slug:slug>/add-faces", views.add_faces, name="add-faces"),
+    path("galleries/<slug:slug>/people/<uuid:pk>/photos", views.add_photos, name="add-photos"),
+    path("galleries/<slug:slug>/people/<uuid:pk>/enrolment", views.enrolment, name="enrolment"),
+    path("galleries/<slug:slug>/recognise", views.recognise, name="recognise"),
+    path("galleries/<slug:slug>/recognitions", views.recognitions, name="recognitions"),
+    path("recognitions/<uuid:pk>/", views.recognition, name="recognition"),
+    path("recognitions/<uuid:pk>/photo", views.photo_picture, name="recognition-photo"),
+    path("recognitions/<uuid:pk>/faces/<int:index>.jpg", views.face_picture, name="recognition-face"),
+]
