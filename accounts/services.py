@@ -11,7 +11,7 @@ from accounts import audit
 from accounts.actor import Actor, Via, system_actor
 from accounts.models import ApiKey, Membership, User
 from accounts.roles import Role, Scope
-from faceplatform.errors import Conflict, InvalidInput
+from faceplatform.errors import Conflict, InvalidInput, NotAllowed
 
 KEY_PREFIX = "fp_"
 
@@ -29,6 +29,31 @@ def create_first_administrator(*, username: str, password: str = "") -> tuple[Us
     user = User.objects.create_superuser(username, password=password)
     audit.record(actor=system_actor(), action="user.created", target=user, details={"administrator": True})
     return user, password
+
+
+@transaction.atomic
+def save_user(*, actor: Actor, user: User, changed: list[str] | None) -> None:
+    """Saves a user an operator made (`changed` None) or changed (names of the fields)."""
+    _require_operator(actor)
+    user.save()
+    action = "user.created" if changed is None else "user.changed"
+    audit.record(actor=actor, action=action, target=user, details={"fields": changed} if changed else None)
+
+
+@transaction.atomic
+def delete_user(*, actor: Actor, user: User) -> None:
+    """Deletes an account with its memberships and keys. The last administrator stays."""
+    _require_operator(actor)
+    others = User.objects.select_for_update().filter(is_superuser=True, is_active=True).exclude(pk=user.pk)
+    if user.is_superuser and not others.exists():
+        raise Conflict(f"{user} is the only administrator. Make somebody else one first.")
+    audit.record(actor=actor, action="user.deleted", target=user)
+    user.delete()
+
+
+def _require_operator(actor: Actor) -> None:
+    if not actor.sees_everything:
+        raise NotAllowed("Only an operator may change accounts.")
 
 
 @transaction.atomic

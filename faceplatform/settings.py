@@ -112,6 +112,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
 
+UNFOLD = {"SITE_TITLE": "Faceplatform", "SITE_HEADER": "Faceplatform", "SITE_URL": "/", "SITE_SYMBOL": "face"}
+
 # --- Recognition ------------------------------------------------------------------------------------------------------
 DEFAULT_PACK = "dlib-resnet"
 MAX_PHOTO_BYTES = env.get("FACEPLATFORM_MAX_PHOTO_MB") * 1024 * 1024

@@ -54,7 +54,7 @@ def dashboard(request, slug):
     request.session["gallery"] = slug
     state = request.GET.get("state") if request.GET.get("state") in STATES else "active"
     query = request.GET.get("q", "").strip()
-    people = gallery.identities.filter(**STATES[state]).matching(query).with_portrait()
+    people = gallery.identities.filter(**STATES[state]).matching(query).with_portrait().order_by("name", "id")
     context = {
         "gallery": gallery,
         "page": Paginator(people, PEOPLE_A_PAGE).get_page(request.GET.get("page")),

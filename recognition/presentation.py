@@ -47,7 +47,7 @@ def _picture(request: RecognitionRequest, labels: list[tuple[str, str]]) -> dict
     faces = []
     for face, (label, colour) in zip(request.faces.all(), labels, strict=True):
         x, y, w, h = face.box
-        plate = letter * (0.6 + 0.56 * len(label))
+        plate = letter * (0.6 + 0.6 * len(label))
         above = y >= letter * 1.5
         top = y - letter * 1.5 if above else y + h
         left = min(max(x, 0), max(width - plate, 0))
@@ -66,7 +66,7 @@ def _picture(request: RecognitionRequest, labels: list[tuple[str, str]]) -> dict
         "id": request.pk,
         "width": width,
         "height": height,
-        "line": max(width, height) / 250,
+        "line": max(width, height) / 180,
         "letter": letter,
         "faces": faces,
         "kept": request.keep_photo,

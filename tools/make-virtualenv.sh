@@ -1,0 +1,27 @@
+#!/bin/sh
+# Makes .venv with the Python given. What the system lacks is installed where we are root on Debian, else named.
+set -eu
+python=${1:-}
+
+need() { # package, what for
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        echo "Installing $1 ($2) …"
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$1" >/dev/null && return
+    fi
+    echo "$2 is missing. On Debian 12: apt install $1" >&2
+    exit 1
+}
+
+if [ -z "$python" ] || ! "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))'; then
+    echo "Faceplatform needs Python 3.11 or 3.12. On Debian 12: apt install python3 python3-venv" >&2
+    exit 1
+fi
+"$python" -c 'import ensurepip, venv' 2>/dev/null || need python3-venv "Python's venv module"
+# MXNet's wheel expects the system's OpenMP library.
+"$python" -c 'import ctypes; ctypes.CDLL("libgomp.so.1")' 2>/dev/null || need libgomp1 "the OpenMP library for MXNet"
+echo "Making the virtual environment …"
+rm -rf .venv.new
+"$python" -m venv .venv.new
+rm -rf .venv
+mv .venv.new .venv
+# Its scripts name the folder they were made in, so everything is called as .venv/bin/python -m instead.
