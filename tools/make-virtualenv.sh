@@ -5,7 +5,7 @@ python=${1:-}
 
 need() { # package, what for
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-        echo "Installing $1 ($2) …"
+        echo "Installing the system package $1 …"
         apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$1" >/dev/null && return
     fi
     echo "$2 is missing. On Debian 12: apt install $1" >&2
@@ -17,8 +17,10 @@ if [ -z "$python" ] || ! "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.v
     exit 1
 fi
 "$python" -c 'import ensurepip, venv' 2>/dev/null || need python3-venv "Python's venv module"
-# MXNet's wheel expects the system's OpenMP library.
-"$python" -c 'import ctypes; ctypes.CDLL("libgomp.so.1")' 2>/dev/null || need libgomp1 "the OpenMP library for MXNet"
+# MXNet's wheel expects two libraries of the system's compiler.
+for library in libgomp.so.1:libgomp1 libquadmath.so.0:libquadmath0; do
+    "$python" -c "import ctypes; ctypes.CDLL('${library%:*}')" 2>/dev/null || need "${library#*:}" "${library%:*}, for MXNet,"
+done
 echo "Making the virtual environment …"
 rm -rf .venv.new
 "$python" -m venv .venv.new

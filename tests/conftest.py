@@ -1,0 +1,105 @@
+"""Real PostgreSQL, the real pack, real photos. Public-domain portraits come with two development requirements."""
+
+import io
+import os
+import sys
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+import skimage
+from PIL import Image
+
+# Its own cluster, so that a platform running from this folder is left alone.
+os.environ.setdefault("FACEPLATFORM_DATA_DIR", "var/test")
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's sync API runs a loop in the test's thread
+sys.path.insert(0, str(Path(__file__).parent))
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "faces"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def faces_dir() -> Path:
+    """A folder of real photos beside the project; most clones do not have it."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder of real photos ../shared/data/faces is not here")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def hopper() -> bytes:
+    """Grace Hopper, one clear face; JPEG."""
+    return (Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def collins() -> bytes:
+    """Eileen Collins, one clear face; PNG."""
+    return (Path(skimage.__file__).parent / "data" / "astronaut.png").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def hopper_again(hopper) -> bytes:
+    """The same portrait as another camera might give it: smaller, darker, mirrored, saved badly."""
+    with Image.open(io.BytesIO(hopper)) as image:
+        small = image.convert("RGB").resize((image.width * 2 // 3, image.height * 2 // 3))
+    dark = Image.fromarray((np.asarray(small)[:, ::-1] * 0.8).astype("uint8"))
+    return encoded(dark, "JPEG", quality=60)
+
+
+@pytest.fixture(scope="session")
+def both(hopper, collins) -> bytes:
+    """Hopper and Collins side by side."""
+    with Image.open(io.BytesIO(hopper)) as left, Image.open(io.BytesIO(collins)) as right:
+        canvas = Image.new("RGB", (left.width + right.width, max(left.height, right.height)))
+        canvas.paste(left.convert("RGB"), (0, 0))
+        canvas.paste(right.convert("RGB"), (left.width, 0))
+    return encoded(canvas, "JPEG")
+
+
+@pytest.fixture(scope="session")
+def no_face() -> bytes:
+    """A cup of coffee."""
+    return (Path(skimage.__file__).parent / "data" / "coffee.png").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def pack_dir() -> Path:
+    """The installed default pack; `make test` installs it."""
+    folder = ROOT / "models" / "dlib-resnet"
+    if not (folder / "manifest.json").exists():
+        pytest.skip("the default pack is not installed: manage.py packs install dlib-resnet")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pipeline(pack_dir):
+    from recognition.engine.pipeline import Pipeline
+
+    return Pipeline.load(pack_dir)
+
+
+@pytest.fixture
+def worker(pack_dir, pipeline):
+    """A worker with the loaded pack, in this process; `run_once()` does what waits."""
+    from recognition.worker import RecognitionWorker
+
+    made = RecognitionWorker(pack_dir.parent)
+    made._pipelines["dlib-resnet"] = pipeline
+    return made
+
+
+@pytest.fixture
+def living_worker(db):
+    """A worker's row with a fresh heartbeat, for what needs one to be alive without doing the work."""
+    from recognition import queue
+
+    return queue.register_worker(host="test", process_id=1)
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()

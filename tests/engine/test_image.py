@@ -1,0 +1,128 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pillow_heif
+import pytest
+from conftest import encoded
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from recognition.engine.base import Box, PhotoError
+from recognition.engine.image import annotate, decode, inspect
+
+PICTURE = Image.fromarray(np.arange(40 * 60 * 3, dtype="uint8").reshape(40, 60, 3))
+
+
+def refused(data: bytes, **limits) -> PhotoError:
+    with pytest.raises(PhotoError) as caught:
+        decode(data, **limits)
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "ICO", "PPM"])
+def test_formats(kind):
+    data = encoded(PICTURE, kind)
+    info = inspect(data)
+    assert decode(data).shape == (info.height, info.width, 3)
+    assert info.format == kind
+
+
+def test_heic():
+    out = io.BytesIO()
+    pillow_heif.from_pillow(PICTURE).save(out)
+    assert inspect(out.getvalue()).content_type == "image/heif"
+    assert decode(out.getvalue()).shape == (40, 60, 3)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "shape", "corner"),
+    [(1, (40, 60), (0, 0)), (3, (40, 60), (39, 59)), (6, (60, 40), (0, 39)), (8, (60, 40), (59, 0))],
+)
+def test_exif_orientation_is_applied(orientation, shape, corner):
+    image = Image.new("RGB", (60, 40), "black")
+    image.paste("white", (0, 0, 6, 6))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    rgb = decode(encoded(image, "PNG", exif=exif))
+    assert rgb.shape[:2] == shape
+    assert rgb[corner].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "LA", "CMYK", "I;16", "1"])
+def test_modes_become_rgb(mode):
+    kind = "TIFF" if mode == "CMYK" else "PNG"
+    image = Image.new("I;16", (8, 8), 40000) if mode == "I;16" else PICTURE.convert(mode)
+    rgb = decode(encoded(image, kind))
+    assert (rgb.dtype, rgb.shape[2]) == (np.uint8, 3)
+
+
+def test_sixteen_bit_grey_keeps_its_tones():
+    rgb = decode(encoded(Image.new("I;16", (4, 4), 32768), "PNG"))
+    assert abs(int(rgb[0, 0, 0]) - 127) <= 1
+
+
+def test_transparency_becomes_white():
+    assert decode(encoded(Image.new("RGBA", (4, 4), (0, 0, 0, 0)), "PNG"))[0, 0].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00", b"hello, I am a text", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7"])
+def test_what_is_no_photo(data):
+    error = refused(data)
+    assert error.code == "invalid_image"
+    assert error.message.endswith(("Send a photo.", "HEIC."))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+def test_a_truncated_file_is_refused(kind, share):
+    data = encoded(PICTURE.resize((300, 300)), kind)
+    assert refused(data[: int(len(data) * share)]).code == "invalid_image"
+
+
+def test_too_many_bytes_are_not_looked_at():
+    error = refused(b"x" * 2000, max_bytes=1999)
+    assert error.code == "image_too_large"
+
+
+def _png_header(width: int, height: int) -> bytes:
+    ihdr = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + ihdr + struct.pack(">I", zlib.crc32(ihdr)) + b"\x00" * 32
+
+
+def test_a_bomb_is_refused_by_its_header():
+    assert refused(_png_header(60_000, 60_000)).code == "image_too_large"
+    assert refused(_png_header(6_400, 6_400)).code == "image_too_large"
+
+
+def test_no_pixels():
+    assert refused(_png_header(0, 0)).code == "invalid_image"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=400), st.sampled_from(["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"]), st.integers(0, 400))
+def test_damaged_bytes_never_raise_anything_else(noise, kind, at):
+    data = bytearray(encoded(PICTURE, kind))
+    data[at : at + len(noise)] = noise
+    try:
+        assert decode(bytes(data)).ndim == 3
+    except PhotoError as error:
+        assert error.code in ("invalid_image", "image_too_large")
+
+
+def test_annotate_draws_any_name():
+    rgb = np.zeros((200, 300, 3), "uint8")
+    box = Box(10, 5, 50, 60)
+    jpeg = annotate(rgb, [(box, "Zoë Müller 0.97", "#00ff00"), (box, "山田 太郎 0.9", "#ff0000"), (box, "", "#0000ff")])
+    assert decode(jpeg).shape == (200, 300, 3)
+    assert decode(jpeg).max() > 200
+
+
+def test_real_files_of_every_format(faces_dir):
+    folder = faces_dir / "formats"
+    for name in ("bmp", "gif", "ico", "jpeg", "png", "tiff", "webp"):
+        assert decode((folder / f"einstein.{name}").read_bytes()).ndim == 3
+    for name in ("corrupted.png", "empty.png", "truncated.jpg"):
+        assert refused((folder / name).read_bytes()).code == "invalid_image"

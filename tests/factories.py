@@ -1,0 +1,85 @@
+"""Rows for tests, made through the models; what a test is about goes through the services."""
+
+import factory
+import numpy as np
+from factory.django import DjangoModelFactory
+
+from accounts.actor import Actor, Via
+from accounts.models import Membership, User
+from accounts.roles import Role
+from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Gallery, Identity
+
+PASSWORD = "correct horse battery"
+
+
+class UserFactory(DjangoModelFactory):
+    class Meta:
+        model = User
+        skip_postgeneration_save = True
+
+    username = factory.Sequence(lambda n: f"user{n}")
+
+    @factory.post_generation
+    def password(self, create, extracted, **kwargs):
+        self.set_password(extracted or PASSWORD)
+        self.save()
+
+
+class GalleryFactory(DjangoModelFactory):
+    class Meta:
+        model = Gallery
+
+    slug = factory.Sequence(lambda n: f"gallery-{n}")
+    name = factory.LazyAttribute(lambda gallery: gallery.slug.capitalize())
+    pack = "dlib-resnet"
+
+
+class IdentityFactory(DjangoModelFactory):
+    class Meta:
+        model = Identity
+
+    gallery = factory.SubFactory(GalleryFactory)
+    name = factory.Sequence(lambda n: f"Person {n}")
+
+
+class SampleFactory(DjangoModelFactory):
+    """A sample with a crop, and an embedding where `vector` is given."""
+
+    class Meta:
+        model = FaceSample
+        skip_postgeneration_save = True
+
+    identity = factory.SubFactory(IdentityFactory)
+    gallery = factory.SelfAttribute("identity.gallery")
+    photo_sha256 = factory.Sequence(lambda n: f"{n:064x}")
+    photo_width = photo_height = 100
+    box = [10, 10, 50, 50]
+    detection_score = 0.99
+    quality_score = 0.9
+    quality = {"measures": {}, "reasons": []}
+
+    @factory.post_generation
+    def vector(self, create, extracted, **kwargs):
+        FaceCrop.objects.create(sample=self, jpeg=b"\xff\xd8", width=10, height=10, landmarks=[[0, 0]] * 5)
+        if extracted is not None:
+            FaceEmbedding.objects.create(gallery=self.gallery, pack="dlib-resnet", sample=self, vector=list(extracted))
+
+
+def member(gallery: Gallery, role: Role) -> Actor:
+    """A new user with `role` in `gallery`, as an actor of the API."""
+    user = UserFactory()
+    Membership.objects.create(user=user, gallery=gallery, role=role)
+    return Actor(user=user, via=Via.API, name=user.username)
+
+
+def stranger() -> Actor:
+    """A new user without any gallery."""
+    user = UserFactory()
+    return Actor(user=user, via=Via.API, name=user.username)
+
+
+def unit(index: int, length: float = 1.0, dim: int = 128) -> np.ndarray:
+    """A vector along one axis."""
+    vector = np.zeros(dim, "float32")
+    vector[index] = length
+    return vector

@@ -1,0 +1,66 @@
+import tarfile
+import zipfile
+
+import pytest
+
+from recognition.packs import install
+from recognition.packs.install import install_pack
+from recognition.packs.manifest import PackError
+
+FILE = "mtcnn/assets/weights/pnet.lz4"
+
+
+@pytest.fixture
+def no_packages(monkeypatch):
+    """Nothing installed, no index reached: only what `source` holds."""
+    monkeypatch.setattr(install, "_installed_packages", lambda wanted: [])
+
+
+def test_an_unknown_pack_names_the_known(tmp_path):
+    with pytest.raises(PackError, match="dlib-resnet"):
+        install_pack("no-such-pack", tmp_path)
+
+
+def test_a_whole_pack_is_left_alone(pack_dir):
+    said = []
+    before = (pack_dir / "manifest.json").stat().st_mtime_ns
+    assert install_pack("dlib-resnet", pack_dir.parent, progress=said.append) == pack_dir
+    assert (said, (pack_dir / "manifest.json").stat().st_mtime_ns) == ([], before)
+
+
+def test_a_source_without_the_files_leaves_nothing_behind(tmp_path, no_packages):
+    source = tmp_path / "empty"
+    source.mkdir()
+    with pytest.raises(PackError, match="is not in"):
+        install_pack("dlib-resnet", tmp_path / "models", source=source, progress=print)
+    assert [path.name for path in (tmp_path / "models").iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("kind", ["plain", "wheel", "sdist"])
+def test_a_file_with_another_sha256_is_refused_before_it_is_read(tmp_path, no_packages, kind, monkeypatch):
+    monkeypatch.setattr(install, "catalogue", lambda: {"dlib-resnet": {"sources": [_source()], "licence": "x"}})
+    monkeypatch.setattr(install, "_convert", lambda *args: pytest.fail("the file was read"))
+    source = _packaged(tmp_path, kind, b"a hostile pickle")
+    with pytest.raises(PackError, match="sha256 differs"):
+        install_pack("dlib-resnet", tmp_path / "models", source=source, progress=print)
+    assert not (tmp_path / "models" / "dlib-resnet").exists()
+
+
+def _source() -> dict:
+    return {"package": "mtcnn", "version": "1.0.0", "file": FILE, "sha256": "0" * 64, "licence": "MIT"}
+
+
+def _packaged(folder, kind, data):
+    if kind == "wheel":
+        path = folder / "mtcnn-1.0.0-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(FILE, data)
+        return path
+    plain = folder / "pnet.lz4"
+    plain.write_bytes(data)
+    if kind == "plain":
+        return plain
+    path = folder / "mtcnn-1.0.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(plain, f"mtcnn-1.0.0/{FILE}")
+    return path
