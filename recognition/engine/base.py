@@ -95,6 +95,9 @@ class Detector(Protocol):
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
         """images: uint8 RGB (h, w, 3), of any sizes. Returns the faces of each, largest first."""
 
+    def quarter_turns(self, image: np.ndarray, faces: Sequence[Detection]) -> int:
+        """By how many quarter turns, counter-clockwise, the image has to be turned for `faces` to stand upright; 0–3."""
+
 
 class Embedder(Protocol):
     dim: int

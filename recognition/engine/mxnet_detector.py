@@ -18,6 +18,9 @@ P_THRESHOLD, R_THRESHOLD, O_THRESHOLD = 0.6, 0.7, 0.8
 # on average, a face does.
 DOUBTFUL, CONFIRMED = 0.95, 0.8
 WIDER = 0.15
+# MTCNN takes some upside-down faces for upright ones. Measured on 98 upright faces and the same turned: an upright face
+# never loses by more than 0.01 to itself turned, a turned one nearly always by more than 0.02.
+TURNED_FACES, TURNED_BY = 3, 0.015
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -49,9 +52,7 @@ class MtcnnDetector:
         sure = boxes[:, 4] >= DOUBTFUL
         for number in np.flatnonzero(~sure):
             square = _square(boxes[number : number + 1])[0]
-            margin = (square[2] - square[0]) * WIDER / 2
-            wider = square + np.array([-margin, -margin, margin, margin, 0])
-            views = [_crop(image, box, 48) for box in (square, wider)]
+            views = [_crop(image, box, 48) for box in (square, _wider(square))]
             views += [np.ascontiguousarray(view[:, ::-1]) for view in views]
             sure[number] = _in_batches(self.onet, views, 48)[-1].mean() >= CONFIRMED
         return sure
@@ -85,6 +86,19 @@ class MtcnnDetector:
             kept_boxes.append(moved)
             kept_points.append(_points(square, landmarks[0][keep]) if landmarks else None)
         return kept_boxes, kept_points
+
+    def quarter_turns(self, image: np.ndarray, faces: Sequence[Detection]) -> int:
+        """See Detector. O-net looks at the largest faces turned four ways; an upright one it likes best by far."""
+        scale = min(1.0, LONG_SIDE / max(image.shape[:2]))
+        small = _resize(image, scale)
+        views = []
+        for face in faces[:TURNED_FACES]:
+            corners = np.array([face.box.x, face.box.y, face.box.x + face.box.width, face.box.y + face.box.height])
+            crop = _crop(small, _wider(_square(np.append(corners * scale, 1.0)[None])[0]), 48)
+            views += [np.ascontiguousarray(np.rot90(crop, turns)) for turns in range(4)]
+        scores = _in_batches(self.onet, views, 48)[-1].reshape(-1, 4).mean(0)
+        best = int(scores.argmax())
+        return best if scores[best] > scores[0] + TURNED_BY else 0
 
 
 def nms(boxes: np.ndarray, overlap: float, *, of_smaller: bool = False) -> np.ndarray:
@@ -135,6 +149,11 @@ def _square(boxes: np.ndarray) -> np.ndarray:
     side = (boxes[:, 2:4] - boxes[:, :2]).max(1, keepdims=True) if len(boxes) else np.empty((0, 1))
     centre = (boxes[:, :2] + boxes[:, 2:4]) / 2
     return np.hstack([centre - side / 2, centre + side / 2, boxes[:, 4:]])
+
+
+def _wider(square: np.ndarray) -> np.ndarray:
+    margin = (square[2] - square[0]) * WIDER / 2
+    return square + np.array([-margin, -margin, margin, margin, 0])
 
 
 def _points(squares: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

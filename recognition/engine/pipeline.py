@@ -25,6 +25,8 @@ from recognition.packs.manifest import Manifest, verify_pack
 
 BORDER = 0.25  # of the photo's sides; a tight crop shows a face only with room around it
 WARM_UP = (480, 640, 3)
+# An image as its faces stand upright, by how many degrees it was turned for that, and the faces in it.
+Found = tuple[np.ndarray, int, list[Detection]]
 
 
 class Pipeline:
@@ -86,22 +88,31 @@ class Pipeline:
         """Embeds kept crops again, as another pack needs it; float32 (n, dim)."""
         return self.embedder.embed([(decode(crop.jpeg), crop.landmarks) for crop in crops], purpose)
 
-    def _detect(self, images: Sequence[np.ndarray]) -> list[tuple[np.ndarray, int, list[Detection]]]:
-        """For each image: it as its faces stand upright, the turn, and the faces in the turned image."""
+    def _detect(self, images: Sequence[np.ndarray]) -> list[Found]:
         first = self.detector.detect(images) if images else []
         return [
-            (image, 0, faces) if faces else self._look_again(image) for image, faces in zip(images, first, strict=True)
+            self._upright(image, 0, faces) if faces else self._look_again(image)
+            for image, faces in zip(images, first, strict=True)
         ]
 
-    def _look_again(self, image: np.ndarray) -> tuple[np.ndarray, int, list[Detection]]:
+    def _look_again(self, image: np.ndarray) -> Found:
         """Nothing was found: with a border around it, then turned by 90, 180 and 270 degrees."""
         if faces := self._detect_with_border(image):
-            return image, 0, faces
+            return self._upright(image, 0, faces)
         for quarter in (1, 2, 3):
             turned = np.ascontiguousarray(np.rot90(image, quarter))
             if faces := self.detector.detect([turned])[0]:
-                return turned, 90 * quarter, faces
+                return self._upright(turned, 90 * quarter, faces)
         return image, 0, []
+
+    def _upright(self, image: np.ndarray, rotation: int, faces: list[Detection]) -> Found:
+        """Turns the image where its faces, though found, lie on their side or head, and finds them again."""
+        quarters = self.detector.quarter_turns(image, faces)
+        if quarters:
+            turned = np.ascontiguousarray(np.rot90(image, quarters))
+            if again := self.detector.detect([turned])[0]:
+                return turned, (rotation + 90 * quarters) % 360, again
+        return image, rotation, faces
 
     def _detect_with_border(self, image: np.ndarray) -> list[Detection]:
         top, left = (int(side * BORDER) for side in image.shape[:2])

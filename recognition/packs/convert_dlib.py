@@ -123,7 +123,9 @@ def _affine(reader: _Reader) -> dict[str, Any]:
 
 
 def _pooling(reader: _Reader) -> dict[str, Any]:
-    return {"kernel": next(reader.integer() for _ in range(6))}
+    for _ in range(6):  # kernel, stride and padding, which the network below knows by itself
+        reader.integer()
+    return {}
 
 
 def _dense(reader: _Reader) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def test_a_batch_gives_what_single_photos_give(pipeline, hopper, collins, both):
     for photo, purpose, result in zip(photos, ["probe", "enrol", "probe"], together, strict=True):
         alone = analyse(pipeline, photo, purpose)
         for a, b in zip(result.faces, alone.faces, strict=True):
-            assert distance(a, b) < 1e-4
+            assert distance(a, b) < 1e-3
 
 
 def test_the_kept_crop_embeds_like_the_photo(pipeline, hopper):
@@ -107,7 +107,7 @@ def test_a_blurred_face_has_a_reason_and_a_tiny_one_too(pipeline, hopper):
         image = image.convert("RGB")
         soft = encoded(image.resize((64, 75)).resize(image.size, Image.Resampling.BICUBIC), "PNG")
         canvas = Image.new("RGB", (900, 900), "grey")
-        canvas.paste(image.resize((128, 150)), (300, 300))
+        canvas.paste(image.resize((96, 112)), (300, 300))
     [blurred] = analyse(pipeline, soft).faces
     assert "low_quality" in blurred.quality.reasons
     [small] = analyse(pipeline, encoded(canvas, "PNG")).faces
@@ -121,7 +121,9 @@ def test_every_annotated_nose_lies_in_exactly_one_box(pipeline, faces_dir):
         points = noses.get(path.name, [])
         assert len(faces) == len(points), path.name
         for x, y in points:
-            hits = [f for f in faces if f.box.x <= x <= f.box.x + f.box.width and f.box.y <= y <= f.box.y + f.box.height]
+            hits = [
+                f for f in faces if f.box.x <= x <= f.box.x + f.box.width and f.box.y <= y <= f.box.y + f.box.height
+            ]
             assert len(hits) == 1, (path.name, x, y)
 
 
