@@ -55,7 +55,7 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIX
             return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels(max_pixels) from error
-    except Exception as error:  # noqa: BLE001 - decoders raise nearly anything on damaged bytes
+    except Exception as error:
         raise PhotoError(
             "invalid_image", "The photo is damaged or incomplete: its pixels cannot be read. Send it again, or another."
         ) from error
@@ -87,7 +87,7 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels(max_pixels) from error
-    except Exception as error:  # noqa: BLE001 - see decode()
+    except Exception as error:
         message = f"The file is no photo we can read. Send {NAMES}."
         raise PhotoError("invalid_image", message) from error
     if image.width * image.height == 0:

@@ -26,11 +26,11 @@ class Command(BaseCommand):
 
     def handle(self, *, action, **options):
         try:
-            getattr(self, action)(**options)
+            getattr(self, f"{action}_key")(**options)
         except DomainError as error:
             raise CommandError(error.message) from error
 
-    def create(self, *, user, gallery, scopes, expires, name, **options):
+    def create_key(self, *, user, gallery, scopes, expires, name, **options):
         owner = User.objects.filter(username=user).first()
         if owner is None:
             raise CommandError(f"There is no user “{user}”.")
@@ -49,13 +49,13 @@ class Command(BaseCommand):
         )
         self.stdout.write(key)
 
-    def list(self, **options):
+    def list_key(self, **options):
         for key in ApiKey.objects.select_related("user", "gallery"):
             state = "revoked" if key.revoked_at else f"expires {key.expires_at:%Y-%m-%d}" if key.expires_at else "valid"
             where = key.gallery.slug if key.gallery else "all galleries"
             self.stdout.write(f"{key.prefix}…  {key.user}  {where}  {','.join(key.scopes)}  {state}  {key.name}")
 
-    def revoke(self, *, prefix, **options):
+    def revoke_key(self, *, prefix, **options):
         keys = list(ApiKey.objects.filter(prefix__startswith=prefix))
         if len(keys) != 1:
             raise CommandError(f"{len(keys)} keys start with “{prefix}”. Give more of it, as list shows it.")

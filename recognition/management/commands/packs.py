@@ -25,21 +25,21 @@ class Command(BaseCommand):
 
     def handle(self, *, action, **options):
         try:
-            getattr(self, action)(**options)
+            getattr(self, f"{action}_packs")(**options)
         except PackError as error:
             raise CommandError(str(error)) from error
 
-    def list(self, **options):
+    def list_packs(self, **options):
         for name in sorted({*catalogue(), *self._installed()}):
             entry = catalogue().get(name)
             licence = entry["licence"] if entry else load_manifest(settings.MODELS_DIR / name).licence
             state = "installed" if name in self._installed() else "not installed"
             self.stdout.write(f"{name:20} {state:14} {licence}")
 
-    def install(self, *, name, source, force, **options):
+    def install_packs(self, *, name, source, force, **options):
         install_pack(name, settings.MODELS_DIR, source=source, force=force, progress=self.stdout.write)
 
-    def verify(self, *, name, **options):
+    def verify_packs(self, *, name, **options):
         for pack in [name] if name else self._installed():
             manifest = verify_pack(settings.MODELS_DIR / pack)
             self.stdout.write(f"{pack}: {len(manifest.files)} files are whole; {manifest.licence}")
