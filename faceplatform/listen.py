@@ -27,6 +27,7 @@ class Hub:
         self._lock = threading.Lock()
         self._subscriptions: dict[str, set[threading.Event]] = {channel: set() for channel in channels}
         self._thread: threading.Thread | None = None
+        self._closed = threading.Event()
 
     @contextmanager
     def subscription(self, channel: str) -> Iterator["Subscription"]:
@@ -41,20 +42,29 @@ class Hub:
             with self._lock:
                 self._subscriptions[channel].discard(event)
 
+    def close(self) -> None:
+        """Ends the connection; the next subscription opens it again."""
+        if self._thread is not None:
+            self._closed.set()
+            self._thread.join()
+            self._thread = None
+
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():
+            self._closed.clear()
             self._thread = threading.Thread(target=self._listen_forever, name="listen-hub", daemon=True)
             self._thread.start()
 
     def _listen_forever(self) -> None:
-        while True:
+        while not self._closed.is_set():
             try:
                 with psycopg.connect(**_connection_parameters(), autocommit=True) as connection:
                     for channel in self.channels:
                         connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
                     self._wake(*self.channels)
-                    for notification in connection.notifies():
-                        self._wake(notification.channel)
+                    while not self._closed.is_set():
+                        for notification in connection.notifies(timeout=FALLBACK_POLL):
+                            self._wake(notification.channel)
             except psycopg.Error as error:
                 logger.debug("listening again in %s s: %s", RETRY_PAUSE, error)
                 time.sleep(RETRY_PAUSE)

@@ -37,6 +37,7 @@ SOCKET_PATH_LIMIT = 80  # of the 107 bytes an address may have
 
 _thread_lock = threading.RLock()
 _held: dict[Path, int] = {}
+_started: dict[Path, subprocess.Popen] = {}
 
 
 class PostgresError(RuntimeError):
@@ -106,6 +107,8 @@ def stop(data_dir: Path) -> None:
         if time.monotonic() > deadline:
             raise PostgresError(f"PostgreSQL (process {pid}) does not stop. See {_log(data_dir)}.")
         time.sleep(0.05)
+    if process := _started.pop(data_dir, None):
+        process.wait()
 
 
 # --- Starting ---------------------------------------------------------------------------------------------------------
@@ -128,6 +131,7 @@ def _start(data_dir: Path, say: Callable[[str], None]) -> None:
             cwd="/",
             start_new_session=True,  # Ctrl-C in the terminal is for us, not for the server
         )
+    _started[data_dir] = process
     _wait_until_ready(data_dir, process, say)
 
 

@@ -40,6 +40,12 @@ class RecognitionWorker:
     def run(self, stop: threading.Event) -> None:
         """Works until `stop` is set, then finishes the batch at hand. Outlives the database going away."""
         self.pipeline(settings.DEFAULT_PACK).warm()
+        try:
+            self._run(stop)
+        finally:
+            connection.close()
+
+    def _run(self, stop: threading.Event) -> None:
         pause = 0.5
         while not stop.is_set():
             try:

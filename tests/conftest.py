@@ -11,13 +11,23 @@ import pytest
 import skimage
 from PIL import Image
 
-# Its own cluster, so that a platform running from this folder is left alone.
-os.environ.setdefault("FACEPLATFORM_DATA_DIR", "var/test")
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's sync API runs a loop in the test's thread
 sys.path.insert(0, str(Path(__file__).parent))
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "faces"
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup):
+    """Leaves no connection behind that would keep the test database from being dropped."""
+    from django.db import connection
+
+    from recognition import queue
+
+    yield
+    queue.hub.close()
+    connection.close_pool()
 
 
 @pytest.fixture(scope="session")

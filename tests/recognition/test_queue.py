@@ -1,0 +1,160 @@
+from datetime import timedelta
+
+import pytest
+import uuid6
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from factories import GalleryFactory
+
+from accounts.actor import system_actor
+from recognition import queue
+from recognition.models import Priority, RecognitionRequest, Status, Worker
+
+pytestmark = pytest.mark.django_db
+
+
+def request(gallery=None, **values) -> RecognitionRequest:
+    values = {"pack": "dlib-resnet", "photo": b"photo", "photo_sha256": "0" * 64} | values
+    values["requested_as"] = system_actor().as_record()
+    return RecognitionRequest.objects.create(gallery=gallery or GalleryFactory(), **values)
+
+
+def expire(row) -> None:
+    past = timezone.now() - timedelta(seconds=1)
+    RecognitionRequest.objects.filter(pk=row.pk).update(lease_expires_at=past)
+
+
+def reloaded(row) -> RecognitionRequest:
+    return RecognitionRequest.objects.get(pk=row.pk)
+
+
+def claimed(limit=8, **options) -> list:
+    claim = queue.claim(limit=limit, **options)
+    return [row.pk for row in claim.requests] if claim else []
+
+
+def test_interactive_before_bulk_then_oldest_first():
+    bulk, first, second = request(priority=Priority.BULK), request(), request()
+    assert claimed(limit=2) == [first.pk, second.pk]
+    assert claimed() == [bulk.pk]
+    assert claimed() == []
+
+
+def test_a_claim_marks_the_rows_and_counts_the_attempt():
+    row = request()
+    claim = queue.claim(limit=1)
+    found = reloaded(row)
+    assert (found.status, found.attempts, found.claim_token) == (Status.RUNNING, 1, claim.token)
+    left = found.lease_expires_at - timezone.now()
+    assert timedelta(0) < left <= timedelta(seconds=settings.LEASE_SECONDS)
+
+
+def test_one_pack_a_claim():
+    first, other = request(), request(pack="other")
+    assert claimed() == [first.pk]
+    assert claimed() == [other.pk]
+
+
+def test_claim_among_given_requests_alone():
+    request()
+    mine = request()
+    assert claimed(only=[mine.pk]) == [mine.pk]
+    assert claimed(only=[mine.pk]) == []
+
+
+def test_what_was_claimed_before_is_claimed_alone():
+    """It may be what killed its worker: the others must not die with it."""
+    rows = [request() for _ in range(3)]
+    queue.claim(limit=8)
+    for row in rows:
+        expire(row)
+    assert queue.release_expired() == 3
+    assert [claimed() for _ in range(4)] == [[rows[0].pk], [rows[1].pk], [rows[2].pk], []]
+
+
+def test_a_retried_one_does_not_ride_with_fresh_ones():
+    old = request()
+    queue.claim(limit=8)
+    fresh = request()
+    expire(old)
+    queue.release_expired()
+    assert claimed() == [old.pk]
+    assert claimed() == [fresh.pk]
+
+
+def test_a_running_lease_is_not_released():
+    request()
+    queue.claim(limit=8)
+    assert queue.release_expired() == 0
+
+
+def test_given_up_after_its_attempts_with_the_reason():
+    row = request()
+    for _ in range(settings.MAX_ATTEMPTS):
+        assert claimed() == [row.pk]
+        expire(row)
+        queue.release_expired()
+    found = reloaded(row)
+    assert (found.status, found.error_code, found.photo) == (Status.FAILED, "worker_lost", None)
+    assert "3 times" in found.error_message
+    assert claimed() == []
+
+
+def test_a_kept_photo_stays_when_given_up():
+    row = request(keep_photo=True)
+    for _ in range(settings.MAX_ATTEMPTS):
+        claimed()
+        expire(row)
+        queue.release_expired()
+    assert bytes(reloaded(row).photo) == b"photo"
+
+
+def test_only_the_holder_of_the_token_may_write():
+    row = request()
+    first = queue.claim(limit=1)
+    expire(row)
+    queue.release_expired()
+    second = queue.claim(limit=1)
+    with transaction.atomic():
+        assert not queue.hold(request_id=row.pk, token=first.token)
+        assert queue.hold(request_id=row.pk, token=second.token)
+        assert not queue.hold(request_id=row.pk, token=uuid6.uuid7())
+
+
+def test_heartbeat_moves_the_lease_of_its_claim_alone():
+    mine, other = request(), request()
+    claim = queue.claim(limit=1)
+    queue.claim(limit=1)
+    expire(mine)
+    expire(other)
+    queue.extend_lease(token=claim.token)
+    assert reloaded(mine).lease_expires_at > timezone.now() > reloaded(other).lease_expires_at
+
+
+def test_alive_workers_are_those_with_a_fresh_sign_of_life():
+    fresh = queue.register_worker(host="a", process_id=1)
+    stale = queue.register_worker(host="b", process_id=2)
+    Worker.objects.filter(pk=stale.pk).update(last_seen_at=timezone.now() - timedelta(seconds=16))
+    assert list(Worker.objects.alive()) == [fresh]
+    queue.sign_of_life(worker_id=stale.pk)
+    assert Worker.objects.alive().count() == 2
+    queue.unregister_worker(worker_id=fresh.pk)
+    assert list(Worker.objects.alive()) == [stale]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"status": "running"},
+        {"status": "done"},
+        {"photo": None},
+        {"status": "failed", "finished_at": timezone.now()},
+        {"claim_token": uuid6.uuid7(), "lease_expires_at": timezone.now()},
+        {"status": "lost"},
+        {"purpose": "enrol"},
+    ],
+)
+def test_the_database_refuses_impossible_rows(values):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        request(**values)

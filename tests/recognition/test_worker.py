@@ -1,0 +1,191 @@
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from factories import GalleryFactory, IdentityFactory
+
+from accounts.actor import system_actor
+from accounts.models import AuditEvent
+from recognition import queue, services
+from recognition.engine.pipeline import Pipeline
+from recognition.models import RecognitionRequest, Status
+from recognition.services import Photo, submit_enrolment, submit_recognition
+
+SCRIPT = Path(__file__).with_name("worker_that_dies.py")
+ACTOR = system_actor()
+
+
+def submit(gallery, data: bytes, name: str = "photo.jpg") -> RecognitionRequest:
+    return submit_recognition(actor=ACTOR, gallery=gallery, photo=Photo(name, data), needs_worker=False)
+
+
+def start_worker(stdout: int = subprocess.DEVNULL) -> subprocess.Popen:
+    command = [sys.executable, str(SCRIPT), connection.settings_dict["NAME"]]
+    return subprocess.Popen(command, stdout=stdout, stderr=subprocess.DEVNULL, text=True)
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+def statuses() -> list[str]:
+    return list(RecognitionRequest.objects.order_by("id").values_list("status", flat=True))
+
+
+@pytest.mark.django_db
+def test_recognises_a_batch(worker, hopper, hopper_again, collins, no_face):
+    gallery = GalleryFactory()
+    grace = IdentityFactory(gallery=gallery, name="Grace Hopper")
+    submit_enrolment(actor=ACTOR, identity=grace, photos=[Photo("hopper.jpg", hopper)], needs_worker=False)
+    assert worker.run_once() == 1
+    rows = [submit(gallery, data) for data in (hopper_again, collins, no_face)]
+    assert worker.run_once() == 3
+    known, unknown, empty = (RecognitionRequest.objects.with_results().get(pk=row.pk) for row in rows)
+    assert [(face.decision, face.identity) for face in known.faces.all()] == [("known", grace)]
+    assert [(face.decision, face.identity) for face in unknown.faces.all()] == [("unknown", None)]
+    assert list(empty.faces.all()) == []
+    assert {row.status for row in (known, unknown, empty)} == {Status.DONE}
+    assert known.photo is None
+    assert set(known.timings_ms) == {"queued", "decode", "detect", "embed", "search", "total"}
+    grace.refresh_from_db()
+    assert grace.last_recognized_at is not None
+    answered = AuditEvent.objects.filter(action="recognition.answered").order_by("id")[0]
+    assert answered.details == {"known": 1, "unknown": 0, "unusable": 0, "identities": [str(grace.pk)]}
+
+
+@pytest.mark.django_db
+def test_the_engine_failing_on_one_photo_fails_that_one_alone(worker, hopper, collins, monkeypatch):
+    gallery = GalleryFactory()
+    analyse = Pipeline.analyse
+
+    def stumbling(self, photos, **options):
+        if collins in photos:
+            raise RuntimeError("the net exploded")
+        return analyse(self, photos, **options)
+
+    monkeypatch.setattr(Pipeline, "analyse", stumbling)
+    good, bad = submit(gallery, hopper), submit(gallery, collins)
+    worker.run_once()
+    good.refresh_from_db()
+    bad.refresh_from_db()
+    assert (good.status, bad.status, bad.error_code) == (Status.DONE, Status.FAILED, "engine_error")
+
+
+@pytest.mark.django_db
+def test_a_pack_that_is_not_installed_fails_with_the_command_to_run(worker, hopper):
+    row = submit(GalleryFactory(pack="absent"), hopper)
+    worker.run_once()
+    row.refresh_from_db()
+    assert row.error_code == "pack_not_installed"
+    assert "packs install absent" in row.error_message
+
+
+@pytest.mark.django_db
+def test_a_result_after_the_lease_was_lost_is_thrown_away(worker, hopper):
+    row = submit(GalleryFactory(), hopper)
+    claim = queue.claim(limit=1)
+    RecognitionRequest.objects.update(status="queued", claim_token=None, lease_expires_at=None)
+    other = queue.claim(limit=1)
+    worker.process(claim)
+    row.refresh_from_db()
+    assert (row.status, row.claim_token, row.faces.count()) == (Status.RUNNING, other.token, 0)
+
+
+@pytest.mark.django_db
+def test_a_request_deleted_meanwhile_is_no_trouble(worker, hopper):
+    row = submit(GalleryFactory(), hopper)
+    claim = queue.claim(limit=1)
+    row.delete()
+    worker.process(claim)
+    assert RecognitionRequest.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_poison_photo_is_given_up_and_takes_no_other_with_it(pack_dir, hopper, settings):
+    settings.LEASE_SECONDS = 2
+    gallery = GalleryFactory()
+    rows = [submit(gallery, hopper), submit(gallery, hopper + b"POISON"), submit(gallery, hopper)]
+    deaths = 0
+    worker = start_worker()
+    try:
+        deadline = time.monotonic() + 100
+        while set(statuses()) & {"queued", "running"}:
+            assert time.monotonic() < deadline, statuses()
+            if worker.poll() is not None:
+                deaths += 1
+                worker = start_worker()
+            time.sleep(0.1)
+    finally:
+        worker.kill()
+        worker.wait()
+    assert statuses() == ["done", "failed", "done"]
+    poison = RecognitionRequest.objects.get(pk=rows[1].pk)
+    assert (poison.error_code, poison.attempts, deaths) == ("worker_lost", 3, 3)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_kill_nine_in_mid_batch_loses_nothing(pack_dir, hopper, worker, settings):
+    settings.LEASE_SECONDS = 2
+    gallery = GalleryFactory()
+    rows = [submit(gallery, hopper + b"SLOW") for _ in range(4)]
+    with start_worker(stdout=subprocess.PIPE) as victim:
+        assert victim.stdout.readline() == "working\n"
+        victim.kill()
+    assert statuses() == ["running"] * 4
+    stop = threading.Event()
+    other = threading.Thread(target=worker.run, args=(stop,))
+    other.start()
+    try:
+        wait_for(lambda: statuses() == ["done"] * 4)
+    finally:
+        stop.set()
+        other.join()
+    assert [row.faces.count() for row in rows] == [1] * 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_waiting_caller_is_woken_by_the_worker(worker, hopper):
+    row = submit(GalleryFactory(), hopper)
+    stop = threading.Event()
+    running = threading.Thread(target=worker.run, args=(stop,))
+    running.start()
+    try:
+        assert services.wait_for([row], seconds=30)
+    finally:
+        stop.set()
+        running.join()
+    row.refresh_from_db()
+    assert row.status == Status.DONE
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_outlives_the_database_going_away(worker, hopper):
+    stop = threading.Event()
+    running = threading.Thread(target=worker.run, args=(stop,))
+    running.start()
+    try:
+        wait_for(lambda: queue.Worker.objects.alive().exists())
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND pid <> pg_backend_pid()"
+            )
+        row = submit(GalleryFactory(), hopper)
+        wait_for(lambda: RecognitionRequest.objects.get(pk=row.pk).status == Status.DONE)
+        assert running.is_alive()
+    finally:
+        stop.set()
+        running.join()
+
+
+@pytest.mark.django_db
+def test_waiting_for_nobody_ends_at_the_deadline(hopper):
+    row = submit(GalleryFactory(), hopper)
+    assert not services.wait_for([row], seconds=0)

@@ -1,0 +1,41 @@
+"""A real worker process, except that photos which hold the word POISON kill it outright, and SLOW ones take a while.
+
+Run by test_worker.py: python worker_that_dies.py
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+os.environ["DJANGO_SETTINGS_MODULE"] = "faceplatform.settings"
+
+import django
+
+django.setup()
+
+from django.conf import settings
+
+settings.DATABASES["default"]["NAME"] = sys.argv[1]
+settings.LEASE_SECONDS = 2
+
+from recognition.engine.pipeline import Pipeline
+from recognition.worker import RecognitionWorker
+
+analyse = Pipeline.analyse
+
+
+def deadly(self, photos, **options):
+    if any(b"POISON" in photo for photo in photos):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if any(b"SLOW" in photo for photo in photos):
+        print("working", flush=True)
+        time.sleep(60)
+    return analyse(self, photos, **options)
+
+
+Pipeline.analyse = deadly
+RecognitionWorker(settings.MODELS_DIR).run(threading.Event())
