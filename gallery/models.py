@@ -58,7 +58,11 @@ class Gallery(models.Model):
             models.CheckConstraint(
                 name="gallery_threshold_has_source",
                 condition=Q(threshold_source="size", threshold_distance__isnull=True)
-                | Q(threshold_source__in=["calibrated", "manual"], threshold_distance__gt=0),
+                | Q(
+                    threshold_source__in=["calibrated", "manual"],
+                    threshold_distance__isnull=False,
+                    threshold_distance__gt=0,
+                ),
                 violation_error_message="A threshold set by hand or calibrated needs a distance above 0; one by size has none.",
             ),
             models.CheckConstraint(
@@ -96,6 +100,7 @@ class Identity(models.Model):
                 fields=["gallery", "external_id"],
                 condition=~Q(external_id=""),
                 name="identity_external_id_once",
+                violation_error_code="unique",
                 violation_error_message="Another person in this gallery has this external id.",
             ),
             models.CheckConstraint(condition=~Q(name=""), name="identity_has_name"),

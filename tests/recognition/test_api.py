@@ -1,0 +1,504 @@
+import base64
+import io
+import threading
+
+import pillow_heif
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import override_settings
+from factories import GalleryFactory, IdentityFactory, SampleFactory, UserFactory, member, stranger
+from PIL import Image
+from rest_framework.test import APIClient
+
+from accounts.actor import system_actor
+from accounts.models import ApiKey, AuditEvent, Membership
+from accounts.roles import Role, Scope
+from accounts.services import create_api_key, revoke_api_key
+from gallery.models import FaceSample, Gallery, Identity
+from recognition.models import RecognitionRequest
+from recognition.services import Photo, submit_enrolment
+
+pytestmark = pytest.mark.django_db
+NOW = {"HTTP_PREFER": "wait=0"}
+
+
+def client_of(actor) -> APIClient:
+    client = APIClient(raise_request_exception=False)
+    client.force_login(actor.user)
+    return client
+
+
+def upload(data: bytes, name: str = "photo.jpg") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, data)
+
+
+@pytest.fixture
+def gallery():
+    return GalleryFactory(slug="staff")
+
+
+@pytest.fixture
+def grace(gallery, worker, hopper):
+    """Grace Hopper, enrolled."""
+    identity = IdentityFactory(gallery=gallery, name="Grace Hopper", external_id="17")
+    submit_enrolment(actor=system_actor(), identity=identity, photos=[Photo("a.jpg", hopper)], needs_worker=False)
+    worker.run_once()
+    return identity
+
+
+@pytest.fixture
+def viewer(gallery) -> APIClient:
+    return client_of(member(gallery, Role.VIEWER))
+
+
+@pytest.fixture
+def curator(gallery) -> APIClient:
+    return client_of(member(gallery, Role.CURATOR))
+
+
+def problem(response, status: int, code: str) -> dict:
+    body = response.json()
+    assert (response.status_code, body["code"], body["status"]) == (status, code, status), body
+    assert response["Content-Type"] == "application/problem+json"
+    assert body["request_id"] == response["X-Request-ID"]
+    assert body["detail"]
+    return body
+
+
+# --- Recognise --------------------------------------------------------------------------------------------------------
+def test_recognise_answers_later_and_then_names_the_person(viewer, gallery, grace, worker, living_worker, both):
+    first = viewer.post("/api/v1/recognitions", {"gallery": "staff", "photo": upload(both)}, **NOW)
+    assert (first.status_code, first.json()["status"], first.json()["faces"]) == (202, "queued", [])
+    assert worker.run_once() == 1
+    answer = viewer.get(first["Location"]).json()
+    assert (answer["status"], answer["gallery"], answer["error"]) == ("done", "staff", None)
+    assert answer["threshold"]["source"] == "size"
+    assert answer["image"] == {"width": 1024, "height": 600}
+    by_decision = {face["decision"]: face for face in answer["faces"]}
+    known = by_decision["known"]
+    assert known["identity"] == {"id": str(grace.pk), "name": "Grace Hopper", "external_id": "17"}
+    [candidate] = known["candidates"]
+    assert candidate["identity"] == known["identity"]
+    assert candidate["distance"] < answer["threshold"]["distance"]
+    assert candidate["score"] > 0.5
+    assert candidate["sample_id"] == str(grace.samples.get().pk)
+    assert known["margin"] is None
+    pixels, shares = known["box"]["pixels"], known["box"]["normalized"]
+    assert shares["left"] == pytest.approx(pixels["x"] / 1024, abs=1e-4)
+    assert len(known["landmarks"]) == 5
+    unknown = by_decision["unknown"]
+    assert unknown["identity"] is None
+    assert unknown["candidates"][0]["score"] < 0.5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_waiting_post_is_answered_by_a_running_worker(worker, hopper):
+    gallery = GalleryFactory(slug="staff")
+    viewer = client_of(member(gallery, Role.VIEWER))
+    stop = threading.Event()
+    running = threading.Thread(target=worker.run, args=(stop,))
+    running.start()
+    try:
+        while not RecognitionRequest.objects.model._meta.apps.get_model("recognition", "Worker").objects.exists():
+            stop.wait(0.05)
+        response = viewer.post(
+            "/api/v1/recognitions", {"gallery": "staff", "photo": upload(hopper)}, HTTP_PREFER="wait=30"
+        )
+    finally:
+        stop.set()
+        running.join()
+    assert (response.status_code, response.json()["status"]) == (201, "done")
+    assert [face["decision"] for face in response.json()["faces"]] == ["unknown"]
+
+
+def test_base64_in_json(viewer, gallery, living_worker, worker, hopper):
+    body = {"gallery": "staff", "photo": "data:image/jpeg;base64," + base64.b64encode(hopper).decode()}
+    response = viewer.post("/api/v1/recognitions", body, format="json", **NOW)
+    assert response.status_code == 202
+    worker.run_once()
+    assert len(viewer.get(response["Location"]).json()["faces"]) == 1
+
+
+def test_heic(viewer, gallery, living_worker, worker, hopper):
+    out = io.BytesIO()
+    pillow_heif.from_pillow(Image.open(io.BytesIO(hopper))).save(out)
+    response = viewer.post("/api/v1/recognitions", {"gallery": "staff", "photo": upload(out.getvalue())}, **NOW)
+    worker.run_once()
+    assert len(viewer.get(response["Location"]).json()["faces"]) == 1
+
+
+def test_options_are_honoured(viewer, gallery, grace, worker, living_worker, both):
+    for n in range(3):
+        other = IdentityFactory(gallery=gallery)
+        SampleFactory(identity=other, vector=[float(n)] * 128)
+    body = {"gallery": "staff", "photo": upload(both), "top_k": 2, "threshold": 0.01, "max_faces": 1}
+    response = viewer.post("/api/v1/recognitions", body, **NOW)
+    worker.run_once()
+    answer = viewer.get(response["Location"]).json()
+    assert answer["threshold"] == {"distance": 0.01, "source": "request"}
+    [face] = answer["faces"]
+    assert (face["decision"], len(face["candidates"])) == ("unknown", 2)
+    assert face["margin"] > 0
+
+
+def test_the_photo_is_drawn_where_it_was_kept(viewer, gallery, grace, worker, living_worker, hopper):
+    addresses = []
+    for keep in (True, False):
+        body = {"gallery": "staff", "photo": upload(hopper), "keep_photo": keep}
+        addresses.append(viewer.post("/api/v1/recognitions", body, **NOW)["Location"])
+    worker.run_once()
+    kept = viewer.get(addresses[0] + "/annotated.jpg")
+    assert kept["Content-Type"] == "image/jpeg"
+    assert Image.open(io.BytesIO(kept.content)).size == (512, 600)
+    problem(viewer.get(addresses[1] + "/annotated.jpg"), 404, "photo_not_kept")
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "code"),
+    [
+        (b"", 422, "invalid_image"),
+        (b"no photo at all", 422, "invalid_image"),
+        (b"\xff\xd8\xff" + b"\0" * 50, 422, "invalid_image"),
+        (b"\0" * (10 * 2**20 + 1), 413, "image_too_large"),
+    ],
+)
+def test_what_is_no_photo_is_refused_at_once(viewer, gallery, living_worker, data, status, code):
+    body = {"gallery": "staff", "photo": upload(data or b"x")}
+    if not data:
+        body = {"gallery": "staff", "photo": ""}
+        response = viewer.post("/api/v1/recognitions", body, format="json", **NOW)
+    else:
+        response = viewer.post("/api/v1/recognitions", body, **NOW)
+    problem(response, status, code)
+    assert RecognitionRequest.objects.count() == 0
+
+
+def test_too_many_pixels(viewer, gallery, living_worker):
+    out = io.BytesIO()
+    Image.new("1", (8000, 6000)).save(out, "PNG")
+    response = viewer.post("/api/v1/recognitions", {"gallery": "staff", "photo": upload(out.getvalue())}, **NOW)
+    assert "40 megapixels" in problem(response, 413, "image_too_large")["detail"]
+
+
+def test_damage_found_while_decoding_is_told_too(viewer, gallery, living_worker, worker, hopper):
+    body = {"gallery": "staff", "photo": upload(hopper[: len(hopper) // 2])}
+    first = viewer.post("/api/v1/recognitions", body, **NOW)
+    worker.run_once()
+    answer = viewer.get(first["Location"]).json()
+    assert (answer["status"], answer["error"]["code"]) == ("failed", "invalid_image")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"photo": None}, "photo"),
+        ({"gallery": None}, "gallery"),
+        ({"top_k": 0}, "top_k"),
+        ({"top_k": 101}, "top_k"),
+        ({"top_k": "many"}, "top_k"),
+        ({"max_faces": 0}, "max_faces"),
+    ],
+)
+def test_bad_fields_are_named(viewer, gallery, living_worker, hopper, changes, field):
+    body = {"gallery": "staff", "photo": upload(hopper)} | changes
+    body = {name: value for name, value in body.items() if value is not None}
+    assert field in problem(viewer.post("/api/v1/recognitions", body, **NOW), 400, "invalid_input")["errors"]
+
+
+@pytest.mark.parametrize("threshold", [-1, 0, 2.1, "nan"])
+def test_a_threshold_is_a_distance(viewer, gallery, living_worker, hopper, threshold):
+    body = {"gallery": "staff", "photo": upload(hopper), "threshold": threshold}
+    problem(viewer.post("/api/v1/recognitions", body, **NOW), 400, "invalid_input")
+
+
+def test_no_worker_is_told_at_once(viewer, gallery, hopper):
+    response = viewer.post("/api/v1/recognitions", {"gallery": "staff", "photo": upload(hopper)})
+    assert "recognition_worker" in problem(response, 503, "no_worker")["detail"]
+    assert response["Retry-After"] == "10"
+    assert RecognitionRequest.objects.count() == 0
+
+
+def test_malformed_json_unknown_addresses_and_methods(viewer, gallery):
+    broken = viewer.post("/api/v1/recognitions", "{", content_type="application/json")
+    problem(broken, 400, "invalid_input")
+    problem(viewer.get("/api/v1/nothing"), 404, "not_found")
+    problem(viewer.get("/api/v1/recognitions/not-a-uuid"), 404, "not_found")
+    problem(viewer.put("/api/v1/galleries"), 405, "method_not_allowed")
+    problem(viewer.post("/api/v1/recognitions", "x", content_type="text/plain"), 415, "unsupported_media_type")
+
+
+# --- Enrol ------------------------------------------------------------------------------------------------------------
+def enrol(client, identity, **photos):
+    files = [upload(data, f"{name}.jpg") for name, data in photos.items()]
+    return client.post(f"/api/v1/identities/{identity.pk}/samples", {"photos": files}, **NOW)
+
+
+def outcome(identity) -> dict[str, tuple[str, str]]:
+    rows = RecognitionRequest.objects.filter(identity=identity)
+    return {row.photo_name: (row.status, row.error_code) for row in rows}
+
+
+def test_several_photos_with_partial_success(curator, gallery, living_worker, worker, hopper, both, no_face):
+    person = IdentityFactory(gallery=gallery)
+    response = enrol(curator, person, good=hopper, two=both, none=no_face, junk=b"junk", again=hopper)
+    assert response.status_code == 202
+    assert [result["status"] for result in response.json()["results"]] == ["pending"] * 3 + ["refused", "pending"]
+    worker.run_once()
+    assert outcome(person) == {
+        "good.jpg": ("done", ""),
+        "two.jpg": ("failed", "multiple_faces"),
+        "none.jpg": ("failed", "face_not_found"),
+        "junk.jpg": ("failed", "invalid_image"),
+        "again.jpg": ("failed", "duplicate_photo"),
+    }
+    [sample] = curator.get(f"/api/v1/identities/{person.pk}/samples").json()
+    crop = curator.get(f"/api/v1/samples/{sample['id']}/crop.jpg")
+    assert Image.open(io.BytesIO(crop.content)).format == "JPEG"
+    assert crop["Cache-Control"].startswith("private")
+
+
+def test_somebody_else_is_not_enrolled_under_this_name(curator, gallery, grace, living_worker, worker, hopper_again):
+    person = IdentityFactory(gallery=gallery, name="Ada")
+    enrol(curator, person, photo=hopper_again)
+    worker.run_once()
+    [row] = RecognitionRequest.objects.filter(identity=person)
+    assert row.error_code == "identity_similarity_conflict"
+    assert "Grace Hopper" in row.error_message
+    assert person.samples.count() == 0
+
+
+def test_the_strict_gate_refuses_what_standard_takes_with_a_warning(curator, gallery, living_worker, worker, hopper):
+    with Image.open(io.BytesIO(hopper)) as image:
+        out = io.BytesIO()
+        image.convert("RGB").resize((64, 75)).resize(image.size, Image.Resampling.BICUBIC).save(out, "PNG")
+    for gate, expected in (("strict", "low_quality"), ("standard", "")):
+        person = IdentityFactory(gallery=gallery)
+        address = f"/api/v1/identities/{person.pk}/samples"
+        curator.post(address, {"photos": [upload(out.getvalue())], "quality_gate": gate}, **NOW)
+        worker.run_once()
+        [row] = RecognitionRequest.objects.filter(identity=person)
+        assert row.error_code == expected
+    assert "low_quality" in person.samples.get().quality["reasons"]
+
+
+def test_who_lost_the_role_meanwhile_enrols_nothing(curator, gallery, living_worker, worker, hopper):
+    person = IdentityFactory(gallery=gallery)
+    enrol(curator, person, photo=hopper)
+    Membership.objects.all().delete()
+    worker.run_once()
+    assert outcome(person) == {"photo.jpg": ("failed", "not_allowed")}
+    assert FaceSample.objects.count() == 0
+
+
+def test_a_deleted_users_photos_are_not_the_platforms_own(curator, gallery, living_worker, worker, hopper):
+    person = IdentityFactory(gallery=gallery)
+    enrol(curator, person, photo=hopper)
+    RecognitionRequest.objects.update(requested_by=None)
+    worker.run_once()
+    assert outcome(person) == {"photo.jpg": ("failed", "not_allowed")}
+
+
+def test_too_many_photos_or_none(curator, gallery, living_worker, hopper):
+    person = IdentityFactory(gallery=gallery)
+    problem(enrol(curator, person, **{f"p{n}": hopper for n in range(21)}), 400, "invalid_input")
+    problem(enrol(curator, person), 400, "invalid_input")
+    assert RecognitionRequest.objects.count() == 0
+
+
+# --- Galleries and people ---------------------------------------------------------------------------------------------
+def test_a_curator_adds_changes_and_deletes_a_person(curator, gallery):
+    body = {"gallery": "staff", "name": "Zoë", "department": "R&D", "metadata": {"floor": 3}}
+    made = curator.post("/api/v1/identities", body, format="json")
+    assert (made.status_code, made.json()["metadata"], made.json()["portrait"]) == (201, {"floor": 3}, None)
+    address = f"/api/v1/identities/{made.json()['id']}"
+    changed = curator.patch(address, {"name": "Zoé", "active": False}, format="json")
+    assert (changed.json()["name"], changed.json()["active"], changed.json()["department"]) == ("Zoé", False, "R&D")
+    assert curator.delete(address).status_code == 204
+    problem(curator.get(address), 404, "not_found")
+    actions = list(AuditEvent.objects.order_by("id").values_list("action", flat=True))
+    assert actions == ["identity.created", "identity.changed", "identity.deleted"]
+
+
+def test_an_external_id_is_taken_once_a_gallery(curator, gallery):
+    IdentityFactory(gallery=gallery, external_id="7")
+    body = {"gallery": "staff", "name": "Second", "external_id": "7"}
+    problem(curator.post("/api/v1/identities", body, format="json"), 409, "conflict")
+    problem(curator.post("/api/v1/identities", {"gallery": "staff", "name": "  "}, format="json"), 400, "invalid_input")
+
+
+def test_lists_are_paged_and_filtered(viewer, gallery, django_assert_max_num_queries):
+    for n in range(7):
+        IdentityFactory(gallery=gallery, name=f"Person {n}", active=n != 3)
+    IdentityFactory(name="Somebody elsewhere")
+    with django_assert_max_num_queries(6):
+        page = viewer.get("/api/v1/identities?limit=3").json()
+    names = [row["name"] for row in page["results"]]
+    while page["next"]:
+        page = viewer.get(page["next"]).json()
+        names += [row["name"] for row in page["results"]]
+    assert sorted(names) == [f"Person {n}" for n in range(7)]
+    assert [row["name"] for row in viewer.get("/api/v1/identities?active=false").json()["results"]] == ["Person 3"]
+    assert len(viewer.get("/api/v1/identities?search=son 5&gallery=staff").json()["results"]) == 1
+    for limit in ("0", "101", "x", "-1"):
+        problem(viewer.get(f"/api/v1/identities?limit={limit}"), 400, "invalid_input")
+
+
+def test_galleries_are_made_by_staff_and_changed_by_owners(gallery):
+    staff = client_of(stranger())
+    problem(staff.post("/api/v1/galleries", {"name": "New"}, format="json"), 403, "not_allowed")
+    owner = member(gallery, Role.OWNER)
+    changed = client_of(owner).patch(
+        "/api/v1/galleries/staff", {"threshold_source": "manual", "threshold_distance": 0.4}, format="json"
+    )
+    assert changed.json()["threshold_distance"] == 0.4
+    bad = client_of(owner).patch("/api/v1/galleries/staff", {"threshold_distance": None}, format="json")
+    problem(bad, 400, "invalid_input")
+    owner.user.is_staff = True
+    owner.user.save()
+    made = client_of(owner).post("/api/v1/galleries", {"name": "Front Door"}, format="json")
+    assert (made.status_code, made.json()["slug"]) == (201, "front-door")
+    assert {g["slug"] for g in client_of(owner).get("/api/v1/galleries").json()["results"]} == {"staff", "front-door"}
+
+
+# --- Who may ----------------------------------------------------------------------------------------------------------
+def state() -> tuple:
+    """What a denied call must leave alone."""
+    return (
+        Gallery.objects.values_list("pk", "name").count(),
+        sorted(Identity.objects.values_list("pk", "name")),
+        FaceSample.objects.count(),
+        RecognitionRequest.objects.count(),
+        AuditEvent.objects.count(),
+    )
+
+
+CALLS = {  # name: (method, address, body, the least role)
+    "gallery": ("get", "/api/v1/galleries/staff", None, Role.VIEWER),
+    "change gallery": ("patch", "/api/v1/galleries/staff", {"name": "X"}, Role.OWNER),
+    "delete gallery": ("delete", "/api/v1/galleries/staff", None, Role.OWNER),
+    "person": ("get", "/api/v1/identities/{identity}", None, Role.VIEWER),
+    "add person": ("post", "/api/v1/identities", {"gallery": "staff", "name": "X"}, Role.CURATOR),
+    "change person": ("patch", "/api/v1/identities/{identity}", {"name": "X"}, Role.CURATOR),
+    "delete person": ("delete", "/api/v1/identities/{identity}", None, Role.CURATOR),
+    "samples": ("get", "/api/v1/identities/{identity}/samples", None, Role.VIEWER),
+    "enrol": ("post", "/api/v1/identities/{identity}/samples", {"photos": ["{photo}"]}, Role.CURATOR),
+    "sample": ("get", "/api/v1/samples/{sample}", None, Role.VIEWER),
+    "crop": ("get", "/api/v1/samples/{sample}/crop.jpg", None, Role.VIEWER),
+    "delete sample": ("delete", "/api/v1/samples/{sample}", None, Role.CURATOR),
+    "recognise": ("post", "/api/v1/recognitions", {"gallery": "staff", "photo": "{photo}"}, Role.VIEWER),
+}
+
+
+@pytest.fixture
+def places(gallery, living_worker, hopper) -> dict:
+    sample = SampleFactory(identity=IdentityFactory(gallery=gallery, name="Before"))
+    return {"identity": sample.identity_id, "sample": sample.pk, "photo": base64.b64encode(hopper).decode()}
+
+
+def call(client, name: str, places: dict):
+    method, address, body, _ = CALLS[name]
+    if body and "photos" in body:
+        body = {"photos": [places["photo"]]}
+    elif body and "photo" in body:
+        body = body | {"photo": places["photo"]}
+    return getattr(client, method)(address.format(**places), body, format="json", **NOW)
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("role", [None, *Role])
+def test_each_call_needs_its_role(name, role, gallery, places):
+    client = client_of(stranger() if role is None else member(gallery, role))
+    before = state()
+    response = call(client, name, places)
+    if role is not None and role >= CALLS[name][3]:
+        assert response.status_code < 300, response.content
+    else:
+        problem(response, *((403, "not_allowed") if role else (404, "not_found")))
+        assert state() == before
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_nobody_without_signing_in(name, places):
+    before = state()
+    problem(call(APIClient(), name, places), 401, "not_authenticated")
+    assert state() == before
+
+
+SCOPE_OF = {"get": Scope.READ, "recognise": Scope.RECOGNIZE, "gallery": Scope.MANAGE}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("scope", list(Scope))
+def test_each_call_needs_its_scope(name, scope, gallery, places):
+    owner = member(gallery, Role.OWNER)
+    _, key = create_api_key(actor=system_actor(), user=owner.user, gallery=gallery, scopes=[scope])
+    client = APIClient(HTTP_AUTHORIZATION=f"Bearer {key}")
+    method = CALLS[name][0]
+    needed = (
+        Scope.READ if method == "get" else SCOPE_OF.get(name) or (Scope.MANAGE if "gallery" in name else Scope.ENROL)
+    )
+    before = state()
+    response = call(client, name, places)
+    if scope == needed:
+        assert response.status_code < 300, response.content
+    else:
+        problem(response, 403, "scope_missing")
+        assert state() == before
+
+
+def test_a_key_is_kept_as_a_hash_and_ends(gallery, viewer):
+    user = member(gallery, Role.VIEWER).user
+    row, key = create_api_key(actor=system_actor(), user=user, scopes=["read"], days=1)
+    assert key not in str(ApiKey.objects.values().get())
+    client = APIClient(HTTP_AUTHORIZATION=f"Bearer {key}")
+    assert client.get("/api/v1/me").json()["scopes"] == ["read"]
+    row.refresh_from_db()
+    assert row.last_used_at is not None
+    revoke_api_key(actor=system_actor(), api_key=row)
+    problem(client.get("/api/v1/me"), 401, "not_authenticated")
+    ApiKey.objects.update(revoked_at=None, expires_at=row.created_at)
+    problem(client.get("/api/v1/me"), 401, "not_authenticated")
+    ApiKey.objects.update(expires_at=None)
+    user.is_active = False
+    user.save()
+    problem(client.get("/api/v1/me"), 401, "not_authenticated")
+    problem(APIClient(HTTP_AUTHORIZATION="Bearer fp_wrong").get("/api/v1/me"), 401, "not_authenticated")
+
+
+def test_a_key_for_one_gallery_hides_the_others(gallery):
+    user = UserFactory(is_superuser=True)
+    other = GalleryFactory(slug="other")
+    IdentityFactory(gallery=other)
+    _, key = create_api_key(actor=system_actor(), user=user, gallery=gallery, scopes=["read", "enrol"])
+    client = APIClient(HTTP_AUTHORIZATION=f"Bearer {key}")
+    assert [row["slug"] for row in client.get("/api/v1/galleries").json()["results"]] == ["staff"]
+    problem(client.get("/api/v1/galleries/other"), 404, "not_found")
+    assert client.get("/api/v1/identities").json()["results"] == []
+    problem(client.post("/api/v1/identities", {"gallery": "other", "name": "X"}, format="json"), 404, "not_found")
+
+
+def test_viewers_see_their_own_recognitions_curators_all(gallery, living_worker, hopper):
+    first, second = client_of(member(gallery, Role.VIEWER)), client_of(member(gallery, Role.VIEWER))
+    made = first.post("/api/v1/recognitions", {"gallery": "staff", "photo": upload(hopper)}, **NOW)
+    assert first.get(made["Location"]).status_code == 200
+    problem(second.get(made["Location"]), 404, "not_found")
+    problem(second.delete(made["Location"]), 404, "not_found")
+    curator = client_of(member(gallery, Role.CURATOR))
+    assert len(curator.get("/api/v1/recognitions?gallery=staff").json()["results"]) == 1
+    assert second.get("/api/v1/recognitions").json()["results"] == []
+    assert first.delete(made["Location"]).status_code == 204
+    assert RecognitionRequest.objects.count() == 0
+
+
+def test_a_crash_is_a_problem_with_its_request_id(viewer, gallery, monkeypatch):
+    monkeypatch.setattr("gallery.services.create_identity", lambda **values: 1 / 0)
+    client = client_of(member(gallery, Role.CURATOR))
+    body = {"gallery": "staff", "name": "X"}
+    response = client.post("/api/v1/identities", body, format="json", HTTP_X_REQUEST_ID="abc-1")
+    assert problem(response, 500, "internal_error")["request_id"] == "abc-1"
+
+
+@override_settings(MAX_PHOTO_BYTES=1000)
+def test_the_size_limit_is_a_setting(viewer, gallery, living_worker, hopper):
+    response = viewer.post("/api/v1/recognitions", {"gallery": "staff", "photo": upload(hopper)}, **NOW)
+    problem(response, 413, "image_too_large")
