@@ -1,0 +1,167 @@
+"""A curator's first hour, in real Chromium against a real platform, wide and on a phone."""
+
+import base64
+import re
+
+import pytest
+from platform_process import PASSWORD
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+
+def files(**photos: bytes) -> list[dict]:
+    return [{"name": f"{name}.jpg", "mimeType": "image/jpeg", "buffer": data} for name, data in photos.items()]
+
+
+def fits(page: Page) -> None:
+    """Nothing sticks out at the side."""
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
+
+
+@pytest.fixture
+def gallery(page) -> str:
+    """The start page of a gallery: the first one is made on the welcome page."""
+    page.goto("/")
+    if page.get_by_role("heading", name="Welcome").is_visible():
+        fits(page)
+        page.fill("[name=name]", "Staff")
+        page.click("button:has-text('Create gallery')")
+        expect(page.get_by_text("Nobody is enrolled yet.")).to_be_visible()
+    return page.url
+
+
+def enrol(page: Page, name: str, **photos: bytes) -> None:
+    page.get_by_role("link", name="Add faces", exact=True).first.click()
+    page.set_input_files("input[type=file]", files(**photos))
+    page.fill("[name=name]", name)
+    page.fill("[name=department]", "Navy")
+    page.fill("[name=position]", "Rear admiral")
+    page.check("[name=another]")
+    page.click("button:has-text('Add faces')")
+    expect(page.locator(".enrolment .notice")).to_be_visible(timeout=30_000)
+
+
+def delete_everybody(page: Page) -> None:
+    """The same face under a second name would be refused."""
+    while page.locator(".portraits a").count():
+        page.locator(".portraits a").first.click()
+        page.once("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name=re.compile("^Delete [A-Z]")).click()
+        expect(page.get_by_text("were deleted")).to_be_visible()
+
+
+def test_enrol_recognise_and_see_it(page, gallery, hopper, hopper_again, collins, both):
+    person = f"Grace {page.viewport_size['width']}"
+    delete_everybody(page)
+    enrol(page, person, portrait=hopper, group=both, junk=b"junk")
+    fits(page)
+    expect(page.locator(".enrolment .notice")).to_contain_text(f"1 photo enrolled for {person}. 2 refused.")
+    expect(page.locator(".samples .refused").filter(has_text="group.jpg")).to_contain_text("There are 2 faces.")
+    group = page.locator("li.refused").filter(has_text="group.jpg")
+    assert group.locator("svg rect[stroke]").count() == 2
+    expect(group.locator("image[data-local]")).to_have_attribute("href", re.compile("^blob:"))
+
+    page.get_by_role("link", name="Recognise", exact=True).click()
+    page.set_input_files("input[type=file]", files(again=hopper_again))
+    result = page.locator(".result")
+    expect(result).to_be_visible(timeout=30_000)
+    fits(page)
+    face = result.locator(".faces li")
+    expect(face.locator("h3")).to_contain_text(person)
+    expect(face.locator(".decision")).to_have_text("known")
+    expect(face.locator(".compare img")).to_have_count(2)
+    expect(result.locator("svg text")).to_have_text(re.compile(rf"{person} 0\.\d\d|{person} 1\.00"))
+    expect(result).to_contain_text("1 face in")
+    for image in face.locator("img").all():
+        assert image.evaluate("async e => { await e.decode(); return e.naturalWidth }") > 20
+
+    page.set_input_files("input[type=file]", files(stranger=collins))
+    expect(result.locator(".faces h3")).to_contain_text("Unknown", timeout=30_000)
+
+    page.get_by_role("link", name="People", exact=True).click()
+    fits(page)
+    expect(page.locator(".portraits li")).to_contain_text(["Today"])
+    expect(page.locator(".tick")).to_have_count(1)
+
+    page.locator(".portraits a").click()
+    fits(page)
+    expect(page.locator("h1")).to_have_text(person)
+    expect(page.locator(".samples .card")).to_have_count(1)
+
+    page.get_by_role("link", name="Requests").click()
+    fits(page)
+    expect(page.locator("tbody tr").first).to_contain_text("unknown")
+    page.get_by_role("link", name="Audit").click()
+    fits(page)
+    expect(page.locator("tbody")).to_contain_text("recognition.answered")
+    expect(page.locator("tbody")).to_contain_text("sample.created")
+
+
+def test_paste_and_drop(page, gallery, no_face):
+    page.get_by_role("link", name="Recognise", exact=True).click()
+    script = """([kind, selector, data]) => {
+        const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([bytes], "coffee.png", {type: "image/png"}));
+        const event = kind === "paste"
+            ? new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true})
+            : new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true});
+        document.querySelector(selector).dispatchEvent(event);
+    }"""
+    for kind, selector in (("paste", "body"), ("drop", ".drop span")):
+        page.reload()
+        page.evaluate(script, [kind, selector, base64.b64encode(no_face).decode()])
+        expect(page.locator(".result")).to_contain_text("No face was found.", timeout=30_000)
+
+
+def test_bad_photos_are_told_on_the_page(page, gallery, hopper):
+    page.get_by_role("link", name="Recognise", exact=True).click()
+    page.set_input_files("input[type=file]", files(junk=b"junk"))
+    expect(page.get_by_role("alert")).to_contain_text("no photo we can read")
+    page.set_input_files("input[type=file]", files(half=hopper[: len(hopper) // 2]))
+    expect(page.get_by_role("alert")).to_contain_text("damaged or incomplete", timeout=30_000)
+
+
+def test_a_namesake_is_asked_about(page, gallery, hopper, collins):
+    name = f"Eileen {page.viewport_size['width']}"
+    enrol(page, name, portrait=b"junk")
+    page.get_by_role("link", name="Add faces", exact=True).first.click()
+    page.set_input_files("input[type=file]", files(portrait=collins))
+    page.fill("[name=name]", name.upper())
+    page.click("button:has-text('Add faces')")
+    expect(page.get_by_role("alert")).to_contain_text(f"There is a {name} in this gallery already.")
+
+
+def test_search_and_state_filter(page, gallery):
+    page.get_by_role("link", name="People", exact=True).click()
+    page.fill("[name=q]", "nobody of this name")
+    expect(page.locator("#people")).to_contain_text("Nobody found")
+
+
+def test_signing_out_and_a_wrong_password(page, gallery, platform):
+    page.get_by_role("button", name="Sign out").click()
+    page.goto(gallery)
+    assert "/sign-in?next=" in page.url
+    fits(page)
+    page.fill("[name=username]", "admin")
+    page.fill("[name=password]", "wrong")
+    page.click("button:has-text('Sign in')")
+    expect(page.get_by_role("alert")).to_contain_text("correct username and password")
+    page.fill("[name=password]", PASSWORD)
+    page.click("button:has-text('Sign in')")
+    expect(page).to_have_url(gallery)
+
+
+@pytest.mark.parametrize(
+    "address", ["/admin/", "/admin/gallery/identity/", "/admin/recognition/recognitionrequest/", "/api/v1/docs/"]
+)
+def test_admin_and_api_docs_load(page, gallery, address):
+    assert page.goto(address).status == 200
+    page.wait_for_load_state("networkidle")
+
+
+def test_an_unknown_page(page):
+    assert page.goto("/galleries/no-such-gallery/").status == 404
+    expect(page.get_by_role("alert")).to_contain_text("nothing here")
+    fits(page)

@@ -1,0 +1,131 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from faceplatform import postgres
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(params=["plain", "with a space", "long" * 25])
+def data_dir(request, tmp_path):
+    folder = tmp_path / request.param
+    yield folder
+    if folder.exists():
+        postgres.release(folder)
+        postgres.stop(folder)
+
+
+@pytest.fixture
+def plain_dir(tmp_path):
+    folder = tmp_path / "data"
+    yield folder
+    if folder.exists():
+        postgres.release(folder)
+        postgres.stop(folder)
+
+
+def quiet(text: str) -> None:
+    pass
+
+
+def execute(data_dir, statement: str):
+    parts = postgres.connection_settings(data_dir)
+    with psycopg.connect(
+        host=parts["HOST"], port=parts["PORT"], user=parts["USER"], dbname=parts["NAME"], autocommit=True
+    ) as connection:
+        cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else None
+
+
+def run_python(data_dir, code: str) -> subprocess.CompletedProcess:
+    code = f"from pathlib import Path\nfrom faceplatform import postgres\nd = Path({str(data_dir)!r})\n{textwrap.dedent(code)}"
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_starts_in_any_folder_and_stops(data_dir):
+    postgres.ensure_running(data_dir, say=quiet)
+    assert execute(data_dir, "SELECT 1") == [(1,)]
+    assert execute(data_dir, "SHOW listen_addresses") == [("",)]
+    assert int(execute(data_dir, "SHOW server_version_num")[0][0]) >= 160000
+    execute(data_dir, "CREATE EXTENSION vector")
+    assert (data_dir / "postgres").stat().st_mode & 0o077 == 0
+    postgres.release(data_dir)
+    assert not postgres.is_running(data_dir)
+
+
+def test_a_killed_server_keeps_what_was_committed(plain_dir):
+    postgres.ensure_running(plain_dir, say=quiet)
+    execute(plain_dir, "CREATE TABLE kept AS SELECT 42 AS answer")
+    os.kill(postgres._server_pid(plain_dir), signal.SIGKILL)
+    postgres._started[plain_dir].wait()
+    assert not postgres.is_running(plain_dir)
+    postgres.ensure_running(plain_dir, say=quiet)
+    assert execute(plain_dir, "SELECT answer FROM kept") == [(42,)]
+
+
+def test_a_killed_user_locks_nobody_out_and_its_server_is_used_again(plain_dir):
+    killed = run_python(plain_dir, "postgres.ensure_running(d); import os; os.kill(os.getpid(), 9)")
+    assert killed.returncode == -signal.SIGKILL
+    before = postgres._server_pid(plain_dir)
+    assert before is not None
+    postgres.ensure_running(plain_dir, say=quiet)
+    assert postgres._server_pid(plain_dir) == before
+    postgres.release(plain_dir)
+    assert not postgres.is_running(plain_dir)
+
+
+def test_who_leaves_last_stops_it(plain_dir):
+    postgres.ensure_running(plain_dir, say=quiet)
+    other = run_python(plain_dir, "postgres.ensure_running(d)")
+    assert other.returncode == 0, other.stderr
+    assert postgres.is_running(plain_dir)
+    postgres.release(plain_dir)
+    assert not postgres.is_running(plain_dir)
+
+
+def test_a_lone_user_stops_it_at_its_end(plain_dir):
+    assert run_python(plain_dir, "postgres.ensure_running(d)").returncode == 0
+    assert not postgres.is_running(plain_dir)
+
+
+def test_several_may_start_it_at_once(plain_dir):
+    code = f"""
+    import sys; sys.path.insert(0, {str(ROOT)!r})
+    from pathlib import Path
+    from faceplatform import postgres
+    postgres.ensure_running(Path({str(plain_dir)!r}))
+    print(postgres._server_pid(Path({str(plain_dir)!r})))
+    sys.stdin.read()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    starters = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    pids = {starter.stdout.readline() for starter in starters}
+    for starter in starters:
+        starter.communicate("")
+    assert len(pids) == 1
+    assert not postgres.is_running(plain_dir)
+
+
+def test_a_broken_off_first_start_is_made_again(plain_dir):
+    (plain_dir / "postgres" / "new" / "base").mkdir(parents=True)
+    postgres.ensure_running(plain_dir, say=quiet)
+    assert execute(plain_dir, "SELECT 1") == [(1,)]
+
+
+def test_a_server_that_cannot_start_gives_its_last_words(plain_dir):
+    postgres.ensure_running(plain_dir, say=quiet)
+    postgres.release(plain_dir)
+    with (plain_dir / "postgres" / "postgresql.conf").open("a") as file:
+        file.write("shared_buffers = 'very many'\n")
+    with pytest.raises(postgres.PostgresError, match="shared_buffers"):
+        postgres.ensure_running(plain_dir, say=quiet)
+    postgres._started.pop(plain_dir).wait()

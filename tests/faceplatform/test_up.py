@@ -1,0 +1,99 @@
+"""The whole platform from outside: start, kill, start again, stop."""
+
+import json
+import os
+import re
+import signal
+import socket
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from platform_process import Platform, lives
+
+
+@pytest.fixture
+def platform(tmp_path, pack_dir):
+    made = Platform(tmp_path / "my data", FACEPLATFORM_ADMIN_PASSWORD="")
+    yield made
+    if made.process and made.process.poll() is None:
+        made.interrupt()
+
+
+def read(address: str) -> dict:
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        return json.load(answer)
+
+
+def wait_until_dead(processes: list[int]) -> None:
+    deadline = time.monotonic() + 30
+    while any(lives(process) for process in processes):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_platforms_life(platform, faces_or_hopper):
+    platform.start()
+    assert read(f"{platform.address}/health/ready") == {"status": "ok", "workers": 1}
+    password = re.search(r"Password:\s+(\S+)", "".join(platform.lines))[1]
+    assert len(password) >= 16
+    secret = Path(platform.environment["FACEPLATFORM_DATA_DIR"]) / "secret_key"
+    assert secret.stat().st_mode & 0o777 == 0o600
+    key = secret.read_text()
+
+    # a part that is killed comes back
+    worker, *_ = platform.children()
+    os.kill(worker, signal.SIGKILL)
+    platform.wait_for("worker-1 ended (signal SIGKILL)")
+
+    # everything is killed at once; what was left behind does not stand in the way
+    children = platform.children()
+    platform.process.kill()
+    platform.process.wait()
+    wait_until_dead(children)
+    platform.lines.clear()
+    platform.start()
+    assert "Password" not in "".join(platform.lines)
+    assert secret.read_text() == key
+    assert platform.manage("import_faces", str(faces_or_hopper), "--gallery", "demo", "--create").returncode == 0
+
+    # Ctrl-C stops all of it, the database too
+    children = platform.children()
+    assert platform.interrupt() == 0
+    assert platform.lines[-1] == "Stopped.\n"
+    wait_until_dead(children)
+    assert not (Path(platform.environment["FACEPLATFORM_DATA_DIR"]) / "postgres" / "postmaster.pid").exists()
+
+    # a command works without it, and the data is there
+    again = platform.manage("import_faces", str(faces_or_hopper), "--gallery", "demo")
+    assert "1 were there already" in again.stdout, again.stderr
+
+
+@pytest.fixture
+def faces_or_hopper(tmp_path, hopper):
+    folder = tmp_path / "faces" / "grace_hopper"
+    folder.mkdir(parents=True)
+    (folder / "portrait.jpg").write_bytes(hopper)
+    return folder.parent
+
+
+def test_a_port_in_use_is_told_before_anything_starts(platform):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", platform.port))
+        other.listen()
+        done = platform.manage("up")
+    assert done.returncode == 1
+    assert f"Port {platform.port} on 127.0.0.1 cannot be used" in done.stderr
+    assert not Path(platform.environment["FACEPLATFORM_DATA_DIR"], "postgres").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("FACEPLATFORM_PORT", "http"), ("FACEPLATFORM_WORKERS", "0"), ("FACEPLATFORM_HTTPS", "maybe")]
+)
+def test_a_setting_that_cannot_be_used_is_named(platform, name, value):
+    platform.environment[name] = value
+    done = platform.manage("check")
+    assert done.returncode != 0
+    assert f"{name}='{value}' cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,92 @@
+"""A whole platform, started as a user would start it, for the tests that look from outside."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PASSWORD = "correct horse battery"
+
+
+class Platform:
+    """`manage.py up` on a data directory and a port of its own."""
+
+    def __init__(self, data_dir: Path, *, workers: int = 1, **environment: str):
+        self.port = _free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.lines: list[str] = []
+        self.environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"} | {
+            "DJANGO_SETTINGS_MODULE": "faceplatform.settings",
+            "FACEPLATFORM_DATA_DIR": str(data_dir),
+            "FACEPLATFORM_PORT": str(self.port),
+            "FACEPLATFORM_WORKERS": str(workers),
+            "FACEPLATFORM_ADMIN_PASSWORD": PASSWORD,
+            "FACEPLATFORM_LEASE_SECONDS": "5",
+            **environment,
+        }
+        self.process: subprocess.Popen | None = None
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=120, check=False)
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), "up"],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        self.wait_for("is ready at")
+
+    def _read(self, process: subprocess.Popen) -> None:
+        with process.stdout as lines:
+            self.lines += lines
+
+    def wait_for(self, text: str, seconds: float = 90) -> str:
+        """The first line that holds `text`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            if found := next((line for line in list(self.lines) if text in line), None):
+                return found
+            assert self.process.poll() is None and time.monotonic() < deadline, "".join(self.lines)
+            time.sleep(0.1)
+
+    def interrupt(self) -> int:
+        """Ctrl-C. Returns the exit status."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(40)
+
+    def children(self) -> list[int]:
+        """Process ids of the parts, among all processes whose parent is `up`."""
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = re.sub(r"\(.*\)", "x", stat.read_text()).split()
+            except OSError:
+                continue
+            if int(fields[3]) == self.process.pid and fields[2] != "Z":
+                found.append(int(fields[0]))
+        return found
+
+
+def lives(process_id: int) -> bool:
+    try:
+        return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
