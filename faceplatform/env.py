@@ -95,6 +95,12 @@ def get(name: str) -> Any:
         raise SettingError(f"{name}={text!r} cannot be used ({error}). {setting.help}") from error
 
 
+def check_all() -> None:
+    """Reads every setting once, so that a bad one is told at the start. Raises SettingError."""
+    for name in SETTINGS:
+        get(name)
+
+
 def secret_key(data_dir: Path) -> str:
     """FACEPLATFORM_SECRET_KEY, or the key kept in `data_dir`, made there at the first start."""
     if given := get("FACEPLATFORM_SECRET_KEY"):

@@ -4,6 +4,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from faceplatform import env, postgres
 
+env.check_all()
 BASE_DIR = env.BASE_DIR
 DATA_DIR = env.get("FACEPLATFORM_DATA_DIR")
 MODELS_DIR = env.get("FACEPLATFORM_MODELS_DIR")

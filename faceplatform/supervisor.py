@@ -73,8 +73,9 @@ class Supervisor:
         threading.Thread(target=self._relay, args=(part.name, part.process), daemon=True).start()
 
     def _relay(self, name: str, process: subprocess.Popen) -> None:
-        for line in process.stdout:
-            self.say(f"{name} | {line.rstrip()}")
+        with process.stdout as lines:
+            for line in lines:
+                self.say(f"{name} | {line.rstrip()}")
 
     def _look_after_all(self) -> None:
         now = time.monotonic()

@@ -66,15 +66,16 @@ class Platform:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(40)
 
-    def children(self) -> list[int]:
-        """Process ids of the parts, among all processes whose parent is `up`."""
+    def children(self, of: str = "") -> list[int]:
+        """Process ids of the parts, those whose command line holds `of`."""
         found = []
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
                 fields = re.sub(r"\(.*\)", "x", stat.read_text()).split()
             except OSError:
                 continue
-            if int(fields[3]) == self.process.pid and fields[2] != "Z":
+            command = (stat.parent / "cmdline").read_text().replace("\0", " ")
+            if int(fields[3]) == self.process.pid and fields[2] != "Z" and of in command:
                 found.append(int(fields[0]))
         return found
 

@@ -33,8 +33,6 @@ def run():
     for made, thread in running:
         made.stop()
         thread.join()
-        for part in made.parts:
-            part.process.stdout.close()
 
 
 def wait_for(condition) -> None:
@@ -68,7 +66,6 @@ def test_a_killed_part_comes_back(run):
     first.kill()
     wait_for(lambda: made.parts[0].process is not first and lines.count("one | up") == 2)
     assert any("one ended (signal SIGKILL)" in line for line in lines)
-    first.stdout.close()
 
 
 def test_what_does_not_stop_is_killed(run, monkeypatch):

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -26,6 +27,17 @@ def read(address: str) -> dict:
         return json.load(answer)
 
 
+def wait_until_ready(platform) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return read(f"{platform.address}/health/ready")
+        except urllib.error.HTTPError as error:
+            assert error.code == 503
+        assert time.monotonic() < deadline, "".join(platform.lines)
+        time.sleep(0.3)
+
+
 def wait_until_dead(processes: list[int]) -> None:
     deadline = time.monotonic() + 30
     while any(lives(process) for process in processes):
@@ -43,12 +55,17 @@ def test_a_platforms_life(platform, faces_or_hopper):
     key = secret.read_text()
 
     # a part that is killed comes back
-    worker, *_ = platform.children()
+    [worker] = platform.children("recognition_worker")
     os.kill(worker, signal.SIGKILL)
     platform.wait_for("worker-1 ended (signal SIGKILL)")
+    [server] = platform.children("pginstall18")
+    os.kill(server, signal.SIGKILL)
+    platform.wait_for("The embedded PostgreSQL ended; it is started again.")
+    wait_until_ready(platform)
 
     # everything is killed at once; what was left behind does not stand in the way
-    children = platform.children()
+    children = platform.children("manage.py") + platform.children("uvicorn")
+    assert len(children) == 3
     platform.process.kill()
     platform.process.wait()
     wait_until_dead(children)
