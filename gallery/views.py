@@ -51,7 +51,8 @@ def dashboard(request, slug):
     """A gallery's people as round portraits, with a tick for those recognised today."""
     actor = actor_of(request)
     gallery = visible(Gallery.objects.with_counts(), request, slug=slug)
-    request.session["gallery"] = slug
+    if request.session.get("gallery") != slug:
+        request.session["gallery"] = slug
     state = request.GET.get("state") if request.GET.get("state") in STATES else "active"
     query = request.GET.get("q", "").strip()
     people = gallery.identities.filter(**STATES[state]).matching(query).with_portrait().order_by("name", "id")

@@ -6,6 +6,7 @@ import itertools
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from django.conf import settings
@@ -130,12 +131,12 @@ def _folder_rows(folder: Path) -> Iterator[ImportRow]:
 
 def _zip_rows(source: Path) -> Iterator[ImportRow]:
     """Nothing is unpacked to disk, so that names such as ../../x reach nothing; a photo's size is known before it is read."""
-    with zipfile.ZipFile(source) as archive:
-        for info in sorted(archive.infolist(), key=lambda info: info.filename):
-            path = PurePosixPath(info.filename)
-            if not info.is_dir() and path.suffix.lower() in SUFFIXES and len(path.parts) > 1:
-                person = path.parts[-2]
-                yield ImportRow(person, person_name(person), path.name, lambda info=info: _read_member(archive, info))
+    archive = zipfile.ZipFile(source)  # stays open as long as a row that reads from it
+    for info in sorted(archive.infolist(), key=lambda info: info.filename):
+        path = PurePosixPath(info.filename)
+        if not info.is_dir() and path.suffix.lower() in SUFFIXES and len(path.parts) > 1:
+            person = path.parts[-2]
+            yield ImportRow(person, person_name(person), path.name, partial(_read_member, archive, info))
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

@@ -1,0 +1,147 @@
+import io
+import json
+import zipfile
+
+import pytest
+from django.core.management import CommandError, call_command
+from factories import GalleryFactory, UserFactory
+from PIL import Image
+
+from accounts.models import ApiKey
+from gallery.models import FaceSample, Gallery, Identity
+from recognition import local
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def loaded(worker, monkeypatch):
+    """The commands work photos off with the pack that is loaded already."""
+    monkeypatch.setattr(local, "_kept", [worker])
+
+
+@pytest.fixture
+def folder(tmp_path, hopper, collins, both):
+    for person, photos in {"grace_hopper": [hopper, b"junk"], "Eileen Collins": [collins, both]}.items():
+        (tmp_path / "people" / person).mkdir(parents=True)
+        for number, data in enumerate(photos):
+            (tmp_path / "people" / person / f"{number}.jpg").write_bytes(data)
+    return tmp_path / "people"
+
+
+def run(*arguments, **options) -> str:
+    out = io.StringIO()
+    call_command(*map(str, arguments), stdout=out, **options)
+    return out.getvalue()
+
+
+def test_import_a_folder_twice_without_doubles(folder, tmp_path):
+    said = run("import_faces", folder, "--gallery", "staff", "--create", "--report", tmp_path / "report.csv")
+    assert "2 samples of 2 people enrolled, 0 were there already, 2 refused." in said
+    assert sorted(Identity.objects.values_list("name", "external_id")) == [
+        ("Eileen Collins", "Eileen Collins"),
+        ("Grace Hopper", "grace_hopper"),
+    ]
+    report = (tmp_path / "report.csv").read_text().splitlines()
+    assert report[0] == "name,external_id,photo,status,code,reason"
+    assert sorted(line.split(",")[4] for line in report[1:]) == ["", "", "invalid_image", "multiple_faces"]
+    assert "0 samples of 0 people enrolled, 2 were there already, 2 refused." in run(
+        "import_faces", folder, "--gallery", "staff"
+    )
+    assert FaceSample.objects.count() == 2
+
+
+def test_import_a_zip_with_tricks(tmp_path, hopper, settings):
+    settings.MAX_PHOTO_BYTES = len(hopper)
+    path = tmp_path / "people.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../../../tmp/grace_hopper/a.jpg", hopper)
+        archive.writestr("bomb/b.jpg", b"\0" * (len(hopper) * 50))
+        archive.writestr("notes.txt", "no photo")
+    said = run("import_faces", path, "--gallery", "staff", "--create")
+    assert "1 samples of 1 people enrolled" in said
+    assert "image_too_large" in said
+
+
+def test_import_a_csv(tmp_path, hopper):
+    (tmp_path / "a.jpg").write_bytes(hopper)
+    (tmp_path / "people.csv").write_text(
+        "name,external_id,department,position,photo\nGrace,7,Navy,Admiral,a.jpg\nNobody,8,,,missing.jpg\n"
+    )
+    said = run("import_faces", tmp_path / "people.csv", "--gallery", "staff", "--create")
+    assert "missing.jpg" in said
+    grace = Identity.objects.get(external_id="7")
+    assert (grace.name, grace.department, grace.position, grace.samples.count()) == ("Grace", "Navy", "Admiral", 1)
+
+
+@pytest.mark.parametrize("text", ["", "person,file\n", "name\nx\n"])
+def test_a_csv_without_its_columns(tmp_path, text):
+    (tmp_path / "people.csv").write_text(text)
+    with pytest.raises(CommandError, match="photo"):
+        run("import_faces", tmp_path / "people.csv", "--gallery", "staff", "--create")
+    assert not Gallery.objects.exists()
+
+
+def test_import_says_what_is_missing(tmp_path):
+    with pytest.raises(CommandError, match="does not exist"):
+        run("import_faces", tmp_path / "nowhere", "--gallery", "staff", "--create")
+    with pytest.raises(CommandError, match="a folder per person"):
+        run("import_faces", tmp_path, "--gallery", "staff", "--create")
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "a.jpg").write_bytes(b"x")
+    with pytest.raises(CommandError, match="--create"):
+        run("import_faces", tmp_path, "--gallery", "staff")
+
+
+def test_recognize_prints_one_json_list_in_order(folder, tmp_path, hopper_again, no_face):
+    run("import_faces", folder, "--gallery", "staff", "--create")
+    paths = []
+    for name, data in (("a.jpg", hopper_again), ("junk.jpg", b"junk"), ("c.png", no_face)):
+        paths.append(tmp_path / name)
+        paths[-1].write_bytes(data)
+    out = io.StringIO()
+    with pytest.raises(CommandError, match=r"1 of 3 photos could not be used: junk\.jpg"):
+        call_command("recognize", *map(str, paths), "--gallery", "staff", "--json", stdout=out)
+    first, junk, empty = json.loads(out.getvalue())
+    assert [face["identity"]["name"] for face in first["faces"]] == ["Grace Hopper"]
+    assert (junk["status"], junk["error"]["code"], junk["photo"]) == ("failed", "invalid_image", "junk.jpg")
+    assert (empty["status"], empty["faces"], empty["error"]) == ("done", [], None)
+
+
+def test_recognize_draws_and_tells(folder, tmp_path, both):
+    run("import_faces", folder, "--gallery", "staff", "--create")
+    (tmp_path / "both.jpg").write_bytes(both)
+    said = run("recognize", tmp_path / "both.jpg", "--gallery", "staff", "--annotate", tmp_path / "out.jpg")
+    assert "both.jpg: 2 faces" in said
+    assert "Grace Hopper  (score" in said and "Eileen Collins  (score" in said
+    with Image.open(tmp_path / "out.jpg") as drawn:
+        assert drawn.size == (1024, 600)
+
+
+def test_recognize_names_the_galleries_there_are(tmp_path):
+    GalleryFactory(slug="staff")
+    with pytest.raises(CommandError, match=r"no gallery “guests”\. Galleries: staff"):
+        run("recognize", tmp_path / "x.jpg", "--gallery", "guests")
+    with pytest.raises(CommandError, match="cannot be read"):
+        run("recognize", tmp_path / "x.jpg", "--gallery", "staff")
+
+
+def test_api_key_prints_the_key_alone():
+    user = UserFactory(username="door", is_superuser=True)
+    GalleryFactory(slug="staff")
+    key = run("api_key", "create", "--user", "door", "--gallery", "staff", "--scopes", "recognize", "--expires", "30")
+    assert key.startswith("fp_") and key.count("\n") == 1
+    row = ApiKey.objects.get()
+    assert (row.user, row.gallery.slug, row.scopes) == (user, "staff", ["recognize"])
+    assert row.prefix in run("api_key", "list")
+    run("api_key", "revoke", row.prefix)
+    assert "revoked" in run("api_key", "list")
+    with pytest.raises(CommandError, match="no user"):
+        run("api_key", "create", "--user", "nobody")
+
+
+def test_the_pack_commands():
+    assert "dlib-resnet" in run("packs", "list")
+    assert "8 files are whole" in run("packs", "verify", "dlib-resnet")
+    with pytest.raises(CommandError, match="There is no pack"):
+        run("packs", "install", "no-such-pack")
