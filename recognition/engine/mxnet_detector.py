@@ -29,7 +29,12 @@ class MtcnnDetector:
 
     def __init__(self, pack_dir: Path, *, threads: int = 1):
         self.pnet, self.rnet, self.onet = (
-            Net(pack_dir / f"{name}-symbol.json", pack_dir / f"{name}-0000.params", threads=threads)
+            Net(
+                pack_dir / f"{name}-symbol.json",
+                pack_dir / f"{name}-0000.params",
+                threads=threads,
+                fixed_shapes=name != "pnet",
+            )
             for name in ("pnet", "rnet", "onet")
         )
 

@@ -1,12 +1,9 @@
 """The one place that imports MXNet: its environment, the numpy shim, and nets as plain functions of numpy arrays."""
 
 import os
-from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
-
-KEPT_SHAPES = 32  # of one net; P-net meets as many as photos have sizes
 
 
 def import_mxnet(*, threads: int = 1):
@@ -20,9 +17,13 @@ def import_mxnet(*, threads: int = 1):
 
 
 class Net:
-    """A symbol with its params, run with static memory, one plan for each input shape."""
+    """A symbol with its params.
 
-    def __init__(self, symbol_path: Path, params_path: Path, *, threads: int = 1):
+    fixed_shapes: memory is planned once for each input shape and kept – for nets that meet a few batch sizes. Otherwise
+    it is planned at each call, which costs next to nothing and keeps nothing, for nets that meet any size.
+    """
+
+    def __init__(self, symbol_path: Path, params_path: Path, *, threads: int = 1, fixed_shapes: bool = True):
         self._mx = mx = import_mxnet(threads=threads)
         self._symbol = mx.sym.load(str(symbol_path))
         params = {name.partition(":")[2]: array for name, array in mx.nd.load(str(params_path)).items()}
@@ -30,7 +31,8 @@ class Net:
         if inputs[0] != "data" or set(inputs[1:]) != set(params):
             raise ValueError(f"{params_path} does not hold the params of {symbol_path}")
         self._params = [params[name] for name in inputs[1:]]
-        self._plans: OrderedDict[tuple[int, ...], object] = OrderedDict()
+        self._fixed_shapes = fixed_shapes
+        self._plans: dict[tuple[int, ...] | None, object] = {}
 
     def __call__(self, batch: np.ndarray) -> list[np.ndarray]:
         """batch: float32 (n, channels, height, width). Returns the net's outputs, float32, n rows each."""
@@ -38,15 +40,11 @@ class Net:
         return [array.asnumpy() for array in (out if isinstance(out, list) else [out])]
 
     def _plan(self, shape: tuple[int, ...]):
-        plan = self._plans.get(shape)
-        if plan is None:
-            flags = [("static_alloc", True), ("static_shape", True)]
-            plan = self._plans[shape] = self._mx.nd.CachedOp(self._symbol, flags)
-            if len(self._plans) > KEPT_SHAPES:
-                self._plans.popitem(last=False)
-        else:
-            self._plans.move_to_end(shape)
-        return plan
+        key = shape if self._fixed_shapes else None
+        if key not in self._plans:
+            flags = [("static_alloc", True), ("static_shape", True)] if self._fixed_shapes else []
+            self._plans[key] = self._mx.nd.CachedOp(self._symbol, flags)
+        return self._plans[key]
 
 
 def save_net(symbol, params: dict[str, np.ndarray], folder: Path, name: str) -> list[str]:
