@@ -1,6 +1,9 @@
 """Who may import whom. See docs/architecture.md."""
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,6 +85,18 @@ def test_the_web_process_never_imports_mxnet():
             waiting |= {n for n in local if n not in seen}
     assert "recognition.services" in seen
     assert not [name for name in seen if "mxnet" in name or name == "recognition.worker"]
+
+
+def test_the_web_process_really_has_no_mxnet(tmp_path):
+    code = "import sys, faceplatform.asgi, faceplatform.urls; assert 'mxnet' not in sys.modules"
+    environment = os.environ | {
+        "FACEPLATFORM_DATA_DIR": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "faceplatform.settings",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def layer_of(stem: str) -> int | None:

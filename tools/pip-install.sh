@@ -2,6 +2,6 @@
 # pip install into .venv; through uv where it is there, which takes seconds instead of a minute.
 set -eu
 if command -v uv >/dev/null 2>&1; then
-    exec uv pip install --python .venv/bin/python --quiet "$@"
+    exec uv pip install --python .venv/bin/python "$@"
 fi
-exec .venv/bin/python -m pip install --disable-pip-version-check --quiet "$@"
+exec .venv/bin/python -m pip install --disable-pip-version-check "$@"

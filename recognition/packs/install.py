@@ -91,7 +91,8 @@ def _download(source: dict, scratch: Path, progress: Say) -> Path:
         return folder
     progress(f"Fetching {package} …")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input", "--dest", str(folder), package]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # pip's own progress bar goes to our standard output
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise PackError(
             f"{package} cannot be fetched:\n{done.stderr.strip()[-500:]}\n"

@@ -73,7 +73,7 @@ class Command(BaseCommand):
         recognizers = [Part(f"worker-{number}", [*manage, "recognition_worker"]) for number in range(1, workers + 1)]
         parts = [*recognizers, Part("jobs", [*manage, "procrastinate", "worker"]), Part("web", web)]
         supervisor = Supervisor(parts, say=self.say, every=self._keep_database)
-        for name in (signal.SIGTERM, signal.SIGINT):
+        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(name, supervisor.stop)
         os.chdir(settings.BASE_DIR)
         threading.Thread(target=self._announce, args=(host, port, recognizers), daemon=True).start()

@@ -1,0 +1,39 @@
+"""Refuses bodies larger than any upload may be, before Django writes them to disk."""
+
+import json
+
+from faceplatform.api import PROBLEM
+
+
+def limit_body(application, most: int):
+    """An ASGI application that answers 413 to a body announced larger than `most` bytes, and hangs up on one that grows so."""
+
+    async def limited(scope, receive, send):
+        if scope["type"] != "http":
+            return await application(scope, receive, send)
+        if _announced(scope) > most:
+            return await _refuse(send, most)
+        received = 0
+
+        async def counting():
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            return message if received <= most else {"type": "http.disconnect"}
+
+        return await application(scope, counting, send)
+
+    return limited
+
+
+def _announced(scope) -> int:
+    text = dict(scope["headers"]).get(b"content-length", b"0")
+    return int(text) if text.isdigit() else 0
+
+
+async def _refuse(send, most: int) -> None:
+    detail = f"The upload is larger than {most / 2**20:.0f} MiB. Send fewer or smaller photos at once."
+    body = {"type": "about:blank", "title": "Too large", "status": 413, "detail": detail, "code": "image_too_large"}
+    headers = [(b"content-type", PROBLEM.encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(body).encode()})

@@ -1,0 +1,121 @@
+"""The admin site: its writes are audited, queue and audit are to be looked at."""
+
+import pytest
+from django.urls import reverse
+from factories import GalleryFactory, IdentityFactory, SampleFactory, UserFactory
+
+from accounts import audit
+from accounts.actor import system_actor
+from accounts.models import AuditEvent, Membership, User
+from accounts.roles import Role
+from gallery.models import FaceSample, Gallery, Identity
+from recognition import queue
+from recognition.models import RecognitionRequest
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def operator(client):
+    user = UserFactory(is_superuser=True, is_staff=True, username="operator")
+    client.force_login(user)
+    return client
+
+
+def last_event() -> tuple:
+    event = AuditEvent.objects.order_by("id").last()
+    return event.action, event.via, event.user_name
+
+
+def save(client, name: str, values: dict, *arguments) -> None:
+    inlines = {
+        f"{prefix}-{key}": "0"
+        for prefix in ("memberships", "samples", "faces")
+        for key in ("TOTAL_FORMS", "INITIAL_FORMS")
+    }
+    response = client.post(reverse(f"admin:{name}", args=arguments), inlines | values)
+    assert response.status_code == 302, response.context["errors"] if response.context else response.content
+
+
+def test_galleries_and_people_are_made_and_changed_through_the_services(operator):
+    values = {
+        "name": "Staff",
+        "slug": "staff",
+        "threshold_source": "size",
+        "target_fpir": "0.01",
+        "quality_gate": "strict",
+    }
+    save(operator, "gallery_gallery_add", values)
+    gallery = Gallery.objects.get()
+    assert (gallery.quality_gate, last_event()) == ("strict", ("gallery.created", "admin", "operator"))
+    person = {"gallery": gallery.pk, "name": "Ada", "metadata": "{}", "active": "on"}
+    save(operator, "gallery_identity_add", person)
+    assert last_event() == ("identity.created", "admin", "operator")
+    ada = Identity.objects.get()
+    save(operator, "gallery_identity_change", person | {"name": "Ada L."}, ada.pk)
+    assert last_event() == ("identity.changed", "admin", "operator")
+    save(operator, "gallery_gallery_change", values | {"quality_gate": "off"}, gallery.pk)
+    assert last_event() == ("gallery.changed", "admin", "operator")
+
+
+def test_members_and_users_too(operator):
+    save(
+        operator,
+        "accounts_user_add",
+        {
+            "username": "new",
+            "password1": "a long enough one",
+            "password2": "a long enough one",
+            "usable_password": "true",
+        },
+    )
+    assert last_event() == ("user.created", "admin", "operator")
+    gallery, user = GalleryFactory(), User.objects.get(username="new")
+    save(operator, "accounts_membership_add", {"user": user.pk, "gallery": gallery.pk, "role": Role.CURATOR})
+    assert last_event() == ("member.set", "admin", "operator")
+    assert Membership.objects.get().role == Role.CURATOR
+
+
+@pytest.mark.parametrize("way", ["delete", "action"])
+def test_deleting_is_audited_one_by_one(operator, way):
+    sample = SampleFactory()
+    if way == "delete":
+        operator.post(reverse("admin:gallery_facesample_delete", args=[sample.pk]), {"post": "yes"})
+    else:
+        chosen = {"action": "delete_selected", "_selected_action": [sample.pk], "post": "yes"}
+        operator.post(reverse("admin:gallery_facesample_changelist"), chosen)
+    assert not FaceSample.objects.exists()
+    assert last_event() == ("sample.deleted", "admin", "operator")
+
+
+@pytest.mark.parametrize("model", ["accounts_auditevent", "recognition_recognitionrequest", "recognition_worker"])
+def test_queue_and_audit_are_read_only(operator, model):
+    gallery = GalleryFactory()
+    request = RecognitionRequest.objects.create(
+        gallery=gallery, pack="p", photo=b"x", photo_sha256="0" * 64, requested_as=system_actor().as_record()
+    )
+    row = {
+        "accounts_auditevent": audit.record(actor=system_actor(), action="test"),
+        "recognition_recognitionrequest": request,
+        "recognition_worker": queue.register_worker(host="h", process_id=1),
+    }[model]
+    assert operator.get(reverse(f"admin:{model}_changelist")).status_code == 200
+    assert operator.get(reverse(f"admin:{model}_change", args=[row.pk])).status_code == 200
+    assert operator.post(reverse(f"admin:{model}_change", args=[row.pk]), {}).status_code == 403
+    assert operator.post(reverse(f"admin:{model}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+    assert operator.get(reverse(f"admin:{model}_add")).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["gallery", "identity", "facesample"])
+def test_lists_search_and_filters(operator, name, django_assert_max_num_queries):
+    for n in range(12):
+        SampleFactory(identity=IdentityFactory(name=f"Person {n}"))
+    operator.get(reverse(f"admin:gallery_{name}_changelist"))
+    with django_assert_max_num_queries(16):
+        response = operator.get(reverse(f"admin:gallery_{name}_changelist"), {"q": "person"})
+    assert response.status_code == 200
+
+
+def test_the_admin_site_is_for_staff(client):
+    client.force_login(UserFactory())
+    assert client.get("/admin/")["Location"].startswith("/admin/login/")
