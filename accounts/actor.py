@@ -1,5 +1,7 @@
 """Who acts: the one argument that carries access and what the audit writes down."""
 
+import getpass
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,5 +94,15 @@ class Actor:
             )
 
 
-def system_actor(via: Via = Via.SYSTEM, name: str = "system") -> Actor:
-    return Actor(via=via, name=name)
+def system_actor() -> Actor:
+    """The platform itself."""
+    return Actor(name="system")
+
+
+def cli_actor() -> Actor:
+    """Whoever runs a command on the machine; they hold the database's key anyway."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number without a name
+        name = f"uid {os.getuid()}"
+    return Actor(via=Via.CLI, name=name)

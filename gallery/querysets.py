@@ -18,9 +18,8 @@ class GalleryQuerySet(GalleryScopedQuerySet):
 class IdentityQuerySet(GalleryScopedQuerySet):
     def with_portrait(self):
         """Adds `portrait_id`, the person's best sample, and `sample_count`."""
-        from gallery.models import FaceSample
-
-        samples = FaceSample.objects.filter(identity=OuterRef("pk"))
+        sample = self.model._meta.get_field("samples").related_model
+        samples = sample.objects.filter(identity=OuterRef("pk"))
         return self.annotate(
             portrait_id=Subquery(samples.order_by("-quality_score", "id").values("pk")[:1]),
             sample_count=Count("samples", distinct=True),

@@ -30,10 +30,10 @@ class RecognitionRequestQuerySet(GalleryScopedQuerySet):
 
     def with_results(self):
         """Everything an answer shows, in a fixed number of queries; the photo itself stays in the database."""
-        from recognition.models import Candidate, RecognitionFace
-
-        candidates = Candidate.objects.select_related("identity").order_by("rank")
-        faces = RecognitionFace.objects.defer("crop").select_related("identity").order_by("index")
+        face = self.model._meta.get_field("faces").related_model
+        candidate = face._meta.get_field("candidates").related_model
+        candidates = candidate.objects.select_related("identity").order_by("rank")
+        faces = face.objects.defer("crop").select_related("identity").order_by("index")
         return (
             self.defer("photo")
             .select_related("gallery", "identity")

@@ -11,6 +11,7 @@ from uuid import UUID
 import uuid6
 from django.conf import settings
 from django.db import connection, transaction
+from django.utils import timezone
 
 from faceplatform.listen import Hub
 from recognition.models import RecognitionRequest, Worker
@@ -139,8 +140,6 @@ def finished(ids: Sequence[UUID]) -> bool:
 
 def wait_until_finished(ids: Sequence[UUID], *, deadline: datetime) -> bool:
     """Waits for all of `ids` until `deadline`; gives the database connection back meanwhile. Returns whether all are."""
-    from django.utils import timezone
-
     with hub.subscription(FINISHED) as subscription:
         while not finished(ids):
             left = (deadline - timezone.now()).total_seconds()

@@ -4,14 +4,14 @@ from django.db.utils import DatabaseError
 from factories import GalleryFactory, IdentityFactory, UserFactory, member, stranger
 
 from accounts import services
-from accounts.actor import Actor, Via, system_actor
+from accounts.actor import Actor, Via, cli_actor
 from accounts.models import ApiKey, AuditEvent, Membership, User
 from accounts.roles import Role
 from faceplatform.errors import Conflict, DomainError, InvalidInput, NotAllowed
 from gallery.models import Gallery
 
 pytestmark = pytest.mark.django_db
-SYSTEM = system_actor(Via.CLI, "command line")
+SYSTEM = cli_actor()
 
 
 def actions() -> list[str]:

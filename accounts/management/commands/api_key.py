@@ -3,7 +3,7 @@
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts import services
-from accounts.actor import Via, system_actor
+from accounts.actor import cli_actor
 from accounts.models import ApiKey, Membership, User
 from accounts.roles import Scope
 from faceplatform.errors import DomainError
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             if found is None:
                 raise CommandError(f"There is no gallery “{gallery}”.")
         _, key = services.create_api_key(
-            actor=system_actor(Via.CLI, "command line"),
+            actor=cli_actor(),
             user=owner,
             gallery=found,
             scopes=scopes,
@@ -59,5 +59,5 @@ class Command(BaseCommand):
         keys = list(ApiKey.objects.filter(prefix__startswith=prefix))
         if len(keys) != 1:
             raise CommandError(f"{len(keys)} keys start with “{prefix}”. Give more of it, as list shows it.")
-        services.revoke_api_key(actor=system_actor(Via.CLI, "command line"), api_key=keys[0])
+        services.revoke_api_key(actor=cli_actor(), api_key=keys[0])
         self.stdout.write(f"Revoked {keys[0]}")

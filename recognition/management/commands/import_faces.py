@@ -7,7 +7,7 @@ from pathlib import Path
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from accounts.actor import Via, system_actor
+from accounts.actor import cli_actor
 from faceplatform.errors import DomainError
 from gallery.models import Gallery, QualityGate
 from gallery.services import create_gallery
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--report", type=Path, metavar="OUT.csv", help="write a line per photo")
 
     def handle(self, *, source, gallery, create, quality, report, **options):
-        actor = system_actor(Via.CLI, "command line")
+        actor = cli_actor()
         try:
             rows = list(read_rows(source))
             if not rows:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts.actor import Via, system_actor
+from accounts.actor import cli_actor
 from faceplatform.errors import DomainError
 from gallery.models import Gallery
 from recognition.drawing import draw
@@ -43,7 +43,7 @@ class Command(BaseCommand):
             raise CommandError(f"{len(failed)} of {len(answers)} photos could not be used: {', '.join(failed)}")
 
     def _recognize(self, paths: list[Path], gallery: Gallery, **options) -> list[dict]:
-        actor = system_actor(Via.CLI, "command line")
+        actor = cli_actor()
         refused, accepted = {}, {}
         for path in paths:
             try:

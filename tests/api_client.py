@@ -1,0 +1,26 @@
+"""What the API's tests share: clients, uploads, and the shape of an error."""
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+from rest_framework.test import APIClient
+
+NOW = {"HTTP_PREFER": "wait=0"}
+
+
+def client_of(actor) -> APIClient:
+    client = APIClient(raise_request_exception=False)
+    client.force_login(actor.user)
+    return client
+
+
+def upload(data: bytes, name: str = "photo.jpg") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, data)
+
+
+def problem(response, status: int, code: str) -> dict:
+    """Asserts that the answer is this error; gives its body."""
+    body = response.json()
+    assert (response.status_code, body["code"], body["status"]) == (status, code, status), body
+    assert response["Content-Type"] == "application/problem+json"
+    assert body["request_id"] == response["X-Request-ID"]
+    assert body["detail"]
+    return body
