@@ -1,7 +1,9 @@
 """A curator's first hour, in real Chromium against a real platform, wide and on a phone."""
 
 import base64
+import os
 import re
+import signal
 
 import pytest
 from platform_process import PASSWORD
@@ -131,6 +133,18 @@ def test_a_namesake_is_asked_about(page, gallery, hopper, collins):
     page.fill("[name=name]", name.upper())
     page.click("button:has-text('Add faces')")
     expect(page.get_by_role("alert")).to_contain_text(f"There is a {name} in this gallery already.")
+
+
+def test_the_page_waits_for_a_worker_that_hangs(page, gallery, platform, no_face):
+    [worker] = platform.children("recognition_worker")
+    page.get_by_role("link", name="Recognise", exact=True).click()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        page.set_input_files("input[type=file]", files(coffee=no_face))
+        expect(page.get_by_text("The photo waits for a worker")).to_be_visible(timeout=20_000)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    expect(page.locator(".result")).to_contain_text("No face was found.", timeout=30_000)
 
 
 def test_search_and_state_filter(page, gallery):
