@@ -57,7 +57,7 @@ def test_the_dashboard_in_few_queries(client, person, django_assert_max_num_quer
     Identity.objects.filter(pk=person.pk).update(last_recognized_at=timezone.now())
     client.force_login(member(person.gallery, Role.VIEWER).user)
     client.get("/galleries/staff/")  # the session remembers the gallery
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(10):
         page = client.get("/galleries/staff/").content.decode()
     assert page.count('class="tick"') == 1
     assert page.count("<li>") == 41
@@ -77,6 +77,16 @@ def test_search_filter_and_pages(client, person):
     assert names("state=all") == ["Ada", "Bob"]
     assert names("state=all&q=radar") == ["Bob"]
     assert names("state=nonsense&page=999") == ["Ada"]
+
+
+@pytest.mark.parametrize(("role", "shown"), [(Role.VIEWER, False), (Role.CURATOR, True)])
+@pytest.mark.parametrize("address", ["/galleries/staff/", "/galleries/staff/recognise", "/audit"])
+def test_only_who_may_enrol_is_led_to_it(client, person, role, shown, address):
+    client.force_login(member(person.gallery, role).user)
+    client.get("/galleries/staff/")
+    page = client.get(address).content.decode()
+    assert ("/galleries/staff/add-faces" in page) is shown
+    assert "/galleries/staff/recognise" in page
 
 
 def test_names_are_escaped(client, person):

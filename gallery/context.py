@@ -1,0 +1,33 @@
+"""For the navigation of every page: where we are, the gallery at hand, and what the user may do there."""
+
+from accounts.roles import Role
+from gallery.models import Gallery
+
+SECTIONS = {
+    "dashboard": "people",
+    "identity": "people",
+    "add-faces": "add",
+    "enrolment": "add",
+    "recognise": "recognise",
+    "recognitions": "requests",
+    "recognition": "requests",
+    "audit": "audit",
+}
+
+
+def navigation(request) -> dict:
+    """nav: the gallery of this page, or the one last looked at, and whether the user may enrol; None where there is none."""
+    match = request.resolver_match
+    if match is None or not request.user.is_authenticated:
+        return {}
+    slug = match.kwargs.get("slug") or request.session.get("gallery")
+    role = _role(request.user, slug) if slug else None
+    nav = None if role is None else {"slug": slug, "may_enrol": role >= Role.CURATOR}
+    return {"nav": nav, "section": SECTIONS.get(match.url_name)}
+
+
+def _role(user, slug: str) -> int | None:
+    """The role in one query."""
+    if user.is_superuser:
+        return Role.OWNER if Gallery.objects.filter(slug=slug).exists() else None
+    return user.memberships.filter(gallery__slug=slug).values_list("role", flat=True).first()
