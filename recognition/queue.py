@@ -11,6 +11,7 @@ from uuid import UUID
 import uuid6
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from faceplatform.listen import Hub
@@ -109,6 +110,11 @@ def extend_lease(*, token: UUID) -> None:
             "UPDATE recognition_recognitionrequest SET lease_expires_at = clock_timestamp() + %s WHERE claim_token = %s",
             [timedelta(seconds=settings.LEASE_SECONDS), token],
         )
+
+
+def give_back(*, request_id: UUID, token: UUID) -> None:
+    """Ends the lease of one request at once: the next sweep queues it again, if it has attempts left."""
+    RecognitionRequest.objects.filter(pk=request_id, claim_token=token).update(lease_expires_at=Now())
 
 
 @transaction.atomic

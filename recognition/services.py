@@ -187,7 +187,7 @@ def _new_request(*, actor: Actor, gallery: Gallery, photo: Photo, **values) -> R
         gallery=gallery,
         pack=gallery.pack,
         photo=photo.data,
-        photo_name=photo.name[-255:],
+        photo_name=photo.name.replace("\0", "")[-255:],
         photo_sha256=hashlib.sha256(photo.data).hexdigest(),
         requested_by=actor.user,
         requested_as=actor.as_record(),

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import IntegrityError, InterfaceError, OperationalError, close_old_connections, connection
 
 from recognition import queue, results
 from recognition.engine.base import PhotoError
@@ -121,10 +121,16 @@ class RecognitionWorker:
 
     @staticmethod
     def _write(request: RecognitionRequest, token: UUID, analysis) -> None:
-        if isinstance(analysis, PhotoError):
-            kept = results.fail(request=request, token=token, code=analysis.code, message=analysis.message)
-        else:
-            kept = results.complete(request=request, token=token, analysis=analysis)
+        try:
+            if isinstance(analysis, PhotoError):
+                kept = results.fail(request=request, token=token, code=analysis.code, message=analysis.message)
+            else:
+                kept = results.complete(request=request, token=token, analysis=analysis)
+        except IntegrityError as error:
+            # Somebody who was found has been deleted since: look again.
+            logger.warning("request %s is put back: %s", request.pk, error)
+            queue.give_back(request_id=request.pk, token=token)
+            return
         if not kept:
             logger.warning("request %s was taken over by another worker, or deleted", request.pk)
 

@@ -3,9 +3,9 @@ from datetime import timedelta
 import pytest
 import uuid6
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
-from factories import GalleryFactory
+from factories import GalleryFactory, IdentityFactory
 
 from accounts.actor import system_actor
 from recognition import queue
@@ -141,6 +141,13 @@ def test_alive_workers_are_those_with_a_fresh_sign_of_life():
     assert Worker.objects.alive().count() == 2
     queue.unregister_worker(worker_id=fresh.pk)
     assert list(Worker.objects.alive()) == [stale]
+
+
+def test_an_enrolment_is_for_somebody_of_its_gallery():
+    with pytest.raises(IntegrityError, match="request_same_gallery"), transaction.atomic():
+        request(purpose="enrol", identity=IdentityFactory())
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from factories import GalleryFactory, IdentityFactory
 
 from accounts.actor import system_actor
 from accounts.models import AuditEvent
-from recognition import queue, services
+from recognition import queue, results, services
 from recognition.engine.pipeline import Pipeline
 from recognition.models import RecognitionRequest, Status
 from recognition.services import Photo, submit_enrolment, submit_recognition
@@ -105,6 +105,29 @@ def test_a_request_deleted_meanwhile_is_no_trouble(worker, hopper):
     row.delete()
     worker.process(claim)
     assert RecognitionRequest.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_somebody_deleted_between_search_and_result_is_looked_for_again(worker, hopper, monkeypatch):
+    gallery = GalleryFactory()
+    grace = IdentityFactory(gallery=gallery)
+    submit_enrolment(actor=ACTOR, identity=grace, photos=[Photo("a.jpg", hopper)], needs_worker=False)
+    worker.run_once()
+    search = results.nearest_identities
+
+    def search_then_delete(**values):
+        found = search(**values)
+        grace.delete()
+        monkeypatch.setattr(results, "nearest_identities", search)
+        return found
+
+    monkeypatch.setattr(results, "nearest_identities", search_then_delete)
+    row = submit(gallery, hopper)
+    worker.run_once()
+    assert statuses() == ["running"]
+    assert queue.release_expired() == 1
+    worker.run_once()
+    assert [(face.decision, face.identity) for face in row.faces.all()] == [("unknown", None)]
 
 
 @pytest.mark.django_db(transaction=True)
