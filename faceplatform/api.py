@@ -5,7 +5,7 @@ import binascii
 import re
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import JsonResponse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
@@ -19,6 +19,7 @@ from faceplatform.errors import DomainError, InvalidInput
 PROBLEM = "application/problem+json"
 DEFAULT_WAIT, LONGEST_WAIT = 10, 30  # seconds
 CODES = {400: "invalid_input", 401: "not_authenticated", 403: "not_allowed", 404: "not_found", 429: "throttled"}
+NOT_STORABLE = "A text or number cannot be stored: it holds a NUL character, or is out of range. Send it without."
 DATABASE_DOWN = "The database cannot be reached. Try again in a moment; tell your operator if it lasts."
 
 
@@ -64,6 +65,9 @@ def problem_response(error: Exception, context: dict) -> Response | None:
     if isinstance(error, OperationalError | InterfaceError):
         body = problem(request, status=503, code="database_unavailable", detail=DATABASE_DOWN)
         return Response(body, status=503, headers={"Retry-After": "5"}, content_type=PROBLEM)
+    if isinstance(error, DataError):
+        body = problem(request, status=400, code="invalid_input", detail=NOT_STORABLE)
+        return Response(body, status=400, content_type=PROBLEM)
     response = exception_handler(error, context)
     if response is None:
         return None

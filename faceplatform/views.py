@@ -4,13 +4,13 @@ import logging
 import sys
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DataError, InterfaceError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from faceplatform.api import DATABASE_DOWN, problem_json
+from faceplatform.api import DATABASE_DOWN, NOT_STORABLE, problem_json
 from recognition.models import Worker
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,10 @@ def not_found(request, exception=None):
 
 
 def server_error(request):
-    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+    error = sys.exc_info()[1]
+    if isinstance(error, DataError):
+        return _answer(request, 400, "invalid_input", NOT_STORABLE)
+    if isinstance(error, OperationalError | InterfaceError):
         response = _answer(request, 503, "database_unavailable", DATABASE_DOWN)
         response["Retry-After"] = "5"
         return response

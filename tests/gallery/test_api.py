@@ -76,3 +76,11 @@ def test_galleries_are_made_by_staff_and_changed_by_owners(gallery):
     made = client_of(owner).post("/api/v1/galleries", {"name": "Front Door"}, format="json")
     assert (made.status_code, made.json()["slug"]) == (201, "front-door")
     assert {g["slug"] for g in client_of(owner).get("/api/v1/galleries").json()["results"]} == {"staff", "front-door"}
+
+
+def test_what_the_database_cannot_store_is_the_callers_mistake(curator, gallery):
+    problem(curator.get("/api/v1/identities?search=%00"), 400, "invalid_input")
+    body = {"gallery": "staff", "name": "Ada", "metadata": {"note": "a\0b"}}
+    problem(curator.post("/api/v1/identities", body, format="json"), 400, "invalid_input")
+    assert curator.get("/galleries/staff/?q=%00").status_code == 400
+    assert gallery.identities.count() == 0
