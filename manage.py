@@ -4,8 +4,11 @@
 import os
 import sys
 
+from recognition.engine import cpu
+
 
 def main() -> None:
+    cpu.prepare()  # AMX has to be asked for before MXNet is imported or a second thread started
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "faceplatform.settings")
     from django.core.management import execute_from_command_line
 

@@ -4,6 +4,7 @@ docs/settings.md lists the same names; tests/test_docs.py holds the two together
 """
 
 import os
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +36,18 @@ def _positive(text: str) -> int:
     if value <= 0:
         raise ValueError("must be above 0")
     return value
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"cpu|gpu(:\d+)?", text):
+        raise ValueError("must be cpu, gpu or gpu:N")
+    return text
+
+
+def _precision(text: str) -> str:
+    if text not in ("auto", "fp32", "bf16"):
+        raise ValueError("must be auto, fp32 or bf16")
+    return text
 
 
 def _port(text: str) -> int:
@@ -74,6 +87,10 @@ SETTINGS = {
         Setting("FACEPLATFORM_ADMIN_PASSWORD", "", str, "Empty: a random one, printed once."),
         Setting(
             "FACEPLATFORM_WORKERS", str(len(os.sched_getaffinity(0))), _positive, "Recognition workers; one a core."
+        ),
+        Setting("FACEPLATFORM_DEVICE", "cpu", _device, "What runs the models: cpu, gpu or gpu:N (needs a CUDA MXNet)."),
+        Setting(
+            "FACEPLATFORM_PRECISION", "auto", _precision, "auto, fp32 or bf16; auto takes bf16 where it is faster."
         ),
         Setting("FACEPLATFORM_LEASE_SECONDS", "30", _positive, "A dead worker's photos go to another after this."),
         Setting("FACEPLATFORM_MAX_PHOTO_MB", "10", _positive, "Largest photo accepted, in MiB."),

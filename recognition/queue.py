@@ -156,8 +156,13 @@ def wait_until_finished(ids: Sequence[UUID], *, deadline: datetime) -> bool:
     return True
 
 
-def register_worker(*, host: str, process_id: int) -> Worker:
-    return Worker.objects.create(host=host, process_id=process_id)
+def register_worker(*, host: str, process_id: int, engine: dict | None = None) -> Worker:
+    return Worker.objects.create(host=host, process_id=process_id, engine=engine or {})
+
+
+def note_engine(*, worker_id: UUID, engine: dict) -> None:
+    """Says what a worker's nets run on, after it has loaded another pack."""
+    Worker.objects.filter(pk=worker_id).update(engine=engine)
 
 
 def sign_of_life(*, worker_id: UUID) -> None:

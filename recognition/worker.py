@@ -33,6 +33,7 @@ class RecognitionWorker:
     def __init__(self, models_dir: Path):
         self.models_dir = models_dir
         self._pipelines: dict[str, Pipeline] = {}
+        self._worker_id: UUID | None = None
         self._token: UUID | None = None
         self._token_since = 0.0
 
@@ -135,17 +136,24 @@ class RecognitionWorker:
             logger.warning("request %s was taken over by another worker, or deleted", request.pk)
 
     def pipeline(self, pack: str) -> Pipeline:
-        """The loaded pack. Raises PackError."""
+        """The loaded pack. Raises PackError, DeviceError."""
         if pack not in self._pipelines:
-            self._pipelines[pack] = Pipeline.load(self.models_dir / pack)
-            logger.info("loaded the pack %s", pack)
+            self._pipelines[pack] = Pipeline.load(
+                self.models_dir / pack, device=settings.DEVICE, precision=settings.PRECISION
+            )
+            if self._worker_id:
+                queue.note_engine(worker_id=self._worker_id, engine=self._engine())
         return self._pipelines[pack]
+
+    def _engine(self) -> dict:
+        return {pack: pipeline.engine for pack, pipeline in self._pipelines.items()}
 
     # --- Signs of life ---
     @contextmanager
     def registered(self) -> Iterator[None]:
         """Shows this worker among the living, and keeps its lease, as long as the block runs."""
-        worker = queue.register_worker(host=socket.gethostname(), process_id=os.getpid())
+        worker = queue.register_worker(host=socket.gethostname(), process_id=os.getpid(), engine=self._engine())
+        self._worker_id = worker.pk
         ended = threading.Event()
         beat = threading.Thread(target=self._heartbeat, args=(worker.pk, ended), name="heartbeat", daemon=True)
         beat.start()
@@ -154,6 +162,7 @@ class RecognitionWorker:
         finally:
             ended.set()
             beat.join()
+            self._worker_id = None
             queue.unregister_worker(worker_id=worker.pk)
 
     def _heartbeat(self, worker_id: UUID, ended: threading.Event) -> None:

@@ -91,6 +91,14 @@ def pipeline(pack_dir):
     return Pipeline.load(pack_dir)
 
 
+@pytest.fixture(scope="session")
+def exact_pipeline(pack_dir):
+    """In float32, for comparing with what others computed."""
+    from recognition.engine.pipeline import Pipeline
+
+    return Pipeline.load(pack_dir, precision="fp32")
+
+
 @pytest.fixture
 def worker(pack_dir, pipeline):
     """A worker with the loaded pack, in this process; `run_once()` does what waits."""

@@ -1,5 +1,7 @@
 """From a photo and five landmarks to an aligned chip, and to the margin crop that is kept."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -8,6 +10,30 @@ from recognition.engine.image import encode_jpeg
 
 # Targets in the 150 px chip of dlib's ResNet. Least squares on eyes and nose alone does better than on all five.
 DLIB_TARGETS = np.array([[47.0, 44.8], [101.0, 44.8], [73.7, 78.8]], dtype="float64")
+# Targets in the 112 px chip of the ArcFace family, as InsightFace aligns: eyes, nose, corners of the mouth.
+ARCFACE_TARGETS = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]],
+    dtype="float64",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """chip_size: px. targets: (k, 2) px in the chip, of the first k landmarks."""
+
+    chip_size: int
+    targets: np.ndarray
+
+    def matrix(self, landmarks: np.ndarray) -> np.ndarray:
+        """Brings a photo's landmarks (5, 2) to the targets; float64 (2, 3)."""
+        return similarity(landmarks[: len(self.targets)].astype("float64"), self.targets)
+
+    def chip(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """The aligned face: uint8 RGB (chip_size, chip_size, 3)."""
+        return warp(image, self.matrix(landmarks), self.chip_size)
+
+
+ALIGNMENTS = {"dlib-150": Alignment(150, DLIB_TARGETS), "arcface-112": Alignment(112, ARCFACE_TARGETS)}
 CROP_MARGIN = 1.6
 CROP_LONG_SIDE = 320
 

@@ -101,10 +101,6 @@ class Detector(Protocol):
 
 class Embedder(Protocol):
     dim: int
-    chip_size: int
-
-    def chip(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """The aligned face: uint8 RGB (chip_size, chip_size, 3)."""
 
     def embed(self, image_landmarks: Sequence[tuple[np.ndarray, np.ndarray]], purpose: Purpose) -> np.ndarray:
         """Embeds each (image, landmarks); float32 (n, dim)."""

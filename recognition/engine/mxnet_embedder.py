@@ -1,17 +1,20 @@
-"""dlib's ResNet in MXNet: 128 values a face, compared by L2, not of unit length."""
+"""Embedders in MXNet: from aligned chips to the vectors a pack stores, all of which L2 orders."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from recognition.engine.align import DLIB_TARGETS, similarity, warp
+from recognition.engine import builtin_faces
+from recognition.engine.align import ALIGNMENTS, warp
 from recognition.engine.base import Purpose
-from recognition.engine.mxnet_runtime import Net
+from recognition.engine.pack_nets import PackNets
+from recognition.packs.manifest import Manifest
 
-BATCHES = (1, 2, 4, 8, 16)
-# Rotation in degrees, scale, shift in px, mirrored: seen six more times, a face is enrolled more steadily.
+# A net keeps a copy of its weights for each batch size: few sizes for large ones.
+BATCHES, LARGE_BATCHES = (1, 2, 4, 8, 16), (2, 8)
+LARGE = 10_000_000  # weights
+# Rotation in degrees, scale, shift in 150ths of the chip, mirrored: seen six more times, a face is enrolled more steadily.
 JITTER = (
     (-4.0, 1.04, (2.0, -1.5), False),
     (4.0, 0.96, (-2.0, 1.5), True),
@@ -22,46 +25,62 @@ JITTER = (
 )
 
 
-class DlibEmbedder:
+class FaceEmbedder:
     """Averages a face and its mirror image; at enrolment six jittered views more."""
 
-    dim = 128
-    chip_size = 150
-
-    def __init__(self, pack_dir: Path, *, threads: int = 1):
-        self.net = Net(pack_dir / "embedder-symbol.json", pack_dir / "embedder-0000.params", threads=threads)
-
-    def chip(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """See Embedder."""
-        return warp(image, similarity(landmarks[:3].astype("float64"), DLIB_TARGETS), self.chip_size)
+    def __init__(self, nets: PackNets, manifest: Manifest):
+        self.alignment = ALIGNMENTS[manifest.alignment]
+        self.dim = manifest.dim
+        self._unit_length = manifest.metric == "cosine"
+        self._order = slice(None, None, -1 if manifest.colours == "bgr" else 1)
+        self._mean, self._scale = (
+            np.array(values, "float32").reshape(3, 1, 1)
+            for values in (manifest.mean, 1 / np.array(manifest.std, "float64"))
+        )
+        size = self.alignment.chip_size
+        self.net = nets.load("embedder", self._normalised(list(builtin_faces.faces(2, size)), 2))
+        self._batches = LARGE_BATCHES if self.net.weights > LARGE else BATCHES
 
     def embed(self, image_landmarks: Sequence[tuple[np.ndarray, np.ndarray]], purpose: Purpose) -> np.ndarray:
         """See Embedder."""
+        if not image_landmarks:
+            return np.empty((0, self.dim), "float32")
         views = [view for image, landmarks in image_landmarks for view in self._views(image, landmarks, purpose)]
-        vectors = self.embed_chips(np.stack(views)) if views else np.empty((0, self.dim), "float32")
-        return vectors.reshape(len(image_landmarks), -1, self.dim).mean(1) if views else vectors
+        vectors = self.embed_chips(views).reshape(len(image_landmarks), -1, self.dim).mean(1)
+        if self._unit_length:
+            vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return vectors
 
-    def embed_chips(self, chips: np.ndarray) -> np.ndarray:
-        """chips: uint8 RGB (n, 150, 150, 3). Returns float32 (n, 128)."""
+    def embed_chips(self, chips: Sequence[np.ndarray]) -> np.ndarray:
+        """chips: uint8 RGB, aligned. What the net itself gives for each; float32 (n, dim)."""
         vectors = []
-        for start in range(0, len(chips), BATCHES[-1]):
-            part = chips[start : start + BATCHES[-1]].transpose(0, 3, 1, 2).astype("float32")
-            batch = next(n for n in BATCHES if n >= len(part))
-            padded = np.concatenate([part, np.zeros((batch - len(part), *part.shape[1:]), "float32")])
-            vectors.append(self.net(padded)[0][: len(part)])
+        for start in range(0, len(chips), self._batches[-1]):
+            part = chips[start : start + self._batches[-1]]
+            batch = next(n for n in self._batches if n >= len(part))
+            vectors.append(self.net(self._normalised(part, batch))[0][: len(part)])
         return np.concatenate(vectors)
 
+    def _normalised(self, chips: Sequence[np.ndarray], batch: int) -> np.ndarray:
+        """As the net takes them, the batch filled up with nought; float32 (batch, 3, size, size)."""
+        size = self.alignment.chip_size
+        out = np.zeros((batch, 3, size, size), "float32")
+        for number, chip in enumerate(chips):
+            np.subtract(chip[:, :, self._order].transpose(2, 0, 1), self._mean, out=out[number])
+            out[number] *= self._scale
+        return out
+
     def _views(self, image: np.ndarray, landmarks: np.ndarray, purpose: Purpose):
-        base = similarity(landmarks[:3].astype("float64"), DLIB_TARGETS)
-        chip = warp(image, base, self.chip_size)
+        base, size = self.alignment.matrix(landmarks), self.alignment.chip_size
+        chip = warp(image, base, size)
         yield chip
         yield chip[:, ::-1]
         if purpose == "enrol":
             for degrees, scale, shift, mirrored in JITTER:
-                view = warp(image, self._jittered(base, degrees, scale, shift), self.chip_size)
+                view = warp(image, self._jittered(base, degrees, scale, shift), size)
                 yield view[:, ::-1] if mirrored else view
 
     def _jittered(self, base: np.ndarray, degrees: float, scale: float, shift: tuple[float, float]) -> np.ndarray:
-        turn = cv2.getRotationMatrix2D((self.chip_size / 2, self.chip_size / 2), degrees, scale)
-        turn[:, 2] += shift
+        size = self.alignment.chip_size
+        turn = cv2.getRotationMatrix2D((size / 2, size / 2), degrees, scale)
+        turn[:, 2] += np.array(shift) * (size / 150)
         return turn @ np.vstack([base, [0, 0, 1]])

@@ -1,13 +1,25 @@
-"""The one place that imports MXNet: its environment, the numpy shim, and nets as plain functions of numpy arrays."""
+"""The one place that imports MXNet: its environment, its devices, and nets as plain functions of numpy arrays."""
 
 import os
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 
+from recognition.engine import cpu
+from recognition.engine.graph.cast_bfloat16 import half_params
+from recognition.engine.graph.ir import Graph
+
+PLANS = 32  # input shapes whose memory plans a net keeps
+
+
+class DeviceError(Exception):
+    """The device asked for cannot be had. The message says why and what to do."""
+
 
 def import_mxnet(*, threads: int = 1):
     """Imports MXNet with `threads` compute threads. The first call in a process decides their number."""
+    cpu.prepare()
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     if "bool" not in np.__dict__:
         np.bool = bool  # MXNet 1.9.1 uses a name numpy dropped in 1.24
@@ -16,35 +28,78 @@ def import_mxnet(*, threads: int = 1):
     return mxnet
 
 
-class Net:
-    """A symbol with its params.
+def context(device: str):
+    """MXNet's context of "cpu", "gpu" or "gpu:N". Raises DeviceError; a missing GPU never becomes a silent CPU."""
+    mx = import_mxnet()
+    kind, _, number = device.partition(":")
+    if kind == "cpu" and not number:
+        return mx.cpu()
+    if kind != "gpu" or not (number or "0").isdigit():
+        raise DeviceError(f"There is no device “{device}”. Use cpu, gpu or gpu:1.")
+    if not mx.runtime.Features().is_enabled("CUDA"):
+        raise DeviceError(
+            f"The device {device} is wanted, but the installed MXNet is built for CPUs alone. Install a CUDA build "
+            "(a package mxnet-cu…, same version), or set FACEPLATFORM_DEVICE=cpu."
+        )
+    if int(number or 0) >= mx.context.num_gpus():
+        raise DeviceError(
+            f"The device {device} is wanted, but MXNet sees {mx.context.num_gpus()} GPUs. Check the driver "
+            "(nvidia-smi), or set FACEPLATFORM_DEVICE=cpu."
+        )
+    return mx.gpu(int(number or 0))
 
-    fixed_shapes: memory is planned once for each input shape and kept – for nets that meet a few batch sizes. Otherwise
-    it is planned at each call, which costs next to nothing and keeps nothing, for nets that meet any size.
+
+class Net:
+    """A graph, ready to run on one device.
+
+    Memory is planned once for each shape of input and kept for the last `plans` of them. The fused graph joins sums and
+    ReLUs to the convolutions before them.
     """
 
-    def __init__(self, symbol_path: Path, params_path: Path, *, threads: int = 1, fixed_shapes: bool = True):
-        self._mx = mx = import_mxnet(threads=threads)
-        self._symbol = mx.sym.load(str(symbol_path))
-        params = {name.partition(":")[2]: array for name, array in mx.nd.load(str(params_path)).items()}
-        inputs = self._symbol.list_inputs()
-        if inputs[0] != "data" or set(inputs[1:]) != set(params):
-            raise ValueError(f"{params_path} does not hold the params of {symbol_path}")
-        self._params = [params[name] for name in inputs[1:]]
-        self._fixed_shapes = fixed_shapes
-        self._plans: dict[tuple[int, ...] | None, object] = {}
+    def __init__(self, graph: Graph, *, device: str = "cpu", fused: bool = True):
+        self._mx = mx = import_mxnet()
+        self._context = context(device)
+        symbol = graph.to_symbol(mx)
+        if fused and device == "cpu":
+            symbol = symbol.get_backend_symbol("MKLDNN")
+        self._symbol = symbol
+        self._inputs = symbol.list_inputs()
+        half = half_params(graph)
+        self._params = {name: self._array(graph.params[name], name in half) for name in self._inputs if name != "data"}
+        self.weights = sum(array.size for array in self._params.values())
+        self.plans = PLANS
+        self._plans: OrderedDict[tuple[int, ...], object] = OrderedDict()
 
     def __call__(self, batch: np.ndarray) -> list[np.ndarray]:
-        """batch: float32 (n, channels, height, width). Returns the net's outputs, float32, n rows each."""
-        out = self._plan(batch.shape)(self._mx.nd.array(batch, dtype="float32"), *self._params)
+        """batch: float32 (n, channels, height, width), not to be changed afterwards. Returns the outputs, float32."""
+        data = self._mx.nd.from_numpy(np.ascontiguousarray(batch, "float32"), zero_copy=True)
+        if self._context != self._mx.cpu():
+            data = data.as_in_context(self._context)
+        out = self._plan(batch.shape)(*[data if name == "data" else self._params[name] for name in self._inputs])
         return [array.asnumpy() for array in (out if isinstance(out, list) else [out])]
 
     def _plan(self, shape: tuple[int, ...]):
-        key = shape if self._fixed_shapes else None
-        if key not in self._plans:
-            flags = [("static_alloc", True), ("static_shape", True)] if self._fixed_shapes else []
-            self._plans[key] = self._mx.nd.CachedOp(self._symbol, flags)
-        return self._plans[key]
+        if shape not in self._plans:
+            flags = [("static_alloc", True), ("static_shape", True)]
+            self._plans[shape] = self._mx.nd.CachedOp(self._symbol, flags)
+            if len(self._plans) > self.plans:
+                self._plans.popitem(last=False)
+        self._plans.move_to_end(shape)
+        return self._plans[shape]
+
+    def _array(self, values: np.ndarray, half: bool):
+        array = self._mx.nd.array(values, ctx=self._context, dtype="float32")
+        return self._mx.nd.amp_cast(array, dtype="bfloat16") if half else array
+
+
+def load_graph(symbol_path: Path, params_path: Path) -> Graph:
+    """A net of an installed pack, whose sha256 the caller has checked. Raises ValueError where the two do not match."""
+    mx = import_mxnet()
+    symbol = mx.sym.load(str(symbol_path))
+    params = {name.partition(":")[2]: array.asnumpy() for name, array in mx.nd.load(str(params_path)).items()}
+    if set(symbol.list_inputs()) - {"data"} != set(params):
+        raise ValueError(f"{params_path} does not hold the params of {symbol_path}")
+    return Graph.from_symbol(symbol, params)
 
 
 def save_net(symbol, params: dict[str, np.ndarray], folder: Path, name: str) -> list[str]:
@@ -52,6 +107,10 @@ def save_net(symbol, params: dict[str, np.ndarray], folder: Path, name: str) -> 
     mx = import_mxnet()
     files = [f"{name}-symbol.json", f"{name}-0000.params"]
     symbol.save(str(folder / files[0]))
-    arrays = {f"arg:{key}": mx.nd.array(value, dtype="float32") for key, value in params.items()}
+    auxiliary = set(symbol.list_auxiliary_states())
+    arrays = {
+        f"{'aux' if key in auxiliary else 'arg'}:{key}": mx.nd.array(value, dtype="float32")
+        for key, value in params.items()
+    }
     mx.nd.save(str(folder / files[1]), arrays)
     return files

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from recognition.engine.align import margin_crop
+from recognition.engine import builtin_faces
+from recognition.engine.align import ALIGNMENTS, margin_crop
 from recognition.engine.base import (
     Box,
     Crop,
@@ -21,10 +22,11 @@ from recognition.engine.base import (
 )
 from recognition.engine.image import MAX_BYTES, MAX_PIXELS, decode
 from recognition.engine.quality import assess
-from recognition.packs.manifest import Manifest, verify_pack
+from recognition.packs.manifest import Manifest, PackError, verify_pack
 
 BORDER = 0.25  # of the photo's sides; a tight crop shows a face only with room around it
-WARM_UP = (480, 640, 3)
+QUALITY_CHIP = ALIGNMENTS["dlib-150"]  # of every pack, so that the bars of quality.py mean the same for all
+WARM_UP = (640, 480)
 # An image as its faces stand upright, by how many degrees it was turned for that, and the faces in it.
 Found = tuple[np.ndarray, int, list[Detection]]
 
@@ -32,19 +34,29 @@ Found = tuple[np.ndarray, int, list[Detection]]
 class Pipeline:
     """A model pack, loaded."""
 
-    def __init__(self, manifest: Manifest, detector: Detector, embedder: Embedder):
+    def __init__(self, manifest: Manifest, detector: Detector, embedder: Embedder, engine: dict | None = None):
         self.manifest = manifest
         self.detector = detector
         self.embedder = embedder
+        self.engine = engine or {}  # what runs where, and why; see PackNets.describe
 
     @classmethod
-    def load(cls, pack_dir: Path, *, threads: int = 1) -> "Pipeline":
-        """Checks the pack's files and loads its nets. Raises PackError."""
-        from recognition.engine.mxnet_detector import MtcnnDetector
-        from recognition.engine.mxnet_embedder import DlibEmbedder
+    def load(cls, pack_dir: Path, *, threads: int = 1, device: str = "cpu", precision: str = "auto") -> "Pipeline":
+        """Checks the pack's files, loads its nets and picks their fastest form here. Raises PackError, DeviceError."""
+        from recognition.engine.mxnet_embedder import FaceEmbedder
+        from recognition.engine.mxnet_mtcnn import MtcnnDetector
+        from recognition.engine.mxnet_scrfd import ScrfdDetector
+        from recognition.engine.pack_nets import PackNets
 
         manifest = verify_pack(pack_dir)
-        return cls(manifest, MtcnnDetector(pack_dir, threads=threads), DlibEmbedder(pack_dir, threads=threads))
+        nets = PackNets(pack_dir, threads=threads, device=device, precision=precision)
+        detectors = {"mtcnn": MtcnnDetector, "scrfd": ScrfdDetector}
+        try:
+            detector = detectors[manifest.detector](nets)
+            embedder = FaceEmbedder(nets, manifest)
+        except (KeyError, ValueError) as error:
+            raise PackError(f"The pack {manifest.name} cannot be loaded: {error}") from error
+        return cls(manifest, detector, embedder, nets.describe())
 
     @property
     def pack_name(self) -> str:
@@ -52,7 +64,7 @@ class Pipeline:
 
     def warm(self) -> None:
         """Runs every net once at its common shapes, so that the first photo does not pay for it."""
-        image = np.zeros(WARM_UP, "uint8")
+        image = builtin_faces.scene(*WARM_UP)
         self.detector.detect([image])
         points = np.array([[280, 220], [360, 220], [320, 270], [290, 310], [350, 310]], "float32")
         for count in (1, 2, 4):
@@ -141,7 +153,7 @@ class Pipeline:
         ]
 
     def _face(self, image: np.ndarray, rotation: int, detection: Detection, embedding: np.ndarray) -> Face:
-        quality = assess(self.embedder.chip(image, detection.landmarks), detection)
+        quality = assess(QUALITY_CHIP.chip(image, detection.landmarks), detection)
         crop = margin_crop(image, detection.box, detection.landmarks)
         box, landmarks = turn_back(detection.box, detection.landmarks, rotation, image.shape)
         return Face(box, landmarks, detection.score, quality, crop, embedding)

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+METRICS = ("L2", "cosine")
+COLOURS = ("rgb", "bgr")
+
 
 class PackError(Exception):
     """A pack cannot be used or made. The message says why and what to do."""
@@ -28,6 +31,9 @@ class SizeThreshold:
 class Manifest:
     """See docs/models.md.
 
+    detector: mtcnn or scrfd. embedder: the net's name, for people. alignment: of the chip, see engine/align.py.
+    colours, mean, std: a chip's pixels, 0–255, enter the net as (x - mean) / std, in this order of colours.
+    metric: "L2", vectors as they come, or "cosine", vectors of unit length; L2 orders both.
     files: file name → sha256.
     sources: {"package", "version", "file", "sha256", "licence"} each.
     far_curve: [distance, FAR, TAR] rows, ascending, of `far_pairs` {"genuine", "impostor"} pairs `measured_on`.
@@ -39,6 +45,10 @@ class Manifest:
     detector: str
     embedder: str
     dim: int
+    alignment: str
+    colours: str
+    mean: list[float]
+    std: list[float]
     metric: str
     licence: str
     commercial_use: bool
@@ -84,11 +94,19 @@ def _distance_at(far: float, curve: Sequence[Sequence[float]]) -> tuple[float, b
 def load_manifest(pack_dir: Path) -> Manifest:
     """Reads manifest.json. Raises PackError."""
     try:
-        return Manifest(**json.loads((pack_dir / "manifest.json").read_text()))
+        return Manifest(**_fields(json.loads((pack_dir / "manifest.json").read_text())))
     except FileNotFoundError as error:
         raise PackError(f"There is no pack in {pack_dir}. Run: manage.py packs install {pack_dir.name}") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise PackError(f"{pack_dir / 'manifest.json'} is damaged ({error}). {_mend(pack_dir)}") from error
+
+
+def _fields(content: dict) -> dict:
+    if content["metric"] not in METRICS or content["colours"] not in COLOURS:
+        raise ValueError(f"metric {content['metric']}, colours {content['colours']}")
+    if min(content["std"]) <= 0 or len(content["mean"]) != 3 or len(content["std"]) != 3:
+        raise ValueError("mean and std are three numbers each, std above 0")
+    return content
 
 
 def verify_pack(pack_dir: Path) -> Manifest:

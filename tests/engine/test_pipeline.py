@@ -93,7 +93,7 @@ def test_a_batch_gives_what_single_photos_give(pipeline, hopper, collins, both):
     for photo, purpose, result in zip(photos, ["probe", "enrol", "probe"], together, strict=True):
         alone = analyse(pipeline, photo, purpose)
         for a, b in zip(result.faces, alone.faces, strict=True):
-            assert distance(a, b) < 1e-3
+            assert distance(a, b) < 0.01  # bfloat16 rounds by the kernel, and the kernel follows the batch
 
 
 def test_the_kept_crop_embeds_like_the_photo(pipeline, hopper):

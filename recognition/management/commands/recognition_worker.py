@@ -7,6 +7,7 @@ import threading
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from recognition.engine.mxnet_runtime import DeviceError
 from recognition.packs.manifest import PackError
 from recognition.worker import RecognitionWorker
 
@@ -23,6 +24,6 @@ class Command(BaseCommand):
             signal.signal(name, lambda *_: stop.set())
         try:
             RecognitionWorker(settings.MODELS_DIR).run(stop)
-        except PackError as error:
+        except (PackError, DeviceError) as error:
             raise CommandError(str(error)) from error
         logger.info("stopped")

@@ -1,0 +1,58 @@
+"""Writes PReLU in terms that oneDNN knows; MXNet's own PReLU runs outside it.
+
+With slopes a below 1, PReLU(y) = (1 - a) (relu(y) + a / (1 - a) y): a ReLU, a depthwise 1x1 convolution that is added to
+it, and a scale 1 - a that moves into whoever reads the result. Slopes that are all alike make a leaky ReLU.
+"""
+
+import numpy as np
+
+from recognition.engine.graph.ir import Graph, Node
+from recognition.engine.graph.linear import Plan, plan_scaled_consumers
+
+LARGEST_SLOPE = 0.95  # above it 1 / (1 - a) would cost accuracy
+
+
+def replace_prelu(graph: Graph) -> str:
+    """Changes `graph`; says what was done."""
+    found = [node for node in graph.nodes() if node.op == "LeakyReLU" and node.value("act_type") == "prelu"]
+    if not found:
+        return "no PReLU"
+    kept = [node.name for node in found if not (_as_leaky(graph, node) or _as_relu_and_depthwise(graph, node))]
+    graph.drop_unused_params()
+    if not kept:
+        return f"all {len(found)} replaced"
+    return f"{len(found) - len(kept)} of {len(found)} replaced; left alone: {', '.join(kept)}"
+
+
+def _as_leaky(graph: Graph, node: Node) -> bool:
+    slopes = graph.param(node, 1).ravel()
+    if (slopes != slopes[0]).any():
+        return False
+    leaky = Node("LeakyReLU", node.name, {"act_type": "leaky", "slope": repr(float(slopes[0]))}, node.inputs[:1])
+    graph.replace(node, leaky)
+    return True
+
+
+def _as_relu_and_depthwise(graph: Graph, node: Node) -> bool:
+    slopes = graph.param(node, 1).ravel().astype("float64")
+    if node.source().op == "FullyConnected":
+        return False
+    plan: Plan = []
+    positive = Node("Activation", f"{node.name}_relu", {"act_type": "relu"}, [node.inputs[0]])
+    if slopes.max() <= LARGEST_SLOPE and plan_scaled_consumers(graph, node, 1 - slopes, plan):
+        for change in plan:
+            change()
+        slopes = slopes / (1 - slopes)
+    else:
+        positive = _per_channel(graph, positive, 1 - slopes, f"{node.name}_positive")
+    negative = _per_channel(graph, node.source(), slopes, f"{node.name}_linear")
+    graph.replace(node, Node("elemwise_add", f"{node.name}_sum", {}, [(negative, 0), (positive, 0)]))
+    return True
+
+
+def _per_channel(graph: Graph, source: Node, factor: np.ndarray, name: str) -> Node:
+    """`source` times `factor` (channels,), as a depthwise 1x1 convolution."""
+    channels = str(len(factor))
+    weight = graph.variable(f"{name}_weight", factor.reshape(-1, 1, 1, 1))
+    attrs = {"num_filter": channels, "num_group": channels, "kernel": "(1, 1)", "no_bias": "True"}
+    return Node("Convolution", name, attrs, [(source, 0), weight])

@@ -1,0 +1,39 @@
+"""An image halved again and again, so that any smaller version of any part of it is cheap and does not alias."""
+
+import cv2
+import numpy as np
+
+SMALLEST = 16  # px; there is nothing to find in less
+
+
+class Mips:
+    """Levels of one image, each half the one before. Coordinates are edges: a point x lies at x / 2 one level up."""
+
+    def __init__(self, image: np.ndarray):
+        """image: uint8 RGB (h, w, 3)."""
+        self.levels = [image]
+
+    def level(self, shrink: float) -> int:
+        """The smallest level that is still at least as fine as the image shrunk by `shrink`."""
+        wanted = max(int(np.log2(max(shrink, 1.0))), 0)
+        while len(self.levels) <= wanted and min(self.levels[-1].shape[:2]) >= 2 * SMALLEST:
+            last = self.levels[-1]
+            height, width = last.shape[0] // 2, last.shape[1] // 2
+            half = cv2.resize(last[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+            self.levels.append(half)
+        return min(wanted, len(self.levels) - 1)
+
+    def resized(self, width: int, height: int) -> np.ndarray:
+        """The whole image, made smaller to width x height px."""
+        rows, columns = self.levels[0].shape[:2]
+        source = self.levels[self.level(min(rows / height, columns / width))]
+        return cv2.resize(source, (width, height), interpolation=cv2.INTER_LINEAR)
+
+    def crop(self, square: np.ndarray, size: int) -> np.ndarray:
+        """The square x1, y1, x2, … of the image as size x size px; black beyond the image."""
+        side = max(float(square[2] - square[0]), 1.0)
+        number = self.level(side / size)
+        step = side / size / 2**number
+        shift = square[:2] / 2**number + 0.5 * step - 0.5
+        matrix = np.array([[step, 0, shift[0]], [0, step, shift[1]]])
+        return cv2.warpAffine(self.levels[number], matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)

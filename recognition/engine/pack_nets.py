@@ -1,0 +1,58 @@
+"""The nets of one installed pack, each in the form that suits this machine."""
+
+import ctypes
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from recognition.engine import cpu
+from recognition.engine.choose_net import Choice, choose_net
+from recognition.engine.mxnet_runtime import Net, import_mxnet, load_graph
+
+logger = logging.getLogger(__name__)
+
+
+class PackNets:
+    """device: cpu, gpu or gpu:N. precision: auto, fp32 or bf16. choices: net → what runs, and why."""
+
+    def __init__(self, pack_dir: Path, *, threads: int = 1, device: str = "cpu", precision: str = "auto"):
+        import_mxnet(threads=threads)
+        cv2.setNumThreads(threads)
+        self.pack_dir, self.device, self.precision = pack_dir, device, precision
+        self.choices: dict[str, Choice] = {}
+
+    def load(self, name: str, probe: np.ndarray, *, bfloat16: bool = True) -> Net:
+        """The net NAME of the pack; see choose_net. Raises DeviceError, ValueError."""
+        graph = load_graph(self.pack_dir / f"{name}-symbol.json", self.pack_dir / f"{name}-0000.params")
+        net, choice = choose_net(graph, probe, device=self.device, precision=self.precision, bfloat16=bfloat16)
+        self.choices[name] = choice
+        logger.info("%s of %s runs in %s", name, self.pack_dir.name, choice)
+        _return_memory()
+        return net
+
+    def describe(self) -> dict:
+        """What runs where and why, as JSON: {"device", "processor", "amx", "nets": {name: {"precision", …}}}."""
+        processor = cpu.prepare()
+        return {
+            "device": self.device,
+            "processor": processor.name,
+            "amx": processor.note,
+            "nets": {
+                name: {
+                    "precision": choice.precision,
+                    "why": choice.why,
+                    "cosine": round(choice.cosine, 7),
+                    "passes": choice.report,
+                }
+                for name, choice in self.choices.items()
+            },
+        }
+
+
+def _return_memory() -> None:
+    """The nets that were compared and dropped leave hundreds of MB that glibc would otherwise keep."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        trim(0)
