@@ -141,6 +141,7 @@ class RecognitionWorker:
             self._pipelines[pack] = Pipeline.load(
                 self.models_dir / pack, device=settings.DEVICE, precision=settings.PRECISION
             )
+            logger.info("loaded the pack %s: %s", pack, _nets(self._pipelines[pack].engine))
             if self._worker_id:
                 queue.note_engine(worker_id=self._worker_id, engine=self._engine())
         return self._pipelines[pack]
@@ -177,3 +178,9 @@ class RecognitionWorker:
                 logger.warning("no sign of life could be written: %s", error)
                 connection.close()
         connection.close()
+
+
+def _nets(engine: dict) -> str:
+    """What runs in which form and why, in a line of log."""
+    nets = [f"{name} in {net['precision']} ({net['why']})" for name, net in engine["nets"].items()]
+    return f"on {engine['device']}: " + ", ".join(nets)

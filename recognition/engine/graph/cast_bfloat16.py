@@ -15,6 +15,7 @@ SUITED = (
     "LeakyReLU",
     "Concat",
     "Flatten",
+    "clip",
     *ADD,
     *SAME_VALUES,
 )

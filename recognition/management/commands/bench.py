@@ -1,0 +1,97 @@
+"""Measures the platform on this machine. Ratios within one run count; absolute figures belong to the machine."""
+
+import json
+import os
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+DEFAULT_RUNTIMES = ("mxnet", "mxnet-fp32", "mxnet-stock", "ort", "openvino-bf16")
+
+
+class Command(BaseCommand):
+    help = "Measures the engine against other runtimes, and the whole chain on photos."
+    requires_system_checks = []
+
+    def add_arguments(self, parser):
+        parts = parser.add_subparsers(dest="part", required=True)
+        engine = parts.add_parser("engine", help="nets against ONNX Runtime and OpenVINO, and decode to embedding")
+        engine.add_argument("--nets", nargs="*", help="dlib mbf r50 r100 scrfd mtcnn; default: all, none: the chain alone")
+        engine.add_argument("--runtimes", nargs="+", default=DEFAULT_RUNTIMES)
+        engine.add_argument("--batches", nargs="+", type=int, help="default: 1 and 8 for embedders")
+        engine.add_argument("--seconds", type=float, default=1.5, help="of a turn")
+        engine.add_argument("--rounds", type=int, default=5, help="turns of each runtime")
+        engine.add_argument("--processes", type=int, default=os.cpu_count(), help="of one thread, for each runtime")
+        engine.add_argument("--no-amx", action="store_true", help="as on a processor without AMX and bfloat16")
+        engine.add_argument("--photos", type=Path, help="a folder, for the whole chain")
+        engine.add_argument("--json", type=Path, help="write the figures to this file")
+
+    def handle(self, *, part, **options):
+        getattr(self, f"bench_{part}")(**options)
+
+    def bench_engine(self, *, nets, runtimes, batches, seconds, rounds, processes, no_amx, photos, json: Path | None,
+                     **options):  # fmt: skip
+        try:
+            import onnxruntime  # noqa: F401
+            import openvino  # noqa: F401
+        except ImportError as error:
+            raise CommandError(f"{error}. The bench needs the development requirements: requirements-dev.txt") from error
+        from recognition.bench.cases import CASES
+        from recognition.bench.engine import NO_AMX, BenchError, as_json, compare, table
+        from recognition.engine import cpu
+
+        environment = NO_AMX if no_amx else {}
+        if no_amx:
+            os.environ.update(environment)
+            cpu.prepare.cache_clear()
+        processor = cpu.prepare()
+        self.stdout.write(
+            f"{processor.name}: {processor.note}; bfloat16: {'yes' if processor.bfloat16 else 'no'}. "
+            f"{processes} processes of one thread for each runtime, {rounds} turns of {seconds} s."
+        )
+        rows = []
+        for name in CASES if nets is None else nets:
+            if name not in CASES:
+                raise CommandError(f"There is no net “{name}”. Known: {', '.join(CASES)}.")
+            for batch in batches or CASES[name].batches:
+                try:
+                    found = compare(name, batch, runtimes, settings.MODELS_DIR, seconds=seconds, rounds=rounds,
+                                    processes=processes, environment=environment, say=self._say)  # fmt: skip
+                except BenchError as error:
+                    self.stderr.write(str(error))
+                    continue
+                rows += found
+                self._table(table(found, [r for r in runtimes if not r.startswith("mxnet")]), found)
+        chain = self._chain(photos, rounds)
+        if json:
+            self._write(json, {"processor": processor.name, "amx": processor.note, "processes": processes,
+                               "nets": as_json(rows), "chain": chain})  # fmt: skip
+
+    def _table(self, lines, rows):
+        for line in lines:
+            self.stdout.write(line)
+        for row in rows:
+            if row.note:
+                self.stdout.write(f"  {row.runtime}: {row.note}")
+
+    def _chain(self, photos: Path | None, rounds: int) -> dict:
+        from recognition.bench.chain import measure, photos_in
+        from recognition.engine.pipeline import Pipeline
+
+        jpegs = photos_in(photos)
+        figures = {}
+        for precision in ("auto", "fp32"):
+            pipeline = Pipeline.load(settings.MODELS_DIR / settings.DEFAULT_PACK, precision=precision)
+            figures[precision] = measure(pipeline, jpegs, rounds=rounds)
+            stages = ", ".join(f"{stage} {value}" for stage, value in figures[precision]["ms"].items())
+            self.stdout.write(f"whole chain, 640x480, precision {precision}, ms a photo: {stages}")
+        return figures
+
+    def _say(self, text: str) -> None:
+        if self.stderr.isatty():
+            self.stderr.write(text)
+
+    @staticmethod
+    def _write(path: Path, figures: dict) -> None:
+        path.write_text(json.dumps(figures, indent=1) + "\n")
