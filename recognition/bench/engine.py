@@ -46,7 +46,10 @@ class _Runner:
     def __init__(self, runtime: str, job: dict, processes: int, environment: dict[str, str]):
         self.runtime = runtime
         variables = os.environ | environment | {"OMP_NUM_THREADS": "1"}
-        jobs = [job | {"runtime": runtime, "outputs": job["outputs"] if number == 0 else None} for number in range(processes)]
+        jobs = [
+            job | {"runtime": runtime, "outputs": job["outputs"] if number == 0 else None}
+            for number in range(processes)
+        ]
         self.children = [
             subprocess.Popen(
                 [sys.executable, "-m", "recognition.bench.runner", json.dumps(one)],
@@ -54,7 +57,8 @@ class _Runner:
             )
             for one in jobs
         ]  # fmt: skip
-        self.note = [self._read(child) for child in self.children][0]["note"]
+        ready = [self._read(child) for child in self.children]
+        self.note = ready[0]["note"]
 
     def turn(self, seconds: float) -> list[dict]:
         for child in self.children:

@@ -91,6 +91,7 @@ def _openvino(job: dict) -> dict[str, Callable]:
     hints = {
         "INFERENCE_NUM_THREADS": 1,
         "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,  # or all processes share the first core
         "INFERENCE_PRECISION_HINT": {"bf16": "bf16", "fp32": "f32"}[job["runtime"].partition("-")[2]],
     }
     requests = {net: core.compile_model(path, "CPU", hints).create_infer_request() for net, path in job["onnx"].items()}

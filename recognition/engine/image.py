@@ -46,19 +46,53 @@ def inspect(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PI
         return ImageInfo(image.format, content_type, image.width, image.height)
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """image: uint8 RGB, upright. width, height: of the whole photo, upright. shrink: the image is smaller by that much."""
+
+    image: np.ndarray
+    width: int
+    height: int
+    shrink: int
+
+
 def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """The first frame as uint8 RGB (h, w, 3), EXIF orientation applied, transparency on white. Raises PhotoError."""
+    return decode_reduced(data, None, max_bytes=max_bytes, max_pixels=max_pixels).image
+
+
+def decode_reduced(
+    data: bytes, long_side: int | None, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS
+) -> Decoded:
+    """As `decode`; of a JPEG an eighth, a quarter or half its sides, as long as that leaves `long_side` px.
+
+    JPEG allows for that before any pixel is made, which takes a fraction of the time and memory.
+    """
     inspect(data, max_bytes=max_bytes, max_pixels=max_pixels)
     try:
         with _open(data, max_pixels) as image:
+            whole = image.size
+            if long_side and image.format == "JPEG":
+                _draft(image, long_side)
             image.load()
-            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+            shrink = -(-whole[0] // image.width)
+            upright = ImageOps.exif_transpose(image)
+            if upright.size != image.size:
+                whole = whole[::-1]
+            return Decoded(np.asarray(_to_rgb(upright)), *whole, shrink)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels(max_pixels) from error
     except Exception as error:
         raise PhotoError(
             "invalid_image", "The photo is damaged or incomplete: its pixels cannot be read. Send it again, or another."
         ) from error
+
+
+def _draft(image: Image.Image, long_side: int) -> None:
+    for shrink in (8, 4, 2):
+        if max(image.size) >= shrink * long_side:
+            image.draft(None, (image.width // shrink, image.height // shrink))
+            return
 
 
 def encode_jpeg(rgb: np.ndarray, quality: int = 92) -> bytes:

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from recognition.engine import builtin_faces
-from recognition.engine.align import ALIGNMENTS, margin_crop
+from recognition.engine.align import ALIGNMENTS, CROP_LONG_SIDE, CROP_MARGIN, margin_crop
 from recognition.engine.base import (
-    Box,
     Crop,
     Detection,
     Detector,
@@ -20,15 +19,18 @@ from recognition.engine.base import (
     PhotoError,
     Purpose,
 )
-from recognition.engine.image import MAX_BYTES, MAX_PIXELS, decode
+from recognition.engine.find import Finder, Found, enlarged, in_finer_image, turn_back
+from recognition.engine.image import MAX_BYTES, MAX_PIXELS, Decoded, decode, decode_reduced
 from recognition.engine.quality import assess
 from recognition.packs.manifest import Manifest, PackError, verify_pack
 
-BORDER = 0.25  # of the photo's sides; a tight crop shows a face only with room around it
+# Detectors look at photos with a long side of 1280 px at most, so larger JPEGs are decoded smaller. A face whose crop
+# would then be smaller than it could be has its photo decoded whole.
+REDUCED_LONG_SIDE = 1280
+FINE_FACE = CROP_LONG_SIDE / CROP_MARGIN
 QUALITY_CHIP = ALIGNMENTS["dlib-150"]  # of every pack, so that the bars of quality.py mean the same for all
 WARM_UP = (640, 480)
-# An image as its faces stand upright, by how many degrees it was turned for that, and the faces in it.
-Found = tuple[np.ndarray, int, list[Detection]]
+Seen = tuple[Found, int]  # what was found, and how many px of the photo one px of its image is
 
 
 class Pipeline:
@@ -37,6 +39,7 @@ class Pipeline:
     def __init__(self, manifest: Manifest, detector: Detector, embedder: Embedder, engine: dict | None = None):
         self.manifest = manifest
         self.detector = detector
+        self.finder = Finder(detector)
         self.embedder = embedder
         self.engine = engine or {}  # what runs where, and why; see PackNets.describe
 
@@ -83,99 +86,63 @@ class Pipeline:
         purposes: for each photo "probe" or "enrol"; an enrolled face is embedded from more views.
         """
         timings: dict[str, float] = {}
+        limits = {"max_bytes": max_bytes, "max_pixels": max_pixels}
         with _timed(timings, "decode"):
-            images = [_decode(photo, max_bytes, max_pixels) for photo in photos]
-        usable = [number for number, image in enumerate(images) if not isinstance(image, PhotoError)]
+            decoded = [_decode(photo, limits) for photo in photos]
+        usable = [number for number, image in enumerate(decoded) if not isinstance(image, PhotoError)]
         with _timed(timings, "detect"):
-            found = self._detect([images[number] for number in usable])
-        results: list[PhotoAnalysis | PhotoError] = list(images)
+            found = self.finder.find([decoded[number].image for number in usable])
+        with _timed(timings, "decode"):
+            seen = [_fine_enough(photos[n], decoded[n], one, limits) for n, one in zip(usable, found, strict=True)]
+        results: list[PhotoAnalysis | PhotoError] = list(decoded)
         with _timed(timings, "embed"):
-            faces = self._faces(found, [purposes[number] for number in usable])
-        for number, (_, rotation, _), photo_faces in zip(usable, found, faces, strict=True):
-            height, width = images[number].shape[:2]
-            results[number] = PhotoAnalysis(width, height, rotation, photo_faces, timings)
+            faces = self._faces(seen, [purposes[number] for number in usable])
+        for number, (one, _), photo_faces in zip(usable, seen, faces, strict=True):
+            size = decoded[number].width, decoded[number].height
+            results[number] = PhotoAnalysis(*size, one.rotation, photo_faces, timings)
         return results
 
     def embed_crops(self, crops: Sequence[Crop], *, purpose: Purpose = "enrol") -> np.ndarray:
         """Embeds kept crops again, as another pack needs it; float32 (n, dim)."""
         return self.embedder.embed([(decode(crop.jpeg), crop.landmarks) for crop in crops], purpose)
 
-    def _detect(self, images: Sequence[np.ndarray]) -> list[Found]:
-        first = self.detector.detect(images) if images else []
-        return [
-            self._upright(image, 0, faces) if faces else self._look_again(image)
-            for image, faces in zip(images, first, strict=True)
-        ]
-
-    def _look_again(self, image: np.ndarray) -> Found:
-        """Nothing was found: with a border around it, then turned by 90, 180 and 270 degrees."""
-        if faces := self._detect_with_border(image):
-            return self._upright(image, 0, faces)
-        for quarter in (1, 2, 3):
-            turned = np.ascontiguousarray(np.rot90(image, quarter))
-            if faces := self.detector.detect([turned])[0]:
-                return self._upright(turned, 90 * quarter, faces)
-        return image, 0, []
-
-    def _upright(self, image: np.ndarray, rotation: int, faces: list[Detection]) -> Found:
-        """Turns the image where its faces, though found, lie on their side or head, and finds them again."""
-        quarters = self.detector.quarter_turns(image, faces)
-        if quarters:
-            turned = np.ascontiguousarray(np.rot90(image, quarters))
-            if again := self.detector.detect([turned])[0]:
-                return turned, (rotation + 90 * quarters) % 360, again
-        return image, rotation, faces
-
-    def _detect_with_border(self, image: np.ndarray) -> list[Detection]:
-        top, left = (int(side * BORDER) for side in image.shape[:2])
-        wide = np.pad(image, ((top, top), (left, left), (0, 0)))
-        return [
-            Detection(
-                Box(face.box.x - left, face.box.y - top, face.box.width, face.box.height),
-                face.landmarks - np.float32([left, top]),
-                face.score,
-            )
-            for face in self.detector.detect([wide])[0]
-        ]
-
-    def _faces(self, found, purposes: Sequence[Purpose]) -> list[tuple[Face, ...]]:
+    def _faces(self, seen: Sequence[Seen], purposes: Sequence[Purpose]) -> list[tuple[Face, ...]]:
         """Aligns, assesses and embeds the faces of all photos, probes and enrolments each in one go."""
         vectors: dict[tuple[int, int], np.ndarray] = {}
         for purpose in set(purposes):
             keys = [
-                (n, k) for n, (_, _, faces) in enumerate(found) if purposes[n] == purpose for k in range(len(faces))
+                (n, k) for n, (found, _) in enumerate(seen) if purposes[n] == purpose for k in range(len(found.faces))
             ]
-            pairs = [(found[n][0], found[n][2][k].landmarks) for n, k in keys]
+            pairs = [(seen[n][0].image, seen[n][0].faces[k].landmarks) for n, k in keys]
             vectors |= dict(zip(keys, self.embedder.embed(pairs, purpose), strict=True))
         return [
-            tuple(self._face(image, rotation, face, vectors[n, k]) for k, face in enumerate(faces))
-            for n, (image, rotation, faces) in enumerate(found)
+            tuple(_face(found, step, detection, vectors[n, k]) for k, detection in enumerate(found.faces))
+            for n, (found, step) in enumerate(seen)
         ]
 
-    def _face(self, image: np.ndarray, rotation: int, detection: Detection, embedding: np.ndarray) -> Face:
-        quality = assess(QUALITY_CHIP.chip(image, detection.landmarks), detection)
-        crop = margin_crop(image, detection.box, detection.landmarks)
-        box, landmarks = turn_back(detection.box, detection.landmarks, rotation, image.shape)
-        return Face(box, landmarks, detection.score, quality, crop, embedding)
+
+def _face(found: Found, step: int, detection: Detection, embedding: np.ndarray) -> Face:
+    in_photo = enlarged(detection, step)
+    quality = assess(QUALITY_CHIP.chip(found.image, detection.landmarks), in_photo)
+    crop = margin_crop(found.image, detection.box, detection.landmarks)
+    shape = [side * step for side in found.image.shape[:2]]
+    box, landmarks = turn_back(in_photo.box, in_photo.landmarks, found.rotation, shape)
+    return Face(box, landmarks, detection.score, quality, crop, embedding)
 
 
-def turn_back(box: Box, landmarks: np.ndarray, rotation: int, shape: tuple[int, ...]) -> tuple[Box, np.ndarray]:
-    """Coordinates in an image turned counter-clockwise by `rotation` degrees, as those of the image before.
-
-    shape: of the turned image. Landmarks keep their names, which are the face's own.
-    """
-    corners = np.array([[box.x, box.y], [box.x + box.width, box.y + box.height]])
-    height, width = shape[:2]
-    for _ in range(rotation // 90):
-        corners, landmarks = (np.stack([height - p[:, 1], p[:, 0]], 1) for p in (corners, landmarks))
-        height, width = width, height
-    low, high = corners.min(0), corners.max(0)
-    return Box(*low.tolist(), *(high - low).tolist()), landmarks.astype("float32")
+def _fine_enough(photo: bytes, decoded: Decoded, found: Found, limits: dict[str, int]) -> Seen:
+    """Decodes the photo whole where it was reduced and one of its faces is then too small for its crop."""
+    if decoded.shrink == 1:
+        return found, 1
+    if all(max(face.box.width, face.box.height) >= FINE_FACE for face in found.faces):
+        return found, decoded.shrink
+    whole = decode(photo, **limits)
+    return in_finer_image(found, whole, decoded.shrink), 1
 
 
-def _decode(photo: bytes, max_bytes: int, max_pixels: int) -> np.ndarray | PhotoError:
+def _decode(photo: bytes, limits: dict[str, int]) -> Decoded | PhotoError:
     try:
-        return decode(photo, max_bytes=max_bytes, max_pixels=max_pixels)
+        return decode_reduced(photo, REDUCED_LONG_SIDE, **limits)
     except PhotoError as error:
         return error
 
@@ -184,4 +151,4 @@ def _decode(photo: bytes, max_bytes: int, max_pixels: int) -> np.ndarray | Photo
 def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    timings[stage] = round((time.perf_counter() - start) * 1000, 2)
+    timings[stage] = round(timings.get(stage, 0.0) + (time.perf_counter() - start) * 1000, 2)

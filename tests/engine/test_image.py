@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from recognition.engine.base import Box, PhotoError
-from recognition.engine.image import annotate, decode, inspect
+from recognition.engine.image import annotate, decode, decode_reduced, inspect
 
 PICTURE = Image.fromarray(np.arange(40 * 60 * 3, dtype="uint8").reshape(40, 60, 3))
 
@@ -131,3 +131,28 @@ def test_real_files_of_every_format(faces_dir):
         assert decode((folder / f"einstein.{name}").read_bytes()).ndim == 3
     for name in ("corrupted.png", "empty.png", "truncated.jpg"):
         assert refused((folder / name).read_bytes()).code == "invalid_image"
+
+
+# --- Reduced JPEGs ---
+@pytest.mark.parametrize(
+    ("size", "shrink"), [((2559, 900), 1), ((2560, 900), 2), ((900, 2561), 2), ((5121, 3000), 4), ((10241, 70), 8)]
+)
+def test_a_large_jpeg_is_decoded_smaller(size, shrink):
+    decoded = decode_reduced(encoded(Image.new("RGB", size), "JPEG"), 1280)
+    assert (decoded.width, decoded.height, decoded.shrink) == (*size, shrink)
+    assert decoded.image.shape == (-(-size[1] // shrink), -(-size[0] // shrink), 3)
+
+
+def test_a_reduced_jpeg_is_upright_and_reports_its_size_so():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    out = io.BytesIO()
+    Image.new("RGB", (2600, 1000)).save(out, "JPEG", exif=exif)
+    decoded = decode_reduced(out.getvalue(), 1280)
+    assert (decoded.width, decoded.height, decoded.shrink) == (1000, 2600, 2)
+    assert decoded.image.shape == (1300, 500, 3)
+
+
+def test_other_formats_are_decoded_whole():
+    decoded = decode_reduced(encoded(Image.new("RGB", (2600, 100)), "PNG"), 1280)
+    assert (decoded.shrink, decoded.image.shape) == (1, (100, 2600, 3))

@@ -138,3 +138,40 @@ def test_people_are_told_apart_and_strangers_stay_far(pipeline, faces_dir):
     assert len(strangers) == 6
     assert all(face.quality.usable for face in strangers)
     assert min(distance(face, known[0]) for face in strangers for known in enrolled.values()) > threshold + 0.1
+
+
+# --- Large photos, decoded smaller where that loses nothing ---
+def enlarged_jpeg(photo: bytes, width: int, *, rotate: int = 0, room: int = 0) -> bytes:
+    with Image.open(io.BytesIO(photo)) as image:
+        large = image.convert("RGB").resize(
+            (width, round(image.height * width / image.width)), Image.Resampling.BICUBIC
+        )
+    whole = Image.new("RGB", (large.width + room, large.height + room))
+    whole.paste(large, (room // 2, room // 2))
+    return encoded(whole.rotate(rotate, expand=True), "JPEG")
+
+
+@pytest.mark.parametrize("rotate", [0, 90, 180])
+@pytest.mark.parametrize(("width", "room"), [(2700, 0), (1400, 1400), (1800, 3400)])
+def test_a_large_photo_gives_what_it_gives_decoded_whole(pipeline, collins, monkeypatch, rotate, width, room):
+    """Once with a face large enough in the reduced photo, and twice with one that needs the whole photo after all."""
+    import recognition.engine.pipeline as module
+
+    photo = enlarged_jpeg(collins, width, rotate=rotate, room=room)
+    sizes = []
+    detect = pipeline.detector.detect
+    monkeypatch.setattr(
+        pipeline.detector, "detect", lambda images: sizes.extend(i.shape for i in images) or detect(images)
+    )
+    reduced = analyse(pipeline, photo, "probe")
+    assert max(sizes[0]) < 1500
+    monkeypatch.setattr(module, "REDUCED_LONG_SIDE", None)
+    whole = analyse(pipeline, photo, "probe")
+    assert (reduced.width, reduced.height, reduced.rotation) == (whole.width, whole.height, whole.rotation)
+    [face], [expected] = reduced.faces, whole.faces
+    side = expected.box.width
+    assert np.abs(face.landmarks - expected.landmarks).max() < 0.05 * side
+    assert np.abs(np.array(face.box.as_list()) - expected.box.as_list()).max() < 0.1 * side
+    assert face.quality.measures["eye_distance"] == pytest.approx(expected.quality.measures["eye_distance"], rel=0.08)
+    assert max(face.crop.width, face.crop.height) == max(expected.crop.width, expected.crop.height)
+    assert distance(face, expected) < 0.2

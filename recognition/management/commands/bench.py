@@ -17,7 +17,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser):
         parts = parser.add_subparsers(dest="part", required=True)
         engine = parts.add_parser("engine", help="nets against ONNX Runtime and OpenVINO, and decode to embedding")
-        engine.add_argument("--nets", nargs="*", help="dlib mbf r50 r100 scrfd mtcnn; default: all, none: the chain alone")
+        engine.add_argument(
+            "--nets", nargs="*", help="dlib mbf r50 r100 scrfd mtcnn; default: all, none: the chain alone"
+        )
         engine.add_argument("--runtimes", nargs="+", default=DEFAULT_RUNTIMES)
         engine.add_argument("--batches", nargs="+", type=int, help="default: 1 and 8 for embedders")
         engine.add_argument("--seconds", type=float, default=1.5, help="of a turn")
@@ -36,7 +38,9 @@ class Command(BaseCommand):
             import onnxruntime  # noqa: F401
             import openvino  # noqa: F401
         except ImportError as error:
-            raise CommandError(f"{error}. The bench needs the development requirements: requirements-dev.txt") from error
+            raise CommandError(
+                f"{error}. The bench needs the development requirements: requirements-dev.txt"
+            ) from error
         from recognition.bench.cases import CASES
         from recognition.bench.engine import NO_AMX, BenchError, as_json, compare, table
         from recognition.engine import cpu
