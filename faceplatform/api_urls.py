@@ -5,7 +5,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from accounts.api import MeView
 from gallery.api import GalleryViewSet, IdentityViewSet, SampleViewSet
-from recognition.api import IdentitySamplesView, RecognitionViewSet
+from recognition.api import IdentitySamplesView, PackViewSet, RecognitionViewSet
 
 app_name = "api"
 
@@ -29,6 +29,8 @@ urlpatterns = [
         RecognitionViewSet.as_view({"get": "annotated"}),
         name="recognition-annotated",
     ),
+    path("packs", PackViewSet.as_view({"get": "list"}), name="pack-list"),
+    path("packs/<str:name>", PackViewSet.as_view({"get": "retrieve"}), name="pack-detail"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),
 ]

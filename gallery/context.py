@@ -12,6 +12,7 @@ SECTIONS = {
     "recognitions": "requests",
     "recognition": "requests",
     "audit": "audit",
+    "system": "system",
 }
 
 

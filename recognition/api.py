@@ -10,13 +10,22 @@ from rest_framework.views import APIView
 
 from accounts.roles import Scope
 from faceplatform.api import PREFER, ProblemSerializer, seconds_to_wait
+from faceplatform.errors import NotFound
 from gallery.api import PROBLEMS, ActorMixin, SampleSerializer, picture
 from gallery.models import Gallery, Identity
 from recognition import services
 from recognition.drawing import draw_kept_photo
+from recognition.installed import installed_manifests, pack_as_dict
 from recognition.models import RecognitionRequest
 from recognition.representation import enrolment_as_dict, recognition_as_dict
-from recognition.schema import EnrolmentInput, EnrolmentSchema, RecognitionInput, RecognitionSchema
+from recognition.schema import (
+    EnrolmentInput,
+    EnrolmentSchema,
+    PackSchema,
+    PacksSchema,
+    RecognitionInput,
+    RecognitionSchema,
+)
 from recognition.services import Photo
 
 REFUSED = dict.fromkeys((413, 422, 503), ProblemSerializer)
@@ -125,3 +134,28 @@ class IdentitySamplesView(ActorMixin, APIView):
 
     def _identity(self, pk) -> Identity:
         return self.get_visible(Identity.objects.select_related("gallery"), pk=pk)
+
+
+@extend_schema_view(
+    list=extend_schema(
+        summary="Installed model packs",
+        description="What each is made of, under which licence, and whether that allows commercial use.",
+        operation_id="packs_list",
+        responses=PacksSchema,
+    ),
+    retrieve=extend_schema(summary="A model pack", responses={200: PackSchema, **PROBLEMS}),
+)
+class PackViewSet(viewsets.ViewSet):
+    serializer_class = PackSchema
+    write_scope = None
+
+    def list(self, request):
+        packs = [pack_as_dict(manifest) for manifest in installed_manifests()]
+        return Response({"results": packs, "next": None, "previous": None})
+
+    @extend_schema(parameters=[OpenApiParameter("name", str, OpenApiParameter.PATH)])
+    def retrieve(self, request, name):
+        for manifest in installed_manifests():
+            if manifest.name == name:
+                return Response(pack_as_dict(manifest))
+        raise NotFound(f"There is no pack {name} here.")

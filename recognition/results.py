@@ -19,8 +19,9 @@ from gallery.search import Match, nearest_identities
 from gallery.services import EnrolledFace
 from recognition import queue
 from recognition.engine.base import Face, PhotoAnalysis
+from recognition.installed import manifest_of
 from recognition.models import Candidate, Decision, Purpose, RecognitionFace, RecognitionRequest, Status
-from recognition.thresholds import Threshold, manifest_of, threshold_of
+from recognition.thresholds import Threshold, threshold_of
 
 REFUSALS = {
     "face_not_found": "No face was found. Send a photo in which the face is clear, upright and not too small.",

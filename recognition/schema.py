@@ -112,3 +112,17 @@ class EnrolmentSchema(serializers.Serializer):
     refused = serializers.IntegerField()
     pending = serializers.IntegerField()
     results = EnrolmentResultSchema(many=True)
+
+
+class PackSchema(serializers.Serializer):
+    name, title, detector, embedder, metric, licence, measured_on = (serializers.CharField() for _ in range(7))
+    dim = serializers.IntegerField(help_text="Length of its embeddings.")
+    commercial_use = serializers.BooleanField(help_text="Whether the licences of all its parts allow it.")
+    threshold_1to1 = serializers.FloatField(help_text="Largest L2 distance between two photos of one person.")
+    default = serializers.BooleanField(help_text="New galleries use this one.")
+
+
+class PacksSchema(serializers.Serializer):
+    results = PackSchema(many=True)
+    next = serializers.URLField(allow_null=True, help_text="Always null: there are never many.")
+    previous = serializers.URLField(allow_null=True)

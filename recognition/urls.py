@@ -1,8 +1,10 @@
 from django.urls import path
 
 from recognition import views
+from recognition.system import system
 
 urlpatterns = [
+    path("system", system, name="system"),
     path("galleries/<slug:slug>/add-faces", views.add_faces, name="add-faces"),
     path("galleries/<slug:slug>/people/<uuid:pk>/photos", views.add_photos, name="add-photos"),
     path("galleries/<slug:slug>/people/<uuid:pk>/enrolment", views.enrolment, name="enrolment"),

@@ -15,6 +15,7 @@ from django.db import IntegrityError, InterfaceError, OperationalError, close_ol
 
 from recognition import queue, results
 from recognition.engine.base import PhotoError
+from recognition.engine.mxnet_runtime import DeviceError
 from recognition.engine.pipeline import Pipeline
 from recognition.models import Purpose, RecognitionRequest
 from recognition.packs.manifest import PackError
@@ -87,9 +88,10 @@ class RecognitionWorker:
         """Answers every request of a claim; what goes wrong with one does not touch the others."""
         try:
             pipeline = self.pipeline(claim.requests[0].pack)
-        except PackError as error:
+        except (PackError, DeviceError) as error:
+            code = "pack_not_installed" if isinstance(error, PackError) else "device_missing"
             for request in claim.requests:
-                results.fail(request=request, token=claim.token, code="pack_not_installed", message=str(error))
+                results.fail(request=request, token=claim.token, code=code, message=str(error))
             return
         try:
             found = self._analyse(pipeline, claim.requests)

@@ -16,6 +16,7 @@ LAYERS = [
     ("querysets",),
     ("models",),
     ("audit", "search", "queue"),
+    ("installed",),
     ("thresholds", "services"),
     ("results",),
     ("worker",),

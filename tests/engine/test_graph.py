@@ -217,3 +217,20 @@ def test_cast_says_where_there_is_nothing_to_cast(sym):
     graph = Graph.from_symbol(sym.softmax(sym.var("data")), {})
     assert cast_bfloat16(graph) == "nothing that bfloat16 suits"
     assert ops(graph) == ["null", "softmax"]
+
+
+def test_bfloat16_keeps_real_faces_where_they_were(pipeline, exact_pipeline, pack_dir, hopper, collins, both):
+    """Cosine of at least 0.998, and distances between faces that move by less than a hundredth."""
+    from recognition.engine.pipeline import Pipeline
+
+    half = Pipeline.load(pack_dir, precision="bf16")
+    photos = [hopper, collins, both]
+    vectors = [
+        np.stack(
+            [face.embedding for analysis in made.analyse(photos, purposes=["probe"] * 3) for face in analysis.faces]
+        )
+        for made in (half, exact_pipeline)
+    ]
+    assert least_cosine(vectors[:1], vectors[1:]) >= SAME["bf16"]
+    apart = [np.linalg.norm(one[:, None] - one[None], axis=2) for one in vectors]
+    assert np.abs(apart[0] - apart[1]).max() < 0.01

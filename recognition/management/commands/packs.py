@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from recognition.engine.mxnet_runtime import DeviceError
 from recognition.packs.install import catalogue, install_pack
 from recognition.packs.manifest import COLOURS, METRICS, PackError, load_manifest, sha256_of, verify_pack
 
@@ -56,7 +57,7 @@ class Command(BaseCommand):
     def handle(self, *, action, **options):
         try:
             getattr(self, f"{action.replace('-', '_')}_packs")(**options)
-        except PackError as error:
+        except (PackError, DeviceError) as error:
             raise CommandError(str(error)) from error
 
     def list_packs(self, **options):

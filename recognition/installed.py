@@ -1,0 +1,51 @@
+"""The packs installed here, as their manifests tell; nothing of them is loaded."""
+
+from functools import lru_cache
+
+from django.conf import settings
+
+from faceplatform.errors import Unavailable
+from recognition.packs.manifest import Manifest, PackError, load_manifest
+
+
+@lru_cache(maxsize=16)
+def _manifest(pack: str, _modified: float) -> Manifest:
+    return load_manifest(settings.MODELS_DIR / pack)
+
+
+def manifest_of(pack: str) -> Manifest:
+    """The installed pack's manifest, read again when the file changes. Raises Unavailable (pack_not_installed)."""
+    path = settings.MODELS_DIR / pack / "manifest.json"
+    try:
+        return _manifest(pack, path.stat().st_mtime)
+    except (OSError, PackError) as error:
+        message = f"The model pack “{pack}” is not installed or damaged. Run: manage.py packs install {pack}"
+        raise Unavailable(message, code="pack_not_installed") from error
+
+
+def installed_manifests() -> list[Manifest]:
+    """By name; a damaged one is left out, as nothing can use it."""
+    found = []
+    for path in sorted(settings.MODELS_DIR.glob("*/manifest.json")):
+        try:
+            found.append(manifest_of(path.parent.name))
+        except Unavailable:
+            continue
+    return found
+
+
+def pack_as_dict(manifest: Manifest) -> dict:
+    """What clients and pages are told of a pack."""
+    return {
+        "name": manifest.name,
+        "title": manifest.title,
+        "detector": manifest.detector,
+        "embedder": manifest.embedder,
+        "dim": manifest.dim,
+        "metric": manifest.metric,
+        "licence": manifest.licence,
+        "commercial_use": manifest.commercial_use,
+        "threshold_1to1": manifest.threshold_1to1,
+        "measured_on": manifest.measured_on,
+        "default": manifest.name == settings.DEFAULT_PACK,
+    }
