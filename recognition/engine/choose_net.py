@@ -65,7 +65,7 @@ class _Made(dict):
         self.graph = graph
 
     def __missing__(self, precision: Precision):
-        rewritten = rewrite(self.graph, precision)
+        rewritten = rewrite(self.graph, precision, amx=cpu.prepare().amx)
         self[precision] = Net(rewritten.graph), rewritten.report
         return self[precision]
 

@@ -52,9 +52,10 @@ def test_rewriting_leaves_the_given_graph_alone():
     assert np.array_equal(run(graph, noise(1, 3, 112, 112))[0], before[0])
 
 
-def test_bfloat16_stays_near_and_casts_its_params_once():
+@pytest.mark.parametrize("amx", [False, True])
+def test_bfloat16_stays_near_and_casts_its_params_once(amx):
     graph = published("mbf")
-    fast = rewrite(graph, "bf16").graph
+    fast = rewrite(graph, "bf16", amx=amx).graph
     assert ops(fast).count("amp_cast") == 2  # at the door, and at the end
     assert half_params(fast) == set(fast.params)
     assert_same(graph, fast, noise(2, 3, 112, 112), SAME["bf16"])
@@ -151,6 +152,16 @@ def test_channels_are_padded_through_sums_pools_and_dense_layers(sym, multiple):
     assert_same(graph, fast, noise(2, 3, 8, 8))
 
 
+def test_where_padding_to_the_full_width_would_waste_most_half_of_it_will_do(sym):
+    data = sym.Convolution(sym.var("data"), num_filter=12, kernel=(3, 3), name="a")
+    graph = drawn(sym.FullyConnected(data, num_hidden=7, name="dense"), data=(1, 3, 8, 8))
+    pad_channels(graph, 32)
+    assert {node.value("num_filter") for node in graph.nodes() if node.op == "Convolution"} == {16}
+    tiny = drawn(sym.Convolution(sym.Convolution(sym.var("data"), num_filter=5, kernel=(1, 1)), num_filter=16, kernel=(1, 1)),
+                 data=(1, 3, 8, 8))  # fmt: skip
+    assert pad_channels(tiny, 32) == "no channels to pad to 32"
+
+
 def test_channels_that_others_count_are_not_padded(sym):
     data = sym.Convolution(sym.var("data"), num_filter=10, kernel=(3, 3), name="conv")
     graph = drawn(sym.Group([sym.transpose(data, axes=(0, 2, 3, 1)), data]), data=(1, 3, 8, 8))
@@ -189,8 +200,8 @@ def test_a_fast_net_that_differs_is_refused(monkeypatch):
     """A pass that breaks something must cost speed, not faces."""
     import recognition.engine.choose_net as module
 
-    def broken(graph, precision):
-        rewritten = rewrite(graph, precision)
+    def broken(graph, precision, **options):
+        rewritten = rewrite(graph, precision, **options)
         name = next(name for name in rewritten.graph.params if name.startswith("conv_6sep"))
         rewritten.graph.params[name] = -rewritten.graph.params[name]
         return rewritten

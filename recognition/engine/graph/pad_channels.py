@@ -19,8 +19,8 @@ def pad_channels(graph: Graph, multiple: int) -> str:
     for members in groups.free():
         makers = [node for node in members if is_dense_convolution(node)]
         channels = int(makers[0].value("num_filter"))
-        wanted = -(-channels // multiple) * multiple
-        if wanted == channels or wanted > channels * MOST_WASTE:
+        wanted = _rounded_up(channels, multiple)
+        if wanted == channels:
             continue
         for node in members:
             _widen_output(graph, node, wanted - channels)
@@ -31,6 +31,15 @@ def pad_channels(graph: Graph, multiple: int) -> str:
     if not padded:
         return f"no channels to pad to {multiple}"
     return f"{padded} convolutions padded to a multiple of {multiple} channels"
+
+
+def _rounded_up(channels: int, multiple: int) -> int:
+    """To a multiple, or half of it where that would be mostly nought; else as it is."""
+    for step in (multiple, multiple // 2):
+        wanted = -(-channels // step) * step
+        if wanted <= channels * MOST_WASTE:
+            return wanted
+    return channels
 
 
 class _Groups:

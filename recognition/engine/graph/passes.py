@@ -11,7 +11,7 @@ from recognition.engine.graph.pad_channels import pad_channels
 from recognition.engine.graph.replace_prelu import replace_prelu
 
 Precision = Literal["fp32", "bf16"]
-LANES = {"fp32": 16, "bf16": 32}  # values in a vector register, or in a tile's row
+LANES, TILE = 16, 32  # float32 values in a vector register, bfloat16 values in a row of an AMX tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,15 @@ class Rewritten:
     report: dict[str, str]
 
 
-def rewrite(graph: Graph, precision: Precision) -> Rewritten:
+def rewrite(graph: Graph, precision: Precision, *, amx: bool = False) -> Rewritten:
     """A faster graph that computes the same; `graph` stays as it is."""
     fast = graph.copy()
+    width = TILE if amx and precision == "bf16" else LANES
     report = {
         "PReLU": replace_prelu(fast),
         "BatchNorm": fold_batchnorm(fast),
-        "heads": join_heads(fast, LANES[precision]),
-        "channels": pad_channels(fast, LANES[precision]),
+        "heads": join_heads(fast, width),
+        "channels": pad_channels(fast, width),
     }
     _flatten_before_dense(fast)
     if precision == "bf16":
