@@ -184,5 +184,5 @@ class RecognitionWorker:
 
 def _nets(engine: dict) -> str:
     """What runs in which form and why, in a line of log."""
-    nets = [f"{name} in {net['precision']} ({net['why']})" for name, net in engine["nets"].items()]
+    nets = [f"{net['name']} in {net['precision']} ({net['why']})" for net in engine["nets"]]
     return f"on {engine['device']}: " + ", ".join(nets)

@@ -29,21 +29,22 @@ class PackNets:
         return net
 
     def describe(self) -> dict:
-        """What runs where and why, as JSON: {"device", "processor", "amx", "nets": {name: {"precision", …}}}."""
+        """What runs where and why, as JSON; "nets" is a list of {"name", "precision", "why", "cosine", "passes"}."""
         processor = cpu.prepare()
         return {
             "device": self.device,
             "processor": processor.name,
             "amx": processor.note,
-            "nets": {
-                name: {
+            "nets": [
+                {
+                    "name": name,
                     "precision": choice.precision,
                     "why": choice.why,
                     "cosine": round(choice.cosine, 7),
-                    "passes": choice.report,
+                    "passes": [f"{step}: {said}" for step, said in choice.report.items()],
                 }
                 for name, choice in self.choices.items()
-            },
+            ],
         }
 
 

@@ -177,7 +177,7 @@ def test_heads_are_joined_and_give_what_they_gave(sym):
     face = sym.slice_axis(sym.softmax(score, axis=1), axis=1, begin=1, end=2)
     graph = drawn(sym.Group([box, face]), data=(1, 3, 8, 8))
     fast = graph.copy()
-    assert join_heads(fast, 16) == "2 heads joined into 1; 1 two-class softmax as sigmoid"
+    assert join_heads(fast, 16) == "2 joined into 1; 1 two-class softmax as sigmoid"
     assert ops(fast).count("Convolution") == 2
     for before, after in zip(run(graph, noise(2, 3, 8, 8)), run(fast, noise(2, 3, 8, 8)), strict=True):
         assert np.abs(before - after).max() < 1e-6

@@ -26,14 +26,6 @@ def models(tmp_path, settings, pack_dir) -> Path:
     return settings.MODELS_DIR
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    symbol = network("mbf", 128)
-    save_net(symbol, seeded_params(symbol), folder, "model")
-    return folder
-
-
 def packs_in(models: Path) -> list[str]:
     return sorted(path.name for path in models.iterdir() if path.name != ".lock")
 
@@ -50,6 +42,12 @@ def test_a_published_mxnet_net_becomes_a_pack(models, published, hopper, capsys)
     assert np.linalg.norm(face.embedding) == pytest.approx(1, abs=1e-5)
     call_command("packs", "list")
     assert "mine                 installed      commercial use: yes" in capsys.readouterr().out
+
+
+def test_a_damaged_pack_is_listed_as_such(models, capsys):
+    (models / "dlib-resnet" / "manifest.json").write_text("{")
+    call_command("packs", "list")
+    assert "dlib-resnet          damaged" in capsys.readouterr().out
 
 
 def test_verify_says_what_runs_and_why(models, published, capsys):

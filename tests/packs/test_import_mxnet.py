@@ -18,15 +18,6 @@ from recognition.training.symbols import network, seeded_params
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "models" / "mtcnn-mxnet"
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory) -> Path:
-    """A MobileFaceNet y1 as InsightFace publishes it: model-symbol.json, model-0000.params."""
-    folder = tmp_path_factory.mktemp("model")
-    symbol = network("mbf", 128)
-    save_net(symbol, seeded_params(symbol), folder, "model")
-    return folder
-
-
 @pytest.fixture
 def copy(published, tmp_path) -> Path:
     for path in published.iterdir():

@@ -16,9 +16,9 @@ def join_heads(graph: Graph, multiple: int) -> str:
     sigmoids = sum(_softmax_as_sigmoid(graph, node) for node in graph.nodes())
     joined = [_join(graph, nodes, multiple) for nodes in _siblings(graph, multiple)]
     graph.drop_unused_params()
-    if not sigmoids and not joined:
-        return "no heads to join"
-    return f"{sum(joined)} heads joined into {len(joined)}; {sigmoids} two-class softmax as sigmoid"
+    done = [f"{sum(joined)} joined into {len(joined)}"] if joined else []
+    done += [f"{sigmoids} two-class softmax as sigmoid"] if sigmoids else []
+    return "; ".join(done) or "no heads to join"
 
 
 def _softmax_as_sigmoid(graph: Graph, node: Node) -> bool:

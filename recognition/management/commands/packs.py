@@ -1,6 +1,7 @@
 """Model packs: what is known, installing, importing, measuring, checking."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from django.conf import settings
@@ -62,13 +63,18 @@ class Command(BaseCommand):
 
     def list_packs(self, **options):
         for name in sorted({*catalogue(), *self._installed()}):
-            if name in self._installed():
-                manifest = load_manifest(settings.MODELS_DIR / name)
-                state, licence, commercial = "installed", manifest.licence, manifest.commercial_use
-            else:
-                entry = catalogue()[name]
-                state, licence, commercial = "not installed", entry["licence"], entry["commercial_use"]
+            state, facts = self._facts(name)
+            licence, commercial = facts["licence"], facts["commercial_use"]
             self.stdout.write(f"{name:20} {state:14} commercial use: {'yes' if commercial else 'no':4} {licence}")
+
+    def _facts(self, name: str) -> tuple[str, dict]:
+        """What is known of a pack: by its manifest where it is installed, else by the catalogue."""
+        if name not in self._installed():
+            return "not installed", catalogue()[name]
+        try:
+            return "installed", asdict(load_manifest(settings.MODELS_DIR / name))
+        except PackError:
+            return "damaged", catalogue().get(name, {"licence": "unknown", "commercial_use": False})
 
     def install_packs(self, *, name, source, force, accept_licence, **options):
         def accept(licence: str) -> bool:
@@ -92,10 +98,10 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"  on {pipeline.engine['device']}: {pipeline.engine['processor']}, {pipeline.engine['amx']}"
             )
-            for net, choice in pipeline.engine["nets"].items():
-                self.stdout.write(f"  {net}: {choice['precision']} – {choice['why']}; cosine {choice['cosine']:.7f}")
-                for step, said in choice["passes"].items():
-                    self.stdout.write(f"    {step}: {said}")
+            for net in pipeline.engine["nets"]:
+                self.stdout.write(f"  {net['name']}: {net['precision']} – {net['why']}; cosine {net['cosine']:.7f}")
+                for step in net["passes"]:
+                    self.stdout.write(f"    {step}")
 
     def measure_packs(self, *, name, folder, describe, dry_run, **options):
         from recognition.engine.pipeline import Pipeline
