@@ -51,8 +51,7 @@ def _mxnet(job: dict) -> dict[str, Callable]:
     from recognition.bench.cases import CASES
     from recognition.engine.choose_net import choose_net
     from recognition.engine.graph.fold_batchnorm import fold_dense_batchnorm
-    from recognition.engine.mxnet_runtime import Net
-    from recognition.engine.pack_nets import return_memory
+    from recognition.engine.mxnet_runtime import Net, return_memory
 
     case = CASES[job["case"]]
     inputs = dict(np.load(job["inputs"]))

@@ -8,12 +8,12 @@ import numpy as np
 from recognition.engine import builtin_faces
 from recognition.engine.align import ALIGNMENTS, warp
 from recognition.engine.base import Purpose
+from recognition.engine.mxnet_runtime import LARGE
 from recognition.engine.pack_nets import PackNets
 from recognition.packs.manifest import Manifest
 
-# A net keeps a copy of its weights for each batch size: few sizes for large ones.
-BATCHES, LARGE_BATCHES = (1, 2, 4, 8, 16), (2, 8)
-LARGE = 10_000_000  # weights
+# Large nets gain nothing from large batches, and their memory plans are large too. 2: a face and its mirror image.
+BATCHES, LARGE_BATCHES = (1, 2, 4, 8, 16), (2, 4)
 # Rotation in degrees, scale, shift in 150ths of the chip, mirrored: seen six more times, a face is enrolled more steadily.
 JITTER = (
     (-4.0, 1.04, (2.0, -1.5), False),

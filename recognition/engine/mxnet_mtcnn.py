@@ -23,8 +23,8 @@ WIDER = 0.15
 # MTCNN takes some upside-down faces for upright ones. Measured on 98 upright faces and the same turned: an upright face
 # never loses by more than 0.01 to itself turned, a turned one nearly always by more than 0.02.
 TURNED_FACES, TURNED_BY = 3, 0.015
-BATCHES = (1, 2, 4, 8, 16, 24, 32, 48, 64)
-CANVASES = 4  # shapes of canvas whose memory P-net keeps
+BATCHES = {24: (1, 2, 4, 8, 16, 24, 32, 48, 64), 48: (1, 2, 4, 8, 16)}  # by the crops' px
+CANVASES = 2  # shapes of canvas whose memory P-net keeps
 
 
 class MtcnnDetector:
@@ -143,9 +143,10 @@ def _in_batches(net: Net, crops: list[np.ndarray], size: int) -> list[np.ndarray
     """Runs the net at fixed batch sizes, so that its memory plans are reused."""
     wanted = len(crops)
     outputs = []
-    for start in range(0, max(wanted, 1), BATCHES[-1]):
-        part = crops[start : start + BATCHES[-1]]
-        batch = np.zeros((next(n for n in BATCHES if n >= len(part)), size, size, 3), "uint8")
+    sizes = BATCHES[size]
+    for start in range(0, max(wanted, 1), sizes[-1]):
+        part = crops[start : start + sizes[-1]]
+        batch = np.zeros((next(n for n in sizes if n >= len(part)), size, size, 3), "uint8")
         for number, crop in enumerate(part):
             batch[number] = crop
         outputs.append([output[: len(part)] for output in net(_normalise(batch))])

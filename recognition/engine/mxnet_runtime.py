@@ -1,6 +1,8 @@
 """The one place that imports MXNet: its environment, its devices, and nets as plain functions of numpy arrays."""
 
+import ctypes
 import os
+import sys
 from collections import OrderedDict
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from recognition.engine.graph.cast_bfloat16 import half_params
 from recognition.engine.graph.ir import Graph
 
 PLANS = 32  # input shapes whose memory plans a net keeps
+LARGE = 10_000_000  # weights
 
 
 class DeviceError(Exception):
@@ -21,11 +24,31 @@ def import_mxnet(*, threads: int = 1):
     """Imports MXNet with `threads` compute threads. The first call in a process decides their number."""
     cpu.prepare()
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    if "mxnet" not in sys.modules:
+        _bound_heap()
     if "bool" not in np.__dict__:
         np.bool = bool  # MXNet 1.9.1 uses a name numpy dropped in 1.24
     import mxnet
 
     return mxnet
+
+
+def _bound_heap() -> None:
+    """Keeps glibc from holding on to what large photos took: one arena, large blocks mapped and given back.
+
+    man 3 mallopt: M_ARENA_MAX -8, M_MMAP_THRESHOLD -3, M_TRIM_THRESHOLD -1.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    for option, value in ((-8, 1), (-3, 1 << 20), (-1, 16 << 20)):
+        if mallopt:
+            mallopt(option, value)
+
+
+def return_memory() -> None:
+    """Gives back what is free: nets that were compared and dropped leave hundreds of MB that glibc would keep."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        trim(0)
 
 
 def context(device: str):
@@ -57,20 +80,21 @@ class Net:
     """A graph, ready to run on one device.
 
     Memory is planned once for each shape of input and kept for the last `plans` of them. The fused graph joins sums and
-    ReLUs to the convolutions before them.
+    ReLUs to the convolutions before them, but keeps a copy of all weights with each plan: large nets, which gain one per
+    cent from it, go without.
     """
 
     def __init__(self, graph: Graph, *, device: str = "cpu", fused: bool = True):
         self._mx = mx = import_mxnet()
         self._context = context(device)
         symbol = graph.to_symbol(mx)
-        if fused and device == "cpu":
+        self.weights = sum(array.size for array in graph.params.values())
+        if fused and device == "cpu" and self.weights <= LARGE:
             symbol = symbol.get_backend_symbol("MKLDNN")
         self._symbol = symbol
         self._inputs = symbol.list_inputs()
         half = half_params(graph)
         self._params = {name: self._array(graph.params[name], name in half) for name in self._inputs if name != "data"}
-        self.weights = sum(array.size for array in self._params.values())
         self.plans = PLANS
         self._plans: OrderedDict[tuple[int, ...], object] = OrderedDict()
 

@@ -1,6 +1,5 @@
 """The nets of one installed pack, each in the form that suits this machine."""
 
-import ctypes
 from pathlib import Path
 
 import cv2
@@ -8,7 +7,7 @@ import numpy as np
 
 from recognition.engine import cpu
 from recognition.engine.choose_net import Choice, choose_net
-from recognition.engine.mxnet_runtime import Net, import_mxnet, load_graph
+from recognition.engine.mxnet_runtime import Net, import_mxnet, load_graph, return_memory
 
 
 class PackNets:
@@ -46,10 +45,3 @@ class PackNets:
                 for name, choice in self.choices.items()
             ],
         }
-
-
-def return_memory() -> None:
-    """The nets that were compared and dropped leave hundreds of MB that glibc would otherwise keep."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim:
-        trim(0)

@@ -138,6 +138,17 @@ def test_slopes_all_alike_become_a_leaky_relu(sym):
     assert_same(graph, fast, noise(1, 3, 13, 13))
 
 
+def test_slopes_between_fully_connected_layers(sym):
+    data = sym.FullyConnected(sym.var("data"), num_hidden=6, name="first")
+    data = sym.LeakyReLU(data, act_type="prelu", name="prelu")
+    heads = [sym.FullyConnected(data, num_hidden=n, name=f"head{n}") for n in (4, 2)]
+    graph = drawn(sym.Group(heads), data=(1, 3, 4, 4))
+    graph.params["prelu_gamma"] = np.array([0.3, -0.7, 1.4, 0, 1, 0.1], "float32")
+    fast = graph.copy()
+    assert replace_prelu(fast) == "all 1 replaced"
+    assert_same(graph, fast, noise(3, 3, 4, 4))
+
+
 # --- Channels and heads ---
 @pytest.mark.parametrize("multiple", [16, 32])
 def test_channels_are_padded_through_sums_pools_and_dense_layers(sym, multiple):

@@ -7,6 +7,7 @@ from recognition.engine.graph.cast_bfloat16 import cast_bfloat16
 from recognition.engine.graph.fold_batchnorm import fold_batchnorm
 from recognition.engine.graph.ir import Graph, Node
 from recognition.engine.graph.join_heads import join_heads
+from recognition.engine.graph.linear import SAME_VALUES
 from recognition.engine.graph.pad_channels import pad_channels
 from recognition.engine.graph.replace_prelu import replace_prelu
 
@@ -25,6 +26,7 @@ class Rewritten:
 def rewrite(graph: Graph, precision: Precision, *, amx: bool = False) -> Rewritten:
     """A faster graph that computes the same; `graph` stays as it is."""
     fast = graph.copy()
+    _drop_identities(fast)
     width = TILE if amx and precision == "bf16" else LANES
     report = {
         "PReLU": replace_prelu(fast),
@@ -36,6 +38,13 @@ def rewrite(graph: Graph, precision: Precision, *, amx: bool = False) -> Rewritt
     if precision == "bf16":
         report["bfloat16"] = cast_bfloat16(fast)
     return Rewritten(fast, report)
+
+
+def _drop_identities(graph: Graph) -> None:
+    """What changes nothing at inference, Dropout among it, which MXNet cannot run in bfloat16."""
+    for node in graph.nodes():
+        if node.op in SAME_VALUES:
+            graph.replace(node, node.source())
 
 
 def _flatten_before_dense(graph: Graph) -> None:

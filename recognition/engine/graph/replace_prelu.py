@@ -1,7 +1,8 @@
 """Writes PReLU in terms that oneDNN knows; MXNet's own PReLU runs outside it.
 
 With slopes a below 1, PReLU(y) = (1 - a) (relu(y) + a / (1 - a) y): a ReLU, a depthwise 1x1 convolution that is added to
-it, and a scale 1 - a that moves into whoever reads the result. Slopes that are all alike make a leaky ReLU.
+it, and a scale 1 - a that moves into whoever reads the result. Slopes that are all alike make a leaky ReLU; between two
+fully connected layers PReLU(y) = relu(y) - a relu(-y).
 """
 
 import numpy as np
@@ -17,7 +18,7 @@ def replace_prelu(graph: Graph) -> str:
     found = [node for node in graph.nodes() if node.op == "LeakyReLU" and node.value("act_type") == "prelu"]
     if not found:
         return "no PReLU"
-    kept = [node.name for node in found if not (_as_leaky(graph, node) or _as_relu_and_depthwise(graph, node))]
+    kept = [node.name for node in found if not any(way(graph, node) for way in WAYS)]
     graph.drop_unused_params()
     if not kept:
         return f"all {len(found)} replaced"
@@ -50,9 +51,32 @@ def _as_relu_and_depthwise(graph: Graph, node: Node) -> bool:
     return True
 
 
+def _as_twins(graph: Graph, node: Node) -> bool:
+    """Between fully connected layers: the first gives y and -y, and the second reads relu(y) and -a relu(-y)."""
+    dense, users = node.source(), graph.consumers()
+    readers = users[node]
+    if dense.op != "FullyConnected" or users[dense] != [node]:
+        return False
+    if not all(reader is not None and reader.op == "FullyConnected" for reader in readers):
+        return False
+    slopes = graph.param(node, 1).ravel()
+    for number in range(1, len(dense.inputs)):
+        value = graph.param(dense, number)
+        graph.set_param(dense, number, np.concatenate([value, -value]), ("weight", "bias")[number - 1])
+    dense.attrs["num_hidden"] = str(2 * len(slopes))
+    for reader in readers:
+        weight = graph.param(reader, 1)
+        graph.set_param(reader, 1, np.concatenate([weight, -weight * slopes], axis=1), "weight")
+    graph.replace(node, Node("Activation", f"{node.name}_relu", {"act_type": "relu"}, [(dense, 0)]))
+    return True
+
+
 def _per_channel(graph: Graph, source: Node, factor: np.ndarray, name: str) -> Node:
     """`source` times `factor` (channels,), as a depthwise 1x1 convolution."""
     channels = str(len(factor))
     weight = graph.variable(f"{name}_weight", factor.reshape(-1, 1, 1, 1))
     attrs = {"num_filter": channels, "num_group": channels, "kernel": "(1, 1)", "no_bias": "True"}
     return Node("Convolution", name, attrs, [(source, 0), weight])
+
+
+WAYS = (_as_leaky, _as_relu_and_depthwise, _as_twins)  # the first that suits
