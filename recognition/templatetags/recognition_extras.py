@@ -1,6 +1,9 @@
 from django import template
 
+from recognition.quality_words import measures_in_words, reason_in_words
+
 register = template.Library()
+register.filter("reason", reason_in_words)
 
 
 @register.filter
@@ -9,3 +12,9 @@ def milliseconds(value) -> str:
     if value in (None, ""):
         return "–"
     return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
+
+
+@register.inclusion_tag("recognition/_measures.html")
+def measures(quality: dict) -> dict:
+    """What was measured of a face; quality: {"measures": …, "reasons": …}."""
+    return {"measures": measures_in_words(quality.get("measures") or {})}

@@ -100,3 +100,14 @@ def test_every_answer_has_its_policy_and_request_id(client, person):
     assert "script-src 'self';" in response["Content-Security-Policy"]
     assert response["X-Frame-Options"] == "DENY"
     assert len(response["X-Request-ID"]) == 36
+
+
+def test_a_samples_page_says_what_was_measured_and_what_is_poor(client, person):
+    measures = {"eye_distance": 14.2, "sharpness": 120.0, "brightness": 130.0, "contrast": 50.0, "yaw": -12.0}
+    FaceSample.objects.update(quality={"measures": measures, "reasons": ["face_too_small"]})
+    client.force_login(member(person.gallery, Role.VIEWER).user)
+    page = client.get(f"/galleries/staff/people/{person.pk}/").content.decode()
+    assert "too small: the eyes are too close together" in page
+    assert '<dd class="warn">14 px <small>(20 px and more)</small></dd>' in page
+    assert "<dd>-12° <small>(at most 40°)</small></dd>" in page
+    assert "Surely a face" not in page  # was not measured
