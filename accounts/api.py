@@ -1,10 +1,12 @@
-"""Who am I, over REST."""
+"""Who am I, and what was done, over REST."""
 
-from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import mixins, serializers, viewsets
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.actor import Actor, Via
+from accounts.models import AuditEvent
 from accounts.roles import Role
 
 
@@ -32,3 +34,49 @@ class MeView(APIView):
                 "memberships": [{"gallery": m.gallery.slug, "role": Role(m.role).name.lower()} for m in memberships],
             }
         )
+
+
+class AuditEventSerializer(serializers.ModelSerializer):
+    can_be_undone = serializers.BooleanField(read_only=True, help_text="POST /undo/{id} takes it back.")
+
+    class Meta:
+        model = AuditEvent
+        fields = [
+            "id",
+            "at",
+            "action",
+            "user_name",
+            "api_key_prefix",
+            "via",
+            "ip",
+            "request_id",
+            "gallery_slug",
+            "object_type",
+            "object_id",
+            "object_name",
+            "details",
+            "can_be_undone",
+        ]
+
+
+@extend_schema_view(
+    list=extend_schema(
+        summary="What was done, newest first",
+        description="An operator sees all; an owner what happened in the own galleries; everybody the own acts.",
+        parameters=[
+            OpenApiParameter("gallery", str, description="Only this gallery (slug)."),
+            OpenApiParameter("search", str, description="Action, user, object or gallery holds this."),
+        ],
+    )
+)
+class AuditEventViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
+    queryset = AuditEvent.objects.none()
+    serializer_class = AuditEventSerializer
+    write_scope = None
+
+    def get_queryset(self):
+        query = self.request.query_params
+        events = AuditEvent.objects.visible_to(Actor.from_request(self.request, Via.API)).with_undone()
+        if slug := query.get("gallery"):
+            events = events.filter(gallery_slug=slug)
+        return events.matching(query.get("search", ""))

@@ -1,7 +1,33 @@
-"""Writing the audit. Called inside the transaction of the act, so that both happen or neither."""
+"""Writing the audit, and marking what belongs to one act. Inside the transaction of the act: both happen, or neither."""
+
+import functools
+from collections.abc import Callable
+from contextvars import ContextVar
+from uuid import UUID
+
+import pghistory
+from django.db import transaction
 
 from accounts.actor import Actor
 from accounts.models import AuditEvent
+
+_change: ContextVar[UUID | None] = ContextVar("change", default=None)
+
+
+def audited(service: Callable) -> Callable:
+    """A service that writes: one transaction, and one change in the history tables, in the name of its `actor`."""
+
+    @functools.wraps(service)
+    def run(*args, **kwargs):
+        who = {**kwargs["actor"].as_record(), "service": service.__name__}
+        with transaction.atomic(), pghistory.context(**who) as context:
+            token = _change.set(context.id)
+            try:
+                return service(*args, **kwargs)
+            finally:
+                _change.reset(token)
+
+    return run
 
 
 def record(*, actor: Actor, action: str, gallery=None, target=None, details: dict | None = None) -> AuditEvent:
@@ -14,6 +40,7 @@ def record(*, actor: Actor, action: str, gallery=None, target=None, details: dic
         via=actor.via,
         ip=actor.ip,
         request_id=actor.request_id,
+        change_id=_change.get(),
         gallery_id=gallery.pk if gallery else None,
         gallery_slug=gallery.slug if gallery else "",
         object_type=target._meta.model_name if target is not None else "",

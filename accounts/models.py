@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from accounts.actor import Via
-from accounts.querysets import ApiKeyQuerySet, AuditEventQuerySet, GalleryScopedQuerySet
+from accounts.querysets import UNDOABLE, ApiKeyQuerySet, AuditEventQuerySet, GalleryScopedQuerySet
 from accounts.roles import Role, Scope
 
 
@@ -92,6 +92,7 @@ class AuditEvent(models.Model):
     via = models.CharField(max_length=10, choices=Via.choices)
     ip = models.GenericIPAddressField(null=True)
     request_id = models.CharField(max_length=64, blank=True)
+    change_id = models.UUIDField(null=True, help_text="The context of the rows that the history tables keep of it.")
     gallery_id = models.UUIDField(null=True)
     gallery_slug = models.CharField(max_length=50, blank=True)
     object_type = models.CharField(max_length=30, blank=True)
@@ -111,3 +112,8 @@ class AuditEvent(models.Model):
 
     def __str__(self):
         return f"{self.action} by {self.user_name or self.via}"
+
+    @property
+    def can_be_undone(self) -> bool:
+        """As far as one sees without looking at the rows. Needs `with_undone()`."""
+        return self.change_id is not None and self.action in UNDOABLE and not self.undone

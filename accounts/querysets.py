@@ -1,9 +1,22 @@
 """Reads, limited to what an actor may see. What they hide answers 404."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Cast
 
 from accounts.roles import Role
+
+UNDONE = "change.undone"
+UNDOABLE = (
+    "identity.changed",
+    "identity.deleted",
+    "identity.merged",
+    "identity.split",
+    "sample.deleted",
+    "sample.moved",
+    "sample.rejected",
+    UNDONE,
+)
 
 
 class GalleryScopedQuerySet(models.QuerySet):
@@ -34,10 +47,18 @@ class ApiKeyQuerySet(models.QuerySet):
 class AuditEventQuerySet(models.QuerySet):
     def visible_to(self, actor):
         """An operator sees all; an owner what happened in the own galleries; everybody the own acts."""
+        rows = self
+        if actor.api_key is not None and actor.api_key.gallery_id is not None:
+            rows = rows.filter(gallery_id=actor.api_key.gallery_id)
         if actor.sees_everything:
-            return self
+            return rows
         owned = actor.user.memberships.filter(role__gte=Role.OWNER).values("gallery_id")
-        return self.filter(Q(gallery_id__in=owned) | Q(user=actor.user))
+        return rows.filter(Q(gallery_id__in=owned) | Q(user=actor.user))
+
+    def with_undone(self):
+        """Adds `undone`: whether a later event took this one back."""
+        later = self.model.objects.filter(action=UNDONE, object_id=Cast(OuterRef("pk"), models.CharField()))
+        return self.annotate(undone=Exists(later))
 
     def matching(self, text: str):
         """Events whose action, user, object or gallery holds `text`."""

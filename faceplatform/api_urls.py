@@ -3,9 +3,10 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from accounts.api import MeView
+from accounts.api import AuditEventViewSet, MeView
 from gallery.api import GalleryViewSet, IdentityViewSet, SampleViewSet
-from recognition.api import IdentitySamplesView, PackViewSet, RecognitionViewSet
+from gallery.curation_api import MergeView, RejectSampleView, SplitView, UndoView
+from recognition.api import IdentitySamplesView, PackViewSet, RecognitionViewSet, RejectFaceView
 
 app_name = "api"
 
@@ -20,7 +21,10 @@ urlpatterns = [
     path("identities", IdentityViewSet.as_view(COLLECTION), name="identity-list"),
     path("identities/<uuid:pk>", IdentityViewSet.as_view(ITEM), name="identity-detail"),
     path("identities/<uuid:pk>/samples", IdentitySamplesView.as_view(), name="identity-samples"),
-    path("samples/<uuid:pk>", SampleViewSet.as_view(READ_AND_DELETE), name="sample-detail"),
+    path("identities/<uuid:pk>/merge", MergeView.as_view(), name="identity-merge"),
+    path("identities/<uuid:pk>/split", SplitView.as_view(), name="identity-split"),
+    path("samples/<uuid:pk>", SampleViewSet.as_view(ITEM), name="sample-detail"),
+    path("samples/<uuid:pk>/reject", RejectSampleView.as_view(), name="sample-reject"),
     path("samples/<uuid:pk>/crop.jpg", SampleViewSet.as_view({"get": "crop"}), name="sample-crop"),
     path("recognitions", RecognitionViewSet.as_view(COLLECTION), name="recognition-list"),
     path("recognitions/<uuid:pk>", RecognitionViewSet.as_view(READ_AND_DELETE), name="recognition-detail"),
@@ -29,6 +33,9 @@ urlpatterns = [
         RecognitionViewSet.as_view({"get": "annotated"}),
         name="recognition-annotated",
     ),
+    path("recognitions/<uuid:pk>/faces/<int:index>/reject", RejectFaceView.as_view(), name="recognition-face-reject"),
+    path("undo/<uuid:pk>", UndoView.as_view(), name="undo"),
+    path("audit-events", AuditEventViewSet.as_view({"get": "list"}), name="audit-event-list"),
     path("packs", PackViewSet.as_view({"get": "list"}), name="pack-list"),
     path("packs/<str:name>", PackViewSet.as_view({"get": "retrieve"}), name="pack-detail"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),

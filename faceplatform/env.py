@@ -92,6 +92,7 @@ SETTINGS = {
         Setting(
             "FACEPLATFORM_PRECISION", "auto", _precision, "auto, fp32 or bf16; auto takes bf16 where it is faster."
         ),
+        Setting("FACEPLATFORM_INDEX_MEMORY_MB", "1024", _positive, "Memory for building one vector index, in MiB."),
         Setting("FACEPLATFORM_LEASE_SECONDS", "30", _positive, "A dead worker's photos go to another after this."),
         Setting("FACEPLATFORM_MAX_PHOTO_MB", "10", _positive, "Largest photo accepted, in MiB."),
         Setting("FACEPLATFORM_MAX_MEGAPIXELS", "40", _positive, "Largest photo accepted, in megapixels."),

@@ -124,6 +124,7 @@ def _start(data_dir: Path, say: Callable[[str], None]) -> None:
                 *("-p", str(PORT)),
                 *("-c", "listen_addresses="),
                 *("-c", f'unix_socket_directories="{socket_dir}"'),
+                *("-c", f"shared_buffers={_buffers_mb()}MB"),
             ],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -133,6 +134,12 @@ def _start(data_dir: Path, say: Callable[[str], None]) -> None:
         )
     _started[data_dir] = process
     _wait_until_ready(data_dir, process, say)
+
+
+def _buffers_mb() -> int:
+    """An eighth of the machine's memory: vector indexes are read at random, and the workers need memory too."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    return min(max(128, memory // 8), 4096)
 
 
 def _wait_until_ready(data_dir: Path, process: subprocess.Popen, say: Callable[[str], None]) -> None:

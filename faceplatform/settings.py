@@ -26,6 +26,8 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "procrastinate.contrib.django",
+    "pgtrigger",
+    "pghistory",
     "accounts",
     "gallery",
     "recognition",
@@ -130,6 +132,7 @@ REQUEST_RETENTION_DAYS = env.get("FACEPLATFORM_REQUEST_RETENTION_DAYS")
 # base64 makes a photo a third larger; some room for the other fields.
 CSRF_FAILURE_VIEW = "faceplatform.views.csrf_failure"
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_PHOTO_BYTES * 4 // 3 + 1024 * 1024
+INDEX_MEMORY_MB = env.get("FACEPLATFORM_INDEX_MEMORY_MB")
 
 # --- REST API ---------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

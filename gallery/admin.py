@@ -8,6 +8,7 @@ from unfold.admin import TabularInline
 from accounts.admin import ScopedAdmin, actor_of
 from accounts.models import Membership
 from gallery import services
+from gallery.admin_actions import FLAGS, merge_selected, move_selected, reject_selected, set_flag, split_selected
 from gallery.models import FaceSample, Gallery, Identity
 
 
@@ -90,6 +91,7 @@ class IdentityAdmin(ScopedAdmin):
     search_fields = ["name", "external_id", "department", "position"]
     fields = ["gallery", *services.IDENTITY_FIELDS, "last_recognized_at"]
     inlines = [SampleInline]
+    actions = [merge_selected, *(set_flag(*flag) for flag in FLAGS)]
 
     def get_queryset(self, request):
         return super().get_queryset(request).with_portrait()
@@ -120,6 +122,7 @@ class FaceSampleAdmin(ScopedAdmin):
     list_filter = ["gallery"]
     list_select_related = ["identity", "gallery"]
     search_fields = ["identity__name", "photo_name", "photo_sha256"]
+    actions = [split_selected, move_selected, reject_selected]
 
     @admin.display(description="")
     def picture(self, sample):

@@ -1,5 +1,7 @@
 """Galleries, identities and samples over REST. Thin: parse, one service or queryset, answer."""
 
+from datetime import datetime
+
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
@@ -10,11 +12,17 @@ from rest_framework.response import Response
 from accounts.actor import Actor, Via
 from accounts.roles import Scope
 from faceplatform.api import ProblemSerializer
-from faceplatform.errors import NotFound
+from faceplatform.errors import InvalidInput, NotFound
 from gallery import services
+from gallery.curation import move_sample
 from gallery.models import FaceCrop, FaceSample, Gallery, Identity
 
 PROBLEMS = dict.fromkeys((400, 401, 403, 404), ProblemSerializer)
+
+
+IF_MATCH = OpenApiParameter(
+    "If-Match", str, OpenApiParameter.HEADER, description="The ETag of the row you looked at: 409 if it changed since."
+)
 
 
 class GallerySerializer(serializers.ModelSerializer):
@@ -57,6 +65,7 @@ class IdentitySerializer(serializers.ModelSerializer):
             "department",
             "position",
             "active",
+            "hidden",
             "metadata",
             "last_recognized_at",
             "created_at",
@@ -73,7 +82,10 @@ class SampleSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = FaceSample
-        fields = ["id", "identity", "photo_name", "box", "detection_score", "quality_score", "quality", "created_at"]
+        fields = [
+            "id", "identity", "rejected", "photo_name", "box", "detection_score", "quality_score", "quality", "created_at",
+        ]  # fmt: skip
+        read_only_fields = [name for name in fields if name != "identity"]
 
 
 class ActorMixin:
@@ -131,14 +143,23 @@ class GalleryViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet)
             OpenApiParameter("gallery", str, description="Only this gallery (slug)."),
             OpenApiParameter("search", str, description="Name, external id, department or position holds this."),
             OpenApiParameter("active", bool, description="Only active (true) or inactive (false) people."),
+            OpenApiParameter("hidden", bool, description="Only hidden (true) or shown (false) people."),
         ],
     ),
     retrieve=extend_schema(summary="A person", responses={200: IdentitySerializer, **PROBLEMS}),
     create=extend_schema(
         summary="Add a person", responses={201: IdentitySerializer, **PROBLEMS, 409: ProblemSerializer}
     ),
-    partial_update=extend_schema(summary="Change a person's data", responses={200: IdentitySerializer, **PROBLEMS}),
-    destroy=extend_schema(summary="Delete a person with all samples", responses={204: None, **PROBLEMS}),
+    partial_update=extend_schema(
+        summary="Change a person's data",
+        parameters=[IF_MATCH],
+        responses={200: IdentitySerializer, **PROBLEMS, 409: ProblemSerializer},
+    ),
+    destroy=extend_schema(
+        summary="Delete a person with all samples",
+        description="Out of every list and search at once; can be undone until it is purged.",
+        responses={204: None, **PROBLEMS},
+    ),
 )
 class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
     queryset = Identity.objects.none()
@@ -150,25 +171,26 @@ class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet
         query = self.request.query_params
         if slug := query.get("gallery"):
             rows = rows.filter(gallery__slug=slug)
-        if query.get("active") in ("true", "false"):
-            rows = rows.filter(active=query["active"] == "true")
+        for flag in ("active", "hidden"):
+            if query.get(flag) in ("true", "false"):
+                rows = rows.filter(**{flag: query[flag] == "true"})
         return rows.matching(query.get("search", ""))
 
     def retrieve(self, request, pk):
-        return Response(IdentitySerializer(self._identity(pk)).data)
+        return self._answer(pk)
 
     def create(self, request):
         values = _validated(IdentitySerializer, request)
         gallery = self.get_visible(Gallery.objects.all(), slug=values.pop("gallery")["slug"])
         identity = services.create_identity(actor=self.actor, gallery=gallery, **values)
-        return Response(IdentitySerializer(self._identity(identity.pk)).data, status=201)
+        return self._answer(identity.pk, status=201)
 
     def partial_update(self, request, pk):
         identity = self._identity(pk)
         values = _validated(IdentitySerializer, request, partial=True)
         values.pop("gallery", None)
-        services.update_identity(actor=self.actor, identity=identity, **values)
-        return Response(IdentitySerializer(self._identity(pk)).data)
+        services.update_identity(actor=self.actor, identity=identity, seen=version_seen(request), **values)
+        return self._answer(pk)
 
     def destroy(self, request, pk):
         services.delete_identity(actor=self.actor, identity=self._identity(pk))
@@ -177,9 +199,18 @@ class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet
     def _identity(self, pk) -> Identity:
         return self.get_visible(Identity.objects.select_related("gallery").with_portrait(), pk=pk)
 
+    def _answer(self, pk, status: int = 200) -> Response:
+        identity = self._identity(pk)
+        version = {"ETag": f'"{identity.updated_at.isoformat()}"'}
+        return Response(IdentitySerializer(identity).data, status=status, headers=version)
+
 
 @extend_schema_view(
     retrieve=extend_schema(summary="A sample", responses={200: SampleSerializer, **PROBLEMS}),
+    partial_update=extend_schema(
+        summary="Give a sample to another person",
+        responses={200: SampleSerializer, **PROBLEMS, 409: ProblemSerializer},
+    ),
     destroy=extend_schema(summary="Delete a sample", responses={204: None, **PROBLEMS}),
 )
 class SampleViewSet(ActorMixin, viewsets.GenericViewSet):
@@ -189,6 +220,13 @@ class SampleViewSet(ActorMixin, viewsets.GenericViewSet):
 
     def retrieve(self, request, pk):
         return Response(SampleSerializer(self.get_visible(FaceSample.objects.all(), pk=pk)).data)
+
+    def partial_update(self, request, pk):
+        sample = self.get_visible(FaceSample.objects.select_related("identity__gallery"), pk=pk)
+        to = _validated(SampleSerializer, request)["identity_id"]
+        person = self.get_visible(Identity.objects.select_related("gallery"), pk=to)
+        move_sample(actor=self.actor, sample=sample, to=person)
+        return self.retrieve(request, pk)
 
     def destroy(self, request, pk):
         sample = self.get_visible(FaceSample.objects.select_related("identity__gallery"), pk=pk)
@@ -204,6 +242,15 @@ class SampleViewSet(ActorMixin, viewsets.GenericViewSet):
 def picture(jpeg) -> HttpResponse:
     """A face for this user's eyes: kept by the browser, by nobody in between."""
     return HttpResponse(bytes(jpeg), content_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+
+def version_seen(request) -> datetime | None:
+    """Which version of a row the caller looked at, from If-Match; None where it does not say."""
+    tag = request.headers.get("If-Match", "").removeprefix("W/").strip('"')
+    try:
+        return datetime.fromisoformat(tag) if tag not in ("", "*") else None
+    except ValueError as error:
+        raise InvalidInput("If-Match must be the ETag of an earlier answer.") from error
 
 
 def _validated(serializer_class, request, *, partial: bool = False) -> dict:

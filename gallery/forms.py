@@ -2,7 +2,7 @@
 
 from django import forms
 
-from gallery.models import Gallery, Identity
+from gallery.models import FaceSample, Gallery, Identity
 
 
 class GalleryForm(forms.ModelForm):
@@ -12,7 +12,57 @@ class GalleryForm(forms.ModelForm):
 
 
 class IdentityForm(forms.ModelForm):
+    """seen: which version of the person the page showed."""
+
+    seen = forms.DateTimeField(required=False, widget=forms.HiddenInput)
+
     class Meta:
         model = Identity
-        fields = ["name", "external_id", "department", "position", "active"]
-        help_texts = {"active": "Inactive people are kept but never proposed."}
+        fields = ["name", "external_id", "department", "position", "active", "hidden"]
+        help_texts = {
+            "active": "Inactive people are kept but never proposed.",
+            "hidden": "Hidden people are recognised but not shown among the portraits.",
+        }
+
+
+class SamplesForm(forms.Form):
+    """Ticked samples of a person, and what to do with them."""
+
+    samples = forms.ModelMultipleChoiceField(
+        FaceSample.objects.none(), error_messages={"required": "Tick one or more samples first."}
+    )
+
+    def __init__(self, identity: Identity, data):
+        super().__init__(data)
+        self.fields["samples"].queryset = identity.samples.select_related("identity__gallery")
+
+
+class SplitForm(SamplesForm):
+    name = forms.CharField(max_length=200, error_messages={"required": "Type the new person's name first."})
+
+
+def _choose_other(form: forms.Form, identity: Identity) -> None:
+    others = Identity.objects.filter(gallery=identity.gallery).exclude(pk=identity.pk)
+    form.fields["to"] = forms.ModelChoiceField(
+        others.select_related("gallery"),
+        error_messages={
+            "required": "Choose the person first.",
+            "invalid_choice": "This person is not there any more.",
+        },
+    )
+
+
+class PersonForm(forms.Form):
+    """Somebody else of the gallery."""
+
+    def __init__(self, identity: Identity, data):
+        super().__init__(data)
+        _choose_other(self, identity)
+
+
+class MoveForm(SamplesForm):
+    """Ticked samples, and somebody else of the gallery."""
+
+    def __init__(self, identity: Identity, data):
+        super().__init__(identity, data)
+        _choose_other(self, identity)

@@ -1,5 +1,11 @@
-"""Who is known: galleries, identities, and their enrolled faces with one embedding a model pack."""
+"""Who is known: galleries, identities, and their enrolled faces with one embedding a model pack.
 
+Deletion is soft until it is purged: `objects` leaves deleted rows out, `with_deleted` has all. Every change of a person or
+a sample leaves the row as it was in a history table, written by a trigger; gallery/history.py reads it to undo.
+"""
+
+import pghistory
+import pgtrigger
 import uuid6
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -75,8 +81,39 @@ class Gallery(models.Model):
         return self.name
 
 
+class StandingManager(models.Manager):
+    """Leaves out what is deleted."""
+
+    def get_queryset(self):
+        return super().get_queryset().filter(deleted_at=None)
+
+
+class StandingSampleManager(StandingManager):
+    """Leaves out what is deleted, and what belongs to somebody deleted."""
+
+    def get_queryset(self):
+        return super().get_queryset().filter(identity__deleted_at=None)
+
+
+def _history(name: str, *trackers, **options):
+    """The model's history table: each change keeps the row as it was before, with the change it belongs to."""
+    return pghistory.track(
+        pghistory.UpdateEvent(row=pghistory.Old),
+        pghistory.DeleteEvent(),
+        *trackers,
+        model_name=name,
+        obj_field=pghistory.ObjForeignKey(related_name="history", related_query_name="+"),
+        **options,
+    )
+
+
+@_history("IdentityHistory", pghistory.InsertEvent(), exclude=["last_recognized_at"])
 class Identity(models.Model):
-    """A person in one gallery. Inactive people are kept but never proposed."""
+    """A person in one gallery.
+
+    Inactive people are kept but never proposed; hidden ones are recognised but not shown among the portraits. A person
+    merged into another is deleted, and `merged_into` says where the faces went.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="identities")
@@ -85,12 +122,16 @@ class Identity(models.Model):
     department = models.CharField(max_length=100, blank=True)
     position = models.CharField(max_length=100, blank=True)
     active = models.BooleanField(default=True)
+    hidden = models.BooleanField(default=False)
+    merged_into = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+", editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
     metadata = models.JSONField(default=dict, blank=True)
     last_recognized_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
-    objects = IdentityQuerySet.as_manager()
+    objects = StandingManager.from_queryset(IdentityQuerySet)()
+    with_deleted = IdentityQuerySet.as_manager()
 
     class Meta:
         ordering = ["name", "id"]
@@ -98,7 +139,7 @@ class Identity(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["gallery", "external_id"],
-                condition=~Q(external_id=""),
+                condition=~Q(external_id="") & Q(deleted_at=None),
                 name="identity_external_id_once",
                 violation_error_code="unique",
                 violation_error_message="Another person in this gallery has this external id.",
@@ -106,6 +147,9 @@ class Identity(models.Model):
             models.CheckConstraint(condition=~Q(name=""), name="identity_has_name"),
             # The samples' composite foreign key points at this pair.
             models.UniqueConstraint(fields=["id", "gallery"], name="identity_in_gallery"),
+            models.CheckConstraint(
+                condition=Q(merged_into=None) | Q(deleted_at__isnull=False), name="identity_merged_is_deleted"
+            ),
         ]
         indexes = [models.Index(fields=["gallery", "name", "id"], name="identity_by_name")]
 
@@ -115,9 +159,24 @@ class Identity(models.Model):
     def get_absolute_url(self):
         return reverse("identity", args=[self.gallery.slug, self.pk])
 
+    @property
+    def standing(self) -> "Identity | None":
+        """Who this is now: whom it was merged into; None where deleted. Needs `merged_into` loaded."""
+        if self.deleted_at is None:
+            return self
+        return self.merged_into.standing if self.merged_into else None
 
+
+@_history(
+    "SampleHistory",
+    pghistory.InsertEvent(condition=pgtrigger.Q(new__rejected=True)),  # enrolment needs none: there was nothing before
+    fields=["identity", "rejected", "deleted_at"],
+)
 class FaceSample(models.Model):
     """One enrolled face of an identity: where it came from and how good it is. Its picture is the FaceCrop.
+
+    rejected: "not X". A curator said that this face is not the identity; a probe that is nearer to it than to any
+    other sample of the person is not proposed as the person.
 
     box: x, y, width, height in px of the photo (photo_width x photo_height, EXIF orientation applied).
     quality: {"measures": {name: number}, "reasons": [reason code, ...]}.
@@ -134,15 +193,22 @@ class FaceSample(models.Model):
     detection_score = models.FloatField()
     quality_score = models.FloatField()
     quality = models.JSONField(default=dict)
+    rejected = models.BooleanField(default=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    objects = FaceSampleQuerySet.as_manager()
+    objects = StandingSampleManager.from_queryset(FaceSampleQuerySet)()
+    with_deleted = FaceSampleQuerySet.as_manager()
 
     class Meta:
         ordering = ["created_at", "id"]
         constraints = [
-            models.UniqueConstraint(fields=["identity", "photo_sha256"], name="sample_photo_once"),
+            models.UniqueConstraint(
+                fields=["identity", "photo_sha256"],
+                condition=Q(deleted_at=None, rejected=False),
+                name="sample_photo_once",
+            ),
             models.UniqueConstraint(fields=["id", "gallery"], name="sample_in_gallery"),
             models.CheckConstraint(
                 condition=Q(detection_score__range=(0, 1), quality_score__range=(0, 1)), name="sample_scores_range"
@@ -183,3 +249,36 @@ class FaceEmbedding(models.Model):
 
     def __str__(self):
         return f"{self.pack} vector of {self.sample_id}"
+
+
+class VectorIndex(models.Model):
+    """A gallery's own HNSW index over its vectors of one pack; without one the gallery is searched exactly.
+
+    ef_search: how many neighbours a search keeps in view, raised until `recall` (at 1, against exact search on the
+    gallery's own vectors) is good enough. size_bytes, build_seconds, rows: when it was built.
+    """
+
+    class State(models.TextChoices):
+        BUILDING = "building", "Being built"
+        READY = "ready", "In use"
+        DROPPING = "dropping", "Being dropped"
+
+    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+    gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="vector_indexes")
+    pack = models.CharField(max_length=50)
+    name = models.CharField(max_length=63, unique=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.BUILDING)
+    ef_search = models.PositiveSmallIntegerField(default=40)
+    recall = models.FloatField(null=True)
+    recall_probes = models.PositiveIntegerField(null=True)
+    rows = models.PositiveIntegerField(default=0)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    build_seconds = models.FloatField(null=True)
+    built_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "vector indexes"
+        constraints = [models.UniqueConstraint(fields=["gallery", "pack"], name="vector_index_once")]
+
+    def __str__(self):
+        return self.name

@@ -1,8 +1,15 @@
 """Reads of galleries and people. `visible_to` comes from accounts and hides other people's galleries."""
 
 from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 
 from accounts.querysets import GalleryScopedQuerySet
+
+
+def _count(rows, by: str) -> Coalesce:
+    """How many of `rows` point at the outer row with their field `by`."""
+    grouped = rows.filter(**{by: OuterRef("pk")}).order_by().values(by).annotate(count=Count("pk"))
+    return Coalesce(Subquery(grouped.values("count")), 0)
 
 
 class GalleryQuerySet(GalleryScopedQuerySet):
@@ -10,20 +17,20 @@ class GalleryQuerySet(GalleryScopedQuerySet):
 
     def with_counts(self):
         """Adds `identity_count` and `sample_count`."""
+        identity = self.model._meta.get_field("identities").related_model
+        sample = identity._meta.get_field("samples").related_model
         return self.annotate(
-            identity_count=Count("identities", distinct=True), sample_count=Count("identities__samples", distinct=True)
+            identity_count=_count(identity.objects.all(), "gallery"),
+            sample_count=_count(sample.objects.enrolled(), "gallery"),
         )
 
 
 class IdentityQuerySet(GalleryScopedQuerySet):
     def with_portrait(self):
         """Adds `portrait_id`, the person's best sample, and `sample_count`."""
-        sample = self.model._meta.get_field("samples").related_model
-        samples = sample.objects.filter(identity=OuterRef("pk"))
-        return self.annotate(
-            portrait_id=Subquery(samples.order_by("-quality_score", "id").values("pk")[:1]),
-            sample_count=Count("samples", distinct=True),
-        )
+        samples = self.model._meta.get_field("samples").related_model.objects.enrolled()
+        best = samples.filter(identity=OuterRef("pk")).order_by("-quality_score", "id")
+        return self.annotate(portrait_id=Subquery(best.values("pk")[:1]), sample_count=_count(samples, "identity"))
 
     def matching(self, text: str):
         """People whose name, external id, department or position holds `text`."""
@@ -34,4 +41,6 @@ class IdentityQuerySet(GalleryScopedQuerySet):
 
 
 class FaceSampleQuerySet(GalleryScopedQuerySet):
-    pass
+    def enrolled(self):
+        """Without those that say whom a face is not."""
+        return self.filter(rejected=False)

@@ -1,29 +1,80 @@
-"""The only vector query: the people of a gallery nearest to each probe face."""
+"""The only vector query: the people of a gallery nearest to each probe face.
+
+A small gallery is searched exactly. One with its own HNSW index (gallery/indexing.py) is searched in two steps: the index
+gives a shortlist of samples, then every sample of the shortlisted people is scored exactly, in float32. Both honour "not
+X": whose nearest sample is a rejected one is not proposed.
+"""
 
 from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
-from django.db import connection
+from django.db import connection, transaction
 from pgvector import Vector
 
-# Exact, through the primary key's b-tree on (gallery, pack): every sample of the gallery is scored in float32,
-# the best sample stands for its person.
+from gallery.models import VectorIndex
+
+LONGEST_LIST = 1000  # pgvector's largest hnsw.ef_search; who is not found within it is searched exactly
+MEAN_OF = 3  # samples
+SPARE = 3  # people scored beyond those asked for, as "not X" takes some away
+
+# Whose samples are scored: everybody's, or those of the index's nearest vectors.
+EVERYBODY = """
+    SELECT embedding.sample_id, embedding.vector FROM gallery_faceembedding embedding
+    WHERE embedding.gallery_id = {gallery} AND embedding.pack = {pack}
+"""
+SHORTLISTED = """
+    SELECT embedding.sample_id, embedding.vector FROM (
+        SELECT identity.id FROM (
+            SELECT near.sample_id, near.vector::halfvec({dim}) <-> probe.vector::halfvec({dim}) AS distance
+            FROM gallery_faceembedding near
+            WHERE near.gallery_id = {gallery} AND near.pack = {pack}
+            ORDER BY near.vector::halfvec({dim}) <-> probe.vector::halfvec({dim})
+            LIMIT {limit}
+        ) near
+        JOIN gallery_facesample sample
+            ON sample.id = near.sample_id AND sample.gallery_id = {gallery} AND sample.deleted_at IS NULL
+        JOIN gallery_identity identity
+            ON identity.id = sample.identity_id AND identity.gallery_id = {gallery}
+            AND identity.active AND identity.deleted_at IS NULL
+        GROUP BY identity.id
+        ORDER BY min(near.distance)
+        LIMIT %(people)s
+    ) person
+    JOIN gallery_facesample mine
+        ON mine.identity_id = person.id AND mine.gallery_id = {gallery} AND mine.deleted_at IS NULL
+    JOIN gallery_faceembedding embedding
+        ON embedding.gallery_id = {gallery} AND embedding.pack = {pack} AND embedding.sample_id = mine.id
+"""
+NEAREST_SAMPLE = """
+SELECT nearest.vector::vector <-> %(probe)s::vector FROM (
+    SELECT near.vector FROM gallery_faceembedding near
+    WHERE near.gallery_id = {gallery} AND near.pack = {pack}
+    ORDER BY near.vector::halfvec({dim}) <-> %(probe)s::halfvec({dim})
+    LIMIT 1
+) nearest
+"""
 NEAREST = """
-SELECT probe.number - 1, nearest.identity_id, nearest.sample_id, nearest.distance
-FROM unnest(%(probes)s::text[]) WITH ORDINALITY AS probe(vector, number)
+SELECT probe.number - 1, nearest.identity_id, nearest.sample_id, nearest.distance, nearest.mean_distance
+FROM unnest(%(probes)s::vector[]) WITH ORDINALITY AS probe(vector, number)
 CROSS JOIN LATERAL (
-    SELECT best.* FROM (
-        SELECT DISTINCT ON (identity.id)
-            identity.id AS identity_id, sample.id AS sample_id,
-            embedding.vector::vector <-> probe.vector::vector AS distance
-        FROM gallery_faceembedding embedding
-        JOIN gallery_facesample sample ON sample.id = embedding.sample_id
-        JOIN gallery_identity identity ON identity.id = sample.identity_id
-        WHERE embedding.gallery_id = %(gallery)s AND embedding.pack = %(pack)s AND identity.active
-        ORDER BY identity.id, distance
-    ) best
-    ORDER BY best.distance, best.identity_id
+    SELECT identity_id, min(distance) AS distance,
+        avg(distance) FILTER (WHERE NOT rejected) AS mean_distance,
+        (array_agg(sample_id ORDER BY distance))[1] AS sample_id
+    FROM (
+        SELECT identity.id AS identity_id, scored.sample_id, scored.distance, sample.rejected,
+            row_number() OVER (PARTITION BY identity.id ORDER BY scored.distance, scored.sample_id) AS place
+        FROM (SELECT sample_id, vector::vector <-> probe.vector AS distance FROM ({samples}) chosen) scored
+        JOIN gallery_facesample sample
+            ON sample.id = scored.sample_id AND sample.gallery_id = {gallery} AND sample.deleted_at IS NULL
+        JOIN gallery_identity identity
+            ON identity.id = sample.identity_id AND identity.gallery_id = {gallery}
+            AND identity.active AND identity.deleted_at IS NULL
+    ) ranked
+    WHERE place <= {mean_of}
+    GROUP BY identity_id
+    HAVING NOT bool_or(rejected AND place = 1)
+    ORDER BY distance, identity_id
     LIMIT %(top_k)s
 ) nearest
 ORDER BY probe.number, nearest.distance, nearest.identity_id
@@ -32,11 +83,12 @@ ORDER BY probe.number, nearest.distance, nearest.identity_id
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An identity proposed for a probe: its best sample and that sample's L2 distance."""
+    """An identity proposed for a probe: its best sample, that sample's L2 distance, and the mean over the best three."""
 
     identity_id: UUID
     sample_id: UUID
     distance: float
+    mean_distance: float
 
 
 def nearest_identities(*, gallery_id: UUID, pack: str, probes: np.ndarray, top_k: int) -> list[list[Match]]:
@@ -44,12 +96,69 @@ def nearest_identities(*, gallery_id: UUID, pack: str, probes: np.ndarray, top_k
 
     probes: float32 (n, dim) of `pack`. The answer has n lists; all are empty in an empty gallery.
     """
-    found: list[list[Match]] = [[] for _ in probes]
-    if not found:
+    if not len(probes):
+        return []
+    index = VectorIndex.objects.filter(gallery=gallery_id, pack=pack, state=VectorIndex.State.READY).first()
+    if index is None:
+        return search_exactly(gallery_id=gallery_id, pack=pack, probes=probes, top_k=top_k)
+    return search_index(gallery_id=gallery_id, pack=pack, probes=probes, top_k=top_k, ef_search=index.ef_search)
+
+
+def search_exactly(*, gallery_id: UUID, pack: str, probes: np.ndarray, top_k: int) -> list[list[Match]]:
+    """Scores every sample of the gallery."""
+    return _search(EVERYBODY, gallery_id=gallery_id, pack=pack, probes=probes, top_k=top_k)
+
+
+def search_index(
+    *, gallery_id: UUID, pack: str, probes: np.ndarray, top_k: int, ef_search: int, limit: int = 0
+) -> list[list[Match]]:
+    """Through the gallery's index, whose nearest `limit` samples are looked at. A probe with fewer people than asked for
+    (many samples of few people, or many of them inactive) is looked at again with a longer list, and exactly in the end."""
+    some = {"gallery_id": gallery_id, "pack": pack, "top_k": top_k}
+    limit = limit or max(40, 8 * top_k)
+    found = _search(SHORTLISTED, probes=probes, ef_search=max(ef_search, limit), limit=limit, **some)
+    short = [number for number, matches in enumerate(found) if len(matches) < top_k]
+    if not short:
         return found
-    texts = [Vector(probe).to_text() for probe in probes]
-    with connection.cursor() as cursor:
-        cursor.execute(NEAREST, {"probes": texts, "gallery": gallery_id, "pack": pack, "top_k": top_k})
-        for number, identity_id, sample_id, distance in cursor:
-            found[number].append(Match(identity_id, sample_id, distance))
+    if 4 * limit <= LONGEST_LIST:
+        again = search_index(probes=probes[short], ef_search=ef_search, limit=4 * limit, **some)
+    else:
+        again = search_exactly(probes=probes[short], **some)
+    for number, matches in zip(short, again, strict=True):
+        found[number] = matches
     return found
+
+
+def nearest_sample(*, gallery_id: UUID, pack: str, probe: np.ndarray, ef_search: int) -> float:
+    """The distance of the nearest sample as the index alone finds it; to measure its recall."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        _look_at(cursor, ef_search)
+        sql = NEAREST_SAMPLE.format(dim=len(probe), **_constants(gallery_id, pack))
+        cursor.execute(sql, {"probe": Vector(probe).to_text()})
+        return cursor.fetchone()[0]
+
+
+def _search(
+    samples: str, *, gallery_id: UUID, pack: str, probes: np.ndarray, top_k: int, ef_search: int = 0, limit: int = 0
+) -> list[list[Match]]:
+    names = _constants(gallery_id, pack) | {"dim": probes.shape[1], "limit": limit, "mean_of": MEAN_OF}
+    sql = NEAREST.format(samples=samples.format(**names), **names)
+    texts = [Vector(probe).to_text() for probe in probes]
+    found: list[list[Match]] = [[] for _ in probes]
+    with transaction.atomic(), connection.cursor() as cursor:
+        if ef_search:
+            _look_at(cursor, ef_search)
+        cursor.execute(sql, {"probes": texts, "top_k": top_k, "people": top_k + SPARE})
+        for number, *match in cursor:
+            found[number].append(Match(*match))
+    return found
+
+
+def _look_at(cursor, ef_search: int) -> None:
+    cursor.execute("SELECT set_config('hnsw.ef_search', %s, true)", [str(min(ef_search, LONGEST_LIST))])
+
+
+def _constants(gallery_id: UUID, pack: str) -> dict[str, str]:
+    """As constants in the text, because the planner matches a partial index's condition with nothing else."""
+    quoted = pack.replace("'", "''").replace("%", "%%")
+    return {"gallery": f"'{gallery_id}'::uuid", "pack": f"'{quoted}'"}

@@ -9,17 +9,19 @@ import numpy as np
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from django.utils.text import slugify
 
 from accounts import audit
 from accounts.actor import Actor
-from accounts.models import Membership
+from accounts.audit import audited
+from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed
 from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Gallery, Identity
 
 GALLERY_FIELDS = ("name", "threshold_source", "threshold_distance", "target_fpir", "quality_gate", "keep_photos")
-IDENTITY_FIELDS = ("name", "external_id", "department", "position", "active", "metadata")
+IDENTITY_FIELDS = ("name", "external_id", "department", "position", "active", "hidden", "metadata")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class EnrolledFace:
     embedding: np.ndarray
 
 
-@transaction.atomic
+@audited
 def create_gallery(*, actor: Actor, name: str, slug: str = "", **fields) -> Gallery:
     """A new gallery whose owner is the actor. Only staff may make one."""
     if actor.user is not None and not (actor.user.is_staff or actor.user.is_superuser):
@@ -58,7 +60,7 @@ def create_gallery(*, actor: Actor, name: str, slug: str = "", **fields) -> Gall
     return gallery
 
 
-@transaction.atomic
+@audited
 def update_gallery(*, actor: Actor, gallery: Gallery, **fields) -> Gallery:
     """Changes settings of a gallery (GALLERY_FIELDS)."""
     actor.require_role(gallery, Role.OWNER)
@@ -69,7 +71,7 @@ def update_gallery(*, actor: Actor, gallery: Gallery, **fields) -> Gallery:
     return gallery
 
 
-@transaction.atomic
+@audited
 def delete_gallery(*, actor: Actor, gallery: Gallery) -> None:
     """Deletes a gallery with all its people, faces and recognitions."""
     actor.require_role(gallery, Role.OWNER)
@@ -78,7 +80,7 @@ def delete_gallery(*, actor: Actor, gallery: Gallery) -> None:
     gallery.delete()
 
 
-@transaction.atomic
+@audited
 def create_identity(*, actor: Actor, gallery: Gallery, name: str, **fields) -> Identity:
     """Adds a person to a gallery (IDENTITY_FIELDS)."""
     actor.require_role(gallery, Role.CURATOR)
@@ -89,32 +91,51 @@ def create_identity(*, actor: Actor, gallery: Gallery, name: str, **fields) -> I
     return identity
 
 
-@transaction.atomic
-def update_identity(*, actor: Actor, identity: Identity, **fields) -> Identity:
-    """Changes a person's data (IDENTITY_FIELDS)."""
+@audited
+def update_identity(*, actor: Actor, identity: Identity, seen: datetime | None = None, **fields) -> Identity:
+    """Changes a person's data (IDENTITY_FIELDS).
+
+    seen: the `updated_at` of the row that the caller looked at. Raises Conflict (edited_meanwhile) where it is another now.
+    """
     actor.require_role(identity.gallery, Role.CURATOR)
-    identity = Identity.objects.select_for_update(of=("self",)).select_related("gallery").get(pk=identity.pk)
+    identity = lock_identity(identity.pk)
+    if seen is not None and seen != identity.updated_at:
+        message = f"Somebody else has changed {identity.name} meanwhile. Look at the page again, then make your change."
+        raise Conflict(message, code="edited_meanwhile")
     if changes := _assign(identity, fields, IDENTITY_FIELDS):
         _save(identity)
         audit.record(actor=actor, action="identity.changed", gallery=identity.gallery, target=identity, details=changes)
     return identity
 
 
-@transaction.atomic
-def delete_identity(*, actor: Actor, identity: Identity) -> None:
-    """Deletes a person with all samples. Past recognitions keep their faces but forget who it was."""
+@audited
+def delete_identity(*, actor: Actor, identity: Identity) -> AuditEvent:
+    """Deletes a person with all samples: out of every list and search at once, for good when it is purged."""
     actor.require_role(identity.gallery, Role.CURATOR)
+    identity = lock_identity(identity.pk)
     details = {"samples": identity.samples.count()}
-    audit.record(actor=actor, action="identity.deleted", gallery=identity.gallery, target=identity, details=details)
-    identity.delete()
+    identity.deleted_at = timezone.now()
+    identity.save(update_fields=["deleted_at", "updated_at"])
+    return audit.record(
+        actor=actor, action="identity.deleted", gallery=identity.gallery, target=identity, details=details
+    )
 
 
-@transaction.atomic
-def add_sample(*, actor: Actor, identity: Identity, face: EnrolledFace, pack: str) -> FaceSample:
-    """Enrols a face. Raises Conflict (duplicate_photo) where this photo is already a sample of the person."""
+@audited
+def add_sample(
+    *, actor: Actor, identity: Identity, face: EnrolledFace, pack: str, rejected: bool = False
+) -> FaceSample:
+    """Enrols a face, or with `rejected` remembers that it is not this person.
+
+    A person merged into another meanwhile is that one. Raises Conflict (duplicate_photo) where this photo is already a
+    sample of the person.
+    """
     actor.require_role(identity.gallery, Role.CURATOR)
+    identity = lock_identity(identity.pk)
     values = {name: getattr(face, name) for name in SAMPLE_VALUES}
-    sample = FaceSample(gallery_id=identity.gallery_id, identity=identity, created_by=actor.user, **values)
+    sample = FaceSample(
+        gallery_id=identity.gallery_id, identity=identity, created_by=actor.user, rejected=rejected, **values
+    )
     try:
         with transaction.atomic():
             sample.save(force_insert=True)
@@ -134,7 +155,8 @@ def add_sample(*, actor: Actor, identity: Identity, face: EnrolledFace, pack: st
         gallery_id=identity.gallery_id, pack=pack, sample=sample, vector=face.embedding.tolist()
     )
     details = {"identity": str(identity.pk), "photo": face.photo_name}
-    audit.record(actor=actor, action="sample.created", gallery=identity.gallery, target=sample, details=details)
+    action = "sample.rejected" if rejected else "sample.created"
+    audit.record(actor=actor, action=action, gallery=identity.gallery, target=sample, details=details)
     return sample
 
 
@@ -150,22 +172,47 @@ SAMPLE_VALUES = (
 )
 
 
-@transaction.atomic
-def delete_sample(*, actor: Actor, sample: FaceSample) -> None:
-    """Deletes an enrolled face with its crop and vectors."""
+@audited
+def delete_sample(*, actor: Actor, sample: FaceSample) -> AuditEvent:
+    """Takes an enrolled face out of use; its crop and vectors go when it is purged."""
     gallery = sample.identity.gallery
     actor.require_role(gallery, Role.CURATOR)
+    sample = lock_sample(sample.pk)
     details = {"identity": str(sample.identity_id), "photo": sample.photo_name}
-    audit.record(actor=actor, action="sample.deleted", gallery=gallery, target=sample, details=details)
-    sample.delete()
+    sample.deleted_at = timezone.now()
+    sample.save(update_fields=["deleted_at"])
+    return audit.record(actor=actor, action="sample.deleted", gallery=gallery, target=sample, details=details)
+
+
+def lock_identity(pk: UUID) -> Identity:
+    """The person as it is now, locked: who it was merged into. Raises Conflict (deleted_meanwhile)."""
+    rows = Identity.with_deleted.select_for_update(of=("self",), no_key=True).select_related("gallery")
+    identity = rows.filter(pk=pk).first()
+    while identity is not None and identity.merged_into_id:
+        identity = rows.filter(pk=identity.merged_into_id).first()
+    if identity is None or identity.deleted_at:
+        raise Conflict("This person has been deleted meanwhile. Undo that first.", code="deleted_meanwhile")
+    return identity
+
+
+def lock_sample(pk: UUID) -> FaceSample:
+    """The sample as it is now, locked. Raises Conflict (deleted_meanwhile)."""
+    rows = FaceSample.objects.select_for_update(of=("self",)).select_related("identity__gallery")
+    sample = rows.filter(pk=pk).first()
+    if sample is None:
+        raise Conflict("This sample has been deleted meanwhile. Undo that first.", code="deleted_meanwhile")
+    return sample
 
 
 def note_recognized(*, identity_ids: list[UUID], at: datetime) -> None:
     """Remembers when people were last recognised. Locks in key order, so that two workers cannot deadlock."""
     locked = (
-        Identity.objects.select_for_update().filter(pk__in=identity_ids).order_by("pk").values_list("pk", flat=True)
+        Identity.with_deleted.select_for_update()
+        .filter(pk__in=identity_ids)
+        .order_by("pk")
+        .values_list("pk", flat=True)
     )
-    Identity.objects.filter(pk__in=list(locked)).update(last_recognized_at=at)
+    Identity.with_deleted.filter(pk__in=list(locked)).update(last_recognized_at=at)
 
 
 def _assign(row, fields: dict, allowed: tuple[str, ...]) -> dict:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from gallery import views
+from gallery import curation_views, views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -8,5 +8,16 @@ urlpatterns = [
     path("galleries/<slug:slug>/", views.dashboard, name="dashboard"),
     path("galleries/<slug:slug>/people/<uuid:pk>/", views.identity, name="identity"),
     path("galleries/<slug:slug>/people/<uuid:pk>/delete", views.delete_identity, name="delete-identity"),
-    path("samples/<uuid:pk>/delete", views.delete_sample, name="delete-sample"),
+    *(
+        path(f"galleries/<slug:slug>/people/<uuid:pk>/{action}", view, name=f"{action}-identity")
+        for action, view in (
+            ("split", curation_views.split),
+            ("move", curation_views.move),
+            ("reject", curation_views.reject),
+            ("delete-samples", curation_views.delete_samples),
+            ("merge", curation_views.merge),
+            ("choices", curation_views.choices),
+        )
+    ),
+    path("undo/<uuid:pk>", curation_views.undo, name="undo"),
 ]

@@ -7,14 +7,19 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from accounts.roles import Role
-from accounts.views import actor_of
+from accounts.views import actor_of, done
 from faceplatform.errors import DomainError, NotFound
 from gallery import services
 from gallery.forms import GalleryForm, IdentityForm
-from gallery.models import FaceSample, Gallery, Identity
+from gallery.models import Gallery, Identity
 
 PEOPLE_A_PAGE = 60
-STATES = {"active": {"active": True}, "inactive": {"active": False}, "all": {}}
+STATES = {
+    "active": {"active": True, "hidden": False},
+    "inactive": {"active": False},
+    "hidden": {"hidden": True},
+    "all": {},
+}
 
 
 def visible(queryset, request, **lookup):
@@ -79,7 +84,7 @@ def identity(request, slug, pk):
 
 
 def _change_identity(request, person: Identity):
-    form = IdentityForm(request.POST, instance=Identity(gallery=person.gallery, pk=person.pk))
+    form, status = IdentityForm(request.POST, instance=Identity(gallery=person.gallery, pk=person.pk)), 400
     if form.is_valid():
         try:
             services.update_identity(actor=actor_of(request), identity=person, **form.cleaned_data)
@@ -87,15 +92,18 @@ def _change_identity(request, person: Identity):
             return redirect(person)
         except DomainError as error:
             form.add_error(None, error.message)
-    return _identity_page(request, person, form, status=400)
+            status = 409 if error.status == 409 else 400
+    return _identity_page(request, person, form, status=status)
 
 
 def _identity_page(request, person: Identity, form: IdentityForm, status: int = 200):
     role = actor_of(request).role_in(person.gallery)
+    form.initial["seen"] = person.updated_at.isoformat()
     context = {
         "gallery": person.gallery,
         "identity": person,
-        "samples": person.samples.select_related("created_by"),
+        "samples": person.samples.enrolled().select_related("created_by"),
+        "rejected": person.samples.filter(rejected=True),
         "form": form,
         "may_enrol": role >= Role.CURATOR,
         "today": timezone.localdate(),
@@ -106,14 +114,6 @@ def _identity_page(request, person: Identity, form: IdentityForm, status: int = 
 @require_POST
 def delete_identity(request, slug, pk):
     person = visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
-    services.delete_identity(actor=actor_of(request), identity=person)
-    messages.success(request, f"{person.name} and all samples were deleted.")
+    event = services.delete_identity(actor=actor_of(request), identity=person)
+    done(request, f"{person.name} was deleted.", event)
     return redirect("dashboard", slug)
-
-
-@require_POST
-def delete_sample(request, pk):
-    sample = visible(FaceSample.objects.select_related("identity__gallery"), request, pk=pk)
-    services.delete_sample(actor=actor_of(request), sample=sample)
-    messages.success(request, "The sample was deleted.")
-    return redirect(sample.identity)

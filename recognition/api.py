@@ -3,7 +3,7 @@
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
-from rest_framework import viewsets
+from rest_framework import serializers, viewsets
 from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -17,6 +17,7 @@ from recognition import services
 from recognition.drawing import draw_kept_photo
 from recognition.installed import installed_manifests, pack_as_dict
 from recognition.models import RecognitionRequest
+from recognition.rejections import reject_identity
 from recognition.representation import enrolment_as_dict, recognition_as_dict
 from recognition.schema import (
     EnrolmentInput,
@@ -95,6 +96,34 @@ class RecognitionViewSet(ActorMixin, viewsets.GenericViewSet):
 
     def _recognition(self, pk) -> RecognitionRequest:
         return self.get_visible(RecognitionRequest.objects.recognitions().with_results(), pk=pk)
+
+
+class RejectInput(serializers.Serializer):
+    identity = serializers.UUIDField(help_text="Who it is not.")
+
+
+class RejectFaceView(ActorMixin, APIView):
+    write_scope = Scope.ENROL
+
+    @extend_schema(
+        summary="Say that a face is not this person",
+        description="Remembered: faces nearer to this one than to the person's samples are not taken for the person.",
+        request=RejectInput,
+        responses={200: RecognitionSchema, **PROBLEMS, 409: ProblemSerializer},
+    )
+    def post(self, request, pk, index):
+        serializer = RejectInput(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        row = self.get_visible(RecognitionRequest.objects.recognitions().defer("photo"), pk=pk)
+        face = row.faces.filter(index=index).first()
+        if face is None:
+            raise NotFound("There is no such face.")
+        identity = self.get_visible(
+            Identity.objects.select_related("gallery"), pk=serializer.validated_data["identity"]
+        )
+        reject_identity(actor=self.actor, face=face, identity=identity)
+        rows = RecognitionRequest.objects.recognitions().with_results()
+        return Response(recognition_as_dict(self.get_visible(rows, pk=pk)))
 
 
 class IdentitySamplesView(ActorMixin, APIView):

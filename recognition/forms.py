@@ -2,6 +2,8 @@
 
 from django import forms
 
+from gallery.models import Identity
+
 ACCEPT = "image/*,.heic,.heif"
 
 
@@ -41,3 +43,11 @@ class RecogniseForm(forms.Form):
         label="Photo", widget=forms.FileInput(attrs={"accept": ACCEPT}), error_messages={"required": "Choose a photo."}
     )
     keep_photo = forms.BooleanField(required=False, label="Keep the photo with the result")
+
+
+class RejectForm(forms.Form):
+    identity = forms.ModelChoiceField(Identity.objects.none())
+
+    def __init__(self, gallery, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["identity"].queryset = Identity.objects.filter(gallery=gallery).select_related("gallery")

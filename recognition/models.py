@@ -5,6 +5,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from pgvector.django import HalfVectorField
 
 from gallery.models import FaceSample, Gallery, Identity
 from recognition.querysets import RecognitionRequestQuerySet, WorkerQuerySet
@@ -127,7 +128,8 @@ class RecognitionFace(models.Model):
 
     box: x, y, width, height and landmarks five [x, y], both in px of the photo (EXIF orientation applied).
     decision is null for an enrolment. identity is null unless known, or where the person has since been deleted.
-    crop: JPEG of the face with a margin, to be looked at beside the sample that matched.
+    crop: JPEG of the face with a margin, to be looked at beside the sample that matched; crop_landmarks in its px. vector:
+    its embedding under the request's pack, for "not X".
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
@@ -139,6 +141,8 @@ class RecognitionFace(models.Model):
     quality_score = models.FloatField()
     reasons = models.JSONField(default=list)
     crop = models.BinaryField()
+    crop_landmarks = models.JSONField(default=list)
+    vector = HalfVectorField(null=True)
     decision = models.CharField(max_length=10, choices=Decision.choices, null=True)  # noqa: DJ001 - null: none was asked for
     identity = models.ForeignKey(Identity, null=True, on_delete=models.SET_NULL, related_name="+")
     margin = models.FloatField(null=True, help_text="Distance of the runner-up less that of the nearest.")
@@ -170,6 +174,7 @@ class Candidate(models.Model):
     identity = models.ForeignKey(Identity, on_delete=models.CASCADE, related_name="+")
     sample = models.ForeignKey(FaceSample, null=True, on_delete=models.SET_NULL, related_name="+")
     distance = models.FloatField()
+    mean_distance = models.FloatField(null=True, help_text="Over the best samples of the person, three at most.")
     score = models.FloatField()
 
     class Meta:
@@ -182,6 +187,17 @@ class Candidate(models.Model):
 
     def __str__(self):
         return f"{self.identity} at {self.distance:.3f}"
+
+
+class Rejection(models.Model):
+    """ "Not X": a curator said of a face that it is not the person of `sample`, the rejected sample made from it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+    face = models.ForeignKey(RecognitionFace, on_delete=models.CASCADE, related_name="rejections")
+    sample = models.OneToOneField(FaceSample, on_delete=models.CASCADE, related_name="+")
+
+    def __str__(self):
+        return f"Face {self.face_id} is not {self.sample.identity_id}"
 
 
 class Worker(models.Model):

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet
 from django.db.models.functions import Now
 
 from accounts.querysets import GalleryScopedQuerySet
@@ -32,13 +32,18 @@ class RecognitionRequestQuerySet(GalleryScopedQuerySet):
         """Everything an answer shows, in a fixed number of queries; the photo itself stays in the database."""
         face = self.model._meta.get_field("faces").related_model
         candidate = face._meta.get_field("candidates").related_model
-        candidates = candidate.objects.select_related("identity").order_by("rank")
-        faces = face.objects.defer("crop").select_related("identity").order_by("index")
+        rejection = face._meta.get_field("rejections").related_model
+        candidates = candidate.objects.select_related("identity__merged_into").order_by("rank")
+        candidates = candidates.annotate(sample_deleted_at=F("sample__deleted_at"))
+        faces = face.objects.defer("crop", "vector").select_related("identity__merged_into").order_by("index")
+        rejections = rejection.objects.filter(sample__deleted_at=None).select_related("sample__identity__merged_into")
         return (
             self.defer("photo")
             .select_related("gallery", "identity")
             .prefetch_related(
-                Prefetch("faces", queryset=faces.prefetch_related(Prefetch("candidates", queryset=candidates)))
+                Prefetch("faces", queryset=faces),
+                Prefetch("faces__candidates", queryset=candidates),
+                Prefetch("faces__rejections", queryset=rejections),
             )
         )
 

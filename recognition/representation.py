@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from gallery.api import SampleSerializer
-from recognition.models import RecognitionFace, RecognitionRequest, Status
+from gallery.models import Identity
+from recognition.models import Candidate, Decision, RecognitionFace, RecognitionRequest, Status
 
 
 def recognition_as_dict(request: RecognitionRequest) -> dict[str, Any]:
@@ -77,25 +78,54 @@ def error_as_dict(code: str, message: str) -> dict[str, str] | None:
 
 
 def face_as_dict(face: RecognitionFace, request: RecognitionRequest) -> dict[str, Any]:
+    """The answer as it stands now: people who were merged since are who they are now, those rejected are left out."""
+    rejected = {row.sample.identity.standing for row in face.rejections.all()} - {None}
+    candidates = _standing_candidates(face, rejected)
+    decision, identity = _revised(face, request, rejected, candidates)
     return {
         "index": face.index,
         "box": box_as_dict(face.box, request.image_width, request.image_height),
         "landmarks": face.landmarks,
         "detection_score": face.detection_score,
         "quality": {"score": face.quality_score, "reasons": face.reasons},
-        "decision": face.decision,
-        "identity": identity_as_dict(face.identity) if face.identity else None,
+        "decision": decision,
+        "identity": identity_as_dict(identity) if identity else None,
         "candidates": [
             {
-                "identity": identity_as_dict(candidate.identity),
+                "identity": identity_as_dict(identity),
                 "distance": round(candidate.distance, 4),
+                "mean_distance": None if candidate.mean_distance is None else round(candidate.mean_distance, 4),
                 "score": round(candidate.score, 4),
-                "sample_id": str(candidate.sample_id) if candidate.sample_id else None,
+                "sample_id": str(candidate.sample_id)
+                if candidate.sample_id and not candidate.sample_deleted_at
+                else None,
             }
-            for candidate in face.candidates.all()
+            for candidate, identity in candidates
         ],
+        "rejected": [identity_as_dict(identity) for identity in sorted(rejected, key=str)],
         "margin": None if face.margin is None else round(face.margin, 4),
     }
+
+
+def _standing_candidates(face: RecognitionFace, rejected: set[Identity]) -> list[tuple[Candidate, Identity]]:
+    """The candidates and who they are now, each person once."""
+    found = {}
+    for candidate in face.candidates.all():
+        identity = candidate.identity.standing
+        if identity and identity not in rejected:
+            found.setdefault(identity, candidate)
+    return [(candidate, identity) for identity, candidate in found.items()]
+
+
+def _revised(face, request, rejected, candidates) -> tuple[str, Identity | None]:
+    """The decision and who it is. Where the one found was rejected: the next one within the threshold, or unknown."""
+    identity = face.identity.standing if face.identity else None
+    if identity not in rejected:
+        return face.decision, identity
+    for candidate, other in candidates:
+        if candidate.distance <= request.threshold_distance:
+            return Decision.KNOWN, other
+    return Decision.UNKNOWN, None
 
 
 def box_as_dict(box: list[float], width: int, height: int) -> dict[str, dict[str, float]]:

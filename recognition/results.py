@@ -138,6 +138,8 @@ def _write_faces(
             quality_score=face.quality.score,
             reasons=list(face.quality.reasons),
             crop=face.crop.jpeg,
+            crop_landmarks=_points(face.crop.landmarks),
+            vector=None if verdict is None else face.embedding.tolist(),
             decision=verdict.decision if verdict else None,
             identity_id=verdict.identity_id if verdict else None,
             margin=verdict.margin if verdict else None,
@@ -155,6 +157,7 @@ def _write_candidates(request, rows, verdicts: Sequence[Verdict], threshold: Thr
             identity_id=match.identity_id,
             sample_id=match.sample_id,
             distance=match.distance,
+            mean_distance=match.mean_distance,
             score=manifest.score(match.distance, threshold.distance),
         )
         for row, verdict in zip(rows, verdicts, strict=True)

@@ -49,6 +49,7 @@ class IdentityReferenceSchema(serializers.Serializer):
 class CandidateSchema(serializers.Serializer):
     identity = IdentityReferenceSchema()
     distance = serializers.FloatField()
+    mean_distance = serializers.FloatField(allow_null=True, help_text="Over the person's best samples, three at most.")
     score = serializers.FloatField(help_text="0–1, 0.5 at the threshold.")
     sample_id = serializers.UUIDField(allow_null=True)
 
@@ -67,6 +68,7 @@ class FaceSchema(serializers.Serializer):
     decision = serializers.ChoiceField(choices=Decision.choices)
     identity = IdentityReferenceSchema(allow_null=True)
     candidates = CandidateSchema(many=True)
+    rejected = IdentityReferenceSchema(many=True, help_text="Of whom a curator said that it is not them.")
     margin = serializers.FloatField(allow_null=True, help_text="Distance of the runner-up less that of the nearest.")
 
 

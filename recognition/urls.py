@@ -12,5 +12,6 @@ urlpatterns = [
     path("galleries/<slug:slug>/recognitions", views.recognitions, name="recognitions"),
     path("recognitions/<uuid:pk>/", views.recognition, name="recognition"),
     path("recognitions/<uuid:pk>/photo", views.photo_picture, name="recognition-photo"),
+    path("recognitions/<uuid:pk>/faces/<int:index>/reject", views.reject_face, name="reject-face"),
     path("recognitions/<uuid:pk>/faces/<int:index>.jpg", views.face_picture, name="recognition-face"),
 ]

@@ -2,12 +2,13 @@
 
 import uuid
 
+from django.contrib import messages
 from django.core.paginator import Paginator
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from accounts.roles import Role
-from accounts.views import actor_of
+from accounts.views import actor_of, done
 from faceplatform.api import read_upload
 from faceplatform.errors import DomainError, NotFound
 from gallery.api import picture
@@ -15,9 +16,10 @@ from gallery.models import Gallery, Identity
 from gallery.services import create_identity
 from gallery.views import visible
 from recognition import services
-from recognition.forms import AddFacesForm, MorePhotosForm, RecogniseForm
+from recognition.forms import AddFacesForm, MorePhotosForm, RecogniseForm, RejectForm
 from recognition.models import RecognitionFace, RecognitionRequest, Status
 from recognition.presentation import enrolment_context, recognition_context
+from recognition.rejections import reject_identity
 from recognition.services import Photo
 
 WAIT = 10.0  # seconds, before the page goes on asking by itself
@@ -42,7 +44,7 @@ def recognise(request, slug):
     except DomainError as error:
         return _recognise_error(request, gallery, form, error.message, error.status)
     services.wait_for([row], seconds=WAIT)
-    context = recognition_context(_recognition(request, row.pk)) | {"local_photo": 0}
+    context = _result_context(request, row.pk) | {"local_photo": 0}
     if request.htmx:
         return render(request, "recognition/_result.html", context)
     return render(request, "recognition/recognise.html", context | {"form": form})
@@ -56,7 +58,7 @@ def _recognise_error(request, gallery, form, message: str, status: int):
 
 def recognition(request, pk):
     """A past recognition; the page of a waiting one asks again by itself."""
-    context = recognition_context(_recognition(request, pk))
+    context = _result_context(request, pk)
     template = "recognition/_result.html" if request.htmx else "recognition/recognition.html"
     if request.GET.get("local"):
         context["local_photo"] = 0
@@ -89,6 +91,29 @@ def photo_picture(request, pk):
     response["Content-Type"] = row.photo_type
     response["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+@require_POST
+def reject_face(request, pk, index):
+    """ "Not X", said beside a candidate."""
+    row = visible(RecognitionRequest.objects.recognitions().defer("photo"), request, pk=pk)
+    face = row.faces.filter(index=index).first()
+    form = RejectForm(row.gallery, request.POST)
+    if face is None or not form.is_valid():
+        raise NotFound("There is no such face, or no such person.")
+    identity = form.cleaned_data["identity"]
+    try:
+        event = reject_identity(actor=actor_of(request), face=face, identity=identity)
+    except DomainError as error:
+        messages.error(request, error.message)
+    else:
+        done(request, f"Remembered: this is not {identity.name}.", event)
+    return redirect("recognition", pk)
+
+
+def _result_context(request, pk) -> dict:
+    row = _recognition(request, pk)
+    return recognition_context(row) | {"may_enrol": actor_of(request).role_in(row.gallery) >= Role.CURATOR}
 
 
 def _recognition(request, pk) -> RecognitionRequest:

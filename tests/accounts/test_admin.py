@@ -119,3 +119,33 @@ def test_lists_search_and_filters(operator, name, django_assert_max_num_queries)
 def test_the_admin_site_is_for_staff(client):
     client.force_login(UserFactory())
     assert client.get("/admin/")["Location"].startswith("/admin/login/")
+
+
+def act(client, model: str, action: str, rows, **values):
+    address = reverse(f"admin:gallery_{model}_changelist")
+    return client.post(address, {"action": action, "_selected_action": [row.pk for row in rows], **values}, follow=True)
+
+
+def test_people_and_samples_are_curated_by_actions(operator):
+    gallery = GalleryFactory()
+    ann, anne = (SampleFactory(identity__gallery=gallery).identity for _ in range(2))
+    assert b"Who stays" in act(operator, "identity", "merge_selected", [ann, anne]).content
+    act(operator, "identity", "merge_selected", [ann, anne], apply=1, into=ann.pk)
+    assert list(Identity.objects.all()) == [ann] and last_event()[:2] == ("identity.merged", "admin")
+    first, second = ann.samples.all()
+    act(operator, "facesample", "split_selected", [first], apply=1, name="Berta")
+    berta = Identity.objects.get(name="Berta")
+    act(operator, "facesample", "split_selected", [second], apply=1, name="All of them")
+    assert Identity.objects.count() == 2  # refused: nothing would be left
+    act(operator, "facesample", "move_selected", [second], apply=1, to=berta.pk)
+    assert berta.samples.count() == 2
+    act(operator, "facesample", "reject_selected", [second])
+    assert berta.samples.get(pk=second.pk).rejected
+    act(operator, "identity", "deactivate", [berta])
+    act(operator, "identity", "hide", [berta])
+    berta.refresh_from_db()
+    assert (berta.active, berta.hidden) == (False, True)
+    act(operator, "identity", "activate", [berta])
+    act(operator, "identity", "unhide", [berta])
+    berta.refresh_from_db()
+    assert (berta.active, berta.hidden) == (True, False)

@@ -50,7 +50,7 @@ def delete_everybody(page: Page) -> None:
         page.locator(".portraits a").first.click()
         page.once("dialog", lambda dialog: dialog.accept())
         page.get_by_role("button", name=re.compile("^Delete [A-Z]")).click()
-        expect(page.get_by_text("were deleted")).to_be_visible()
+        expect(page.get_by_text("was deleted")).to_be_visible()
 
 
 def test_enrol_recognise_and_see_it(page, gallery, hopper, hopper_again, collins, both):

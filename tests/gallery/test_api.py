@@ -1,10 +1,11 @@
 import pytest
 from api_client import client_of, problem
-from factories import GalleryFactory, IdentityFactory, member, stranger
+from factories import GalleryFactory, IdentityFactory, SampleFactory, member, stranger
 from rest_framework.test import APIClient
 
 from accounts.models import AuditEvent
 from accounts.roles import Role
+from gallery.models import FaceSample, Identity
 
 pytestmark = pytest.mark.django_db
 
@@ -84,3 +85,75 @@ def test_what_the_database_cannot_store_is_the_callers_mistake(curator, gallery)
     problem(curator.post("/api/v1/identities", body, format="json"), 400, "invalid_input")
     assert curator.get("/galleries/staff/?q=%00").status_code == 400
     assert gallery.identities.count() == 0
+
+
+@pytest.fixture
+def people(gallery):
+    ann, anne = (IdentityFactory(gallery=gallery, name=name) for name in ("Ann", "Anne"))
+    for person in (ann, anne):
+        SampleFactory(identity=person)
+        SampleFactory(identity=person)
+    return ann, anne
+
+
+def post(client, address: str, body: dict | None = None):
+    return client.post(f"/api/v1/{address}", body or {}, format="json")
+
+
+def test_merge_split_move_reject_and_undo(curator, people):
+    ann, anne = people
+    merged = post(curator, f"identities/{ann.pk}/merge", {"others": [str(anne.pk)]})
+    assert merged.status_code == 200 and merged.json()["identity"]["sample_count"] == 4
+    problem(curator.get(f"/api/v1/identities/{anne.pk}"), 404, "not_found")
+    undone = post(curator, f"undo/{merged.json()['event']}")
+    assert undone.status_code == 200 and Identity.objects.count() == 2
+    sample = ann.samples.first()
+    split = post(curator, f"identities/{ann.pk}/split", {"samples": [str(sample.pk)], "name": "Berta"})
+    assert split.json()["identity"]["name"] == "Berta"
+    moved = curator.patch(f"/api/v1/samples/{sample.pk}", {"identity": str(anne.pk)}, format="json")
+    assert moved.json()["identity"] == str(anne.pk)
+    assert post(curator, f"samples/{sample.pk}/reject").status_code == 200
+    assert curator.get(f"/api/v1/samples/{sample.pk}").json()["rejected"] is True
+    events = curator.get("/api/v1/audit-events?limit=2").json()["results"]
+    assert [(event["action"], event["can_be_undone"]) for event in events] == [
+        ("sample.rejected", True),
+        ("sample.moved", True),
+    ]
+    problem(post(curator, f"undo/{split.json()['event']}"), 409, "edited_meanwhile")
+
+
+def test_a_change_needs_the_version_it_was_made_on(curator, people):
+    address = f"/api/v1/identities/{people[0].pk}"
+    tag = curator.get(address)["ETag"]
+    changed = curator.patch(address, {"name": "Zoe"}, format="json", HTTP_IF_MATCH=tag)
+    assert changed.status_code == 200 and changed["ETag"] != tag
+    late = curator.patch(address, {"name": "Yes"}, format="json", HTTP_IF_MATCH=tag)
+    problem(late, 409, "edited_meanwhile")
+    problem(curator.patch(address, {"name": "Yes"}, format="json", HTTP_IF_MATCH="x"), 400, "invalid_input")
+    assert curator.get(address).json()["name"] == "Zoe"
+
+
+CURATION = {
+    "merge": lambda a, b: ("post", f"identities/{a.pk}/merge", {"others": [str(b.pk)]}),
+    "split": lambda a, b: ("post", f"identities/{a.pk}/split", {"samples": [str(a.samples.first().pk)], "name": "X"}),
+    "move": lambda a, b: ("patch", f"samples/{a.samples.first().pk}", {"identity": str(b.pk)}),
+    "reject": lambda a, b: ("post", f"samples/{a.samples.first().pk}/reject", {}),
+}
+
+
+@pytest.mark.parametrize("name", CURATION)
+def test_viewers_and_strangers_may_not_curate(viewer, people, name):
+    method, address, body = CURATION[name](*people)
+    rows = list(FaceSample.objects.values())
+    for client, status, code in ((viewer, 403, "not_allowed"), (client_of(stranger()), 404, "not_found")):
+        problem(getattr(client, method)(f"/api/v1/{address}", body, format="json"), status, code)
+    assert list(FaceSample.objects.values()) == rows and Identity.objects.count() == 2
+    assert not AuditEvent.objects.exists()
+
+
+def test_nobody_undoes_what_others_did_elsewhere(curator, people):
+    event = post(curator, f"identities/{people[0].pk}/merge", {"others": [str(people[1].pk)]}).json()["event"]
+    for client in (client_of(member(people[0].gallery, Role.VIEWER)), client_of(stranger())):
+        problem(post(client, f"undo/{event}"), 404, "not_found")
+        assert client.get("/api/v1/audit-events").json()["results"] == []
+    assert Identity.objects.count() == 1

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, SampleFactory, unit
 
 from gallery.models import FaceEmbedding
@@ -56,4 +57,31 @@ def test_inactive_people_other_galleries_and_other_packs_are_not_proposed():
 def test_no_probes_and_an_empty_gallery():
     gallery = GalleryFactory()
     assert nearest_identities(gallery_id=gallery.pk, pack="dlib-resnet", probes=np.empty((0, 0)), top_k=5) == []
+    assert search(gallery, unit(0)) == [[]]
+
+
+def test_the_mean_is_over_the_best_three():
+    gallery = GalleryFactory()
+    person = IdentityFactory(gallery=gallery)
+    for distance in (5, 1, 3, 2):
+        SampleFactory(identity=person, vector=unit(0, distance))
+    [[match]] = search(gallery, unit(0, 0))
+    assert (match.distance, match.mean_distance) == (1, 2)
+
+
+def test_not_x_keeps_x_away_from_faces_nearer_to_the_rejected_one():
+    gallery = GalleryFactory()
+    person = IdentityFactory(gallery=gallery)
+    SampleFactory(identity=person, vector=unit(0))
+    SampleFactory(identity=person, vector=unit(1), rejected=True)
+    assert search(gallery, unit(1, 0.9)) == [[]]
+    [[match]] = search(gallery, unit(0, 0.9))
+    assert match.identity_id == person.pk
+    assert match.mean_distance == match.distance  # the rejected one does not count
+
+
+def test_the_deleted_are_not_proposed():
+    gallery = GalleryFactory()
+    SampleFactory(identity=IdentityFactory(gallery=gallery, deleted_at=timezone.now()), vector=unit(0))
+    SampleFactory(identity=IdentityFactory(gallery=gallery), vector=unit(0), deleted_at=timezone.now())
     assert search(gallery, unit(0)) == [[]]

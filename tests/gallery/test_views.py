@@ -17,7 +17,7 @@ def person():
 
 
 def addresses(person) -> dict[str, tuple[str, Role]]:
-    base, sample = f"/galleries/staff/people/{person.pk}", person.samples.get()
+    base = f"/galleries/staff/people/{person.pk}"
     return {
         f"GET {base}/": Role.VIEWER,
         "GET /galleries/staff/": Role.VIEWER,
@@ -26,17 +26,19 @@ def addresses(person) -> dict[str, tuple[str, Role]]:
         "GET /galleries/staff/add-faces": Role.CURATOR,
         f"POST {base}/": Role.CURATOR,
         f"POST {base}/delete": Role.CURATOR,
-        f"POST /samples/{sample.pk}/delete": Role.CURATOR,
+        f"GET {base}/choices": Role.CURATOR,
+        **{f"POST {base}/{action}": Role.CURATOR for action in ("split", "move", "merge", "reject", "delete-samples")},
     }
 
 
 @pytest.mark.parametrize("role", [None, *Role])
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(13))
 def test_each_page_needs_its_role(client, person, role, number):
     call, needed = list(addresses(person).items())[number]
     method, address = call.split()
     client.force_login((member(person.gallery, role) if role else stranger()).user)
-    response = getattr(client, method.lower())(address, {"name": "Changed", "active": "on"})
+    values = {"name": "Changed", "active": "on", "samples": str(person.samples.get().pk)}
+    response = getattr(client, method.lower())(address, values)
     if role and role >= needed:
         assert response.status_code in (200, 302)
         return
@@ -111,3 +113,83 @@ def test_a_samples_page_says_what_was_measured_and_what_is_poor(client, person):
     assert '<dd class="warn">14 px <small>(20 px and more)</small></dd>' in page
     assert "<dd>-12° <small>(at most 40°)</small></dd>" in page
     assert "Surely a face" not in page  # was not measured
+
+
+def curating(client, person, action: str, **values):
+    response = client.post(f"/galleries/staff/people/{person.pk}/{action}", values, follow=True)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+@pytest.fixture
+def curator(client, person):
+    client.force_login(member(person.gallery, Role.CURATOR).user)
+    return client
+
+
+def test_ticked_samples_are_split_moved_rejected_and_deleted_and_each_is_undone(curator, person):
+    first = person.samples.get()
+    second, third = SampleFactory(identity=person), SampleFactory(identity=person)
+    page = curating(curator, person, "split", samples=[second.pk], name="Berta")
+    assert "Berta" in page and "Undo" in page
+    berta = Identity.objects.get(name="Berta")
+    curating(curator, person, "move", samples=[third.pk], to=berta.pk)
+    assert set(berta.samples.all()) == {second, third}
+    page = curating(curator, person, "reject", samples=[first.pk])
+    assert "Not Ada" in page
+    curating(curator, berta, "delete-samples", samples=[third.pk])
+    assert list(berta.samples.all()) == [second]
+    for event in AuditEvent.objects.order_by("-id"):
+        curator.post(f"/undo/{event.pk}")
+    assert set(person.samples.filter(rejected=False)) == {first, second, third}
+    assert not Identity.objects.filter(name="Berta").exists()
+
+
+def test_people_are_merged_and_the_merge_is_undone_from_the_audit_page(curator, person):
+    double = IdentityFactory(gallery=person.gallery, name="Ada L.")
+    SampleFactory(identity=double)
+    assert "Ada L. was merged into Ada." in curating(curator, person, "merge", to=double.pk)
+    page = curator.get("/audit").content.decode()
+    address = f"/undo/{AuditEvent.objects.get().pk}"
+    assert address in page
+    assert "Undone: identity.merged" in curator.post(address, follow=True).content.decode()
+    assert Identity.objects.count() == 2 and double.samples.count() == 1
+    assert "has been undone already" in curator.post(address, follow=True).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("action", "values", "text"),
+    [
+        ("split", {"name": "X"}, "Tick one or more samples first."),
+        ("split", {}, "Type the new person"),
+        ("merge", {}, "Choose the person first."),
+        ("merge", {"to": "01a20b77-0000-7000-8000-000000000000"}, "not there any more"),
+    ],
+)
+def test_what_is_missing_is_said(curator, person, action, values, text):
+    assert text in curating(curator, person, action, **values)
+    assert Identity.objects.count() == 1
+
+
+def test_who_to_choose(curator, person):
+    IdentityFactory(gallery=person.gallery, name="Berta")
+    IdentityFactory(name="Bertram elsewhere")
+    page = curator.get(f"/galleries/staff/people/{person.pk}/choices?q=bert").content.decode()
+    assert "Berta" in page and "Bertram" not in page
+    assert "Nobody found" in curator.get(f"/galleries/staff/people/{person.pk}/choices").content.decode()
+
+
+def test_a_page_that_somebody_overtook_says_so(curator, person):
+    seen = person.updated_at.isoformat()
+    values = {"name": "Zoe", "active": "on", "seen": seen}
+    curator.post(f"/galleries/staff/people/{person.pk}/", values)
+    response = curator.post(f"/galleries/staff/people/{person.pk}/", values | {"name": "Yes"})
+    assert "changed Zoe meanwhile" in response.content.decode() and response.status_code == 409
+    person.refresh_from_db()
+    assert person.name == "Zoe"
+
+
+def test_the_hidden_are_not_among_the_portraits(curator, person):
+    Identity.objects.update(hidden=True)
+    assert "Ada" not in curator.get("/galleries/staff/").content.decode()
+    assert "Ada" in curator.get("/galleries/staff/?state=hidden").content.decode()

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 
 def matches(*distances: float) -> list[Match]:
-    return [Match(IdentityFactory.build().pk, None, distance) for distance in distances]
+    return [Match(IdentityFactory.build().pk, None, distance, distance) for distance in distances]
 
 
 # --- Decisions --------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ DEFAULT_RUNTIMES = ("mxnet", "mxnet-fp32", "mxnet-stock", "ort", "openvino-bf16"
 
 
 class Command(BaseCommand):
-    help = "Measures the engine against other runtimes, and the whole chain on photos."
+    help = "Measures the engine against other runtimes, and the vector search on galleries of any size."
     requires_system_checks = []
 
     def add_arguments(self, parser):
@@ -28,6 +28,11 @@ class Command(BaseCommand):
         engine.add_argument("--no-amx", action="store_true", help="as on a processor without AMX and bfloat16")
         engine.add_argument("--photos", type=Path, help="a folder, for the whole chain")
         engine.add_argument("--json", type=Path, help="write the figures to this file")
+        search = parts.add_parser("search", help="vector search in a synthetic gallery, against exact search in memory")
+        search.add_argument("--rows", nargs="+", type=int, default=[100_000], help="samples of the gallery")
+        search.add_argument("--dim", nargs="+", type=int, default=[128, 512])
+        search.add_argument("--keep", action="store_true", help="leave the large gallery in the database")
+        search.add_argument("--json", type=Path, help="write the figures to this file")
 
     def handle(self, *, part, **options):
         getattr(self, f"bench_{part}")(**options)
@@ -71,6 +76,17 @@ class Command(BaseCommand):
         if json:
             self._write(json, {"processor": processor.name, "amx": processor.note, "processes": processes,
                                "nets": as_json(rows), "chain": chain})  # fmt: skip
+
+    def bench_search(self, *, rows, dim, keep, json: Path | None, **options):
+        from gallery.search_bench import bench_search, describe
+
+        found = []
+        for size in rows:
+            for length in dim:
+                found.append(bench_search(size, length, keep=keep, say=self._say))
+                self.stdout.write("\n".join(describe(found[-1])))
+        if json:
+            self._write(json, {"search": [figures.as_dict() for figures in found]})
 
     def _table(self, lines, rows):
         for line in lines:

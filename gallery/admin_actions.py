@@ -1,0 +1,129 @@
+"""Curation as actions of the admin site's lists: the same services as the pages use."""
+
+from collections.abc import Callable
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.template.response import TemplateResponse
+
+from accounts.admin import actor_of
+from faceplatform.errors import DomainError
+from gallery import curation, services
+from gallery.models import Identity
+
+FLAGS = (
+    ("activate", "Make active", {"active": True}),
+    ("deactivate", "Make inactive", {"active": False}),
+    ("hide", "Hide among the portraits", {"hidden": True}),
+    ("unhide", "Show among the portraits", {"hidden": False}),
+)
+
+
+def set_flag(name: str, label: str, fields: dict) -> Callable:
+    """An action that changes `fields` of the selected people."""
+
+    def action(modeladmin, request, queryset):
+        def act(_):
+            for identity in queryset.select_related("gallery"):
+                services.update_identity(actor=actor_of(request), identity=identity, **fields)
+
+        return _run(modeladmin, request, act)
+
+    action.__name__ = name
+    return admin.action(description=label)(action)
+
+
+class MergeForm(forms.Form):
+    into = forms.ModelChoiceField(
+        Identity.objects.none(), label="Who stays", widget=forms.RadioSelect, empty_label=None
+    )
+
+    def __init__(self, queryset, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["into"].queryset = queryset.select_related("gallery")
+
+
+class NameForm(forms.Form):
+    name = forms.CharField(max_length=200, label="Name of the new person")
+
+    def __init__(self, queryset, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+
+
+class PersonForm(forms.Form):
+    to = forms.ModelChoiceField(Identity.objects.none(), label="To whom")
+
+    def __init__(self, queryset, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        galleries = queryset.order_by().values("gallery")
+        self.fields["to"].queryset = Identity.objects.filter(gallery__in=galleries).select_related("gallery")
+
+
+@admin.action(description="Merge into one person …")
+def merge_selected(modeladmin, request, queryset):
+    def act(values):
+        others = queryset.exclude(pk=values["into"].pk).select_related("gallery")
+        curation.merge_identities(actor=actor_of(request), into=values["into"], others=list(others))
+
+    return _ask(modeladmin, request, queryset, MergeForm, act, "Merge")
+
+
+@admin.action(description="Split off into a new person …")
+def split_selected(modeladmin, request, queryset):
+    def act(values):
+        samples = list(queryset.select_related("identity__gallery"))
+        curation.split_identity(
+            actor=actor_of(request),
+            identity=samples[0].identity,
+            samples=[sample.pk for sample in samples],
+            name=values["name"],
+        )
+
+    return _ask(modeladmin, request, queryset, NameForm, act, "Split off")
+
+
+@admin.action(description="Move to another person …")
+def move_selected(modeladmin, request, queryset):
+    def act(values):
+        for sample in queryset.select_related("identity__gallery"):
+            curation.move_sample(actor=actor_of(request), sample=sample, to=values["to"])
+
+    return _ask(modeladmin, request, queryset, PersonForm, act, "Move")
+
+
+@admin.action(description="Say that it is not this person")
+def reject_selected(modeladmin, request, queryset):
+    def act(_):
+        for sample in queryset.select_related("identity__gallery"):
+            curation.reject_sample(actor=actor_of(request), sample=sample)
+
+    return _run(modeladmin, request, act)
+
+
+def _ask(modeladmin, request, queryset, form_class, act: Callable[[dict], object], label: str):
+    """Shows the form, and does `act` with what it gives."""
+    form = form_class(queryset, request.POST if "apply" in request.POST else None)
+    if form.is_bound and form.is_valid():
+        return _run(modeladmin, request, lambda _: act(form.cleaned_data))
+    context = {
+        **modeladmin.admin_site.each_context(request),
+        "title": label,
+        "form": form,
+        "label": label,
+        "rows": queryset,
+        "action": request.POST["action"],
+        "opts": modeladmin.opts,
+    }
+    return TemplateResponse(request, "admin/gallery/curate.html", context)
+
+
+def _run(modeladmin, request, act: Callable[[dict], object]):
+    """All or nothing; what the service says against it is shown."""
+    try:
+        with transaction.atomic():
+            act({})
+    except DomainError as error:
+        modeladmin.message_user(request, error.message, messages.ERROR)
+    else:
+        modeladmin.message_user(request, "Done. It can be undone on the audit page.", messages.SUCCESS)

@@ -1,0 +1,127 @@
+"""The HNSW index of a large gallery, on made-up vectors."""
+
+import numpy as np
+import pytest
+from django.db import connection
+from factories import GalleryFactory, IdentityFactory, SampleFactory, unit
+
+from gallery import indexing
+from gallery.models import FaceEmbedding, Identity, VectorIndex
+from gallery.search import nearest_identities, search_exactly, search_index
+from gallery.synthetic import create_synthetic_gallery, fill, remove_synthetic_gallery
+from gallery.vectors import enrolled_vectors
+
+ROWS, DIM = 2_500, 32
+
+
+@pytest.fixture
+def large(transactional_db):
+    made = create_synthetic_gallery(rows=ROWS, dim=DIM)
+    list(fill(made))
+    yield made
+    for index in VectorIndex.objects.all():
+        indexing.drop_index(index)
+    remove_synthetic_gallery(made.gallery)
+
+
+def plan(sql: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + sql)
+        return "\n".join(row[0] for row in cursor.fetchall())
+
+
+def indexes() -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relname FROM pg_class WHERE relkind = 'i' AND relname LIKE 'face\\_hnsw\\_%%'")
+        return {row[0] for row in cursor.fetchall()}
+
+
+def arguments(made, probes, top_k=5):
+    return {"gallery_id": made.gallery.pk, "pack": made.gallery.pack, "probes": probes, "top_k": top_k}
+
+
+def test_a_large_gallery_gets_an_index_that_finds_what_exact_search_finds(large):
+    [index] = indexing.maintain_indexes()
+    assert index.state == "ready" and index.rows == ROWS and index.recall >= 0.99 and index.size_bytes > 0
+    assert indexes() == {index.name}
+    probes = large.probes(50)
+    through_index = search_index(**arguments(large, probes), ef_search=index.ef_search)
+    exactly = search_exactly(**arguments(large, probes))
+    same = [a[0] == b[0] for a, b in zip(through_index, exactly, strict=True)]
+    assert np.mean(same) >= 0.98
+    assert nearest_identities(**arguments(large, probes)) == through_index
+    assert indexing.maintain_indexes() == []  # nothing more to do
+
+
+def test_the_planner_uses_the_index(large):
+    [index] = indexing.maintain_indexes()
+    found = plan(
+        f"SELECT sample_id FROM gallery_faceembedding WHERE gallery_id = '{large.gallery.pk}' AND pack = 'dlib-resnet' "
+        f"ORDER BY vector::halfvec({DIM}) <-> '[{','.join(['0'] * DIM)}]'::halfvec({DIM}) LIMIT 10"
+    )
+    assert index.name in found
+
+
+def test_many_samples_of_few_people_and_inactive_people_are_found_all_the_same(large):
+    probe = large.probes(1)
+    exactly = search_exactly(**arguments(large, probe, top_k=20))
+    near = [match.identity_id for match in exactly[0][:15]]
+    Identity.objects.filter(pk__in=near).update(active=False)
+    indexing.maintain_indexes()
+    assert nearest_identities(**arguments(large, probe)) == search_exactly(**arguments(large, probe))
+    Identity.objects.filter(gallery=large.gallery).exclude(pk=near[0]).update(active=False)
+    Identity.objects.filter(pk=near[0]).update(active=True)
+    [[match]] = nearest_identities(**arguments(large, probe))
+    assert match.identity_id == near[0]
+
+
+def test_a_shrunken_gallery_loses_its_index(large):
+    assert indexing.maintain_indexes()
+    keep = FaceEmbedding.objects.filter(gallery=large.gallery).values_list("sample_id", flat=True)[:100]
+    FaceEmbedding.objects.filter(gallery=large.gallery).exclude(sample_id__in=list(keep)).delete()
+    assert indexing.maintain_indexes() == []
+    assert not VectorIndex.objects.exists() and not indexes()
+    assert len(nearest_identities(**arguments(large, large.probes(1)))[0]) == 5
+
+
+def test_a_broken_off_build_is_done_again(large):
+    [index] = indexing.maintain_indexes()
+    VectorIndex.objects.update(state="building")  # as a killed job leaves it
+    [again] = indexing.maintain_indexes()
+    assert again.name == index.name and again.state == "ready" and again.pk != index.pk
+    with connection.cursor() as cursor:
+        cursor.execute(f'DROP INDEX "{index.name}"')  # by somebody's hand
+    [third] = indexing.maintain_indexes()
+    assert third.pk != again.pk and indexes() == {index.name}
+
+
+def test_a_deleted_gallerys_index_goes(large):
+    assert indexing.maintain_indexes()
+    VectorIndex.objects.all().delete()
+    FaceEmbedding.objects.all().delete()
+    indexing.maintain_indexes()
+    assert not indexes()
+
+
+def test_two_maintenances_do_not_meet(large):
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [indexing.LOCK])
+        assert indexing.maintain_indexes() == []
+    other.close()
+    assert not VectorIndex.objects.exists()
+
+
+@pytest.mark.django_db
+def test_vectors_come_in_blocks_without_the_rejected_the_inactive_and_the_deleted():
+    gallery = GalleryFactory()
+    samples = [SampleFactory(identity__gallery=gallery, vector=unit(axis)) for axis in range(5)]
+    SampleFactory(identity=samples[0].identity, vector=unit(9), rejected=True)
+    SampleFactory(identity=IdentityFactory(gallery=gallery, active=False), vector=unit(9))
+    SampleFactory(identity__gallery=GalleryFactory(), vector=unit(9))
+    blocks = list(enrolled_vectors(gallery_id=gallery.pk, pack="dlib-resnet", block=2))
+    assert [len(block.samples) for block in blocks] == [2, 2, 1]
+    found = {b.samples[i].tobytes(): b.vectors[i] for b in blocks for i in range(len(b.samples))}
+    assert set(found) == {sample.pk.bytes for sample in samples}
+    np.testing.assert_array_equal(found[samples[3].pk.bytes], unit(3))
+    assert list(enrolled_vectors(gallery_id=gallery.pk, pack="other")) == []
