@@ -14,4 +14,4 @@ application = get_asgi_application()
 
 from faceplatform.body_limit import limit_body
 
-application = limit_body(application, settings.MAX_UPLOAD_BYTES)
+application = limit_body(application, settings.MAX_UPLOAD_BYTES, settings.MAX_IMPORT_BYTES)

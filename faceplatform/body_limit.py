@@ -5,12 +5,16 @@ import json
 from faceplatform.api import PROBLEM
 
 
-def limit_body(application, most: int):
-    """An ASGI application that answers 413 to a body announced larger than `most` bytes, and hangs up on one that grows so."""
+def limit_body(application, usual: int, imports: int | None = None):
+    """An ASGI application that answers 413 to a body announced too large, and hangs up on one that grows so.
+
+    usual: bytes; imports: bytes where a ZIP of many people is sent, by somebody who at least says who they are.
+    """
 
     async def limited(scope, receive, send):
         if scope["type"] != "http":
             return await application(scope, receive, send)
+        most = imports if imports and _is_import(scope) else usual
         if _announced(scope) > most:
             return await _refuse(send, most)
         received = 0
@@ -24,6 +28,11 @@ def limit_body(application, most: int):
         return await application(scope, counting, send)
 
     return limited
+
+
+def _is_import(scope) -> bool:
+    headers = dict(scope["headers"])
+    return scope["path"].endswith("/imports") and (b"authorization" in headers or b"cookie" in headers)
 
 
 def _announced(scope) -> int:

@@ -96,6 +96,8 @@ SETTINGS = {
         Setting("FACEPLATFORM_LEASE_SECONDS", "30", _positive, "A dead worker's photos go to another after this."),
         Setting("FACEPLATFORM_MAX_PHOTO_MB", "10", _positive, "Largest photo accepted, in MiB."),
         Setting("FACEPLATFORM_MAX_MEGAPIXELS", "40", _positive, "Largest photo accepted, in megapixels."),
+        Setting("FACEPLATFORM_MAX_IMPORT_MB", "2048", _positive, "Largest ZIP that may be uploaded, in MiB."),
+        Setting("FACEPLATFORM_PURGE_DAYS", "30", _positive, "What curators deleted is gone for good after this."),
         Setting(
             "FACEPLATFORM_REQUEST_RETENTION_DAYS", "30", _positive, "Finished recognitions are deleted after this."
         ),

@@ -132,6 +132,9 @@ REQUEST_RETENTION_DAYS = env.get("FACEPLATFORM_REQUEST_RETENTION_DAYS")
 # base64 makes a photo a third larger; some room for the other fields.
 CSRF_FAILURE_VIEW = "faceplatform.views.csrf_failure"
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_PHOTO_BYTES * 4 // 3 + 1024 * 1024
+MAX_IMPORT_BYTES = env.get("FACEPLATFORM_MAX_IMPORT_MB") * 1024 * 1024
+MAX_CSV_BYTES = 64 * 1024 * 1024
+PURGE_DAYS = env.get("FACEPLATFORM_PURGE_DAYS")
 INDEX_MEMORY_MB = env.get("FACEPLATFORM_INDEX_MEMORY_MB")
 
 # --- REST API ---------------------------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ SECTIONS = {
     "identity": "people",
     "add-faces": "add",
     "enrolment": "add",
+    "imports": "add",
+    "import": "add",
     "recognise": "recognise",
     "recognitions": "requests",
     "recognition": "requests",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 from django.contrib import messages
 from django.db import transaction
 from django.shortcuts import redirect, render
@@ -133,7 +134,7 @@ def _alike(person: Identity) -> list:
     if best is None:
         return []
     [matches] = nearest_identities(
-        gallery_id=person.gallery_id, pack=best.pack, probes=best.vector.to_numpy()[None], top_k=CHOICES
+        gallery_id=person.gallery_id, pack=best.pack, probes=np.array([best.vector], "float32"), top_k=CHOICES
     )
     return [match.identity_id for match in matches if match.identity_id != person.pk]
 

@@ -214,6 +214,7 @@ class FaceSample(models.Model):
                 condition=Q(detection_score__range=(0, 1), quality_score__range=(0, 1)), name="sample_scores_range"
             ),
         ]
+        indexes = [models.Index(fields=["gallery", "photo_sha256"], name="sample_by_photo")]
 
     def __str__(self):
         return f"{self.identity}: {self.photo_name or 'a face'}"

@@ -2,7 +2,7 @@
 
 from django import forms
 
-from gallery.models import Identity
+from gallery.models import Identity, QualityGate
 
 ACCEPT = "image/*,.heic,.heif"
 
@@ -51,3 +51,10 @@ class RejectForm(forms.Form):
     def __init__(self, gallery, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["identity"].queryset = Identity.objects.filter(gallery=gallery).select_related("gallery")
+
+
+class ImportForm(forms.Form):
+    file = forms.FileField(label="ZIP", widget=forms.ClearableFileInput(attrs={"accept": ".zip,application/zip"}))
+    quality_gate = forms.ChoiceField(
+        choices=[("", "As the gallery has it"), *QualityGate.choices], required=False, label="Quality gate"
+    )

@@ -1,6 +1,8 @@
 """Doing queued photos in this process, for commands that must work without a running platform."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from uuid import UUID
 
 from django.conf import settings
 
@@ -22,6 +24,20 @@ def work_off(requests: Sequence[RecognitionRequest], *, done: Callable[[int], ob
             left = set(unfinished.values_list("pk", flat=True))
             done(len(waiting) - len(left))
             waiting = [pk for pk in waiting if pk in left]
+
+
+@contextmanager
+def helping() -> Iterator[Callable[[Sequence[UUID]], None]]:
+    """Gives a function that answers a batch of the requests it is given, or waits a moment where others have them all."""
+    worker = _worker()
+
+    def work(requests: Sequence[UUID]) -> None:
+        queue.release_expired()
+        if not worker.run_once(only=requests):
+            subscription.wait()
+
+    with worker.registered(), queue.hub.subscription(queue.FINISHED) as subscription:
+        yield work
 
 
 _kept: list[RecognitionWorker] = []

@@ -48,6 +48,17 @@ class RecognitionRequestQuerySet(GalleryScopedQuerySet):
         )
 
 
+class ImportQuerySet(GalleryScopedQuerySet):
+    def visible_to(self, actor, role: Role = Role.CURATOR):
+        """Imports are the curators' business."""
+        return super().visible_to(actor, role)
+
+    def free(self):
+        """Those that wait for somebody to run them, or whose runner is gone."""
+        gone = Q(status="running", lease_expires_at__lt=Now())
+        return self.filter(Q(status="queued") | gone)
+
+
 class WorkerQuerySet(QuerySet):
     def alive(self):
         return self.filter(last_seen_at__gt=Now() - WORKER_ALIVE_FOR)

@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 from PIL import Image
 
 from accounts.actor import Actor
@@ -49,5 +50,5 @@ def _as_enrolled(face: RecognitionFace) -> EnrolledFace:
         crop_width=width,
         crop_height=height,
         crop_landmarks=face.crop_landmarks,
-        embedding=face.vector.to_numpy(),
+        embedding=np.array(face.vector, "float32"),
     )

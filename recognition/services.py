@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts import audit
@@ -17,7 +17,7 @@ from gallery.models import Gallery, Identity, QualityGate
 from recognition import queue
 from recognition.engine.base import PhotoError
 from recognition.engine.image import ImageInfo, inspect
-from recognition.models import Priority, Purpose, RecognitionRequest, Status, Worker
+from recognition.models import Import, Priority, Purpose, RecognitionRequest, Status, Worker
 
 PHOTO_STATUS = {"image_too_large": 413}
 MAX_TOP_K = 100
@@ -125,6 +125,42 @@ def delete_old_requests() -> int:
         RecognitionRequest.objects.filter(pk__in=ids).delete()
         deleted += len(ids)
     return deleted
+
+
+def delete_old_imports() -> int:
+    """Deletes the reports of imports that ended before the retention time; returns how many."""
+    before = timezone.now() - timedelta(days=settings.REQUEST_RETENTION_DAYS)
+    _, rows = Import.objects.filter(finished_at__lt=before).exclude(status=Import.Status.RUNNING).delete()
+    return rows.get("recognition.Import", 0)
+
+
+@transaction.atomic
+def follow_merges() -> None:
+    """Makes past answers name the person into whom somebody was merged, before the merged one is purged."""
+    with connection.cursor() as cursor:
+        cursor.execute(FOLLOW_FACES)
+        cursor.execute(FOLLOW_CANDIDATES)
+
+
+FOLLOW_FACES = """
+UPDATE recognition_recognitionface face SET identity_id = merged.merged_into_id
+FROM gallery_identity merged WHERE merged.id = face.identity_id AND merged.merged_into_id IS NOT NULL
+"""
+# Each person once a face: the best of those merged into one, unless that one is a candidate itself.
+FOLLOW_CANDIDATES = """
+UPDATE recognition_candidate candidate SET identity_id = best.into_id
+FROM (
+    SELECT DISTINCT ON (candidate.face_id, merged.merged_into_id) candidate.id, merged.merged_into_id AS into_id
+    FROM recognition_candidate candidate
+    JOIN gallery_identity merged ON merged.id = candidate.identity_id AND merged.merged_into_id IS NOT NULL
+    WHERE NOT EXISTS (
+        SELECT FROM recognition_candidate there
+        WHERE there.face_id = candidate.face_id AND there.identity_id = merged.merged_into_id
+    )
+    ORDER BY candidate.face_id, merged.merged_into_id, candidate.rank
+) best
+WHERE best.id = candidate.id
+"""
 
 
 def inspect_photo(photo: Photo) -> ImageInfo:

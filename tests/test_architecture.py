@@ -20,7 +20,8 @@ LAYERS = [
     ("thresholds", "services"),
     ("results",),
     ("worker",),
-    ("local", "importing"),
+    ("local", "rejections"),
+    ("tasks",),
     ("authentication", "permissions"),
 ]
 SOURCES = sorted(
@@ -114,6 +115,15 @@ def test_layers_inside_an_app(app):
             parts = name.split(".")
             if parts[0] == app and len(parts) > 1 and (other := layer_of(parts[1])) is not None:
                 assert other <= own, f"{path} must not import {name}"
+
+
+def test_only_the_edges_know_a_feature():
+    """A folder of an app with its own services (such as recognition/imports) builds on the app's modules, not they on it."""
+    edges = ("tasks", "urls", "admin")
+    for services in {path for path in SOURCES if path.name == "services.py" and len(path.relative_to(ROOT).parts) == 3}:
+        feature = ".".join(services.relative_to(ROOT).parent.parts)
+        for path in services.parents[1].glob("*.py"):
+            assert path.stem in edges or not reaches(imports(path), feature), f"{path} must not import {feature}"
 
 
 def test_no_signals_and_writes_only_in_services():

@@ -18,6 +18,7 @@ def files(**photos: bytes) -> list[dict]:
 
 def fits(page: Page) -> None:
     """Nothing sticks out at the side."""
+    page.wait_for_load_state()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
 
 

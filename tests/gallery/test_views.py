@@ -1,6 +1,6 @@
 import pytest
 from django.utils import timezone
-from factories import GalleryFactory, IdentityFactory, SampleFactory, member, stranger
+from factories import GalleryFactory, IdentityFactory, SampleFactory, member, stranger, unit
 
 from accounts.models import AuditEvent
 from accounts.roles import Role
@@ -193,3 +193,11 @@ def test_the_hidden_are_not_among_the_portraits(curator, person):
     Identity.objects.update(hidden=True)
     assert "Ada" not in curator.get("/galleries/staff/").content.decode()
     assert "Ada" in curator.get("/galleries/staff/?state=hidden").content.decode()
+
+
+def test_who_looks_alike_is_proposed_first(curator, person):
+    twin, other = (IdentityFactory(gallery=person.gallery, name=name) for name in ("Twin", "Other"))
+    for identity, length in ((person, 1), (other, 3), (twin, 1.1)):
+        SampleFactory(identity=identity, vector=unit(0, length))
+    page = curator.get(f"/galleries/staff/people/{person.pk}/choices").content.decode()
+    assert 0 < page.index("Twin") < page.index("Other")

@@ -1,21 +1,28 @@
 """Enrols people from a folder, ZIP or CSV. Works without a running platform; running workers help."""
 
 import csv
-from collections import Counter
+import signal
 from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from accounts.actor import cli_actor
+from accounts.actor import Actor, cli_actor
 from faceplatform.errors import DomainError
 from gallery.models import Gallery, QualityGate
 from gallery.services import create_gallery
-from recognition.importing import ImportResult, import_rows, read_rows
+from recognition.imports.report import report_lines
+from recognition.imports.services import create_import, place_of, resume_import, run_import, unfinished_at
+from recognition.imports.sources import Source
+from recognition.local import helping
+from recognition.models import Import
 
 
 class Command(BaseCommand):
-    help = "Enrols people from a folder with a folder per person, a ZIP of one, or a CSV (name, external_id, …, photo)."
+    help = (
+        "Enrols people from a folder with a folder per person, a ZIP of one, or a CSV (name, external_id, department, "
+        "position, photo). Ctrl-C stops it; the same command goes on, and does nothing twice."
+    )
 
     def add_arguments(self, parser):
         parser.add_argument("source", type=Path, metavar="DIR|ZIP|CSV")
@@ -29,20 +36,49 @@ class Command(BaseCommand):
     def handle(self, *, source, gallery, create, quality, report, **options):
         actor = cli_actor()
         try:
-            rows = list(read_rows(source))
-            if not rows:
+            total = Source(source).count()
+            if not total:
                 raise CommandError(f"No photos in {source}. It needs a folder per person, with photos in it.")
-            found = self._gallery(actor, gallery, create)
-            results = []
-            with tqdm(total=len(rows), unit="photo", disable=None) as bar:
-                for result in import_rows(actor=actor, gallery=found, rows=rows, quality_gate=quality):
-                    results.append(result)
-                    bar.update()
+            job = self._job(actor, self._gallery(actor, gallery, create), source, quality)
+            done = self._run(job, source, total)
         except DomainError as error:
             raise CommandError(error.message) from error
+        if done is None:
+            raise CommandError("Another process runs this import, or died just now: try again in a minute.")
         if report:
-            _write_report(report, results)
-        self._summary(results)
+            with report.open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows(report_lines(done))
+        self._summary(done)
+
+    def _job(self, actor: Actor, gallery: Gallery, source: Path, quality: str) -> Import:
+        """A new import, or the one of the same source that was broken off."""
+        place = place_of(source)
+        job = unfinished_at(gallery=gallery, place=place)
+        if job is None:
+            return create_import(actor=actor, gallery=gallery, name=source.name, place=place, quality_gate=quality)
+        self.stdout.write(
+            f"Going on with the import of {job.created_at:%Y-%m-%d %H:%M}: {job.handled} photos are done."
+        )
+        if job.status in (Import.Status.STOPPED, Import.Status.FAILED):
+            resume_import(actor=actor, job=job)
+        return job
+
+    @staticmethod
+    def _run(job: Import, source: Path, total: int) -> Import | None:
+        def stop(*_):
+            Import.objects.filter(pk=job.pk).update(stop_requested=True)
+
+        def progress(job):
+            job.refresh_from_db(fields=["enrolled", "skipped", "refused"])
+            bar.update(job.handled - bar.n)
+
+        before = {name: signal.signal(name, stop) for name in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            with tqdm(total=total, initial=job.handled, unit="photo", disable=None) as bar, helping() as work:
+                return run_import(job.pk, work=work, place=source, progress=progress)
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
 
     @staticmethod
     def _gallery(actor, slug: str, create: bool) -> Gallery:
@@ -51,24 +87,17 @@ class Command(BaseCommand):
             raise CommandError(f"There is no gallery “{slug}”. Add --create to make it.")
         return found or create_gallery(actor=actor, name=slug.replace("-", " ").capitalize(), slug=slug)
 
-    def _summary(self, results: list[ImportResult]) -> None:
-        for result in results:
-            if result.status == "refused":
-                self.stdout.write(
-                    f"refused  {result.row.name}: {result.row.photo_name}: {result.reason} ({result.code})"
-                )
-        counts = Counter(result.status for result in results)
-        people = len({result.row.key for result in results if result.status == "enrolled"})
+    def _summary(self, job: Import) -> None:
+        for row in job.rows.filter(status="refused").iterator():
+            self.stdout.write(f"refused  {row.name}: {row.path}: {row.reason} ({row.code})")
+        people = job.rows.filter(status="enrolled").values("identity").distinct().count()
         self.stdout.write(
-            f"{counts['enrolled']} samples of {people} people enrolled, "
-            f"{counts['skipped']} were there already, {counts['refused']} refused."
+            f"{job.enrolled} samples of {people} people enrolled, "
+            f"{job.skipped} were there already, {job.refused} refused."
         )
-
-
-def _write_report(path: Path, results: list[ImportResult]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["name", "external_id", "photo", "status", "code", "reason"])
-        for result in results:
-            row = result.row
-            writer.writerow([row.name, row.key, row.photo_name, result.status, result.code, result.reason])
+        if job.status == Import.Status.STOPPED:
+            self.stdout.write(
+                f"Stopped after {job.handled} of {job.total} photos. The same command goes on from there."
+            )
+        if job.status == Import.Status.FAILED:
+            raise CommandError(job.error_message)

@@ -71,7 +71,11 @@ class Command(BaseCommand):
         web = [sys.executable, "-m", "uvicorn", "faceplatform.asgi:application", "--host", host, "--port", str(port)]
         web += ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "10"]
         recognizers = [Part(f"worker-{number}", [*manage, "recognition_worker"]) for number in range(1, workers + 1)]
-        parts = [*recognizers, Part("jobs", [*manage, "procrastinate", "worker"]), Part("web", web)]
+        parts = [
+            *recognizers,
+            Part("jobs", [*manage, "procrastinate", "worker", "--concurrency", "4"]),
+            Part("web", web),
+        ]
         supervisor = Supervisor(parts, say=self.say, every=self._keep_database)
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(name, supervisor.stop)

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from pgvector.django import HalfVectorField
 
 from gallery.models import FaceSample, Gallery, Identity
-from recognition.querysets import RecognitionRequestQuerySet, WorkerQuerySet
+from recognition.querysets import RecognitionRequestQuerySet
 
 
 class Purpose(models.TextChoices):
@@ -198,25 +198,3 @@ class Rejection(models.Model):
 
     def __str__(self):
         return f"Face {self.face_id} is not {self.sample.identity_id}"
-
-
-class Worker(models.Model):
-    """A recognition worker process, as long as it lives. Alive: its heartbeat is younger than WORKER_ALIVE_FOR.
-
-    engine: pack → on what its nets run there, in which form and why; see engine/pack_nets.py.
-    """
-
-    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
-    host = models.CharField(max_length=255)
-    process_id = models.PositiveIntegerField()
-    started_at = models.DateTimeField(db_default=Now(), editable=False)
-    last_seen_at = models.DateTimeField(db_default=Now())
-    engine = models.JSONField(default=dict)
-
-    objects = WorkerQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["started_at"]
-
-    def __str__(self):
-        return f"{self.host}:{self.process_id}"

@@ -1,0 +1,135 @@
+"""Imports over REST. Thin: parse, one service or queryset, answer."""
+
+import csv
+from pathlib import PurePath
+
+from django.http import StreamingHttpResponse
+from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.parsers import MultiPartParser
+from rest_framework.response import Response
+
+from accounts.roles import Role, Scope
+from faceplatform.api import ProblemSerializer
+from gallery.api import PROBLEMS, ActorMixin
+from gallery.models import Gallery, QualityGate
+from recognition import tasks
+from recognition.imports import services
+from recognition.imports.report import report_lines
+from recognition.models import Import
+
+CONFLICTS = {**PROBLEMS, 409: ProblemSerializer}
+
+
+class ImportSerializer(serializers.ModelSerializer):
+    gallery = serializers.SlugField(source="gallery.slug")
+    handled = serializers.IntegerField(help_text="Photos done, of `total`.")
+
+    class Meta:
+        model = Import
+        fields = [
+            "id",
+            "gallery",
+            "name",
+            "status",
+            "total",
+            "handled",
+            "enrolled",
+            "skipped",
+            "refused",
+            "error_message",
+            "created_at",
+            "finished_at",
+        ]
+
+
+class ImportInput(serializers.Serializer):
+    gallery = serializers.SlugField(help_text="The gallery's slug.")
+    file = serializers.FileField(help_text="A ZIP: a folder per person, or a CSV beside the photos.")
+    quality_gate = serializers.ChoiceField(
+        QualityGate.choices, required=False, default="", help_text="Instead of the gallery's own gate."
+    )
+
+
+@extend_schema_view(
+    list=extend_schema(
+        summary="Imports of your galleries, newest first",
+        parameters=[OpenApiParameter("gallery", str, description="Only this gallery (slug).")],
+    ),
+    retrieve=extend_schema(summary="An import and how far it is", responses={200: ImportSerializer, **PROBLEMS}),
+)
+class ImportViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
+    queryset = Import.objects.none()
+    serializer_class = ImportSerializer
+    parser_classes = [MultiPartParser]
+    write_scope = Scope.ENROL
+
+    def get_queryset(self):
+        rows = Import.objects.visible_to(self.actor).select_related("gallery")
+        slug = self.request.query_params.get("gallery")
+        return rows.filter(gallery__slug=slug) if slug else rows
+
+    def retrieve(self, request, pk):
+        return Response(ImportSerializer(self._job(pk)).data)
+
+    @extend_schema(
+        summary="Enrol many people from a ZIP",
+        description="Runs as a job: ask again at `Location`. Sending the same ZIP again enrols nothing twice.",
+        request={"multipart/form-data": ImportInput},
+        responses={202: ImportSerializer, **PROBLEMS, 413: ProblemSerializer},
+    )
+    def create(self, request):
+        serializer = ImportInput(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        values = serializer.validated_data
+        gallery = self.get_visible(Gallery.objects.all(), slug=values["gallery"])
+        self.actor.require_role(gallery, Role.CURATOR)
+        file = values["file"]
+        job = services.create_import(
+            actor=self.actor,
+            gallery=gallery,
+            name=PurePath(file.name).name,
+            file=file,
+            quality_gate=values["quality_gate"],
+        )
+        tasks.start(job)
+        location = {"Location": reverse("api:import-detail", args=[job.pk])}
+        return Response(ImportSerializer(self._job(job.pk)).data, status=202, headers=location)
+
+    @extend_schema(
+        summary="Stop an import", description="After the photos in hand; what was enrolled stays.", request=None,
+        responses={200: ImportSerializer, **CONFLICTS},
+    )  # fmt: skip
+    def stop(self, request, pk):
+        services.stop_import(actor=self.actor, job=self._job(pk))
+        return self.retrieve(request, pk)
+
+    @extend_schema(summary="Let a stopped import go on", request=None, responses={200: ImportSerializer, **CONFLICTS})
+    def resume(self, request, pk):
+        tasks.start(services.resume_import(actor=self.actor, job=self._job(pk)))
+        return self.retrieve(request, pk)
+
+    @extend_schema(summary="What became of each photo", responses={(200, "text/csv"): OpenApiTypes.STR, **PROBLEMS})
+    def report(self, request, pk):
+        return report_response(self._job(pk))
+
+    def _job(self, pk) -> Import:
+        return self.get_visible(Import.objects.select_related("gallery"), pk=pk)
+
+
+def report_response(job: Import) -> StreamingHttpResponse:
+    """The report as a download, a line at a time."""
+    writer = csv.writer(_Echo())
+    lines = (writer.writerow(line) for line in report_lines(job))
+    name = f"import-{job.created_at:%Y%m%d-%H%M}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"}
+    return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
+
+
+class _Echo:
+    """Gives what is written back to the writer."""
+
+    def write(self, text: str) -> str:
+        return text

@@ -1,0 +1,177 @@
+"""What an import reads: a folder or ZIP with a folder per person, or a CSV beside its photos, in a folder or in a ZIP.
+
+Nothing is unpacked: photos are read one by one, when their turn comes, and never more of one than a photo may have.
+"""
+
+import csv
+import hashlib
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from django.conf import settings
+
+from faceplatform.errors import InvalidInput
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".pgm", ".ppm"}
+CSV_COLUMNS = ("name", "external_id", "department", "position", "photo")
+MOST_FILES = 1_000_000  # of a ZIP; its table of contents has to be in memory
+UNREADABLE = (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """A photo to enrol.
+
+    path: where it lies in the source, which tells rows apart. key: the person's external id, by which a second run finds
+    the person again. read: gives the photo, raises InvalidInput or one of UNREADABLE.
+    """
+
+    path: str
+    key: str
+    name: str
+    read: Callable[[], bytes]
+    fields: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def photo_name(self) -> str:
+        return PurePosixPath(self.path).name
+
+
+def storable(text: str, most: int) -> str:
+    """`text` as PostgreSQL takes it, at most `most` characters; long ones stay different from each other."""
+    clean = text.replace("\0", "").encode(errors="replace").decode()
+    return clean if len(clean) <= most else clean[: most - 17] + "…" + hashlib.sha256(clean.encode()).hexdigest()[:16]
+
+
+class Source:
+    """The rows of a folder, ZIP or CSV, in the same order each time they are asked for. Raises InvalidInput."""
+
+    def __init__(self, place: Path | BinaryIO):
+        self._rows = _rows_of(place)
+
+    def rows(self) -> Iterator[SourceRow]:
+        """Names and paths are such as the database takes; `read` still knows the path as it is."""
+        for row in self._rows():
+            fields = {name: storable(value, 200) for name, value in row.fields.items()}
+            yield SourceRow(storable(row.path, 1000), storable(row.key, 200), storable(row.name, 200), row.read, fields)
+
+    def count(self) -> int:
+        return sum(1 for _ in self.rows())
+
+
+def person_name(folder: str) -> str:
+    """A folder's name as a person's: “alex_lacamoire” is Alex Lacamoire, “McCoy Ann” stays."""
+    name = " ".join(folder.replace("_", " ").split())
+    return name.title() if name.islower() else name
+
+
+def _rows_of(place: Path | BinaryIO) -> Callable[[], Iterable[SourceRow]]:
+    if isinstance(place, Path):
+        if place.is_dir():
+            return partial(_folder_rows, place)
+        if not place.is_file():
+            raise InvalidInput(
+                f"{place} does not exist. Give a folder with a folder per person, a ZIP of one, or a CSV."
+            )
+        if place.suffix.lower() == ".csv" and not zipfile.is_zipfile(place):
+            lines = _csv_lines(place.read_bytes(), place.name)
+            return partial(_csv_rows, lines, partial(_read_file, place.parent))
+    try:
+        archive = zipfile.ZipFile(place)  # stays open as long as a row that reads from it
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InvalidInput("This is no folder, ZIP or CSV, or the ZIP is damaged.") from error
+    return _zip_source(archive)
+
+
+# --- A folder per person ---
+def _folder_rows(folder: Path) -> Iterator[SourceRow]:
+    for person in sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()):
+        for photo in sorted(entry.name for entry in os.scandir(folder / person) if entry.is_file()):
+            if Path(photo).suffix.lower() in SUFFIXES:
+                read = partial(_read_file, folder, f"{person}/{photo}")
+                yield SourceRow(f"{person}/{photo}", person, person_name(person), read)
+
+
+def _zip_source(archive: zipfile.ZipFile) -> Callable[[], Iterable[SourceRow]]:
+    files = {info.filename: info for info in archive.infolist() if not info.is_dir()}
+    if len(files) > MOST_FILES:
+        raise InvalidInput(f"The ZIP holds {len(files)} files; {MOST_FILES} at most. Split it.")
+    tables = [name for name in files if name.lower().endswith(".csv") and "__MACOSX" not in name]
+    if len(tables) == 1:
+        with archive.open(files[tables[0]]) as file:
+            lines = _csv_lines(file.read(settings.MAX_CSV_BYTES + 1), tables[0])
+        return partial(_csv_rows, lines, partial(_read_beside, archive, files, PurePosixPath(tables[0]).parent))
+    return partial(_zip_rows, archive, sorted(files.values(), key=lambda info: info.filename))
+
+
+def _zip_rows(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> Iterator[SourceRow]:
+    for info in infos:
+        path = PurePosixPath(info.filename)
+        if path.suffix.lower() in SUFFIXES and len(path.parts) > 1 and path.parts[0] != "__MACOSX":
+            person = path.parts[-2]
+            yield SourceRow(info.filename, person, person_name(person), partial(_read_member, archive, info))
+
+
+# --- A table ---
+def _csv_lines(data: bytes, name: str) -> list[dict[str, str]]:
+    """The lines by column, trimmed. The separator may be a comma or, as some spreadsheets have it, a semicolon."""
+    if len(data) > settings.MAX_CSV_BYTES:
+        raise InvalidInput(f"{name} is larger than {settings.MAX_CSV_BYTES // 2**20} MiB. Split it.")
+    try:
+        text = data.decode("utf-8-sig").replace("\0", "")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{name} is not UTF-8. Save it as “CSV UTF-8”.") from error
+    head = text.partition("\n")[0]
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=";" if ";" in head and "," not in head else ",")
+    if missing := {"name", "photo"} - set(reader.fieldnames or ()):
+        raise InvalidInput(f"{name} lacks the columns {', '.join(sorted(missing))}. Columns: {', '.join(CSV_COLUMNS)}.")
+    try:
+        return [{column: (line.get(column) or "").strip() for column in CSV_COLUMNS} for line in reader]
+    except csv.Error as error:
+        raise InvalidInput(f"{name} cannot be read after line {reader.line_num}: {error}.") from error
+
+
+def _csv_rows(lines: list[dict[str, str]], read: Callable[[str], bytes]) -> Iterator[SourceRow]:
+    """A path that comes twice is a row each: the line's number tells them apart."""
+    seen = set()
+    for number, cells in enumerate(lines, start=2):
+        path = cells["photo"] if cells["photo"] not in seen else f"{cells['photo']} (line {number})"
+        seen.add(path)
+        fields = {"department": cells["department"], "position": cells["position"]}
+        key = cells["external_id"] or cells["name"]
+        yield SourceRow(path or f"(line {number})", key, cells["name"], partial(read, cells["photo"]), fields)
+
+
+# --- Reading a photo ---
+def _read_file(folder: Path, path: str) -> bytes:
+    """From the folder, never from elsewhere on the disk."""
+    if not path:
+        raise InvalidInput("The row names no photo.", code="photo_missing")
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise InvalidInput("The photo lies outside the folder of the import.", code="path_refused")
+    with (folder / path).open("rb") as file:
+        return file.read(settings.MAX_PHOTO_BYTES + 1)
+
+
+def _read_beside(archive: zipfile.ZipFile, files: dict, folder: PurePosixPath, path: str) -> bytes:
+    info = files.get(str(folder / path)) or files.get(path)
+    if info is None:
+        raise InvalidInput(f"There is no {path or 'photo'} in the ZIP.", code="photo_missing")
+    return _read_member(archive, info)
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """One byte more than allowed at most, whatever the header claims."""
+    if info.file_size > settings.MAX_PHOTO_BYTES:
+        raise InvalidInput(
+            f"The photo has {info.file_size / 2**20:.1f} MiB, more than is allowed.", code="image_too_large"
+        )
+    with archive.open(info) as file:
+        return file.read(settings.MAX_PHOTO_BYTES + 1)
