@@ -1,14 +1,21 @@
 """Doing queued photos in this process, for commands that must work without a running platform."""
 
+import logging
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
 from django.conf import settings
 
+from faceplatform import env
+from faceplatform.supervisor import Part, Supervisor
 from recognition import queue
-from recognition.models import RecognitionRequest
+from recognition.models import RecognitionRequest, Worker
 from recognition.worker import RecognitionWorker
+
+logger = logging.getLogger(__name__)
 
 
 def work_off(requests: Sequence[RecognitionRequest], *, done: Callable[[int], object] = lambda count: None) -> None:
@@ -38,6 +45,21 @@ def helping() -> Iterator[Callable[[Sequence[UUID]], None]]:
 
     with worker.registered(), queue.hub.subscription(queue.FINISHED) as subscription:
         yield work
+
+
+@contextmanager
+def all_cores() -> Iterator[None]:
+    """A worker process for each core but ours as long as the block runs, where no platform's workers run already."""
+    count = 0 if Worker.objects.alive().exists() else env.get("FACEPLATFORM_WORKERS") - 1
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "recognition_worker"]
+    supervisor = Supervisor([Part(f"worker-{number + 2}", command) for number in range(count)], say=logger.debug)
+    thread = threading.Thread(target=supervisor.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        supervisor.stop()
+        thread.join()
 
 
 _kept: list[RecognitionWorker] = []

@@ -21,10 +21,10 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import audit
-from accounts.actor import Actor
+from accounts.actor import Actor, system_actor
 from accounts.models import ApiKey
 from accounts.roles import Role, Scope
-from faceplatform.errors import Conflict, DomainError, InvalidInput
+from faceplatform.errors import Conflict, DomainError, InvalidInput, NotAllowed
 from gallery.indexing import analyze
 from gallery.models import FaceSample, Gallery, Identity, QualityGate
 from gallery.services import create_identity
@@ -130,14 +130,18 @@ def run_import(job_id: UUID, *, work: Work, place: Path | None = None, progress=
         return None
     job = Import.objects.select_related("gallery", "requested_by").get(pk=job_id)
     try:
+        _actor_of(job)
         source = Source(place or io.BufferedReader(StoredUpload(job), 256 * 1024))
         if job.total is None:
             Import.objects.filter(pk=job.pk).update(total=source.count())
         ended = _run(job, runner, source, work, progress)
-    except InvalidInput as error:
+    except (InvalidInput, NotAllowed) as error:
         _end(job, runner, Import.Status.FAILED, error.message)
-    except (Exception, KeyboardInterrupt):
+    except KeyboardInterrupt:
         _end(job, runner, Import.Status.STOPPED)
+        raise
+    except Exception as error:
+        _end(job, runner, Import.Status.FAILED, f"It broke off ({type(error).__name__}). Let it go on to try again.")
         raise
     else:
         _end(job, runner, Import.Status.DONE if ended else Import.Status.STOPPED)
@@ -296,7 +300,11 @@ def _end(job: Import, runner: UUID, status: str, message: str = "") -> None:
         with connection.cursor() as cursor:
             analyze(cursor)
     details = {"status": str(status), "enrolled": job.enrolled, "skipped": job.skipped, "refused": job.refused}
-    audit.record(actor=_actor_of(job), action="import.ended", gallery=job.gallery, target=job, details=details)
+    try:
+        actor = _actor_of(job)
+    except NotAllowed:
+        actor = system_actor()
+    audit.record(actor=actor, action="import.ended", gallery=job.gallery, target=job, details=details)
 
 
 def _actor_of(job: Import) -> Actor:

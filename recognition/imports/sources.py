@@ -81,12 +81,12 @@ def _rows_of(place: Path | BinaryIO) -> Callable[[], Iterable[SourceRow]]:
                 f"{place} does not exist. Give a folder with a folder per person, a ZIP of one, or a CSV."
             )
         if place.suffix.lower() == ".csv" and not zipfile.is_zipfile(place):
-            lines = _csv_lines(place.read_bytes(), place.name)
-            return partial(_csv_rows, lines, partial(_read_file, place.parent))
+            return partial(_csv_rows, _csv_table(place.read_bytes(), place.name), partial(_read_file, place.parent))
     try:
         archive = zipfile.ZipFile(place)  # stays open as long as a row that reads from it
     except (zipfile.BadZipFile, OSError) as error:
-        raise InvalidInput("This is no folder, ZIP or CSV, or the ZIP is damaged.") from error
+        message = "This is no ZIP, or a damaged one. A CSV goes into a ZIP together with its photos."
+        raise InvalidInput(message) from error
     return _zip_source(archive)
 
 
@@ -106,8 +106,8 @@ def _zip_source(archive: zipfile.ZipFile) -> Callable[[], Iterable[SourceRow]]:
     tables = [name for name in files if name.lower().endswith(".csv") and "__MACOSX" not in name]
     if len(tables) == 1:
         with archive.open(files[tables[0]]) as file:
-            lines = _csv_lines(file.read(settings.MAX_CSV_BYTES + 1), tables[0])
-        return partial(_csv_rows, lines, partial(_read_beside, archive, files, PurePosixPath(tables[0]).parent))
+            table = _csv_table(file.read(settings.MAX_CSV_BYTES + 1), tables[0])
+        return partial(_csv_rows, table, partial(_read_beside, archive, files, PurePosixPath(tables[0]).parent))
     return partial(_zip_rows, archive, sorted(files.values(), key=lambda info: info.filename))
 
 
@@ -120,8 +120,11 @@ def _zip_rows(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> Iterato
 
 
 # --- A table ---
-def _csv_lines(data: bytes, name: str) -> list[dict[str, str]]:
-    """The lines by column, trimmed. The separator may be a comma or, as some spreadsheets have it, a semicolon."""
+def _csv_table(data: bytes, name: str) -> Callable[[], Iterator[dict[str, str]]]:
+    """Gives the lines by column, trimmed, each time it is called; kept as text, which takes a tenth of the memory.
+
+    The separator may be a comma or, as some spreadsheets have it, a semicolon.
+    """
     if len(data) > settings.MAX_CSV_BYTES:
         raise InvalidInput(f"{name} is larger than {settings.MAX_CSV_BYTES // 2**20} MiB. Split it.")
     try:
@@ -129,19 +132,28 @@ def _csv_lines(data: bytes, name: str) -> list[dict[str, str]]:
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{name} is not UTF-8. Save it as “CSV UTF-8”.") from error
     head = text.partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=";" if ";" in head and "," not in head else ",")
-    if missing := {"name", "photo"} - set(reader.fieldnames or ()):
-        raise InvalidInput(f"{name} lacks the columns {', '.join(sorted(missing))}. Columns: {', '.join(CSV_COLUMNS)}.")
-    try:
-        return [{column: (line.get(column) or "").strip() for column in CSV_COLUMNS} for line in reader]
-    except csv.Error as error:
-        raise InvalidInput(f"{name} cannot be read after line {reader.line_num}: {error}.") from error
+    separator = ";" if ";" in head and "," not in head else ","
+
+    def lines() -> Iterator[dict[str, str]]:
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+        if missing := {"name", "photo"} - set(reader.fieldnames or ()):
+            columns = ", ".join(CSV_COLUMNS)
+            raise InvalidInput(f"{name} lacks the columns {', '.join(sorted(missing))}. Columns: {columns}.")
+        try:
+            for line in reader:
+                yield {column: (line.get(column) or "").strip() for column in CSV_COLUMNS}
+        except csv.Error as error:
+            raise InvalidInput(f"{name} cannot be read after line {reader.line_num}: {error}.") from error
+
+    for _ in lines():  # tells of a bad one before anything is enrolled
+        pass
+    return lines
 
 
-def _csv_rows(lines: list[dict[str, str]], read: Callable[[str], bytes]) -> Iterator[SourceRow]:
+def _csv_rows(table: Callable[[], Iterator[dict[str, str]]], read: Callable[[str], bytes]) -> Iterator[SourceRow]:
     """A path that comes twice is a row each: the line's number tells them apart."""
     seen = set()
-    for number, cells in enumerate(lines, start=2):
+    for number, cells in enumerate(table(), start=2):
         path = cells["photo"] if cells["photo"] not in seen else f"{cells['photo']} (line {number})"
         seen.add(path)
         fields = {"department": cells["department"], "position": cells["position"]}

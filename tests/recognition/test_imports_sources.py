@@ -2,20 +2,12 @@
 
 import io
 import os
-import zipfile
 
 import pytest
+from archives import zipped
 
 from faceplatform.errors import DomainError, InvalidInput
 from recognition.imports.sources import UNREADABLE, Source, person_name, storable
-
-
-def zipped(members: dict[str, bytes]) -> io.BytesIO:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return out
 
 
 def read(row) -> bytes | str:

@@ -2,6 +2,7 @@
 
 import csv
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
@@ -14,8 +15,10 @@ from gallery.services import create_gallery
 from recognition.imports.report import report_lines
 from recognition.imports.services import create_import, place_of, resume_import, run_import, unfinished_at
 from recognition.imports.sources import Source
-from recognition.local import helping
+from recognition.local import all_cores, helping
 from recognition.models import Import
+
+MANY = 100  # photos that are worth the seconds in which more processes start
 
 
 class Command(BaseCommand):
@@ -74,7 +77,11 @@ class Command(BaseCommand):
 
         before = {name: signal.signal(name, stop) for name in (signal.SIGINT, signal.SIGTERM)}
         try:
-            with tqdm(total=total, initial=job.handled, unit="photo", disable=None) as bar, helping() as work:
+            with (
+                all_cores() if total - job.handled > MANY else nullcontext(),
+                tqdm(total=total, initial=job.handled, unit="photo", disable=None) as bar,
+                helping() as work,
+            ):
                 return run_import(job.pk, work=work, place=source, progress=progress)
         finally:
             for name, handler in before.items():

@@ -1,0 +1,280 @@
+"""Imports as jobs, on real faces: stopped, resumed, killed, run again, and by whom."""
+
+import csv
+import io
+import tracemalloc
+import zipfile
+from datetime import timedelta
+from threading import Thread
+
+import pytest
+from api_client import client_of, problem, upload
+from archives import zipped
+from django.db import connection
+from django.utils import timezone
+from factories import GalleryFactory, IdentityFactory, member, stranger
+
+from accounts.actor import system_actor
+from accounts.models import AuditEvent
+from accounts.roles import Role
+from faceplatform.errors import Conflict, InvalidInput
+from gallery.curation import merge_identities
+from gallery.models import FaceSample, Identity
+from recognition import tasks
+from recognition.imports import services
+from recognition.imports.report import report_lines
+from recognition.imports.services import create_import, resume_import, run_import, stop_import
+from recognition.imports.upload import PIECE, StoredUpload, store_upload
+from recognition.models import Import, ImportPiece, RecognitionRequest
+
+SYSTEM = system_actor()
+
+
+@pytest.fixture
+def gallery(db):
+    return GalleryFactory(slug="staff")
+
+
+@pytest.fixture
+def archive(hopper, hopper_again, collins, both, no_face):
+    """Five photos of two people, of which three can be enrolled."""
+    files = {"Grace/1.jpg": hopper, "Grace/2.jpg": hopper_again, "Grace/cup.png": no_face}
+    return zipped(files | {"Eileen/1.png": collins, "Eileen/both.jpg": both})
+
+
+def new(gallery, file, actor=SYSTEM, **options) -> Import:
+    return create_import(actor=actor, gallery=gallery, name="people.zip", file=file, **options)
+
+
+def run(job: Import, worker) -> Import:
+    return run_import(job.pk, work=lambda requests: worker.run_once(only=requests))
+
+
+def counts(job: Import) -> tuple[int, int, int]:
+    job.refresh_from_db()
+    return job.enrolled, job.skipped, job.refused
+
+
+def everything() -> list:
+    tables = ("gallery_identity", "gallery_facesample", "gallery_facecrop", "gallery_faceembedding")
+    with connection.cursor() as cursor:
+        found = []
+        for table in tables:
+            cursor.execute(f"SELECT {table}::text FROM {table} ORDER BY 1")
+            found += [row[0] for row in cursor.fetchall()]
+    return found
+
+
+class Killed(BaseException):
+    """As if the process had been killed: nobody catches it."""
+
+
+def test_an_import_from_start_to_report(gallery, archive, worker):
+    job = run(new(gallery, archive), worker)
+    assert (job.status, counts(job), job.total) == ("done", (3, 0, 2), 5)
+    assert not ImportPiece.objects.exists() and not RecognitionRequest.objects.exists()
+    assert sorted(Identity.objects.values_list("name", "external_id")) == [("Eileen", "Eileen"), ("Grace", "Grace")]
+    lines = list(report_lines(job))
+    assert [line[2:5] for line in lines[1:]] == [
+        ["Eileen/1.png", "enrolled", ""],
+        ["Eileen/both.jpg", "refused", "multiple_faces"],
+        ["Grace/1.jpg", "enrolled", ""],
+        ["Grace/2.jpg", "enrolled", ""],
+        ["Grace/cup.png", "refused", "face_not_found"],
+    ]
+    assert AuditEvent.objects.get(action="import.ended").details["enrolled"] == 3
+
+
+def test_the_same_again_changes_nothing(gallery, archive, worker):
+    run(new(gallery, archive), worker)
+    before = everything()
+    archive.seek(0)
+    again = run(new(gallery, archive), worker)
+    assert counts(again) == (0, 3, 2)
+    assert everything() == before
+
+
+def test_stopped_and_resumed(gallery, archive, worker, monkeypatch):
+    monkeypatch.setattr(services, "IN_FLIGHT", 1)
+    job = new(gallery, archive)
+
+    def work(requests):
+        worker.run_once(only=requests)
+        stop_import(actor=SYSTEM, job=job)
+
+    stopped = run_import(job.pk, work=work)
+    assert (stopped.status, sum(counts(job))) == ("stopped", 1)
+    assert run(job, worker) is None, "it stays stopped until somebody lets it go on"
+    resume_import(actor=SYSTEM, job=job)
+    assert (run(job, worker).status, counts(job)) == ("done", (3, 0, 2))
+    with pytest.raises(Conflict, match="start a new one"):
+        resume_import(actor=SYSTEM, job=job)
+    with pytest.raises(Conflict, match="does not run"):
+        stop_import(actor=SYSTEM, job=job)
+
+
+def test_a_killed_run_is_taken_up_and_no_photo_is_done_twice(gallery, archive, worker, monkeypatch):
+    monkeypatch.setattr(services, "IN_FLIGHT", 2)
+    job = new(gallery, archive)
+
+    def die(requests):
+        raise Killed
+
+    with pytest.raises(Killed):
+        run_import(job.pk, work=die)
+    waiting = set(RecognitionRequest.objects.values_list("pk", flat=True))
+    assert len(waiting) == 2
+    assert run(job, worker) is None, "its lease still holds"
+    worker.run_once(only=list(waiting))  # a worker finishes what was queued
+    Import.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    assert (run(job, worker).status, counts(job)) == ("done", (3, 0, 2))
+    assert FaceSample.objects.count() == 3
+
+
+def test_what_breaks_is_told_and_can_go_on(gallery, archive, worker):
+    job = new(gallery, archive)
+
+    def fail(requests):
+        raise RuntimeError("the disk is on fire")
+
+    with pytest.raises(RuntimeError):
+        run_import(job.pk, work=fail)
+    job.refresh_from_db()
+    assert job.status == "failed" and "RuntimeError" in job.error_message
+    resume_import(actor=SYSTEM, job=job)
+    assert run(job, worker).status == "done"
+
+
+def test_whose_account_is_gone(gallery, archive, worker):
+    actor = member(gallery, Role.CURATOR)
+    job = new(gallery, archive, actor)
+    actor.user.delete()
+    job = run(job, worker)
+    assert (job.status, counts(job)) == ("failed", (0, 0, 0)) and "is gone" in job.error_message
+    assert not Identity.objects.exists()
+
+
+def test_who_was_merged_since_is_found_again(gallery, archive, worker, hopper):
+    run(new(gallery, archive), worker)
+    admiral = IdentityFactory(gallery=gallery, name="Rear Admiral", external_id="7")
+    merge_identities(actor=SYSTEM, into=admiral, others=[Identity.objects.get(name="Grace")])
+    archive.seek(0)
+    again = run(new(gallery, archive), worker)
+    assert counts(again) == (0, 3, 2)
+    assert set(Identity.objects.values_list("name", flat=True)) == {"Rear Admiral", "Eileen"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_one_process_runs_an_import(archive, worker):
+    job = new(GalleryFactory(), archive)
+    ended = []
+
+    def other():
+        ended.append(run_import(job.pk, work=lambda requests: None))
+        connection.close()
+
+    def work(requests):
+        if not ended:
+            thread = Thread(target=other)
+            thread.start()
+            thread.join()
+        worker.run_once(only=requests)
+
+    assert run_import(job.pk, work=work).status == "done"
+    assert ended == [None]
+
+
+def test_an_upload_is_read_piece_by_piece(gallery):
+    data = bytes(range(256)) * (PIECE // 256 * 3) + b"end"
+    job = Import.objects.create(gallery=gallery, name="x.zip")
+    job.size = store_upload(job, io.BytesIO(data))
+    assert job.size == len(data) and job.pieces.count() == 4
+    file = io.BufferedReader(StoredUpload(job), 1000)
+    for at, count in ((0, 10), (PIECE - 5, 10), (2 * PIECE - 1, PIECE + 7), (len(data) - 3, 100), (len(data), 1)):
+        file.seek(at)
+        assert file.read(count) == data[at : at + count]
+    assert file.seek(-3, io.SEEK_END) == len(data) - 3 and file.read() == b"end"
+
+
+def test_a_report_is_no_formula(gallery):
+    job = Import.objects.create(gallery=gallery, name="x.zip")
+    job.rows.create(path="a.jpg", name="=cmd|' /C calc'!A0", key="+1", status="refused", reason="@x")
+    assert list(report_lines(job))[1] == ["'=cmd|' /C calc'!A0", "'+1", "a.jpg", "refused", "", "'@x"]
+
+
+# --- API and pages ----------------------------------------------------------------------------------------------------
+def test_over_the_api(gallery, archive, worker, monkeypatch):
+    started = []
+    monkeypatch.setattr(tasks, "start", started.append)
+    curator = client_of(member(gallery, Role.CURATOR))
+    made = curator.post("/api/v1/imports", {"gallery": "staff", "file": upload(archive.getvalue(), "people.zip")})
+    assert made.status_code == 202 and made.json()["total"] == 5
+    address = made["Location"]
+    [job] = started
+    assert curator.post(f"{address}/stop").json()["status"] == "stopped"
+    assert curator.post(f"{address}/resume").json()["status"] == "queued"
+    run(job, worker)
+    assert curator.get(address).json()["handled"] == 5
+    assert curator.get("/api/v1/imports?gallery=staff").json()["results"][0]["status"] == "done"
+    report = b"".join(curator.get(f"{address}/report.csv").streaming_content).decode()
+    assert len(list(csv.reader(io.StringIO(report)))) == 6
+    problem(curator.post(f"{address}/stop"), 409, "conflict")
+
+
+def test_who_may_not_import_changes_nothing(gallery, archive):
+    job = new(gallery, archive)
+    events = AuditEvent.objects.count()
+    viewer = client_of(member(gallery, Role.VIEWER))
+    body = {"gallery": "staff", "file": upload(archive.getvalue(), "people.zip")}
+    problem(viewer.post("/api/v1/imports", body), 403, "not_allowed")
+    body["file"].seek(0)
+    problem(client_of(stranger()).post("/api/v1/imports", body), 404, "not_found")
+    for client in (viewer, client_of(stranger()), client_of(member(GalleryFactory(), Role.OWNER))):
+        for call in ("", "/report.csv"):
+            problem(client.get(f"/api/v1/imports/{job.pk}{call}"), 404, "not_found")
+        for call in ("/stop", "/resume"):
+            problem(client.post(f"/api/v1/imports/{job.pk}{call}"), 404, "not_found")
+    job.refresh_from_db()
+    assert (Import.objects.count(), AuditEvent.objects.count(), job.status) == (1, events, "queued")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"), [(b"junk", "A CSV goes into a ZIP"), (zipped({"a.txt": b"x"}).getvalue(), "no photo in it")]
+)
+def test_what_cannot_be_imported_is_refused_at_once(gallery, client, data, said):
+    with pytest.raises(InvalidInput, match=said):
+        new(gallery, io.BytesIO(data))
+    client.force_login(member(gallery, Role.CURATOR).user)
+    page = client.post("/galleries/staff/imports", {"file": upload(data, "x.zip")})
+    assert page.status_code == 400 and said in page.content.decode()
+    assert not Import.objects.exists() and not ImportPiece.objects.exists()
+
+
+def test_the_pages(gallery, archive, worker, client, monkeypatch, django_assert_max_num_queries):
+    monkeypatch.setattr(tasks, "start", lambda job: None)
+    client.force_login(member(gallery, Role.CURATOR).user)
+    page = client.post("/galleries/staff/imports", {"file": upload(archive.getvalue(), "people.zip")}, follow=True)
+    assert "No recognition worker is running" in page.content.decode()
+    job = Import.objects.get()
+    run(job, worker)
+    with django_assert_max_num_queries(8):
+        text = client.get(f"/imports/{job.pk}/").content.decode()
+    assert "5 of 5 photos" in text and "multiple_faces" in text and "hx-trigger" not in text
+    with django_assert_max_num_queries(8):
+        assert "people.zip" in client.get("/galleries/staff/imports").content.decode()
+
+
+def test_a_large_zip_is_not_held_in_memory():
+    """Its table of contents is; photos and rows are read when their turn comes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for number in range(20_000):
+            archive.writestr(f"person {number // 10}/{number}.jpg", b"x" * 5_000)
+    tracemalloc.start()
+    try:
+        source = services.Source(out)
+        assert sum(len(row.read()) for row in source.rows()) == 100_000_000
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 30_000_000  # bytes
