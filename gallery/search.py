@@ -5,26 +5,31 @@ gives a shortlist of samples, then every sample of the shortlisted people is sco
 X": whose nearest sample is a rejected one is not proposed.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
 from django.db import connection, transaction
-from pgvector import Vector
-
-from gallery.models import VectorIndex
 
 LONGEST_LIST = 1000  # pgvector's largest hnsw.ef_search; who is not found within it is searched exactly
 MEAN_OF = 3  # samples
 SPARE = 3  # people scored beyond those asked for, as "not X" takes some away
 
-# Whose samples are scored: everybody's, or those of the index's nearest vectors.
+READY_INDEX = "SELECT ef_search FROM gallery_vectorindex WHERE gallery_id = %s AND pack = %s AND state = 'ready'"
+# Whose samples are scored: everybody's, or all of those people who have one among the index's nearest vectors.
 EVERYBODY = """
-    SELECT embedding.sample_id, embedding.vector FROM gallery_faceembedding embedding
+    SELECT identity.id AS identity_id, sample.id AS sample_id, sample.rejected, embedding.vector
+    FROM gallery_faceembedding embedding
+    JOIN gallery_facesample sample
+        ON sample.id = embedding.sample_id AND sample.gallery_id = {gallery} AND sample.deleted_at IS NULL
+    JOIN gallery_identity identity
+        ON identity.id = sample.identity_id AND identity.gallery_id = {gallery}
+        AND identity.active AND identity.deleted_at IS NULL
     WHERE embedding.gallery_id = {gallery} AND embedding.pack = {pack}
 """
 SHORTLISTED = """
-    SELECT embedding.sample_id, embedding.vector FROM (
+    SELECT person.id AS identity_id, mine.id AS sample_id, mine.rejected, embedding.vector FROM (
         SELECT identity.id FROM (
             SELECT near.sample_id, near.vector::halfvec({dim}) <-> probe.vector::halfvec({dim}) AS distance
             FROM gallery_faceembedding near
@@ -62,14 +67,10 @@ CROSS JOIN LATERAL (
         avg(distance) FILTER (WHERE NOT rejected) AS mean_distance,
         (array_agg(sample_id ORDER BY distance))[1] AS sample_id
     FROM (
-        SELECT identity.id AS identity_id, scored.sample_id, scored.distance, sample.rejected,
-            row_number() OVER (PARTITION BY identity.id ORDER BY scored.distance, scored.sample_id) AS place
-        FROM (SELECT sample_id, vector::vector <-> probe.vector AS distance FROM ({samples}) chosen) scored
-        JOIN gallery_facesample sample
-            ON sample.id = scored.sample_id AND sample.gallery_id = {gallery} AND sample.deleted_at IS NULL
-        JOIN gallery_identity identity
-            ON identity.id = sample.identity_id AND identity.gallery_id = {gallery}
-            AND identity.active AND identity.deleted_at IS NULL
+        SELECT scored.*, row_number() OVER (PARTITION BY identity_id ORDER BY distance, sample_id) AS place
+        FROM (
+            SELECT identity_id, sample_id, rejected, vector::vector <-> probe.vector AS distance FROM ({samples}) chosen
+        ) scored
     ) ranked
     WHERE place <= {mean_of}
     GROUP BY identity_id
@@ -98,10 +99,12 @@ def nearest_identities(*, gallery_id: UUID, pack: str, probes: np.ndarray, top_k
     """
     if not len(probes):
         return []
-    index = VectorIndex.objects.filter(gallery=gallery_id, pack=pack, state=VectorIndex.State.READY).first()
+    with connection.cursor() as cursor:
+        cursor.execute(READY_INDEX, [gallery_id, pack])
+        index = cursor.fetchone()
     if index is None:
         return search_exactly(gallery_id=gallery_id, pack=pack, probes=probes, top_k=top_k)
-    return search_index(gallery_id=gallery_id, pack=pack, probes=probes, top_k=top_k, ef_search=index.ef_search)
+    return search_index(gallery_id=gallery_id, pack=pack, probes=probes, top_k=top_k, ef_search=index[0])
 
 
 def search_exactly(*, gallery_id: UUID, pack: str, probes: np.ndarray, top_k: int) -> list[list[Match]]:
@@ -134,7 +137,7 @@ def nearest_sample(*, gallery_id: UUID, pack: str, probe: np.ndarray, ef_search:
     with transaction.atomic(), connection.cursor() as cursor:
         _look_at(cursor, ef_search)
         sql = NEAREST_SAMPLE.format(dim=len(probe), **_constants(gallery_id, pack))
-        cursor.execute(sql, {"probe": Vector(probe).to_text()})
+        cursor.execute(sql, {"probe": _text(probe)})
         return cursor.fetchone()[0]
 
 
@@ -143,15 +146,18 @@ def _search(
 ) -> list[list[Match]]:
     names = _constants(gallery_id, pack) | {"dim": probes.shape[1], "limit": limit, "mean_of": MEAN_OF}
     sql = NEAREST.format(samples=samples.format(**names), **names)
-    texts = [Vector(probe).to_text() for probe in probes]
     found: list[list[Match]] = [[] for _ in probes]
-    with transaction.atomic(), connection.cursor() as cursor:
+    with transaction.atomic() if ef_search else nullcontext(), connection.cursor() as cursor:
         if ef_search:
             _look_at(cursor, ef_search)
-        cursor.execute(sql, {"probes": texts, "top_k": top_k, "people": top_k + SPARE})
+        cursor.execute(sql, {"probes": [_text(probe) for probe in probes], "top_k": top_k, "people": top_k + SPARE})
         for number, *match in cursor:
             found[number].append(Match(*match))
     return found
+
+
+def _text(probe: np.ndarray) -> str:
+    return f"[{','.join(map(repr, probe.tolist()))}]"
 
 
 def _look_at(cursor, ef_search: int) -> None:
