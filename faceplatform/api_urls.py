@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from accounts.api import AuditEventViewSet, MeView
 from gallery.api import GalleryViewSet, IdentityViewSet, SampleViewSet
 from gallery.curation_api import MergeView, RejectSampleView, SplitView, UndoView
+from recognition.analysis.api import ComparisonViewSet, DetectionViewSet, EmbeddingViewSet, SearchView
 from recognition.api import IdentitySamplesView, PackViewSet, RecognitionViewSet, RejectFaceView
 from recognition.imports.api import ImportViewSet
 
@@ -35,6 +36,13 @@ urlpatterns = [
         name="recognition-annotated",
     ),
     path("recognitions/<uuid:pk>/faces/<int:index>/reject", RejectFaceView.as_view(), name="recognition-face-reject"),
+    path("detections", DetectionViewSet.as_view({"post": "create"}), name="detection-list"),
+    path("detections/<uuid:pk>", DetectionViewSet.as_view({"get": "retrieve"}), name="detection-detail"),
+    path("embeddings", EmbeddingViewSet.as_view({"post": "create"}), name="embedding-list"),
+    path("embeddings/<uuid:pk>", EmbeddingViewSet.as_view({"get": "retrieve"}), name="embedding-detail"),
+    path("comparisons", ComparisonViewSet.as_view({"post": "create"}), name="comparison-list"),
+    path("comparisons/<uuid:pk>", ComparisonViewSet.as_view({"get": "retrieve"}), name="comparison-detail"),
+    path("searches", SearchView.as_view(), name="search"),
     path("imports", ImportViewSet.as_view(COLLECTION), name="import-list"),
     path("imports/<uuid:pk>", ImportViewSet.as_view({"get": "retrieve"}), name="import-detail"),
     path("imports/<uuid:pk>/stop", ImportViewSet.as_view({"post": "stop"}), name="import-stop"),

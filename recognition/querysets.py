@@ -28,6 +28,10 @@ class RecognitionRequestQuerySet(GalleryScopedQuerySet):
     def recognitions(self):
         return self.filter(purpose="recognize")
 
+    def analyses(self, purpose):
+        """Photos that were only looked at, with the faces in them."""
+        return self.filter(purpose=purpose).defer("photo").select_related("gallery").prefetch_related("faces")
+
     def with_results(self):
         """Everything an answer shows, in a fixed number of queries; the photo itself stays in the database."""
         face = self.model._meta.get_field("faces").related_model

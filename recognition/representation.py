@@ -83,11 +83,7 @@ def face_as_dict(face: RecognitionFace, request: RecognitionRequest) -> dict[str
     candidates = _standing_candidates(face, rejected)
     decision, identity = _revised(face, request, rejected, candidates)
     return {
-        "index": face.index,
-        "box": box_as_dict(face.box, request.image_width, request.image_height),
-        "landmarks": face.landmarks,
-        "detection_score": face.detection_score,
-        "quality": {"score": face.quality_score, "reasons": face.reasons},
+        **found_as_dict(face, request),
         "decision": decision,
         "identity": identity_as_dict(identity) if identity else None,
         "candidates": [
@@ -104,6 +100,17 @@ def face_as_dict(face: RecognitionFace, request: RecognitionRequest) -> dict[str
         ],
         "rejected": [identity_as_dict(identity) for identity in sorted(rejected, key=str)],
         "margin": None if face.margin is None else round(face.margin, 4),
+    }
+
+
+def found_as_dict(face: RecognitionFace, request: RecognitionRequest) -> dict[str, Any]:
+    """Where a face is and how good it is."""
+    return {
+        "index": face.index,
+        "box": box_as_dict(face.box, request.image_width, request.image_height),
+        "landmarks": face.landmarks,
+        "detection_score": face.detection_score,
+        "quality": {"score": face.quality_score, "reasons": face.reasons},
     }
 
 

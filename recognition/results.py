@@ -20,7 +20,15 @@ from gallery.services import EnrolledFace
 from recognition import queue
 from recognition.engine.base import Face, PhotoAnalysis
 from recognition.installed import manifest_of
-from recognition.models import Candidate, Decision, Purpose, RecognitionFace, RecognitionRequest, Status
+from recognition.models import (
+    ANALYSES,
+    Candidate,
+    Decision,
+    Purpose,
+    RecognitionFace,
+    RecognitionRequest,
+    Status,
+)
 from recognition.thresholds import Threshold, threshold_of
 
 REFUSALS = {
@@ -60,6 +68,8 @@ def complete(*, request: RecognitionRequest, token: UUID, analysis: PhotoAnalysi
     """Writes the result of `analysis`. Returns False, and writes nothing, where the lease was lost meanwhile."""
     if request.purpose == Purpose.ENROL:
         return _complete_enrolment(request, token, analysis)
+    if request.purpose in ANALYSES:
+        return _complete_analysis(request, token, analysis)
     return _complete_recognition(request, token, analysis)
 
 
@@ -129,14 +139,10 @@ def _write_faces(
 ) -> list[RecognitionFace]:
     """verdicts: one a face; None for a face of an enrolment photo."""
     return RecognitionFace.objects.bulk_create(
-        RecognitionFace(
-            request=request,
-            index=index,
-            box=face.box.as_list(),
-            landmarks=_points(face.landmarks),
-            detection_score=round(face.detection_score, 4),
-            quality_score=face.quality.score,
-            reasons=list(face.quality.reasons),
+        _face(
+            request,
+            index,
+            face,
             crop=face.crop.jpeg,
             crop_landmarks=_points(face.crop.landmarks),
             vector=None if verdict is None else face.embedding.tolist(),
@@ -145,6 +151,19 @@ def _write_faces(
             margin=verdict.margin if verdict else None,
         )
         for index, (face, verdict) in enumerate(zip(faces, verdicts, strict=True))
+    )
+
+
+def _face(request: RecognitionRequest, index: int, face: Face, **values) -> RecognitionFace:
+    return RecognitionFace(
+        request=request,
+        index=index,
+        box=face.box.as_list(),
+        landmarks=_points(face.landmarks),
+        detection_score=round(face.detection_score, 4),
+        quality_score=face.quality.score,
+        reasons=list(face.quality.reasons),
+        **values,
     )
 
 
@@ -170,6 +189,28 @@ def _audit_answer(request: RecognitionRequest, verdicts: Sequence[Verdict]) -> N
     details["identities"] = [str(v.identity_id) for v in verdicts if v.identity_id]
     actor = actor_of(request)
     audit.record(actor=actor, action="recognition.answered", gallery=request.gallery, target=request, details=details)
+
+
+# --- Faces alone ------------------------------------------------------------------------------------------------------
+def _complete_analysis(request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis) -> bool:
+    """Nobody is searched for, and no picture is kept."""
+    keeps_vectors = request.purpose != Purpose.DETECT
+    faces = analysis.faces[: request.options.get("max_faces")]
+    with transaction.atomic():
+        if not queue.hold(request_id=request.pk, token=token):
+            return False
+        RecognitionFace.objects.bulk_create(
+            _face(
+                request,
+                index,
+                face,
+                vector=face.embedding.tolist() if keeps_vectors else None,
+                decision=None if face.quality.usable else Decision.UNUSABLE,
+            )
+            for index, face in enumerate(faces)
+        )
+        _finish(request, Status.DONE, **_image_fields(analysis), timings_ms=_timings(request, analysis))
+    return True
 
 
 # --- Enrolment --------------------------------------------------------------------------------------------------------
@@ -239,7 +280,7 @@ def _check_conflict(request: RecognitionRequest, face: Face) -> None:
         raise Refusal("identity_similarity_conflict", other=name, name=request.identity.name)
 
 
-# --- Both -------------------------------------------------------------------------------------------------------------
+# --- All -------------------------------------------------------------------------------------------------------------
 def actor_of(request: RecognitionRequest) -> Actor:
     """Who asked, as the audit should name them. Raises NotAllowed where the account is gone."""
     record = request.requested_as

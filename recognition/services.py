@@ -47,11 +47,11 @@ def submit_recognition(
     """Queues a photo: who is in it? Raises InvalidInput, Unprocessable (reason codes) or Unavailable (no_worker)."""
     actor.require_scope(Scope.RECOGNIZE)
     actor.require_role(gallery, Role.VIEWER)
-    options = _recognition_options(top_k, threshold, max_faces)
+    options = recognition_options(top_k, threshold, max_faces)
     info = inspect_photo(photo)
     if needs_worker:
         require_worker()
-    request = _new_request(
+    request = new_request(
         actor=actor,
         gallery=gallery,
         photo=photo,
@@ -182,7 +182,8 @@ def require_worker() -> None:
         )
 
 
-def _recognition_options(top_k: int, threshold: float | None, max_faces: int | None) -> dict:
+def recognition_options(top_k: int, threshold: float | None, max_faces: int | None = None) -> dict:
+    """Raises InvalidInput where one is out of range."""
     if not 1 <= top_k <= MAX_TOP_K:
         raise InvalidInput(f"top_k must be 1 to {MAX_TOP_K}.")
     if threshold is not None and not 0 < threshold <= 2:
@@ -205,7 +206,7 @@ def check_enrolment(photos: Sequence[Photo], quality_gate: str = "") -> None:
 def _enrolment_request(
     actor: Actor, identity: Identity, photo: Photo, options: dict, priority: Priority
 ) -> RecognitionRequest:
-    request = _new_request(
+    request = new_request(
         actor=actor, gallery=identity.gallery, photo=photo, priority=priority, options=options, identity=identity
     )
     request.purpose = Purpose.ENROL
@@ -218,7 +219,8 @@ def _enrolment_request(
     return request
 
 
-def _new_request(*, actor: Actor, gallery: Gallery, photo: Photo, **values) -> RecognitionRequest:
+def new_request(*, actor: Actor, gallery: Gallery, photo: Photo, **values) -> RecognitionRequest:
+    """A row for the queue, not saved yet."""
     return RecognitionRequest(
         gallery=gallery,
         pack=gallery.pack,

@@ -11,6 +11,7 @@ from procrastinate import exceptions
 from procrastinate.contrib.django import app
 
 from gallery.curation import purge_deleted
+from recognition.analysis.services import delete_old_analyses
 from recognition.imports.services import run_import, wait_for_one
 from recognition.models import Import
 from recognition.services import delete_old_imports, delete_old_requests, follow_merges
@@ -26,6 +27,13 @@ def clean_daily(timestamp: int) -> None:
     follow_merges()
     logger.info("purged %s", purge_deleted(before=timezone.now() - timedelta(days=settings.PURGE_DAYS)))
     call_command("clearsessions")
+
+
+@app.periodic(cron="*/10 * * * *")
+@app.task(queueing_lock="clean-analyses", pass_context=False)
+def clean_analyses(timestamp: int) -> None:
+    """Deletes what was detected, embedded and compared an hour ago."""
+    logger.info("deleted %s analyses", delete_old_analyses())
 
 
 @app.task(pass_context=False)

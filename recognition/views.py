@@ -77,7 +77,7 @@ def face_picture(request, pk, index):
     """A probe face as JPEG."""
     row = visible(RecognitionRequest.objects.only("pk"), request, pk=pk)
     jpeg = RecognitionFace.objects.filter(request=row, index=index).values_list("crop", flat=True).first()
-    if jpeg is None:
+    if not jpeg:
         raise NotFound("There is no such face.")
     return picture(jpeg)
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, close_old_connections, connection
 
+from faceplatform.errors import DomainError
 from recognition import queue, results
 from recognition.engine.base import PhotoError
 from recognition.engine.mxnet_runtime import DeviceError
@@ -129,6 +130,8 @@ class RecognitionWorker:
                 kept = results.fail(request=request, token=token, code=analysis.code, message=analysis.message)
             else:
                 kept = results.complete(request=request, token=token, analysis=analysis)
+        except DomainError as error:  # such as an account that is gone
+            kept = results.fail(request=request, token=token, code=error.code, message=error.message)
         except IntegrityError as error:
             # Somebody who was found has been deleted since: look again.
             logger.warning("request %s is put back: %s", request.pk, error)

@@ -2,6 +2,7 @@
 
 from recognition.models.imports import Import, ImportPiece, ImportRow
 from recognition.models.requests import (
+    ANALYSES,
     Candidate,
     Decision,
     Priority,
@@ -14,6 +15,7 @@ from recognition.models.requests import (
 from recognition.models.workers import Worker
 
 __all__ = [
+    "ANALYSES",
     "Candidate",
     "Decision",
     "Import",

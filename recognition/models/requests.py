@@ -14,6 +14,13 @@ from recognition.querysets import RecognitionRequestQuerySet
 class Purpose(models.TextChoices):
     RECOGNIZE = "recognize", "Recognise"
     ENROL = "enrol", "Enrol"
+    DETECT = "detect", "Detect"
+    EMBED = "embed", "Embed"
+    COMPARE = "compare", "Compare"
+
+
+# What only looks at a photo: nobody is searched for, and the answer is kept for an hour.
+ANALYSES = (Purpose.DETECT, Purpose.EMBED, Purpose.COMPARE)
 
 
 class Status(models.TextChoices):
@@ -35,7 +42,7 @@ class Priority(models.IntegerChoices):
 
 
 class RecognitionRequest(models.Model):
-    """A photo to be recognised, or enrolled as a sample of `identity`.
+    """A photo to be recognised, enrolled as a sample of `identity`, or only looked at (ANALYSES).
 
         queued ──claim──▶ running ──▶ done
           ▲                 │  └────▶ failed   the photo cannot be used, or MAX_ATTEMPTS are spent
@@ -43,7 +50,8 @@ class RecognitionRequest(models.Model):
 
     A claim sets claim_token and lease_expires_at and counts an attempt; the worker's heartbeat moves the lease on.
     Results are accepted from the holder of the token alone. The photo is cleared at the end unless keep_photo.
-    options: {"top_k": int, "threshold": float|null, "max_faces": int|null, "quality_gate": str}.
+    options: {"top_k": int, "threshold": float|null, "max_faces": int|null, "quality_gate": str}; of a comparison also
+    "reference": {"photo": request id} | {"sample": id} | {"identity": id}.
     timings_ms: {"queued", "decode", "detect", "embed", "search", "total"}.
     """
 
@@ -110,7 +118,7 @@ class RecognitionRequest(models.Model):
             models.CheckConstraint(name="request_failed_has_reason", condition=~Q(status="failed") | ~Q(error_code="")),
             models.CheckConstraint(
                 name="request_enrol_has_identity",
-                condition=Q(purpose="enrol", identity__isnull=False) | Q(purpose="recognize", identity__isnull=True),
+                condition=Q(purpose="enrol", identity__isnull=False) | ~Q(purpose="enrol") & Q(identity__isnull=True),
             ),
         ]
         indexes = [
@@ -127,9 +135,9 @@ class RecognitionFace(models.Model):
     """A face found in a photo.
 
     box: x, y, width, height and landmarks five [x, y], both in px of the photo (EXIF orientation applied).
-    decision is null for an enrolment. identity is null unless known, or where the person has since been deleted.
-    crop: JPEG of the face with a margin, to be looked at beside the sample that matched; crop_landmarks in its px. vector:
-    its embedding under the request's pack, for "not X".
+    decision is null where nobody was searched for, unless the face is unusable. identity is null unless known, or where
+    the person has since been deleted. crop: JPEG of the face with a margin, to be looked at beside the sample that matched;
+    crop_landmarks in its px; empty for ANALYSES. vector: its embedding under the request's pack, for "not X".
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)

@@ -1,0 +1,150 @@
+"""Detections, embeddings, comparisons and searches by vector over REST. Thin: parse, one service or queryset, answer."""
+
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import viewsets
+from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.roles import Scope
+from faceplatform.api import PREFER, ProblemSerializer, seconds_to_wait
+from gallery.api import PROBLEMS, ActorMixin
+from gallery.models import FaceSample, Gallery, Identity
+from recognition.analysis import answers, schema, services
+from recognition.models import Purpose, RecognitionRequest, Status
+from recognition.services import Photo, wait_for
+
+REFUSED = dict.fromkeys((413, 422, 503), ProblemSerializer)
+
+
+def _described(summary: str, description: str, input_class, answer_class):
+    """The two operations of an AnalysisViewSet."""
+    return extend_schema_view(
+        create=extend_schema(
+            summary=summary,
+            description=description,
+            request={"multipart/form-data": input_class, "application/json": input_class},
+            parameters=[PREFER],
+            responses={201: answer_class, 202: answer_class, **PROBLEMS, **REFUSED},
+        ),
+        retrieve=extend_schema(
+            summary=f"The answer to: {summary[0].lower()}{summary[1:]}",
+            description="Kept for an hour.",
+            responses={200: answer_class, **PROBLEMS, **REFUSED},
+        ),
+    )
+
+
+class AnalysisViewSet(ActorMixin, viewsets.GenericViewSet):
+    """A photo in; 201 with the answer, or 202 and where to ask for it."""
+
+    queryset = RecognitionRequest.objects.none()
+    parser_classes = [MultiPartParser, JSONParser]
+    read_scope = write_scope = Scope.RECOGNIZE
+    input_class = schema.PhotoInput
+    purpose: Purpose
+    address: str
+
+    def create(self, request):
+        serializer = self.input_class(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        values = serializer.validated_data
+        gallery = self.get_visible(Gallery.objects.all(), slug=values.pop("gallery"))
+        photo = Photo(*values.pop("photo"))
+        rows = self.submit(gallery=gallery, photo=photo, **values)
+        wait_for(rows, seconds=seconds_to_wait(request))
+        return self._answer(rows[0].pk, finished=201)
+
+    def retrieve(self, request, pk):
+        return self._answer(pk, finished=200)
+
+    def submit(self, **values) -> list[RecognitionRequest]:
+        raise NotImplementedError
+
+    def as_dict(self, row: RecognitionRequest) -> dict:
+        raise NotImplementedError
+
+    def visible_rows(self):
+        return RecognitionRequest.objects.analyses(self.purpose)
+
+    def _answer(self, pk, *, finished: int) -> Response:
+        answer = self.as_dict(self.get_visible(self.visible_rows(), pk=pk))
+        status = finished if answer["status"] == Status.DONE or finished == 200 else 202
+        return Response(answer, status=status, headers={"Location": reverse(self.address, args=[pk])})
+
+
+@_described(
+    "Find faces in a photo",
+    "Where they are and how good. No face is an answer: an empty list.",
+    schema.PhotoInput,
+    schema.DetectionSchema,
+)
+class DetectionViewSet(AnalysisViewSet):
+    purpose, address = Purpose.DETECT, "api:detection-detail"
+    serializer_class = schema.DetectionSchema
+    as_dict = staticmethod(answers.detection_as_dict)
+
+    def submit(self, **values):
+        return [services.detect_faces(actor=self.actor, **values)]
+
+
+@_described(
+    "Get the vectors of a photo's faces",
+    "Under the gallery's model pack, to be sent to POST /searches or compared by L2 distance.",
+    schema.PhotoInput,
+    schema.EmbeddingSchema,
+)
+class EmbeddingViewSet(AnalysisViewSet):
+    purpose, address = Purpose.EMBED, "api:embedding-detail"
+    serializer_class = schema.EmbeddingSchema
+    as_dict = staticmethod(answers.embedding_as_dict)
+
+    def submit(self, **values):
+        return [services.embed_faces(actor=self.actor, **values)]
+
+
+@_described(
+    "Compare faces",
+    "Compares each face of `photo` with the one face of `reference`, or with an enrolled sample, or with a person. "
+    "By the model pack's threshold for 1:1, unless the call brings its own.",
+    schema.ComparisonInput,
+    schema.ComparisonSchema,
+)
+class ComparisonViewSet(AnalysisViewSet):
+    purpose, address = Purpose.COMPARE, "api:comparison-detail"
+    serializer_class = schema.ComparisonSchema
+    input_class = schema.ComparisonInput
+    as_dict = staticmethod(answers.comparison_as_dict)
+
+    def submit(self, *, reference=None, sample=None, identity=None, **values):
+        if reference is not None:
+            other = Photo(*reference)
+        elif sample is not None:
+            other = self.get_visible(FaceSample.objects.enrolled(), pk=sample)
+        else:
+            other = self.get_visible(Identity.objects.all(), pk=identity)
+        return services.compare_faces(actor=self.actor, reference=other, **values)
+
+    def visible_rows(self):
+        """Without the rows of the reference photos."""
+        return super().visible_rows().filter(options__has_key="reference")
+
+
+class SearchView(ActorMixin, APIView):
+    write_scope = Scope.RECOGNIZE
+
+    @extend_schema(
+        summary="Who is nearest to this vector?",
+        description="Searches the gallery's people as a recognition does, without a photo.",
+        request=schema.SearchInput,
+        responses={200: schema.SearchSchema, **PROBLEMS},
+    )
+    def post(self, request):
+        serializer = schema.SearchInput(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        values = serializer.validated_data
+        gallery = self.get_visible(Gallery.objects.all(), slug=values.pop("gallery"))
+        vectors = [values.pop("vector")]
+        [found] = services.search_vectors(actor=self.actor, gallery=gallery, vectors=vectors, **values)
+        return Response(answers.search_as_dict(found))

@@ -1,0 +1,118 @@
+"""What the endpoints of analysis/api.py take, and the shapes of answers.py, declared for OpenAPI."""
+
+from rest_framework import serializers
+
+from faceplatform.api import PhotoField
+from recognition.analysis.answers import OF_PACK
+from recognition.models import Decision, Status
+from recognition.schema import (
+    BoxSchema,
+    CandidateSchema,
+    ErrorSchema,
+    IdentityReferenceSchema,
+    ImageSchema,
+    QualitySchema,
+    ThresholdSchema,
+)
+from recognition.services import DEFAULT_TOP_K, MAX_TOP_K
+
+
+class PhotoInput(serializers.Serializer):
+    photo = PhotoField()
+    gallery = serializers.SlugField(help_text="Whose model pack looks at the photo; you need a role in it.")
+    max_faces = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, help_text="Only so many, the largest first."
+    )
+
+
+class ComparisonInput(serializers.Serializer):
+    gallery = serializers.SlugField(help_text="Whose model pack compares; you need a role in it.")
+    photo = PhotoField(help_text="Every face in it is compared.")
+    reference = PhotoField(required=False, help_text="A photo with one face.")
+    sample = serializers.UUIDField(required=False, help_text="Instead of `reference`: an enrolled face.")
+    identity = serializers.UUIDField(
+        required=False, help_text="Instead of `reference`: the nearest of a person's faces."
+    )
+    threshold = serializers.FloatField(
+        required=False, allow_null=True, help_text="Largest distance that counts as the same person."
+    )
+
+    def validate(self, attrs):
+        if len({"reference", "sample", "identity"} & set(attrs)) != 1:
+            raise serializers.ValidationError("Send one of reference, sample and identity to compare the photo with.")
+        return attrs
+
+
+class SearchInput(serializers.Serializer):
+    gallery = serializers.SlugField(help_text="The gallery's slug.")
+    vector = serializers.ListField(
+        child=serializers.FloatField(),
+        max_length=4096,
+        help_text="As POST /embeddings gives it, of the gallery's pack.",
+    )
+    top_k = serializers.IntegerField(default=DEFAULT_TOP_K, min_value=1, max_value=MAX_TOP_K)
+    threshold = serializers.FloatField(
+        required=False, allow_null=True, help_text="Largest distance that counts as the same person."
+    )
+
+
+class DetectedFaceSchema(serializers.Serializer):
+    index = serializers.IntegerField()
+    box = BoxSchema()
+    landmarks = serializers.ListField(child=serializers.ListField(child=serializers.FloatField()))
+    detection_score = serializers.FloatField()
+    quality = QualitySchema()
+    usable = serializers.BooleanField(help_text="False: too poor to compare; quality.reasons says why.")
+
+
+class EmbeddedFaceSchema(DetectedFaceSchema):
+    embedding = serializers.ListField(
+        child=serializers.FloatField(), help_text="In half precision, as it is searched with."
+    )
+
+
+class AnalysisSchema(serializers.Serializer):
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=Status.choices)
+    gallery = serializers.SlugField()
+    pack = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    image = ImageSchema(allow_null=True)
+    timings_ms = serializers.DictField(child=serializers.FloatField())
+    error = ErrorSchema(allow_null=True)
+
+
+class DetectionSchema(AnalysisSchema):
+    faces = DetectedFaceSchema(many=True, help_text="The largest first; empty where there is none.")
+
+
+class EmbeddingSchema(AnalysisSchema):
+    faces = EmbeddedFaceSchema(many=True, help_text="The largest first.")
+
+
+class ComparisonThresholdSchema(serializers.Serializer):
+    distance = serializers.FloatField()
+    source = serializers.ChoiceField(choices=[OF_PACK, "request"])
+
+
+class MatchSchema(serializers.Serializer):
+    face = DetectedFaceSchema()
+    distance = serializers.FloatField()
+    score = serializers.FloatField(help_text="0–1, 0.5 at the threshold.")
+    decision = serializers.ChoiceField(choices=["same", "different", "unusable"])
+    sample_id = serializers.UUIDField(allow_null=True, help_text="The enrolled face that is nearest.")
+
+
+class ComparisonSchema(AnalysisSchema):
+    threshold = ComparisonThresholdSchema()
+    reference = DetectedFaceSchema(allow_null=True, help_text="The face of the reference photo.")
+    matches = MatchSchema(many=True, help_text="One a face of the photo, the nearest first.")
+
+
+class SearchSchema(serializers.Serializer):
+    pack = serializers.CharField()
+    threshold = ThresholdSchema()
+    decision = serializers.ChoiceField(choices=[Decision.KNOWN, Decision.UNKNOWN])
+    identity = IdentityReferenceSchema(allow_null=True)
+    candidates = CandidateSchema(many=True)
+    margin = serializers.FloatField(allow_null=True, help_text="Distance of the runner-up less that of the nearest.")
