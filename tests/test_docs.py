@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import get_commands
+from django.db import connection
 
 from faceplatform import env
 from recognition.results import REFUSALS
@@ -34,3 +35,15 @@ def test_settings_commands_and_links_exist(path):
 def test_every_reason_to_refuse_a_photo_is_listed():
     text = read("docs/api.md")
     assert [code for code in REFUSALS if f"`{code}`" not in text] == []
+
+
+@pytest.mark.django_db
+def test_the_preparation_for_citus_fits_the_schema():
+    [statements] = re.findall(r"```sql\n(.*?)```", read("docs/scaling.md"), re.DOTALL)
+    with connection.cursor() as cursor:
+        cursor.execute(statements)
+        cursor.execute(
+            "SELECT indexdef FROM pg_indexes WHERE tablename ~ '^gallery_(identity|facesample|faceembedding)$'"
+        )
+        unique = [definition for (definition,) in cursor.fetchall() if "UNIQUE" in definition]
+    assert len(unique) == 5 and all("gallery_id" in definition for definition in unique)

@@ -1,10 +1,13 @@
+import re
+
 import numpy as np
 import pytest
 from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, SampleFactory, unit
 
 from gallery.models import FaceEmbedding
-from gallery.search import nearest_identities
+from gallery.search import EVERYBODY, NEAREST_SAMPLE, READY_INDEX, SHORTLISTED, nearest_identities
+from gallery.vectors import ENROLLED
 
 pytestmark = pytest.mark.django_db
 
@@ -85,3 +88,12 @@ def test_the_deleted_are_not_proposed():
     SampleFactory(identity=IdentityFactory(gallery=gallery, deleted_at=timezone.now()), vector=unit(0))
     SampleFactory(identity=IdentityFactory(gallery=gallery), vector=unit(0), deleted_at=timezone.now())
     assert search(gallery, unit(0)) == [[]]
+
+
+@pytest.mark.parametrize("sql", [EVERYBODY, SHORTLISTED, NEAREST_SAMPLE, READY_INDEX, ENROLLED])
+def test_every_table_is_asked_for_one_gallery(sql):
+    """So that each search reads that gallery alone, and a distributed database sends it to one node."""
+    tables = re.findall(r"(?:FROM|JOIN) gallery_\w+(?: (?!WHERE|ON)(\w+))?", sql)
+    assert tables
+    for alias in tables:
+        assert re.search(rf"{alias + '.' if alias else ''}gallery_id = ", sql), (alias, sql)
