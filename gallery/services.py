@@ -51,6 +51,8 @@ def create_gallery(*, actor: Actor, name: str, slug: str = "", **fields) -> Gall
     """A new gallery whose owner is the actor. Only staff may make one."""
     if actor.user is not None and not (actor.user.is_staff or actor.user.is_superuser):
         raise NotAllowed("Only staff may create a gallery. Ask an operator to create it and to make you its owner.")
+    if actor.api_key is not None and actor.api_key.gallery_id is not None:
+        raise NotAllowed("This API key is for one gallery. Create another with a key for all galleries.")
     gallery = Gallery(name=name, slug=slug or slugify(name), pack=settings.DEFAULT_PACK)
     _assign(gallery, fields, GALLERY_FIELDS)
     _save(gallery)

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
-from procrastinate import exceptions
+from procrastinate import JobContext, exceptions
 from procrastinate.contrib.django import app
 
 from gallery.curation import purge_deleted
@@ -36,10 +36,10 @@ def clean_analyses(timestamp: int) -> None:
     logger.info("deleted %s analyses", delete_old_analyses())
 
 
-@app.task(pass_context=False)
-def import_uploaded(job_id: str) -> None:
+@app.task(pass_context=True)
+def import_uploaded(context: JobContext, job_id: str) -> None:
     """Runs an import whose ZIP was uploaded; nothing where it runs already."""
-    run_import(UUID(job_id), work=wait_for_one)
+    run_import(UUID(job_id), work=wait_for_one, interrupted=context.should_abort)
 
 
 @app.periodic(cron="* * * * *")

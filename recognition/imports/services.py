@@ -119,11 +119,23 @@ def _held_by_curator(actor: Actor, job: Import) -> Import:
     return Import.objects.select_for_update(of=("self",)).select_related("gallery").get(pk=job.pk)
 
 
+class Interrupted(Exception):
+    """The process that runs an import is to end."""
+
+
 # --- Doing it ---------------------------------------------------------------------------------------------------------
-def run_import(job_id: UUID, *, work: Work, place: Path | None = None, progress=lambda job: None) -> Import | None:
+def run_import(
+    job_id: UUID,
+    *,
+    work: Work,
+    place: Path | None = None,
+    progress: Callable[[Import], object] = lambda job: None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Import | None:
     """Runs an import to its end, or until it is stopped. None where somebody else runs it.
 
     work: called with the requests in the queue, to help with them or to wait until one is done. progress: hears of it.
+    interrupted: whether this process is to end now; the import then waits for another one.
     """
     runner = uuid6.uuid7()
     if not _take(job_id, runner):
@@ -134,7 +146,10 @@ def run_import(job_id: UUID, *, work: Work, place: Path | None = None, progress=
         source = Source(place or io.BufferedReader(StoredUpload(job), 256 * 1024))
         if job.total is None:
             Import.objects.filter(pk=job.pk).update(total=source.count())
-        ended = _run(job, runner, source, work, progress)
+        ended = _run(job, runner, source, work, progress, interrupted)
+    except Interrupted:
+        fields = {"status": Import.Status.QUEUED, "runner": None, "lease_expires_at": None}
+        Import.objects.filter(pk=job.pk, runner=runner).update(**fields)
     except (InvalidInput, NotAllowed) as error:
         _end(job, runner, Import.Status.FAILED, error.message)
     except KeyboardInterrupt:
@@ -157,12 +172,14 @@ def wait_for_one(requests: list[UUID]) -> None:
             subscription.wait()
 
 
-def _run(job: Import, runner: UUID, source: Source, work: Work, progress) -> bool:
-    """Whether it came to the end of the source."""
+def _run(job: Import, runner: UUID, source: Source, work: Work, progress, interrupted) -> bool:
+    """Whether it came to the end of the source. Raises Interrupted, with photos of the import still in the queue."""
     handled = set(job.rows.values_list("path", flat=True))
     left = (row for row in source.rows() if row.path not in handled)
     waiting = _pending(job)
     while _keep(job, runner):
+        if interrupted():
+            raise Interrupted
         stop = Import.objects.values_list("stop_requested", flat=True).get(pk=job.pk)
         exhausted = stop or not _fill(job, left, waiting)
         if waiting:

@@ -154,3 +154,14 @@ def test_viewers_see_their_own_recognitions_curators_all(gallery, living_worker,
     assert second.get("/api/v1/recognitions").json()["results"] == []
     assert first.delete(made["Location"]).status_code == 204
     assert RecognitionRequest.objects.count() == 0
+
+
+def test_a_key_for_one_gallery_makes_no_other(db):
+    gallery = GalleryFactory()
+    user = member(gallery, Role.OWNER).user
+    user.is_staff = True
+    user.save()
+    _, key = create_api_key(actor=system_actor(), user=user, gallery=gallery, scopes=["manage"])
+    client = APIClient(HTTP_AUTHORIZATION=f"Bearer {key}")
+    assert client.post("/api/v1/galleries", {"name": "Other"}, format="json").json()["code"] == "not_allowed"
+    assert list(Gallery.objects.all()) == [gallery]

@@ -131,6 +131,14 @@ def test_a_killed_run_is_taken_up_and_no_photo_is_done_twice(gallery, archive, w
     assert FaceSample.objects.count() == 3
 
 
+def test_a_process_that_ends_leaves_it_to_the_next(gallery, archive, worker):
+    job = new(gallery, archive)
+    rounds = iter([False, True])
+    left = run_import(job.pk, work=lambda requests: None, interrupted=lambda: next(rounds))
+    assert (left.status, RecognitionRequest.objects.count()) == ("queued", 5)
+    assert (run(job, worker).status, counts(job)) == ("done", (3, 0, 2))
+
+
 def test_what_breaks_is_told_and_can_go_on(gallery, archive, worker):
     job = new(gallery, archive)
 

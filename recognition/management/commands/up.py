@@ -73,7 +73,9 @@ class Command(BaseCommand):
         recognizers = [Part(f"worker-{number}", [*manage, "recognition_worker"]) for number in range(1, workers + 1)]
         parts = [
             *recognizers,
-            Part("jobs", [*manage, "procrastinate", "worker", "--concurrency", "4"]),
+            Part(
+                "jobs", [*manage, "procrastinate", "worker", "--concurrency", "4", "--shutdown-graceful-timeout", "2"]
+            ),
             Part("web", web),
         ]
         supervisor = Supervisor(parts, say=self.say, every=self._keep_database)
