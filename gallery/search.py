@@ -2,7 +2,7 @@
 
 A small gallery is searched exactly. One with its own HNSW index (gallery/indexing.py) is searched in two steps: the index
 gives a shortlist of samples, then every sample of the shortlisted people is scored exactly, in float32. Both honour "not
-X": whose nearest sample is a rejected one is not proposed.
+X": whose nearest sample is a rejected one is not proposed; nor is who has no valid consent where the gallery requires it.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from uuid import UUID
 
 import numpy as np
 from django.db import connection, transaction
+from django.utils import timezone
 from pgvector import Vector
 
 from gallery.models import VectorIndex
@@ -18,6 +19,12 @@ LONGEST_LIST = 1000  # pgvector's largest hnsw.ef_search; who is not found withi
 MEAN_OF = 3  # samples
 SPARE = 3  # people scored beyond those asked for, as "not X" takes some away
 
+# Who may be found at all. The gallery's setting is looked up once a query; consent that has expired today counts no more.
+PROPOSED = """identity.active AND identity.deleted_at IS NULL AND (
+                NOT (SELECT requires_consent FROM gallery_gallery WHERE id = {gallery})
+                OR identity.consent = 'given'
+                    AND (identity.consent_until IS NULL OR identity.consent_until >= %(today)s)
+            )"""
 # Whose samples are scored: everybody's, or those of the index's nearest vectors.
 EVERYBODY = """
     SELECT embedding.sample_id, embedding.vector FROM gallery_faceembedding embedding
@@ -36,7 +43,7 @@ SHORTLISTED = """
             ON sample.id = near.sample_id AND sample.gallery_id = {gallery} AND sample.deleted_at IS NULL
         JOIN gallery_identity identity
             ON identity.id = sample.identity_id AND identity.gallery_id = {gallery}
-            AND identity.active AND identity.deleted_at IS NULL
+            AND {proposed}
         GROUP BY identity.id
         ORDER BY min(near.distance)
         LIMIT %(people)s
@@ -69,7 +76,7 @@ CROSS JOIN LATERAL (
             ON sample.id = scored.sample_id AND sample.gallery_id = {gallery} AND sample.deleted_at IS NULL
         JOIN gallery_identity identity
             ON identity.id = sample.identity_id AND identity.gallery_id = {gallery}
-            AND identity.active AND identity.deleted_at IS NULL
+            AND {proposed}
     ) ranked
     WHERE place <= {mean_of}
     GROUP BY identity_id
@@ -92,7 +99,7 @@ class Match:
 
 
 def nearest_identities(*, gallery_id: UUID, pack: str, probes: np.ndarray, top_k: int) -> list[list[Match]]:
-    """For each probe the `top_k` nearest active identities of the gallery, nearest first.
+    """For each probe the `top_k` nearest identities of the gallery who may be proposed, nearest first.
 
     probes: float32 (n, dim) of `pack`. The answer has n lists; all are empty in an empty gallery.
     """
@@ -142,13 +149,14 @@ def _search(
     samples: str, *, gallery_id: UUID, pack: str, probes: np.ndarray, top_k: int, ef_search: int = 0, limit: int = 0
 ) -> list[list[Match]]:
     names = _constants(gallery_id, pack) | {"dim": probes.shape[1], "limit": limit, "mean_of": MEAN_OF}
+    names["proposed"] = PROPOSED.format(**names)
     sql = NEAREST.format(samples=samples.format(**names), **names)
     texts = [Vector(probe).to_text() for probe in probes]
     found: list[list[Match]] = [[] for _ in probes]
     with transaction.atomic(), connection.cursor() as cursor:
         if ef_search:
             _look_at(cursor, ef_search)
-        cursor.execute(sql, {"probes": texts, "top_k": top_k, "people": top_k + SPARE})
+        cursor.execute(sql, {"probes": texts, "top_k": top_k, "people": top_k + SPARE, "today": timezone.localdate()})
         for number, *match in cursor:
             found[number].append(Match(*match))
     return found

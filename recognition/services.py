@@ -12,8 +12,9 @@ from django.utils import timezone
 from accounts import audit
 from accounts.actor import Actor
 from accounts.roles import Role, Scope
-from faceplatform.errors import InvalidInput, Unavailable, Unprocessable
+from faceplatform.errors import DomainError, InvalidInput, Unavailable, Unprocessable
 from gallery.models import Gallery, Identity, QualityGate
+from gallery.services import require_consent
 from recognition import queue
 from recognition.engine.base import PhotoError
 from recognition.engine.image import ImageInfo, inspect
@@ -79,7 +80,8 @@ def submit_enrolment(
 ) -> list[RecognitionRequest]:
     """Queues photos to be enrolled as samples of `identity`, a request each, in order.
 
-    A file that is no photo does not refuse the others: its request is failed at once, with the reason.
+    A file that is no photo does not refuse the others: its request is failed at once, with the reason; so are all where
+    the person has not given the consent that the gallery requires.
     """
     actor.require_scope(Scope.ENROL)
     actor.require_role(identity.gallery, Role.CURATOR)
@@ -211,7 +213,8 @@ def _enrolment_request(
     request.purpose = Purpose.ENROL
     try:
         request.photo_type = inspect_photo(photo).content_type
-    except Unprocessable as error:
+        require_consent(identity)
+    except DomainError as error:
         request.photo = None
         request.status, request.finished_at = Status.FAILED, timezone.now()
         request.error_code, request.error_message = error.code, error.message
