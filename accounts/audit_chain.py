@@ -54,6 +54,23 @@ REDACTED = """
     SELECT redacted_by, array_agg(id ORDER BY id) FROM accounts_auditevent
     WHERE redacted_by IS NOT NULL GROUP BY redacted_by
 """
+# The texts in the details, without the names of the fields. A null pattern matches nothing.
+TEXTS = """jsonb_path_query_array(details, 'lax $.** ? (@.type() == "string")')::text"""
+ABOUT = f"""
+    WITH about AS (
+        SELECT id FROM accounts_auditevent
+        WHERE gallery_id = %(gallery)s AND redacted_by IS NULL AND action <> %(erased)s AND (
+            object_id = ANY(%(ids)s) OR details::text ~ %(mentioned)s::text
+            OR object_name ~* %(pattern)s::text OR {TEXTS} ~* %(pattern)s::text
+        )
+    )
+    SELECT id FROM about
+    UNION
+    SELECT id FROM accounts_auditevent
+    WHERE gallery_id = %(gallery)s AND redacted_by IS NULL AND object_type = 'auditevent'
+        AND object_id IN (SELECT id::text FROM about)
+    ORDER BY id
+"""
 
 
 @dataclass(slots=True)
@@ -109,6 +126,23 @@ def _digest(before: bytes, commitment: bytes, row: str) -> bytes:
 
 
 # --- Erasing ----------------------------------------------------------------------------------------------------------
+def events_about(
+    *, gallery_id: UUID, ids: Sequence[UUID], mentioned: Sequence[UUID], pattern: str | None
+) -> list[UUID]:
+    """Events of a gallery that were done to one of `ids`, whose details hold one of `mentioned`, or a text that matches
+    `pattern` (a regular expression of PostgreSQL), and those that undid such an event. Erasures and what they emptied: not."""
+    values = {
+        "gallery": gallery_id,
+        "ids": [str(pk) for pk in ids],
+        "mentioned": "|".join(str(pk) for pk in mentioned) or None,
+        "pattern": pattern,
+        "erased": ERASED,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(ABOUT, values)
+        return [row[0] for row in cursor.fetchall()]
+
+
 def redaction_details(events: Sequence[UUID]) -> dict:
     """What the erasure's own event says of the events that it empties."""
     return {"audit_events": len(events), "audit_events_sha256": _hash_of(events)}

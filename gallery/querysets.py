@@ -43,6 +43,9 @@ class IdentityQuerySet(GalleryScopedQuerySet):
         """Never asked, refused, withdrawn or expired."""
         return self.filter(~Q(consent="given") | Q(consent_until__lt=timezone.localdate()))
 
+    def consent_expired(self):
+        return self.filter(consent="given", consent_until__lt=timezone.localdate())
+
     def consent_ending(self, days: int = 30):
         """Whose consent holds now and ends within so many days."""
         today = timezone.localdate()

@@ -18,7 +18,7 @@ from gallery.services import require_consent
 from recognition import queue
 from recognition.engine.base import PhotoError
 from recognition.engine.image import ImageInfo, inspect
-from recognition.models import Import, Priority, Purpose, RecognitionRequest, Status, Worker
+from recognition.models import Priority, Purpose, RecognitionRequest, Status, Worker
 
 PHOTO_STATUS = {"image_too_large": 413}
 MAX_TOP_K = 100
@@ -116,24 +116,6 @@ def delete_recognition(*, actor: Actor, request: RecognitionRequest) -> None:
         actor.require_role(request.gallery, Role.CURATOR)
     audit.record(actor=actor, action="recognition.deleted", gallery=request.gallery, target=request)
     request.delete()
-
-
-def delete_old_requests() -> int:
-    """Deletes what was finished before the retention time, in batches; returns how many."""
-    before = timezone.now() - timedelta(days=settings.REQUEST_RETENTION_DAYS)
-    old = RecognitionRequest.objects.filter(finished_at__lt=before)
-    deleted = 0
-    while ids := list(old.values_list("pk", flat=True)[:500]):
-        RecognitionRequest.objects.filter(pk__in=ids).delete()
-        deleted += len(ids)
-    return deleted
-
-
-def delete_old_imports() -> int:
-    """Deletes the reports of imports that ended before the retention time; returns how many."""
-    before = timezone.now() - timedelta(days=settings.REQUEST_RETENTION_DAYS)
-    _, rows = Import.objects.filter(finished_at__lt=before).exclude(status=Import.Status.RUNNING).delete()
-    return rows.get("recognition.Import", 0)
 
 
 @transaction.atomic

@@ -77,8 +77,8 @@ def face_picture(request, pk, index):
     """A probe face as JPEG."""
     row = visible(RecognitionRequest.objects.only("pk"), request, pk=pk)
     jpeg = RecognitionFace.objects.filter(request=row, index=index).values_list("crop", flat=True).first()
-    if jpeg is None:
-        raise NotFound("There is no such face.")
+    if not jpeg:
+        raise NotFound("There is no such face, or its picture is past its retention.")
     return picture(jpeg)
 
 

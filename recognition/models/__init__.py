@@ -1,6 +1,7 @@
 """The rows of recognition, a module a concern."""
 
 from recognition.models.imports import Import, ImportPiece, ImportRow
+from recognition.models.privacy import Erasure, RetentionRule
 from recognition.models.requests import (
     Candidate,
     Decision,
@@ -16,6 +17,7 @@ from recognition.models.workers import Worker
 __all__ = [
     "Candidate",
     "Decision",
+    "Erasure",
     "Import",
     "ImportPiece",
     "ImportRow",
@@ -24,6 +26,7 @@ __all__ = [
     "RecognitionFace",
     "RecognitionRequest",
     "Rejection",
+    "RetentionRule",
     "Status",
     "Worker",
 ]
