@@ -119,7 +119,8 @@ class AuditEvent(models.Model):
     @property
     def can_be_undone(self) -> bool:
         """As far as one sees without looking at the rows. Needs `with_undone()`."""
-        return self.change_id is not None and self.action in UNDOABLE and not self.undone
+        possible = self.change_id is not None and self.redacted_by is None
+        return possible and self.action in UNDOABLE and not self.undone
 
 
 class AuditSeal(models.Model):

@@ -38,6 +38,7 @@ class ConsentForm(forms.ModelForm):
     class Meta:
         model = Identity
         fields = list(CONSENT_FIELDS)
+        labels = {"consent": "Their answer"}
         widgets = {
             "consent_at": DateInput(format="%Y-%m-%d"),
             "consent_until": DateInput(format="%Y-%m-%d"),

@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from accounts import audit, audit_chain
@@ -25,6 +26,7 @@ from recognition.representation import box_as_dict, image_as_dict, threshold_as_
 
 BLOCK = 64 * 1024  # bytes sent at a time
 SOMEBODY = "(another person)"
+SEVERAL = "(a photo with several faces)"  # its name may name the others
 PERSON = ("id", "name", "external_id", "department", "position", "active", "hidden", "metadata", *CONSENT_FIELDS)
 TIMES = ("created_at", "updated_at", "last_recognized_at", "deleted_at")
 SAMPLE = (
@@ -145,7 +147,9 @@ def _embeddings(samples) -> Iterator[dict[str, Any]]:
 
 
 def _faces(subject: Subject):
-    faces = faces_of(subject).order_by("request_id", "index").defer("vector", "request__photo")
+    others = RecognitionFace.objects.filter(request=OuterRef("request")).exclude(pk=OuterRef("pk"))
+    faces = faces_of(subject).annotate(with_others=Exists(others)).order_by("request_id", "index")
+    faces = faces.defer("vector", "request__photo")
     return faces.select_related("request").prefetch_related("candidates")
 
 
@@ -157,7 +161,7 @@ def _recognition(subject: Subject):
             "index": face.index,
             "created_at": request.created_at,
             "pack": request.pack,
-            "photo_name": request.photo_name,
+            "photo_name": SEVERAL if face.with_others else request.photo_name,
             "photo_kept": request.keep_photo,
             "image": image_as_dict(request),
             "threshold": threshold_as_dict(request),
@@ -197,12 +201,14 @@ def _audit(subject: Subject) -> Iterator[dict[str, Any]]:
         mentioned=subject.people,
         pattern=None,
     )
+    photos = FaceSample.with_deleted.filter(pk__in=subject.samples).values_list("photo_name", flat=True)
+    own = {*subject.names, *map(str, subject.people), *photos}
     for event in AuditEvent.objects.filter(pk__in=ids).order_by("id").iterator(chunk_size=500):
-        details = _without_others(event.details, {*subject.names, *map(str, (*subject.people, *subject.samples))})
+        details = _without_others(event.details, own)
         yield {"id": event.pk, "at": event.at, "action": event.action, "via": event.via, "details": details}
 
 
-NAMES_IN_DETAILS = ("from", "to", "new", "new_id", "merged", "identity", "identities", "photo", "sha256")
+NAMES_IN_DETAILS = ("from", "to", "new", "new_id", "merged", "identity", "identities", "photo", "sha256", "name")
 
 
 def _without_others(details: dict[str, Any], own: set[str]) -> dict[str, Any]:
@@ -211,6 +217,6 @@ def _without_others(details: dict[str, Any], own: set[str]) -> dict[str, Any]:
     def told(value):
         if isinstance(value, list):
             return [told(one) for one in value]
-        return value if value in own else SOMEBODY
+        return value if value in own or not value else SOMEBODY
 
     return {name: told(value) if name in NAMES_IN_DETAILS else value for name, value in details.items()}
