@@ -55,6 +55,7 @@ class AuditEventSerializer(serializers.ModelSerializer):
             "object_id",
             "object_name",
             "details",
+            "redacted_by",
             "can_be_undone",
         ]
 

@@ -78,9 +78,11 @@ class ApiKey(models.Model):
 
 
 class AuditEvent(models.Model):
-    """What was done, by whom, from where. Written in the transaction of the act; a trigger refuses UPDATE and DELETE.
+    """What was done, by whom, from where. Written in the transaction of the act; a trigger refuses to change it.
 
-    It names users and galleries without foreign keys: it outlives them.
+    One change is let through: the erasure of a person takes `object_name` and `details` from events that name them, and
+    `redacted_by` says which event that was (accounts/audit_chain.py). It names users and galleries without foreign keys:
+    it outlives them.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
@@ -99,6 +101,7 @@ class AuditEvent(models.Model):
     object_id = models.CharField(max_length=64, blank=True)
     object_name = models.CharField(max_length=200, blank=True)
     details = models.JSONField(default=dict)
+    redacted_by = models.UUIDField(null=True, help_text="The erasure that took the name and the details away.")
 
     objects = AuditEventQuerySet.as_manager()
 
@@ -116,4 +119,25 @@ class AuditEvent(models.Model):
     @property
     def can_be_undone(self) -> bool:
         """As far as one sees without looking at the rows. Needs `with_undone()`."""
-        return self.change_id is not None and self.action in UNDOABLE and not self.undone
+        possible = self.change_id is not None and self.redacted_by is None
+        return possible and self.action in UNDOABLE and not self.undone
+
+
+class AuditSeal(models.Model):
+    """A link of the audit's hash chain; accounts/audit_chain.py says how it is made and checked.
+
+    number: from 1, without gaps. commitment: SHA-256 of the salt and the event's name and details; digest: SHA-256 of the
+    digest before, the commitment and the rest of the event. Without the salt, nobody can guess what was committed to.
+    """
+
+    number = models.PositiveBigIntegerField(primary_key=True)
+    event_id = models.UUIDField(unique=True)
+    salt = models.BinaryField(null=True)
+    commitment = models.BinaryField()
+    digest = models.BinaryField()
+
+    class Meta:
+        ordering = ["number"]
+
+    def __str__(self):
+        return f"Seal {self.number}"

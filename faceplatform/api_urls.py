@@ -9,6 +9,7 @@ from gallery.curation_api import MergeView, RejectSampleView, SplitView, UndoVie
 from recognition.analysis.api import ComparisonViewSet, DetectionViewSet, EmbeddingViewSet, SearchView
 from recognition.api import IdentitySamplesView, PackViewSet, RecognitionViewSet, RejectFaceView
 from recognition.imports.api import ImportViewSet
+from recognition.privacy.api import ErasureViewSet, RetentionView, SubjectErasureView, SubjectExportView
 
 app_name = "api"
 
@@ -20,11 +21,14 @@ urlpatterns = [
     path("me", MeView.as_view(), name="me"),
     path("galleries", GalleryViewSet.as_view(COLLECTION), name="gallery-list"),
     path("galleries/<slug:slug>", GalleryViewSet.as_view(ITEM), name="gallery-detail"),
+    path("galleries/<slug:slug>/retention", RetentionView.as_view(), name="gallery-retention"),
     path("identities", IdentityViewSet.as_view(COLLECTION), name="identity-list"),
     path("identities/<uuid:pk>", IdentityViewSet.as_view(ITEM), name="identity-detail"),
     path("identities/<uuid:pk>/samples", IdentitySamplesView.as_view(), name="identity-samples"),
     path("identities/<uuid:pk>/merge", MergeView.as_view(), name="identity-merge"),
     path("identities/<uuid:pk>/split", SplitView.as_view(), name="identity-split"),
+    path("identities/<uuid:pk>/export", SubjectExportView.as_view(), name="identity-export"),
+    path("identities/<uuid:pk>/erasure", SubjectErasureView.as_view(), name="identity-erasure"),
     path("samples/<uuid:pk>", SampleViewSet.as_view(ITEM), name="sample-detail"),
     path("samples/<uuid:pk>/reject", RejectSampleView.as_view(), name="sample-reject"),
     path("samples/<uuid:pk>/crop.jpg", SampleViewSet.as_view({"get": "crop"}), name="sample-crop"),
@@ -48,6 +52,8 @@ urlpatterns = [
     path("imports/<uuid:pk>/stop", ImportViewSet.as_view({"post": "stop"}), name="import-stop"),
     path("imports/<uuid:pk>/resume", ImportViewSet.as_view({"post": "resume"}), name="import-resume"),
     path("imports/<uuid:pk>/report.csv", ImportViewSet.as_view({"get": "report"}), name="import-report"),
+    path("erasures", ErasureViewSet.as_view({"get": "list"}), name="erasure-list"),
+    path("erasures/<uuid:pk>", ErasureViewSet.as_view({"get": "retrieve"}), name="erasure-detail"),
     path("undo/<uuid:pk>", UndoView.as_view(), name="undo"),
     path("audit-events", AuditEventViewSet.as_view({"get": "list"}), name="audit-event-list"),
     path("packs", PackViewSet.as_view({"get": "list"}), name="pack-list"),

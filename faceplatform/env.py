@@ -93,13 +93,17 @@ SETTINGS = {
             "FACEPLATFORM_PRECISION", "auto", _precision, "auto, fp32 or bf16; auto takes bf16 where it is faster."
         ),
         Setting("FACEPLATFORM_INDEX_MEMORY_MB", "1024", _positive, "Memory for building one vector index, in MiB."),
+        Setting("FACEPLATFORM_BACKUP_RETENTION_DAYS", "30", _positive, "You delete backups after this; for reports."),
         Setting("FACEPLATFORM_LEASE_SECONDS", "30", _positive, "A dead worker's photos go to another after this."),
         Setting("FACEPLATFORM_MAX_PHOTO_MB", "10", _positive, "Largest photo accepted, in MiB."),
         Setting("FACEPLATFORM_MAX_MEGAPIXELS", "40", _positive, "Largest photo accepted, in megapixels."),
         Setting("FACEPLATFORM_MAX_IMPORT_MB", "2048", _positive, "Largest ZIP that may be uploaded, in MiB."),
         Setting("FACEPLATFORM_PURGE_DAYS", "30", _positive, "What curators deleted is gone for good after this."),
         Setting(
-            "FACEPLATFORM_REQUEST_RETENTION_DAYS", "30", _positive, "Finished recognitions are deleted after this."
+            "FACEPLATFORM_REQUEST_RETENTION_DAYS",
+            "30",
+            _positive,
+            "What galleries say nothing about is deleted after this.",
         ),
     ]
 }

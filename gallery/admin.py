@@ -86,7 +86,7 @@ class GalleryAdmin(ScopedAdmin):
 class IdentityAdmin(ScopedAdmin):
     list_display = ["portrait", "name", "gallery", "department", "position", "active", "last_recognized_at"]
     list_display_links = ["portrait", "name"]
-    list_filter = ["gallery", "active", "department"]
+    list_filter = ["gallery", "active", "consent", "department"]
     list_select_related = ["gallery"]
     search_fields = ["name", "external_id", "department", "position"]
     fields = ["gallery", *services.IDENTITY_FIELDS, "last_recognized_at"]

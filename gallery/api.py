@@ -41,6 +41,7 @@ class GallerySerializer(serializers.ModelSerializer):
             "target_fpir",
             "quality_gate",
             "keep_photos",
+            "requires_consent",
             "created_at",
             "identity_count",
             "sample_count",
@@ -54,6 +55,7 @@ class IdentitySerializer(serializers.ModelSerializer):
     sample_count = serializers.IntegerField(read_only=True)
     portrait = serializers.UUIDField(source="portrait_id", read_only=True, help_text="The sample that shows best.")
     metadata = serializers.JSONField(required=False)
+    has_valid_consent = serializers.BooleanField(read_only=True, help_text="Given, and not expired today.")
 
     class Meta:
         model = Identity
@@ -67,6 +69,8 @@ class IdentitySerializer(serializers.ModelSerializer):
             "active",
             "hidden",
             "metadata",
+            *services.CONSENT_FIELDS,
+            "has_valid_consent",
             "last_recognized_at",
             "created_at",
             "updated_at",
@@ -144,6 +148,7 @@ class GalleryViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet)
             OpenApiParameter("search", str, description="Name, external id, department or position holds this."),
             OpenApiParameter("active", bool, description="Only active (true) or inactive (false) people."),
             OpenApiParameter("hidden", bool, description="Only hidden (true) or shown (false) people."),
+            OpenApiParameter("consent", bool, description="Only with (true) or without (false) valid consent."),
         ],
     ),
     retrieve=extend_schema(summary="A person", responses={200: IdentitySerializer, **PROBLEMS}),
@@ -174,6 +179,8 @@ class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet
         for flag in ("active", "hidden"):
             if query.get(flag) in ("true", "false"):
                 rows = rows.filter(**{flag: query[flag] == "true"})
+        if query.get("consent") in ("true", "false"):
+            rows = rows.with_valid_consent() if query["consent"] == "true" else rows.without_valid_consent()
         return rows.matching(query.get("search", ""))
 
     def retrieve(self, request, pk):

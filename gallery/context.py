@@ -13,6 +13,9 @@ SECTIONS = {
     "recognise": "recognise",
     "recognitions": "requests",
     "recognition": "requests",
+    "privacy": "privacy",
+    "erase-subject": "privacy",
+    "erasure": "privacy",
     "audit": "audit",
     "system": "system",
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -15,7 +15,7 @@ from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
 from gallery.models import FaceSample, Identity
-from gallery.services import create_identity, lock_identity, lock_sample
+from gallery.services import CONSENT_FIELDS, create_identity, lock_identity, lock_sample
 
 FILLED = ("external_id", "department", "position")  # taken over from a merged person where they are empty
 MOVED_MEANWHILE = "{sample} belongs to somebody else meanwhile. Look at the page again."
@@ -50,7 +50,7 @@ def merge_identities(*, actor: Actor, into: Identity, others: Sequence[Identity]
         source.deleted_at, source.merged_into = timezone.now(), into
         source.save(update_fields=["deleted_at", "merged_into", "updated_at"])
     Identity.with_deleted.filter(merged_into__in=keys).update(merged_into=into)
-    if _fill(into, sources):
+    if _fill(into, sources) | _take_latest_consent(into, sources):
         into.save()
     details = {"merged": [source.name for source in sources], "samples": moved}
     event = audit.record(actor=actor, action="identity.merged", gallery=into.gallery, target=into, details=details)
@@ -169,3 +169,11 @@ def _fill(into: Identity, sources: Sequence[Identity]) -> bool:
             setattr(into, field, value)
             filled = True
     return filled
+
+
+def _take_latest_consent(into: Identity, sources: Sequence[Identity]) -> bool:
+    """What the person said last counts. Returns whether that was under one of the other names."""
+    latest = max([into, *sources], key=lambda person: person.consent_at or date.min)
+    for field in CONSENT_FIELDS:
+        setattr(into, field, getattr(latest, field))
+    return latest is not into

@@ -3,6 +3,7 @@
 from django import forms
 
 from gallery.models import FaceSample, Gallery, Identity
+from gallery.services import CONSENT_FIELDS
 
 
 class GalleryForm(forms.ModelForm):
@@ -22,6 +23,26 @@ class IdentityForm(forms.ModelForm):
         help_texts = {
             "active": "Inactive people are kept but never proposed.",
             "hidden": "Hidden people are recognised but not shown among the portraits.",
+        }
+
+
+class DateInput(forms.DateInput):
+    input_type = "date"
+
+
+class ConsentForm(forms.ModelForm):
+    """seen: which version of the person the page showed."""
+
+    seen = forms.DateTimeField(required=False, widget=forms.HiddenInput)
+
+    class Meta:
+        model = Identity
+        fields = list(CONSENT_FIELDS)
+        labels = {"consent": "Their answer"}
+        widgets = {
+            "consent_at": DateInput(format="%Y-%m-%d"),
+            "consent_until": DateInput(format="%Y-%m-%d"),
+            "consent_note": forms.Textarea(attrs={"rows": 2}),
         }
 
 

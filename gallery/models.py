@@ -10,9 +10,10 @@ import uuid6
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.urls import reverse
+from django.utils import timezone
 from pgvector.django import HalfVectorField
 
 from gallery.querysets import FaceSampleQuerySet, GalleryQuerySet, IdentityQuerySet
@@ -30,6 +31,15 @@ class QualityGate(models.TextChoices):
     OFF = "off", "Off: any single face"
     STANDARD = "standard", "Standard: refuses unusable faces, warns of poor ones"
     STRICT = "strict", "Strict: refuses poor faces"
+
+
+class Consent(models.TextChoices):
+    """What a person said to being recognised."""
+
+    NOT_ASKED = "", "Not asked"
+    GIVEN = "given", "Given"
+    REFUSED = "refused", "Refused"
+    WITHDRAWN = "withdrawn", "Withdrawn"
 
 
 class Gallery(models.Model):
@@ -53,6 +63,9 @@ class Gallery(models.Model):
     )
     quality_gate = models.CharField(max_length=10, choices=QualityGate.choices, default=QualityGate.STANDARD)
     keep_photos = models.BooleanField(default=False, help_text="Keep photos sent for recognition, not only the faces.")
+    requires_consent = models.BooleanField(
+        default=False, help_text="People without valid consent are neither proposed nor enrolled."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects = GalleryQuerySet.as_manager()
@@ -113,6 +126,8 @@ class Identity(models.Model):
 
     Inactive people are kept but never proposed; hidden ones are recognised but not shown among the portraits. A person
     merged into another is deleted, and `merged_into` says where the faces went.
+
+    consent_until: the last day on which the consent holds; empty: until it is withdrawn.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
@@ -123,6 +138,21 @@ class Identity(models.Model):
     position = models.CharField(max_length=100, blank=True)
     active = models.BooleanField(default=True)
     hidden = models.BooleanField(default=False)
+    consent = models.CharField(
+        max_length=10, choices=Consent.choices, default=Consent.NOT_ASKED, db_default="", blank=True
+    )
+    consent_by = models.CharField(
+        max_length=200,
+        blank=True,
+        db_default="",
+        verbose_name="stated by",
+        help_text="The person, or the document that says so.",
+    )
+    consent_at = models.DateField(null=True, blank=True, verbose_name="stated on")
+    consent_until = models.DateField(
+        null=True, blank=True, verbose_name="holds until", help_text="Its last day; empty: until it is withdrawn."
+    )
+    consent_note = models.TextField(blank=True, db_default="", max_length=2000, verbose_name="note")
     merged_into = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+", editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
     metadata = models.JSONField(default=dict, blank=True)
@@ -150,6 +180,17 @@ class Identity(models.Model):
             models.CheckConstraint(
                 condition=Q(merged_into=None) | Q(deleted_at__isnull=False), name="identity_merged_is_deleted"
             ),
+            models.CheckConstraint(name="identity_consent_known", condition=Q(consent__in=Consent.values)),
+            models.CheckConstraint(
+                name="identity_consent_has_source",
+                condition=~Q(consent="given") | (~Q(consent_by="") & Q(consent_at__isnull=False)),
+                violation_error_message="Consent that was given needs by whom (or in which document) and when.",
+            ),
+            models.CheckConstraint(
+                name="identity_consent_ends_later",
+                condition=Q(consent_until=None) | Q(consent_until__gte=F("consent_at")),
+                violation_error_message="Consent cannot end before it was given.",
+            ),
         ]
         indexes = [models.Index(fields=["gallery", "name", "id"], name="identity_by_name")]
 
@@ -158,6 +199,12 @@ class Identity(models.Model):
 
     def get_absolute_url(self):
         return reverse("identity", args=[self.gallery.slug, self.pk])
+
+    @property
+    def has_valid_consent(self) -> bool:
+        """The same as `with_valid_consent()` of the queryset, and as the search has it."""
+        ended = self.consent_until is not None and self.consent_until < timezone.localdate()
+        return self.consent == Consent.GIVEN and not ended
 
     @property
     def standing(self) -> "Identity | None":

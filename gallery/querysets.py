@@ -1,7 +1,10 @@
 """Reads of galleries and people. `visible_to` comes from accounts and hides other people's galleries."""
 
+from datetime import timedelta
+
 from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from accounts.querysets import GalleryScopedQuerySet
 
@@ -31,6 +34,27 @@ class IdentityQuerySet(GalleryScopedQuerySet):
         samples = self.model._meta.get_field("samples").related_model.objects.enrolled()
         best = samples.filter(identity=OuterRef("pk")).order_by("-quality_score", "id")
         return self.annotate(portrait_id=Subquery(best.values("pk")[:1]), sample_count=_count(samples, "identity"))
+
+    def with_valid_consent(self):
+        lasting = Q(consent_until=None) | Q(consent_until__gte=timezone.localdate())
+        return self.filter(lasting, consent="given")
+
+    def without_valid_consent(self):
+        """Never asked, refused, withdrawn or expired."""
+        return self.filter(~Q(consent="given") | Q(consent_until__lt=timezone.localdate()))
+
+    def consent_expired(self):
+        return self.filter(consent="given", consent_until__lt=timezone.localdate())
+
+    def consent_ending(self, days: int = 30):
+        """Whose consent holds now and ends within so many days."""
+        today = timezone.localdate()
+        return self.filter(consent="given", consent_until__range=(today, today + timedelta(days=days)))
+
+    def proposed(self, gallery):
+        """Whom a search of the gallery may find."""
+        active = self.filter(gallery=gallery, active=True)
+        return active.with_valid_consent() if gallery.requires_consent else active
 
     def matching(self, text: str):
         """People whose name, external id, department or position holds `text`."""

@@ -2,7 +2,7 @@
 
 A small gallery is searched exactly. One with its own HNSW index (gallery/indexing.py) is searched in two steps: the index
 gives a shortlist of samples, then every sample of the shortlisted people is scored exactly, in float32. Both honour "not
-X": whose nearest sample is a rejected one is not proposed.
+X": whose nearest sample is a rejected one is not proposed; nor is who has no valid consent where the gallery requires it.
 """
 
 from contextlib import nullcontext
@@ -11,12 +11,19 @@ from uuid import UUID
 
 import numpy as np
 from django.db import connection, transaction
+from django.utils import timezone
 
 LONGEST_LIST = 1000  # pgvector's largest hnsw.ef_search; who is not found within it is searched exactly
 MEAN_OF = 3  # samples
 SPARE = 3  # people scored beyond those asked for, as "not X" takes some away
 
 READY_INDEX = "SELECT ef_search FROM gallery_vectorindex WHERE gallery_id = %s AND pack = %s AND state = 'ready'"
+# Who may be found at all. The gallery's setting is looked up once a query; consent that has expired today counts no more.
+PROPOSED = """identity.active AND identity.deleted_at IS NULL AND (
+                NOT (SELECT requires_consent FROM gallery_gallery WHERE id = {gallery})
+                OR identity.consent = 'given'
+                    AND (identity.consent_until IS NULL OR identity.consent_until >= %(today)s)
+            )"""
 # Whose samples are scored: everybody's, or all of those people who have one among the index's nearest vectors.
 EVERYBODY = """
     SELECT identity.id AS identity_id, sample.id AS sample_id, sample.rejected, embedding.vector
@@ -24,8 +31,7 @@ EVERYBODY = """
     JOIN gallery_facesample sample
         ON sample.id = embedding.sample_id AND sample.gallery_id = {gallery} AND sample.deleted_at IS NULL
     JOIN gallery_identity identity
-        ON identity.id = sample.identity_id AND identity.gallery_id = {gallery}
-        AND identity.active AND identity.deleted_at IS NULL
+        ON identity.id = sample.identity_id AND identity.gallery_id = {gallery} AND {proposed}
     WHERE embedding.gallery_id = {gallery} AND embedding.pack = {pack}
 """
 SHORTLISTED = """
@@ -41,7 +47,7 @@ SHORTLISTED = """
             ON sample.id = near.sample_id AND sample.gallery_id = {gallery} AND sample.deleted_at IS NULL
         JOIN gallery_identity identity
             ON identity.id = sample.identity_id AND identity.gallery_id = {gallery}
-            AND identity.active AND identity.deleted_at IS NULL
+            AND {proposed}
         GROUP BY identity.id
         ORDER BY min(near.distance)
         LIMIT %(people)s
@@ -93,7 +99,7 @@ class Match:
 
 
 def nearest_identities(*, gallery_id: UUID, pack: str, probes: np.ndarray, top_k: int) -> list[list[Match]]:
-    """For each probe the `top_k` nearest active identities of the gallery, nearest first.
+    """For each probe the `top_k` nearest identities of the gallery who may be proposed, nearest first.
 
     probes: float32 (n, dim) of `pack`. The answer has n lists; all are empty in an empty gallery.
     """
@@ -145,12 +151,14 @@ def _search(
     samples: str, *, gallery_id: UUID, pack: str, probes: np.ndarray, top_k: int, ef_search: int = 0, limit: int = 0
 ) -> list[list[Match]]:
     names = _constants(gallery_id, pack) | {"dim": probes.shape[1], "limit": limit, "mean_of": MEAN_OF}
+    names["proposed"] = PROPOSED.format(**names)
     sql = NEAREST.format(samples=samples.format(**names), **names)
     found: list[list[Match]] = [[] for _ in probes]
     with transaction.atomic() if ef_search else nullcontext(), connection.cursor() as cursor:
         if ef_search:
             _look_at(cursor, ef_search)
-        cursor.execute(sql, {"probes": [_text(probe) for probe in probes], "top_k": top_k, "people": top_k + SPARE})
+        values = {"probes": [_text(probe) for probe in probes], "top_k": top_k, "people": top_k + SPARE}
+        cursor.execute(sql, values | {"today": timezone.localdate()})
         for number, *match in cursor:
             found[number].append(Match(*match))
     return found

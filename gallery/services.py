@@ -1,7 +1,7 @@
 """Writes of galleries, identities and samples. Keyword-only, atomic, audited, with the actor's role checked."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,8 +20,11 @@ from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed
 from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Gallery, Identity
 
-GALLERY_FIELDS = ("name", "threshold_source", "threshold_distance", "target_fpir", "quality_gate", "keep_photos")
-IDENTITY_FIELDS = ("name", "external_id", "department", "position", "active", "hidden", "metadata")
+GALLERY_FIELDS = (
+    "name", "threshold_source", "threshold_distance", "target_fpir", "quality_gate", "keep_photos", "requires_consent",
+)  # fmt: skip
+CONSENT_FIELDS = ("consent", "consent_by", "consent_at", "consent_until", "consent_note")
+IDENTITY_FIELDS = ("name", "external_id", "department", "position", "active", "hidden", "metadata", *CONSENT_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +133,12 @@ def add_sample(
     """Enrols a face, or with `rejected` remembers that it is not this person.
 
     A person merged into another meanwhile is that one. Raises Conflict (duplicate_photo) where this photo is already a
-    sample of the person.
+    sample of the person, and (consent_missing) as `require_consent` does.
     """
     actor.require_role(identity.gallery, Role.CURATOR)
     identity = lock_identity(identity.pk)
+    if not rejected:
+        require_consent(identity)
     values = {name: getattr(face, name) for name in SAMPLE_VALUES}
     sample = FaceSample(
         gallery_id=identity.gallery_id, identity=identity, created_by=actor.user, rejected=rejected, **values
@@ -160,6 +165,13 @@ def add_sample(
     action = "sample.rejected" if rejected else "sample.created"
     audit.record(actor=actor, action=action, gallery=identity.gallery, target=sample, details=details)
     return sample
+
+
+def require_consent(identity: Identity) -> None:
+    """Raises Conflict (consent_missing) where the gallery asks for consent and the person has not given it, or no more."""
+    if identity.gallery.requires_consent and not identity.has_valid_consent:
+        message = f"There is no valid consent of {identity.name}, which this gallery requires. Note it first."
+        raise Conflict(message, code="consent_missing")
 
 
 SAMPLE_VALUES = (
@@ -224,9 +236,13 @@ def _assign(row, fields: dict, allowed: tuple[str, ...]) -> dict:
     changes = {}
     for name, value in fields.items():
         if getattr(row, name) != value:
-            changes[name] = [getattr(row, name), value]
+            changes[name] = [_plain(getattr(row, name)), _plain(value)]
             setattr(row, name, value)
     return changes
+
+
+def _plain(value):
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _save(row) -> None:

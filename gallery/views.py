@@ -10,15 +10,17 @@ from accounts.roles import Role
 from accounts.views import actor_of, done
 from faceplatform.errors import DomainError, NotFound
 from gallery import services
-from gallery.forms import GalleryForm, IdentityForm
+from gallery.forms import ConsentForm, GalleryForm, IdentityForm
 from gallery.models import Gallery, Identity
 
 PEOPLE_A_PAGE = 60
 STATES = {
-    "active": {"active": True, "hidden": False},
-    "inactive": {"active": False},
-    "hidden": {"hidden": True},
-    "all": {},
+    "active": lambda people: people.filter(active=True, hidden=False),
+    "inactive": lambda people: people.filter(active=False),
+    "hidden": lambda people: people.filter(hidden=True),
+    "without-consent": lambda people: people.without_valid_consent(),
+    "consent-ending": lambda people: people.consent_ending(),
+    "all": lambda people: people,
 }
 
 
@@ -60,7 +62,7 @@ def dashboard(request, slug):
         request.session["gallery"] = slug
     state = request.GET.get("state") if request.GET.get("state") in STATES else "active"
     query = request.GET.get("q", "").strip()
-    people = gallery.identities.filter(**STATES[state]).matching(query).with_portrait().order_by("name", "id")
+    people = STATES[state](gallery.identities.all()).matching(query).with_portrait().order_by("name", "id")
     context = {
         "gallery": gallery,
         "page": Paginator(people, PEOPLE_A_PAGE).get_page(request.GET.get("page")),
@@ -96,19 +98,40 @@ def _change_identity(request, person: Identity):
     return _identity_page(request, person, form, status=status)
 
 
-def _identity_page(request, person: Identity, form: IdentityForm, status: int = 200):
+def _identity_page(
+    request, person: Identity, form: IdentityForm, *, consent: ConsentForm | None = None, status: int = 200
+):
     role = actor_of(request).role_in(person.gallery)
-    form.initial["seen"] = person.updated_at.isoformat()
+    consent = consent or ConsentForm(instance=person)
+    form.initial["seen"] = consent.initial["seen"] = person.updated_at.isoformat()
     context = {
         "gallery": person.gallery,
         "identity": person,
         "samples": person.samples.enrolled().select_related("created_by"),
         "rejected": person.samples.filter(rejected=True),
         "form": form,
+        "consent": consent,
         "may_enrol": role >= Role.CURATOR,
+        "may_erase": role >= Role.OWNER,
         "today": timezone.localdate(),
     }
     return render(request, "gallery/identity.html", context, status=status)
+
+
+@require_POST
+def note_consent(request, slug, pk):
+    """What the person said to being recognised."""
+    person = visible(Identity.objects.select_related("gallery").with_portrait(), request, gallery__slug=slug, pk=pk)
+    form, status = ConsentForm(request.POST, instance=Identity(gallery=person.gallery, pk=person.pk)), 400
+    if form.is_valid():
+        try:
+            services.update_identity(actor=actor_of(request), identity=person, **form.cleaned_data)
+            messages.success(request, "The consent was noted.")
+            return redirect(person)
+        except DomainError as error:
+            form.add_error(None, error.message)
+            status = error.status
+    return _identity_page(request, person, IdentityForm(instance=person), consent=form, status=status)
 
 
 @require_POST

@@ -1,8 +1,11 @@
 """Forms of the pages. They parse; the services decide."""
 
 from django import forms
+from django.utils import timezone
 
-from gallery.models import Identity, QualityGate
+from gallery.forms import DateInput
+from gallery.models import Consent, Identity, QualityGate
+from gallery.services import CONSENT_FIELDS
 
 ACCEPT = "image/*,.heic,.heif"
 
@@ -32,6 +35,26 @@ class AddFacesForm(forms.Form):
         max_length=100, required=False, label="External id", help_text="The person's number in your own system."
     )
     another = forms.BooleanField(required=False, label="This is another person of the same name")
+    consent_by = forms.CharField(
+        max_length=200, label="Consent stated by", help_text="The person, or the document that says so."
+    )
+    consent_at = forms.DateField(label="Stated on", widget=DateInput, initial=timezone.localdate)
+    consent_until = forms.DateField(
+        label="Holds until", widget=DateInput, required=False, help_text="Empty: until it is withdrawn."
+    )
+
+    def __init__(self, gallery, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if not gallery.requires_consent:
+            for name in ("consent_by", "consent_at", "consent_until"):
+                del self.fields[name]
+
+    def person(self) -> dict:
+        """The new person's data besides the name."""
+        data = self.cleaned_data
+        fields = {name: data[name] for name in ("department", "position", "external_id")}
+        consent = {name: data[name] for name in CONSENT_FIELDS if name in data}
+        return fields | (consent | {"consent": Consent.GIVEN} if consent else {})
 
 
 class MorePhotosForm(forms.Form):

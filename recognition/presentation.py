@@ -13,6 +13,8 @@ ENROLMENT_COLOURS = {"enrolled": COLOURS["known"], "refused": "#b42318", "pendin
 def recognition_context(request: RecognitionRequest) -> dict[str, Any]:
     """Takes a request with its results."""
     answer = recognition_as_dict(request)
+    for face, row in zip(answer["faces"], request.faces.all(), strict=True):
+        face["has_crop"] = row.has_crop  # an unknown face's goes before the answer does, if the gallery says so
     labels = [(label_of(face), COLOURS[face["decision"]]) for face in answer["faces"]]
     return {
         "gallery": request.gallery,
@@ -55,7 +57,7 @@ def _picture(request: RecognitionRequest, labels: list[tuple[str, str]]) -> dict
             {
                 "index": face.index,
                 "box": {"x": x, "y": y, "width": w, "height": h},
-                "crop": _margin_box(face.box, width, height),
+                "crop": _margin_box(face.box, width, height) if getattr(face, "has_crop", True) else None,
                 "label": label,
                 "colour": colour,
                 "plate": {"x": left, "y": top, "width": plate, "height": letter * 1.5},

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from django.db.models import F, Prefetch, Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, F, Prefetch, Q, QuerySet
 from django.db.models.functions import Now
 
 from accounts.querysets import GalleryScopedQuerySet
@@ -40,6 +40,7 @@ class RecognitionRequestQuerySet(GalleryScopedQuerySet):
         candidates = candidate.objects.select_related("identity__merged_into").order_by("rank")
         candidates = candidates.annotate(sample_deleted_at=F("sample__deleted_at"))
         faces = face.objects.defer("crop", "vector").select_related("identity__merged_into").order_by("index")
+        faces = faces.annotate(has_crop=ExpressionWrapper(~Q(crop=b""), BooleanField()))
         rejections = rejection.objects.filter(sample__deleted_at=None).select_related("sample__identity__merged_into")
         return (
             self.defer("photo")

@@ -12,12 +12,13 @@ from django.utils import timezone
 from accounts import audit
 from accounts.actor import Actor
 from accounts.roles import Role, Scope
-from faceplatform.errors import InvalidInput, Unavailable, Unprocessable
+from faceplatform.errors import DomainError, InvalidInput, Unavailable, Unprocessable
 from gallery.models import Gallery, Identity, QualityGate
+from gallery.services import require_consent
 from recognition import queue
 from recognition.engine.base import PhotoError
 from recognition.engine.image import ImageInfo, inspect
-from recognition.models import Import, Priority, Purpose, RecognitionRequest, Status, Worker
+from recognition.models import Priority, Purpose, RecognitionRequest, Status, Worker
 
 PHOTO_STATUS = {"image_too_large": 413}
 MAX_TOP_K = 100
@@ -79,7 +80,8 @@ def submit_enrolment(
 ) -> list[RecognitionRequest]:
     """Queues photos to be enrolled as samples of `identity`, a request each, in order.
 
-    A file that is no photo does not refuse the others: its request is failed at once, with the reason.
+    A file that is no photo does not refuse the others: its request is failed at once, with the reason; so are all where
+    the person has not given the consent that the gallery requires.
     """
     actor.require_scope(Scope.ENROL)
     actor.require_role(identity.gallery, Role.CURATOR)
@@ -114,24 +116,6 @@ def delete_recognition(*, actor: Actor, request: RecognitionRequest) -> None:
         actor.require_role(request.gallery, Role.CURATOR)
     audit.record(actor=actor, action="recognition.deleted", gallery=request.gallery, target=request)
     request.delete()
-
-
-def delete_old_requests() -> int:
-    """Deletes what was finished before the retention time, in batches; returns how many."""
-    before = timezone.now() - timedelta(days=settings.REQUEST_RETENTION_DAYS)
-    old = RecognitionRequest.objects.filter(finished_at__lt=before)
-    deleted = 0
-    while ids := list(old.values_list("pk", flat=True)[:500]):
-        RecognitionRequest.objects.filter(pk__in=ids).delete()
-        deleted += len(ids)
-    return deleted
-
-
-def delete_old_imports() -> int:
-    """Deletes the reports of imports that ended before the retention time; returns how many."""
-    before = timezone.now() - timedelta(days=settings.REQUEST_RETENTION_DAYS)
-    _, rows = Import.objects.filter(finished_at__lt=before).exclude(status=Import.Status.RUNNING).delete()
-    return rows.get("recognition.Import", 0)
 
 
 @transaction.atomic
@@ -212,7 +196,8 @@ def _enrolment_request(
     request.purpose = Purpose.ENROL
     try:
         request.photo_type = inspect_photo(photo).content_type
-    except Unprocessable as error:
+        require_consent(identity)
+    except DomainError as error:
         request.photo = None
         request.status, request.finished_at = Status.FAILED, timezone.now()
         request.error_code, request.error_message = error.code, error.message

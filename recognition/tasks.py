@@ -10,11 +10,14 @@ from django.utils import timezone
 from procrastinate import JobContext, exceptions
 from procrastinate.contrib.django import app
 
+from accounts.actor import system_actor
 from gallery.curation import purge_deleted
+from gallery.models import Gallery
 from recognition.analysis.services import delete_old_analyses
 from recognition.imports.services import run_import, wait_for_one
 from recognition.models import Import
-from recognition.services import delete_old_imports, delete_old_requests, follow_merges
+from recognition.privacy.services import apply_retention
+from recognition.services import follow_merges
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +25,9 @@ logger = logging.getLogger(__name__)
 @app.periodic(cron="17 3 * * *")
 @app.task(queueing_lock="daily-cleaning", pass_context=False)
 def clean_daily(timestamp: int) -> None:
-    """Deletes recognitions past their retention, what curators deleted long ago, and sessions that have ended."""
-    logger.info("deleted %s old requests and %s imports", delete_old_requests(), delete_old_imports())
+    """Lets go what is past its retention, what curators deleted long ago, and sessions that have ended."""
+    for gallery in Gallery.objects.all():
+        logger.info("retention of %s: %s", gallery.slug, apply_retention(actor=system_actor(), gallery=gallery))
     follow_merges()
     logger.info("purged %s", purge_deleted(before=timezone.now() - timedelta(days=settings.PURGE_DAYS)))
     call_command("clearsessions")

@@ -23,6 +23,6 @@ def threshold_of(gallery: Gallery, requested: float | None = None) -> Threshold:
         return Threshold(requested, FROM_REQUEST)
     if gallery.threshold_source != ThresholdSource.SIZE:
         return Threshold(gallery.threshold_distance, gallery.threshold_source)
-    identities = gallery.identities.filter(active=True).count()
+    identities = gallery.identities.proposed(gallery).count()
     by_size = manifest_of(gallery.pack).size_threshold(identities, gallery.target_fpir)
     return Threshold(by_size.distance, ThresholdSource.SIZE, by_size.extrapolated)

@@ -2,6 +2,7 @@ from django.urls import path
 
 from recognition import views
 from recognition.imports import views as import_views
+from recognition.privacy import views as privacy_views
 from recognition.system import system
 
 urlpatterns = [
@@ -12,6 +13,10 @@ urlpatterns = [
     path("galleries/<slug:slug>/recognise", views.recognise, name="recognise"),
     path("galleries/<slug:slug>/recognitions", views.recognitions, name="recognitions"),
     path("galleries/<slug:slug>/imports", import_views.imports, name="imports"),
+    path("galleries/<slug:slug>/privacy", privacy_views.privacy, name="privacy"),
+    path("galleries/<slug:slug>/people/<uuid:pk>/export", privacy_views.export, name="export-subject"),
+    path("galleries/<slug:slug>/people/<uuid:pk>/erase", privacy_views.erase, name="erase-subject"),
+    path("erasures/<uuid:pk>/", privacy_views.erasure, name="erasure"),
     path("imports/<uuid:pk>/", import_views.import_, name="import"),
     path("imports/<uuid:pk>/report.csv", import_views.report, name="import-report"),
     path("imports/<uuid:pk>/stop", import_views.stop, name="stop-import"),

@@ -78,7 +78,7 @@ def face_picture(request, pk, index):
     row = visible(RecognitionRequest.objects.only("pk"), request, pk=pk)
     jpeg = RecognitionFace.objects.filter(request=row, index=index).values_list("crop", flat=True).first()
     if not jpeg:
-        raise NotFound("There is no such face.")
+        raise NotFound("There is no such face, or its picture is past its retention.")
     return picture(jpeg)
 
 
@@ -126,8 +126,8 @@ def add_faces(request, slug):
     gallery = visible(Gallery.objects.all(), request, slug=slug)
     actor_of(request).require_role(gallery, Role.CURATOR)
     if request.method != "POST":
-        return render(request, "recognition/add_faces.html", {"gallery": gallery, "form": AddFacesForm()})
-    form = AddFacesForm(request.POST, request.FILES)
+        return render(request, "recognition/add_faces.html", {"gallery": gallery, "form": AddFacesForm(gallery)})
+    form = AddFacesForm(gallery, request.POST, request.FILES)
     if form.is_valid():
         try:
             namesake = _namesake(gallery, form.cleaned_data)
@@ -154,8 +154,7 @@ def _enrol_new(request, gallery: Gallery, form: AddFacesForm):
     photos = _photos(data["photos"])
     services.check_enrolment(photos)
     services.require_worker()
-    fields = {name: data[name] for name in ("department", "position", "external_id")}
-    person = create_identity(actor=actor, gallery=gallery, name=data["name"], **fields)
+    person = create_identity(actor=actor, gallery=gallery, name=data["name"], **form.person())
     return _enrol(request, person, photos)
 
 

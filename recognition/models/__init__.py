@@ -1,6 +1,7 @@
 """The rows of recognition, a module a concern."""
 
 from recognition.models.imports import Import, ImportPiece, ImportRow
+from recognition.models.privacy import Erasure, RetentionRule
 from recognition.models.requests import (
     ANALYSES,
     Candidate,
@@ -18,6 +19,7 @@ __all__ = [
     "ANALYSES",
     "Candidate",
     "Decision",
+    "Erasure",
     "Import",
     "ImportPiece",
     "ImportRow",
@@ -26,6 +28,7 @@ __all__ = [
     "RecognitionFace",
     "RecognitionRequest",
     "Rejection",
+    "RetentionRule",
     "Status",
     "Worker",
 ]

@@ -1,7 +1,4 @@
-from datetime import timedelta
-
 import pytest
-from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, member, stranger
 
 from accounts.actor import system_actor
@@ -103,17 +100,3 @@ def test_options_out_of_range(hopper, options):
             actor=system_actor(), gallery=GalleryFactory(), photo=Photo("a", hopper), needs_worker=False, **options
         )
     assert not RecognitionRequest.objects.exists()
-
-
-def test_old_requests_are_deleted_young_and_waiting_ones_stay(hopper, settings):
-    settings.REQUEST_RETENTION_DAYS = 30
-    gallery = GalleryFactory()
-    rows = [
-        services.submit_recognition(actor=system_actor(), gallery=gallery, photo=Photo("a", hopper), needs_worker=False)
-        for _ in range(3)
-    ]
-    for row, days in zip(rows[:2], (31, 29), strict=True):
-        finished = timezone.now() - timedelta(days=days)
-        RecognitionRequest.objects.filter(pk=row.pk).update(status="done", finished_at=finished)
-    assert services.delete_old_requests() == 1
-    assert set(RecognitionRequest.objects.values_list("pk", flat=True)) == {row.pk for row in rows[1:]}

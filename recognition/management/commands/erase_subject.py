@@ -1,0 +1,59 @@
+"""Erases a person for good; after a restore, erases those again whom the backup brought back."""
+
+import json
+from pathlib import Path
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.actor import cli_actor
+from faceplatform.errors import DomainError
+from recognition.models import Erasure
+from recognition.privacy.erasure import erase_subject, noted_erasures, replay, report_of
+from recognition.privacy.subject import find_subject
+
+
+class Command(BaseCommand):
+    help = "Erases a person for good, and prints the report. There is no way back."
+
+    def add_arguments(self, parser):
+        what = parser.add_mutually_exclusive_group(required=True)
+        what.add_argument("id", nargs="?", type=UUID, help="in the address of the person's page")
+        what.add_argument(
+            "--replay",
+            nargs="*",
+            type=Path,
+            metavar="FILE",
+            help="erase those again whom a restored backup brought back",
+        )
+        what.add_argument("--list", action="store_true", help="all reports, one a line, as --replay reads them")
+        parser.add_argument("--name", help="the person's name, to confirm")
+        parser.add_argument("--reason", default="", help="why, without the name: it is kept for good")
+
+    def handle(self, *, id, replay, list, name, reason, **options):
+        try:
+            if list:
+                self._print(Erasure.objects.order_by("id").iterator())
+            elif replay is not None:
+                self._replay(replay)
+            else:
+                self._erase(id, name, reason)
+        except DomainError as error:
+            raise CommandError(error.message) from error
+        except OSError as error:
+            raise CommandError(f"{error.filename} cannot be read: {error.strerror}.") from error
+
+    def _erase(self, id: UUID, name: str | None, reason: str) -> None:
+        subject = find_subject(id)
+        confirm = name if name is not None else input("The person's name, to confirm: ")
+        self._print([erase_subject(actor=cli_actor(), subject=subject, confirm=confirm, reason=reason)])
+
+    def _replay(self, files: list[Path]) -> None:
+        erased = noted_erasures(files)
+        done = replay(actor=cli_actor(), erased=erased)
+        self._print(done)
+        self.stderr.write(f"{len(erased)} people were erased before; {len(done)} had come back and are gone again.")
+
+    def _print(self, erasures) -> None:
+        for erasure in erasures:
+            self.stdout.write(json.dumps(report_of(erasure)))

@@ -1,0 +1,155 @@
+"""Retention, export and erasure over REST. Thin: parse, one service or queryset, answer."""
+
+from dataclasses import asdict
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.roles import Role, Scope
+from faceplatform.api import ProblemSerializer
+from faceplatform.errors import NotFound
+from faceplatform.streaming import download
+from gallery.api import PROBLEMS, ActorMixin
+from gallery.models import Gallery
+from recognition.models import Erasure
+from recognition.privacy.erasure import erase_subject, report_of
+from recognition.privacy.export import begin_export, export_blocks
+from recognition.privacy.retention import CATEGORIES, due_today
+from recognition.privacy.services import set_retention
+from recognition.privacy.subject import Subject, find_subject
+
+RULE = "Days, `keep` (for ever) or `default` (as the installation has it)."
+
+
+class DueSchema(serializers.Serializer):
+    category = serializers.ChoiceField(choices=list(CATEGORIES))
+    label = serializers.CharField()
+    help = serializers.CharField()
+    setting = serializers.CharField(help_text=RULE)
+    days = serializers.IntegerField(allow_null=True, help_text="As they are in force; null: for ever.")
+    count = serializers.IntegerField(help_text="How many are past it, and go with the next daily job.")
+    oldest = serializers.DateTimeField(allow_null=True)
+    bytes = serializers.IntegerField()
+
+
+class RetentionInput(serializers.Serializer):
+    def get_fields(self):
+        return {name: serializers.CharField(required=False, help_text=RULE) for name in CATEGORIES}
+
+
+class ErasureInput(serializers.Serializer):
+    confirm = serializers.CharField(help_text="The person's name, typed.")
+    reason = serializers.CharField(max_length=200, help_text="Why, without the name: it is kept for good.")
+
+
+class ErasureSchema(serializers.Serializer):
+    id = serializers.UUIDField()
+    gallery = serializers.SlugField()
+    identities = serializers.ListField(child=serializers.UUIDField())
+    erased_at = serializers.DateTimeField()
+    erased_by = serializers.CharField()
+    reason = serializers.CharField()
+    counts = serializers.DictField(
+        child=serializers.IntegerField(), help_text="Rows that went or were emptied, a table."
+    )
+    audit_event = serializers.UUIDField()
+    backups_expire_at = serializers.DateTimeField(help_text="Until then a backup may still hold the person.")
+
+
+class RetentionView(ActorMixin, APIView):
+    write_scope = Scope.MANAGE
+
+    @extend_schema(
+        summary="How long a gallery keeps things, and what would go now",
+        description="A dry run: for each category what is past its retention. For curators.",
+        responses={200: DueSchema(many=True), **PROBLEMS},
+    )
+    def get(self, request, slug):
+        gallery = self.get_visible(Gallery.objects.all(), slug=slug)
+        self.actor.require_role(gallery, Role.CURATOR)
+        return self._answer(gallery)
+
+    @extend_schema(
+        summary="Change how long a gallery keeps things",
+        request=RetentionInput,
+        responses={200: DueSchema(many=True), **PROBLEMS},
+    )
+    def patch(self, request, slug):
+        gallery = self.get_visible(Gallery.objects.all(), slug=slug)
+        serializer = RetentionInput(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        set_retention(actor=self.actor, gallery=gallery, **serializer.validated_data)
+        return self._answer(gallery)
+
+    @staticmethod
+    def _answer(gallery: Gallery) -> Response:
+        return Response([asdict(due) for due in due_today(gallery)])
+
+
+class SubjectView(ActorMixin, APIView):
+    write_scope = Scope.MANAGE
+    read_scope = Scope.ENROL
+
+    def subject(self, pk) -> Subject:
+        """Also somebody who is deleted. NotFound where the gallery is hidden."""
+        subject = find_subject(pk)
+        if self.actor.role_in(subject.gallery) is None:
+            raise NotFound("There is nothing here, or you have no access to it.")
+        return subject
+
+
+class SubjectExportView(SubjectView):
+    @extend_schema(
+        summary="All that is known of a person",
+        description="A ZIP with JSON and pictures, for the person to have; docs/privacy.md describes it. For curators; "
+        "needs the scope `enrol`. Audited.",
+        responses={(200, "application/zip"): OpenApiTypes.BINARY, **PROBLEMS},
+    )
+    def get(self, request, pk):
+        subject = self.subject(pk)
+        begin_export(actor=self.actor, subject=subject)
+        name = f"export-{subject.people[0]}.zip"
+        return download(request, export_blocks(subject), name=name, content_type="application/zip")
+
+
+class SubjectErasureView(SubjectView):
+    @extend_schema(
+        summary="Erase a person for good",
+        description="Nothing that names the person stays, and there is no way back. For owners; needs the scope `manage`.",
+        request=ErasureInput,
+        responses={201: ErasureSchema, **PROBLEMS, 409: ProblemSerializer},
+    )
+    def post(self, request, pk):
+        serializer = ErasureInput(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        erasure = erase_subject(actor=self.actor, subject=self.subject(pk), **serializer.validated_data)
+        return Response(report_of(erasure), status=201)
+
+
+@extend_schema_view(
+    list=extend_schema(
+        summary="Erasures in the galleries you own, newest first",
+        parameters=[OpenApiParameter("gallery", str, description="Only this gallery (slug).")],
+        responses=ErasureSchema(many=True),
+    ),
+    retrieve=extend_schema(summary="The report of an erasure", responses={200: ErasureSchema, **PROBLEMS}),
+)
+class ErasureViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
+    queryset = Erasure.objects.none()
+    serializer_class = ErasureSchema
+    write_scope = None
+
+    def list(self, request):
+        rows = Erasure.objects.visible_to(self.actor, Role.OWNER)
+        if slug := request.query_params.get("gallery"):
+            rows = rows.filter(gallery_slug=slug)
+        return self.get_paginated_response([report_of(row) for row in self.paginate_queryset(rows)])
+
+    def retrieve(self, request, pk):
+        row = Erasure.objects.visible_to(self.actor, Role.OWNER).filter(pk=pk).first()
+        if row is None:
+            raise NotFound("There is no such report, or you have no access to it.")
+        return Response(report_of(row))

@@ -1,0 +1,46 @@
+"""Forms of the privacy pages. They parse; the services decide."""
+
+from django import forms
+from django.conf import settings
+
+from recognition.privacy.retention import CATEGORIES, DEFAULT, KEEP
+
+DAYS = (1, 7, 14, 30, 60, 90, 180, 365, 730)
+
+
+class RetentionForm(forms.Form):
+    """A choice for each category, and whether the gallery requires consent."""
+
+    requires_consent = forms.BooleanField(
+        required=False,
+        label="Recognise and enrol only people with valid consent",
+        help_text="The others stay, but are neither proposed nor get new photos.",
+    )
+
+    def __init__(self, rules: dict[str, str], *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for name, category in CATEGORIES.items():
+            choices = _choices(rules[name])
+            self.fields[name] = forms.ChoiceField(
+                choices=choices, initial=rules[name], label=category.label, help_text=category.help
+            )
+
+    def rules(self) -> dict[str, str]:
+        return {name: self.cleaned_data[name] for name in CATEGORIES}
+
+
+def _choices(setting: str) -> list[tuple[str, str]]:
+    days = sorted({*DAYS, *([int(setting)] if setting.isdigit() else [])})
+    default = f"As the installation: {_words(settings.REQUEST_RETENTION_DAYS)}"
+    return [(DEFAULT, default), *((str(number), _words(number)) for number in days), (KEEP, "For ever")]
+
+
+def _words(days: int) -> str:
+    return f"{days} day{'s' * (days != 1)}"
+
+
+class EraseForm(forms.Form):
+    confirm = forms.CharField(max_length=200, label="The person's name, to confirm")
+    reason = forms.CharField(
+        max_length=200, label="Why", help_text="Kept for good with the report: do not name the person here."
+    )

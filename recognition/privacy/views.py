@@ -1,0 +1,115 @@
+"""The privacy pages: consent, retention and erasures of a gallery; export and erasure of a person."""
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.http import JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+
+from accounts.roles import Role
+from accounts.views import actor_of
+from faceplatform.errors import DomainError, NotFound
+from faceplatform.streaming import download
+from gallery.models import Gallery, Identity
+from gallery.services import update_gallery
+from gallery.views import visible
+from recognition.models import Erasure
+from recognition.privacy.erasure import erase_subject, report_of
+from recognition.privacy.export import begin_export, export_blocks
+from recognition.privacy.forms import EraseForm, RetentionForm
+from recognition.privacy.retention import due_today, settings_of
+from recognition.privacy.services import set_retention
+from recognition.privacy.subject import find_subject
+
+ENDING_SHOWN = 50
+
+
+def privacy(request, slug):
+    """What the gallery keeps for how long and what would go today, whose consent ends, who was erased."""
+    gallery = visible(Gallery.objects.all(), request, slug=slug)
+    actor = actor_of(request)
+    actor.require_role(gallery, Role.CURATOR)
+    initial = {"requires_consent": gallery.requires_consent}
+    form, status = RetentionForm(settings_of(gallery), request.POST or None, initial=initial), 200
+    if request.method == "POST":
+        status = 400
+        if form.is_valid():
+            _save(actor, gallery, form)
+            messages.success(request, "Saved.")
+            return redirect("privacy", slug)
+    people = gallery.identities.all()
+    context = {
+        "gallery": gallery,
+        "form": form,
+        "dues": [(due, form[due.category]) for due in due_today(gallery)],
+        "may_change": actor.role_in(gallery) >= Role.OWNER,
+        "ending": people.consent_ending().order_by("consent_until", "name")[:ENDING_SHOWN],
+        "without": people.without_valid_consent().count(),
+        "expired": people.consent_expired().order_by("-consent_until", "name")[:ENDING_SHOWN],
+        "withdrawn": people.filter(consent__in=["refused", "withdrawn"]).order_by("name")[:ENDING_SHOWN],
+        "page": _erasures(request, gallery),
+    }
+    return render(request, "recognition/privacy.html", context, status=status)
+
+
+def _erasures(request, gallery: Gallery):
+    rows = Erasure.objects.visible_to(actor_of(request), Role.OWNER).filter(gallery=gallery)
+    return Paginator(rows, 20).get_page(request.GET.get("page"))
+
+
+@transaction.atomic
+def _save(actor, gallery: Gallery, form: RetentionForm) -> None:
+    update_gallery(actor=actor, gallery=gallery, requires_consent=form.cleaned_data["requires_consent"])
+    set_retention(actor=actor, gallery=gallery, **form.rules())
+
+
+@require_POST
+def export(request, slug, pk):
+    """A person's data as a ZIP."""
+    subject = _subject(request, slug, pk)
+    begin_export(actor=actor_of(request), subject=subject)
+    name = f"export-{subject.people[0]}.zip"
+    return download(request, export_blocks(subject), name=name, content_type="application/zip")
+
+
+def erase(request, slug, pk):
+    """Says what an erasure does, and does it where the name is typed."""
+    subject = _subject(request, slug, pk)
+    actor = actor_of(request)
+    actor.require_role(subject.gallery, Role.OWNER)
+    form, status = EraseForm(request.POST or None), 200
+    if request.method == "POST":
+        status = 400
+        if form.is_valid():
+            try:
+                return redirect("erasure", erase_subject(actor=actor, subject=subject, **form.cleaned_data).pk)
+            except DomainError as error:
+                form.add_error("confirm" if error.code == "not_confirmed" else None, error.message)
+                status = error.status
+    context = {"gallery": subject.gallery, "subject": subject, "form": form}
+    return render(request, "recognition/erase.html", context, status=status)
+
+
+def erasure(request, pk):
+    """The report of an erasure; with ?download as JSON."""
+    row = visible_erasure(request, pk)
+    report = report_of(row)
+    if "download" in request.GET:
+        headers = {"Content-Disposition": f'attachment; filename="erasure-{row.pk}.json"', "Cache-Control": "private"}
+        return JsonResponse(report, headers=headers, json_dumps_params={"indent": 1})
+    gallery = Gallery.objects.filter(pk=row.gallery_id).first()
+    return render(request, "recognition/erasure.html", {"erasure": row, "report": report, "gallery": gallery})
+
+
+def visible_erasure(request, pk) -> Erasure:
+    row = Erasure.objects.visible_to(actor_of(request), Role.OWNER).filter(pk=pk).first()
+    if row is None:
+        raise NotFound("There is no such report, or you have no access to it.")
+    return row
+
+
+def _subject(request, slug, pk):
+    """The person of a gallery that the user may see; somebody deleted too."""
+    visible(Identity.with_deleted.all(), request, gallery__slug=slug, pk=pk)
+    return find_subject(pk)

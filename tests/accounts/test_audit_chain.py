@@ -1,0 +1,167 @@
+"""The audit's hash chain: sealing, what tampering shows, what an erasure may take away, and the command."""
+
+import io
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+from django.db.utils import DatabaseError
+
+from accounts import audit, audit_chain
+from accounts.actor import system_actor
+from accounts.models import AuditEvent, AuditSeal
+
+pytestmark = pytest.mark.django_db
+ACTOR = system_actor()
+
+
+@pytest.fixture
+def events() -> list[AuditEvent]:
+    """Five sealed events."""
+    made = [audit.record(actor=ACTOR, action="test.done", details={"name": f"Ann {n}", "ü": [n]}) for n in range(5)]
+    assert audit_chain.seal() == 5
+    return made
+
+
+def tamper(statement: str, *values) -> None:
+    """As somebody would who can switch triggers off."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for switch in ("DISABLE", "ENABLE"):
+            for table in ("accounts_auditevent", "accounts_auditseal"):
+                cursor.execute(f"ALTER TABLE {table} {switch} TRIGGER USER")
+            if switch == "DISABLE":
+                cursor.execute(statement, values)
+
+
+def erase(events: list[AuditEvent]) -> AuditEvent:
+    ids = [event.pk for event in events]
+    details = audit_chain.redaction_details(ids)
+    erasure = audit.record(actor=ACTOR, action=audit_chain.ERASED, details=details)
+    audit_chain.redact(erasure=erasure, events=ids)
+    return erasure
+
+
+def run(*arguments) -> str:
+    out = io.StringIO()
+    call_command("audit", *map(str, arguments), stdout=out)
+    return out.getvalue()
+
+
+def test_sealing_again_adds_what_is_new(events):
+    assert audit_chain.seal() == 0
+    audit.record(actor=ACTOR, action="test.done")
+    assert audit_chain.seal() == 1
+    assert list(AuditSeal.objects.values_list("number", flat=True)) == [1, 2, 3, 4, 5, 6]
+    found = audit_chain.verify()
+    assert (found.sealed, found.broken) == (6, "")
+    assert audit_chain.verify(expect=(6, found.head)).broken == ""
+
+
+def test_an_event_of_a_long_transaction_is_sealed_by_the_daily_look(events):
+    AuditEvent.objects.create(pk="01900000-0000-7000-8000-000000000000", action="test.late", via="system")
+    assert audit_chain.seal() == 0
+    assert audit_chain.seal(everything=True) == 1
+    assert audit_chain.verify().broken == ""
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("UPDATE accounts_auditevent SET user_name = 'x' WHERE id = %s", "or its seal has been changed"),
+        ("UPDATE accounts_auditevent SET object_name = 'x' WHERE id = %s", "name or details have been changed"),
+        ("UPDATE accounts_auditevent SET details = '{}' WHERE id = %s", "name or details have been changed"),
+        ("UPDATE accounts_auditevent SET at = at + interval '1 ms' WHERE id = %s", "has been changed"),
+        ("DELETE FROM accounts_auditevent WHERE id = %s", "has been deleted"),
+        ("UPDATE accounts_auditseal SET salt = NULL WHERE event_id = %s", "but not by an erasure"),
+        ("UPDATE accounts_auditseal SET digest = commitment WHERE event_id = %s", "has been changed"),
+        ("DELETE FROM accounts_auditseal WHERE event_id = %s", "Seal 3 is missing"),
+    ],
+)
+def test_tampering_shows_at_the_first_bad_event(events, statement, says):
+    tamper(statement, events[2].pk)
+    found = audit_chain.verify()
+    assert says in found.broken
+    assert found.sealed == 2
+    assert "Seal 3" in found.broken or str(events[2].pk) in found.broken
+
+
+def test_a_cut_or_renewed_chain_shows_against_a_noted_head(events):
+    head = audit_chain.verify().head
+    tamper("DELETE FROM accounts_auditseal WHERE number > 3")
+    assert audit_chain.verify().broken == ""
+    assert "cut off after seal 3" in audit_chain.verify(expect=(5, head)).broken
+    audit_chain.seal()
+    assert "made anew" in audit_chain.verify(expect=(5, head)).broken
+
+
+def test_an_erasure_takes_names_away_and_the_chain_holds(events):
+    erasure = erase(events[1:3])
+    audit_chain.seal()
+    found = audit_chain.verify()
+    assert (found.broken, found.sealed, found.redacted) == ("", 6, {erasure.pk: 2})
+    event = AuditEvent.objects.get(pk=events[1].pk)
+    assert (event.object_name, event.details, event.redacted_by, event.action) == ("", {}, erasure.pk, "test.done")
+    tamper("UPDATE accounts_auditevent SET action = 'x' WHERE id = %s", event.pk)
+    assert str(event.pk) in audit_chain.verify().broken
+
+
+def test_an_event_erased_before_it_is_sealed(events):
+    late = audit.record(actor=ACTOR, action="test.done", details={"name": "Ann"})
+    erase([late])
+    audit_chain.seal()
+    assert audit_chain.verify().broken == ""
+
+
+def test_more_than_the_erasure_says_was_redacted(events):
+    erasure = erase(events[1:3])
+    audit_chain.redact(erasure=erasure, events=[events[4].pk])
+    assert "does not say so" in audit_chain.verify().broken
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE accounts_auditevent SET action = 'x'",
+        "UPDATE accounts_auditevent SET object_name = '', details = '{}', redacted_by = id",
+        "UPDATE accounts_auditevent SET object_name = '', details = '{}', action = 'x', redacted_by = 'ERASURE'",
+        "UPDATE accounts_auditevent SET details = '{\"a\": 1}', redacted_by = 'ERASURE'",
+        "DELETE FROM accounts_auditevent",
+        "TRUNCATE accounts_auditevent",
+        "UPDATE accounts_auditseal SET salt = NULL",
+        "UPDATE accounts_auditseal SET digest = ''",
+        "DELETE FROM accounts_auditseal",
+        "TRUNCATE accounts_auditseal",
+    ],
+)
+def test_the_database_refuses(events, statement):
+    erasure = erase(events[:1])
+    audit_chain.seal()
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for table, trigger in (("event", "audit_no_truncate"), ("seal", "audit_seal_no_truncate")):
+            cursor.execute(f"ALTER TABLE accounts_audit{table} ENABLE TRIGGER {trigger}")
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+            cursor.execute(statement.replace("ERASURE", str(erasure.pk)))
+    assert audit_chain.verify().sealed == 6
+
+
+def test_the_command_verifies_and_exports(events, tmp_path):
+    said = run("verify")
+    assert "5 events are as they were written." in said
+    head = said.split()[-1]
+    assert run("verify", "--expect", head)
+    run("export", tmp_path / "audit.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert [(line["action"], line["seal"], line["details"]["ü"]) for line in lines] == [
+        ("test.done", n + 1, [n]) for n in range(5)
+    ]
+    assert f"5:{lines[-1]['digest']}" == head
+    assert len(run("export", "--since", "2999-01-31")) == 0
+    for bad in (["verify", "--expect", "x"], ["export", "--since", "2026-13-01"]):
+        with pytest.raises(CommandError):
+            run(*bad)
+    tamper("UPDATE accounts_auditevent SET action = 'x' WHERE id = %s", events[3].pk)
+    with pytest.raises(CommandError, match=str(events[3].pk)):
+        run("verify")

@@ -1,0 +1,149 @@
+"""Consent: who may be proposed and enrolled, from when to when, and that it is noted, merged and undone like other data."""
+
+from datetime import timedelta
+
+import pytest
+from api_client import client_of, problem
+from django.utils import timezone
+from factories import GalleryFactory, IdentityFactory, SampleFactory, member, unit
+
+from accounts.actor import system_actor
+from accounts.models import AuditEvent
+from accounts.roles import Role
+from faceplatform.errors import Conflict, InvalidInput, NotAllowed
+from gallery import curation, services
+from gallery.history import undo
+from gallery.models import Identity
+from gallery.search import nearest_identities, search_exactly, search_index
+from recognition.models import RecognitionRequest
+from recognition.services import Photo, submit_enrolment
+from recognition.thresholds import threshold_of
+
+pytestmark = pytest.mark.django_db
+ACTOR = system_actor()
+GIVEN = {"consent": "given", "consent_by": "form 17", "consent_at": timezone.localdate() - timedelta(days=400)}
+
+
+@pytest.fixture
+def gallery():
+    return GalleryFactory(requires_consent=True)
+
+
+@pytest.fixture
+def today():
+    return timezone.localdate()
+
+
+def enrolled(gallery, number: int, **consent) -> Identity:
+    person = IdentityFactory(gallery=gallery, **consent)
+    SampleFactory(identity=person, vector=unit(number))
+    return person
+
+
+def test_only_who_has_valid_consent_is_found(gallery, today, pack_dir):
+    yesterday = today - timedelta(days=1)
+    people = {
+        "lasting": enrolled(gallery, 0, **GIVEN),
+        "last day": enrolled(gallery, 1, **GIVEN, consent_until=today),
+        "expired": enrolled(gallery, 2, **GIVEN, consent_until=yesterday),
+        "not asked": enrolled(gallery, 3),
+        "refused": enrolled(gallery, 4, consent="refused"),
+        "withdrawn": enrolled(gallery, 5, **GIVEN | {"consent": "withdrawn"}),
+    }
+    some = {"gallery_id": gallery.pk, "pack": "dlib-resnet", "probes": unit(2)[None], "top_k": 9}
+    for found in (search_exactly(**some), search_index(**some, ef_search=40), nearest_identities(**some)):
+        assert {match.identity_id for match in found[0]} == {people["lasting"].pk, people["last day"].pk}
+    valid = {name for name, person in people.items() if person.has_valid_consent}
+    assert valid == {"lasting", "last day"}
+    assert set(gallery.identities.with_valid_consent()) == {people[name] for name in valid}
+    assert set(gallery.identities.without_valid_consent()) == {people[name] for name in people.keys() - valid}
+    assert list(gallery.identities.consent_ending()) == [people["last day"]]
+    two = threshold_of(gallery).distance
+    services.update_gallery(actor=ACTOR, gallery=gallery, requires_consent=False)
+    assert len(nearest_identities(**some)[0]) == 6
+    gallery.refresh_from_db()
+    assert threshold_of(gallery).distance < two
+
+
+def test_enrolment_is_refused_without_consent(worker, gallery, hopper, collins):
+    grace = IdentityFactory(gallery=gallery)
+    [refused] = submit_enrolment(actor=ACTOR, identity=grace, photos=[Photo("a.jpg", hopper)], needs_worker=False)
+    assert (refused.status, refused.error_code, refused.photo) == ("failed", "consent_missing", None)
+    grace = services.update_identity(actor=ACTOR, identity=grace, **GIVEN)
+    waiting, other = submit_enrolment(
+        actor=ACTOR, identity=grace, photos=[Photo("a.jpg", hopper), Photo("b.jpg", collins)], needs_worker=False
+    )
+    assert worker.run_once(only=[waiting.pk]) == 1
+    services.update_identity(actor=ACTOR, identity=grace, consent="withdrawn")
+    assert worker.run_once(only=[other.pk]) == 1
+    codes = dict(RecognitionRequest.objects.values_list("pk", "error_code"))
+    assert (codes[waiting.pk], codes[other.pk]) == ("", "consent_missing")
+    assert grace.samples.count() == 1
+
+
+def test_it_is_validated_audited_and_undone(gallery, today):
+    curator, grace = member(gallery, Role.CURATOR), IdentityFactory(gallery=gallery)
+    for bad in (
+        {"consent": "given"},
+        {"consent": "given", "consent_by": "form 17"},
+        {**GIVEN, "consent_until": today - timedelta(days=500)},
+        {"consent": "perhaps"},
+    ):
+        with pytest.raises(InvalidInput):
+            services.update_identity(actor=curator, identity=grace, **bad)
+    with pytest.raises(NotAllowed):
+        services.update_identity(actor=member(gallery, Role.VIEWER), identity=grace, **GIVEN)
+    assert not AuditEvent.objects.exists()
+    services.update_identity(actor=curator, identity=grace, **GIVEN)
+    event = AuditEvent.objects.get()
+    assert event.details["consent_at"] == [None, GIVEN["consent_at"].isoformat()]
+    undo(actor=curator, event=event)
+    grace.refresh_from_db()
+    assert (grace.consent, grace.consent_by, grace.consent_at) == ("", "", None)
+
+
+@pytest.mark.parametrize(("later", "counts"), [(1, "withdrawn"), (-1, "given"), (0, "given")])
+def test_a_merge_keeps_what_was_said_last(gallery, later, counts):
+    grace = IdentityFactory(gallery=gallery, **GIVEN)
+    said = GIVEN["consent_at"] + timedelta(days=later)
+    double = IdentityFactory(gallery=gallery, consent="withdrawn", consent_at=said)
+    assert curation.merge_identities(actor=ACTOR, into=grace, others=[double]).identity.consent == counts
+
+
+def test_over_rest(gallery):
+    client, grace = client_of(member(gallery, Role.CURATOR)), IdentityFactory(gallery=gallery)
+    IdentityFactory(gallery=gallery)
+    address = f"/api/v1/identities/{grace.pk}"
+    body = {"consent": "given", "consent_by": "form 17", "consent_at": "2026-01-31", "consent_until": "2999-01-31"}
+    answer = client.patch(address, body, format="json").json()
+    assert {**answer, **body} == answer
+    assert answer["has_valid_consent"] is True
+    problem(client.patch(address, {"consent_by": ""}, format="json"), 400, "invalid_input")
+    for wanted, people in (("true", [str(grace.pk)]), ("false", [str(gallery.identities.last().pk)])):
+        found = client.get("/api/v1/identities", {"consent": wanted}).json()["results"]
+        assert [person["id"] for person in found] == people
+
+
+def test_on_the_pages(client, gallery, today):
+    client.force_login(member(gallery, Role.CURATOR).user)
+    grace = IdentityFactory(gallery=gallery)
+    page = client.get(grace.get_absolute_url())
+    assert b"No valid consent" in page.content
+    seen = page.context["consent"].initial["seen"]
+    address = f"{grace.get_absolute_url()}consent"
+    values = {"consent": "given", "consent_by": "form 17", "consent_at": "2026-01-31", "seen": seen}
+    assert client.post(address, values | {"consent_at": ""}).status_code == 400
+    assert client.post(address, values).status_code == 302
+    assert (
+        client.post(address, values | {"consent": "withdrawn"}).status_code == 409
+    )  # the page shows the version before
+    grace.refresh_from_db()
+    assert grace.has_valid_consent
+    missing = IdentityFactory(gallery=gallery, name="Nobody asked me")
+    found = client.get(f"/galleries/{gallery.slug}/", {"state": "without-consent"}).context["page"].object_list
+    assert list(found) == [missing]
+
+
+def test_conflict_names_the_person(gallery):
+    with pytest.raises(Conflict, match="Grace"):
+        services.require_consent(IdentityFactory(gallery=gallery, name="Grace"))
