@@ -37,7 +37,7 @@ class Reason(StrEnum):
 class Finding:
     """Something to look at. person, other: numbers in Faces.names; face, other_face, faces: places in Faces.
 
-    distance: to `other_face`; own_distance: to the nearest other face of the person. found of total: the person's faces
+    own_face, own_distance: the nearest other face of the person. distance: to `other_face`. found of total: the person's faces
     that the others find. faces: those that belong together, of a person who seems to be two. Lower rank: look first.
     """
 
@@ -46,6 +46,7 @@ class Finding:
     person: int
     rank: float
     face: int | None = None
+    own_face: int | None = None
     other: int | None = None
     other_face: int | None = None
     distance: float | None = None
@@ -159,6 +160,7 @@ def _outlier(faces: Faces, near: Neighbours, face: int, reason: Reason) -> Findi
         int(faces.people[face]),
         rank={Reason.LOOKS_LIKE_OTHER: 0, Reason.POOR: 20}.get(reason, 10) - own,
         face=face,
+        own_face=int(near.own_at[face]),
         other=int(faces.people[at]) if at >= 0 else None,
         other_face=at if at >= 0 else None,
         distance=float(near.other[face]) if at >= 0 else None,
@@ -191,7 +193,8 @@ def _two_people(faces: Faces, near: Neighbours, pairs: _Pairs, some: dict) -> Fi
     rows = faces.range_of(some["person"])
     second = rows.start + np.flatnonzero(near.group[rows] == 1)
     alike = faces.people[near.close[np.isin(near.close[:, 0], second), 1]]
-    finding = {"faces": tuple(second.tolist()), "face": int(second[0]), "rank": 0.0, **some}
+    first = rows.start + int(np.argmin(near.group[rows]))
+    finding = {"faces": tuple(second.tolist()), "face": int(second[0]), "own_face": first, "rank": 0.0, **some}
     if len(alike):
         other = int(np.bincount(alike).argmax())
         if 2 * (alike == other).sum() > len(second):

@@ -1,5 +1,7 @@
 """The rows of recognition, a module a concern."""
 
+from recognition.models.calibration import CalibrationReport
+from recognition.models.health import HealthFinding, HealthReport
 from recognition.models.imports import Import, ImportPiece, ImportRow
 from recognition.models.requests import (
     Candidate,
@@ -14,8 +16,11 @@ from recognition.models.requests import (
 from recognition.models.workers import Worker
 
 __all__ = [
+    "CalibrationReport",
     "Candidate",
     "Decision",
+    "HealthFinding",
+    "HealthReport",
     "Import",
     "ImportPiece",
     "ImportRow",
