@@ -7,6 +7,8 @@ from accounts.api import AuditEventViewSet, MeView
 from gallery.api import GalleryViewSet, IdentityViewSet, SampleViewSet
 from gallery.curation_api import MergeView, RejectSampleView, SplitView, UndoView
 from recognition.api import IdentitySamplesView, PackViewSet, RecognitionViewSet, RejectFaceView
+from recognition.calibration.api import ApplyCalibrationView, CalibrationView
+from recognition.health.api import FindingsView, FindingView, HealthView, RestoreFindingView
 from recognition.imports.api import ImportViewSet
 
 app_name = "api"
@@ -19,6 +21,12 @@ urlpatterns = [
     path("me", MeView.as_view(), name="me"),
     path("galleries", GalleryViewSet.as_view(COLLECTION), name="gallery-list"),
     path("galleries/<slug:slug>", GalleryViewSet.as_view(ITEM), name="gallery-detail"),
+    path("galleries/<slug:slug>/health", HealthView.as_view(), name="health"),
+    path("galleries/<slug:slug>/health/findings", FindingsView.as_view(), name="health-findings"),
+    path("health-findings/<uuid:pk>/dismiss", FindingView.as_view(), name="dismiss-finding"),
+    path("health-findings/<uuid:pk>/restore", RestoreFindingView.as_view(), name="restore-finding"),
+    path("galleries/<slug:slug>/calibration", CalibrationView.as_view(), name="calibration"),
+    path("galleries/<slug:slug>/calibration/apply", ApplyCalibrationView.as_view(), name="apply-calibration"),
     path("identities", IdentityViewSet.as_view(COLLECTION), name="identity-list"),
     path("identities/<uuid:pk>", IdentityViewSet.as_view(ITEM), name="identity-detail"),
     path("identities/<uuid:pk>/samples", IdentitySamplesView.as_view(), name="identity-samples"),

@@ -46,7 +46,7 @@ def apply_calibration(*, actor: Actor, gallery: Gallery, fpir: float | None = No
     report = CalibrationReport.objects.filter(gallery=gallery).first()
     if report is None or report.computed_at is None:
         raise Conflict("The gallery has not been calibrated yet. Measure first.", code="not_calibrated")
-    advice = advice_for(report, report.fpir if fpir is None else fpir)
+    advice = advice_for(report, fpir)
     if advice is None:
         raise InvalidInput("This FPIR was not calculated. Measure again with it.")
     if advice["distance"] is None:
@@ -58,9 +58,10 @@ def apply_calibration(*, actor: Actor, gallery: Gallery, fpir: float | None = No
     )
 
 
-def advice_for(report: CalibrationReport, fpir: float) -> dict | None:
-    """Of what stands; None where this FPIR is none of those calculated."""
-    return next((row for row in report.result.get("advice", []) if abs(row["fpir"] - fpir) < 1e-9), None)
+def advice_for(report: CalibrationReport, fpir: float | None = None) -> dict | None:
+    """Of what stands, for the FPIR it was measured for or another of those calculated; None where this is none of them."""
+    wanted = report.result["fpir"] if fpir is None else fpir
+    return next((row for row in report.result["advice"] if abs(row["fpir"] - wanted) < 1e-9), None)
 
 
 def _compute(report: CalibrationReport, beat):
@@ -77,7 +78,11 @@ def _compute(report: CalibrationReport, beat):
     fpirs = sorted({*FPIRS, report.fpir})
     everybody = len(some) == len(faces)
     advice = advise(found, fpirs, people=len(faces.names), loosest=loosest, everybody=everybody, seed=SEED)
-    result = _as_result(faces, found) | {"threshold_1to1": loosest, "advice": [asdict(row) for row in advice]}
+    result = _as_result(faces, found) | {
+        "fpir": report.fpir,
+        "threshold_1to1": loosest,
+        "advice": [asdict(row) for row in advice],
+    }
     return lambda: {"result": result}
 
 

@@ -118,7 +118,7 @@ def _duplicates(gallery: Gallery) -> int:
 
 
 def _result(report: CalibrationReport, gallery: Gallery) -> dict:
-    result, advice = report.result, services.advice_for(report, report.fpir)
+    result, advice = report.result, services.advice_for(report)
     marks = []
     if advice["distance"] is not None:
         marks = [Mark("advised", advice["distance"], advice["low"], advice["high"])]

@@ -223,18 +223,19 @@ def _advice(
         return Advice(**some, needed_people=FEWEST_PEOPLE)
     if (surely := errors_allowed(expected)) is None:
         return Advice(**some, needed_faces=math.ceil(-math.log(1 - SURE) / (far * (len(found.sizes) - 1))))
+    drawn_low, drawn_high = np.quantile(drawn, [1 - SURE, SURE]).tolist()
     estimate = _with_errors(found.tail, int(expected))
-    low = min(estimate, _with_errors(found.tail, surely), float(np.quantile(drawn, 1 - SURE)))
-    high = max(estimate, float(np.quantile(drawn, SURE)))
-    distance = min(_rounded_down(low), loosest)
+    low, high = min(estimate, _with_errors(found.tail, surely), drawn_low), max(estimate, drawn_high)
+    low, estimate, high = (_rounded_down(value) for value in (low, estimate, high))
+    distance = min(low, loosest)
     seen = np.searchsorted(found.nearest_other, distance, "right") / len(found.nearest_other)
     return Advice(
         **some,
         distance=distance,
-        estimate=round(estimate, 4),
-        low=round(low, 4),
-        high=round(high, 4),
-        capped=loosest < _rounded_down(low),
+        estimate=estimate,
+        low=low,
+        high=high,
+        capped=loosest < low,
         seen_fpir=float(seen) if everybody else None,
         **_frr(found, distance, draws),
     )
@@ -265,7 +266,7 @@ def _frr(found: Comparisons, distance: float, draws: np.ndarray) -> dict[str, fl
 
 
 def _with_errors(tail: np.ndarray, errors: int) -> float:
-    """The distance that lets no more than so many of the comparisons pass: just below the next."""
+    """The first distance that is too much where so many of the comparisons may pass: thresholds lie just below."""
     return float(tail[min(errors, len(tail) - 1)])
 
 
