@@ -77,7 +77,7 @@ class Mark:
 def line_chart(
     *, title: str, description: str, x: Axis, y: Axis, lines: Sequence[Line], marks: Sequence[Mark] = ()
 ) -> str:
-    """Lines over x. On a logarithmic axis a line ends where it reaches nought."""
+    """Lines over x. On a logarithmic axis a line drops to the floor where it reaches nought, and ends there."""
     paths = (_path(line, x, y) for line in lines)
     return _chart(title, description, x, y, [*_marks(marks, x), *paths], [*lines, *marks])
 
@@ -124,7 +124,9 @@ def _axes(x: Axis, y: Axis) -> Iterator[str]:
 
 
 def _path(line: Line, x: Axis, y: Axis) -> str:
-    drawn = [(_across(x.place(a)), _up(y.place(b))) for a, b in line.points if not y.log or b > 0]
+    rates = [0, *(b for _, b in line.points), 0]
+    shown = [not y.log or max(rates[at : at + 3]) > 0 for at in range(len(line.points))]
+    drawn = [(_across(x.place(a)), _up(y.place(b))) for (a, b), show in zip(line.points, shown, strict=True) if show]
     points = " ".join(f"{a},{b}" for a, b in drawn)
     return f'<polyline class="line {line.kind}" points="{points}"/>'
 
@@ -160,7 +162,7 @@ def _legend(parts: Sequence[Line | Bars | Mark]) -> Iterator[str]:
             yield f'<rect class="{classes}" x="{at}" y="9" width="16" height="10"/>'
         else:
             yield f'<line class="{classes}" x1="{at}" y1="14" x2="{at + 16}" y2="14"/>'
-        yield f'<text x="{at + 21}" y="18">{escape(part.name)}</text>'
+        yield f'<text class="key" x="{at + 21}" y="18">{escape(part.name)}</text>'
         at = round(at + 36 + LETTER * len(part.name), 1)
 
 

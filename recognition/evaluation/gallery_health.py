@@ -63,10 +63,13 @@ def diagnose(faces: Faces, near: Neighbours, quality: np.ndarray, poor: np.ndarr
     """
     pairs = _Pairs(faces, near)
     duplicates = list(_duplicates(faces, pairs))
-    misplaced = _misplaced(faces, near, limit, {frozenset((found.person, found.other)) for found in duplicates})
+    apart = _apart(faces, near)
+    misplaced = _misplaced(faces, near, limit, {frozenset((found.person, found.other)) for found in duplicates}, apart)
     # What a misplaced face or a person enrolled twice explains is not reported as well.
     explained = {person for found in duplicates for person in (found.person, found.other)}
-    weak = list(_weak(faces, near, pairs, poor, explained | {int(faces.people[face]) for face in misplaced}, limit))
+    wrong = np.concatenate([misplaced, np.flatnonzero(apart & (near.other_at >= 0))]).astype(int)
+    drawn_to = {*faces.people[wrong].tolist(), *faces.people[near.other_at[wrong]].tolist()}
+    weak = list(_weak(faces, near, pairs, apart, poor, explained | drawn_to, limit))
     explained |= {found.person for found in weak if found.reason == Reason.NOT_FOUND}
     seen = {*misplaced, *(face for found in weak for face in found.faces)}
     outliers = [_outlier(faces, near, face, Reason.LOOKS_LIKE_OTHER) for face in misplaced]
@@ -79,12 +82,22 @@ def diagnose(faces: Faces, near: Neighbours, quality: np.ndarray, poor: np.ndarr
     return [*outliers, *duplicates, *weak]
 
 
-def _misplaced(faces: Faces, near: Neighbours, limit: float, duplicates: set[frozenset[int]]) -> list[int]:
+def _apart(faces: Faces, near: Neighbours) -> np.ndarray:
+    """bool (n,): the second group of a person whose faces fall into two groups of two and more."""
+    second = np.bincount(faces.people, weights=near.group == 1, minlength=len(faces.sizes))
+    return (near.group == 1) & (second[faces.people] >= 2)
+
+
+def _misplaced(
+    faces: Faces, near: Neighbours, limit: float, duplicates: set[frozenset[int]], apart: np.ndarray
+) -> list[int]:
     """Faces that would be recognised as somebody else, and lie nearer to that one than to their own person.
 
-    Of two that lie near each other the one further from its own person is misplaced; it draws the other one to it.
+    Of two that lie near each other the one further from its own person is misplaced; it draws the other one to it. A group
+    set apart is misplaced as a whole.
     """
-    drawn = set(np.flatnonzero((near.other <= limit) & (near.other < near.own) & (near.own < np.inf)).tolist())
+    nearer = (near.other <= limit) & (near.other < near.own) & (near.own < np.inf)
+    drawn = set(np.flatnonzero(nearer & ~apart & ~apart[near.other_at]).tolist())
     return [
         face
         for face in sorted(drawn)
@@ -169,16 +182,22 @@ def _outlier(faces: Faces, near: Neighbours, face: int, reason: Reason) -> Findi
 
 
 def _weak(
-    faces: Faces, near: Neighbours, pairs: _Pairs, poor: np.ndarray, explained: set[int], limit: float
+    faces: Faces,
+    near: Neighbours,
+    pairs: _Pairs,
+    apart: np.ndarray,
+    poor: np.ndarray,
+    explained: set[int],
+    limit: float,
 ) -> Iterator[Finding]:
     """explained: people of whom it is known why their faces are not found."""
     found = (near.own <= limit) & (near.own < near.other) & ~near.denied
     counts = np.bincount(faces.people, weights=found, minlength=len(faces.sizes)).astype(int)
     poor_counts = np.bincount(faces.people, weights=poor, minlength=len(faces.sizes)).astype(int)
-    second = np.bincount(faces.people, weights=near.group == 1, minlength=len(faces.sizes))
+    two_people = set(faces.people[apart].tolist())
     for person, size in enumerate(faces.sizes.tolist()):
         some = {"person": person, "found": int(counts[person]), "total": size}
-        if second[person] >= 2:
+        if person in two_people:
             yield _two_people(faces, near, pairs, some)
         elif size == 1:
             yield Finding(Kind.WEAK, Reason.SINGLE, rank=3 - poor_counts[person] / 2, **some)

@@ -21,14 +21,14 @@ def points(root, kind: str) -> list[list[float]]:
     return [[float(number) for number in pair.split(",")] for pair in part.get("points").split()]
 
 
-def test_a_line_rises_with_its_values_and_ends_at_nought_on_a_logarithmic_axis():
+def test_a_line_rises_with_its_values_from_the_floor_of_a_logarithmic_axis():
     y = Axis("rate", 1e-4, 1, log=True)
-    line = Line("FAR <&>", [(0.2, 0), (0.3, 1e-3), (0.4, 1e-2), (0.9, 1)], "impostor")
+    line = Line("FAR <&>", [(0.2, 0), (0.25, 0), (0.3, 1e-3), (0.4, 1e-2), (0.9, 1)], "impostor")
     root = parsed(line_chart(title="Rates & more", description="d", x=X, y=y, lines=[line], marks=[Mark("t", 0.5)]))
     drawn = points(root, "impostor")
-    assert len(drawn) == 3
-    (x1, y1), (x2, y2), (x3, y3) = drawn
-    assert x1 < x2 < x3
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = drawn
+    assert x0 < x1 < x2 < x3
+    assert y0 - y1 == pytest.approx(y1 - y2, abs=0.2)  # a decade each
     assert y2 - y3 == pytest.approx(2 * (y1 - y2), abs=0.2)  # two decades, and one
     assert "FAR <&>" in [text.text for text in root.iter("text")]
 
