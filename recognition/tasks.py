@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.management import call_command
+from django.db import transaction
 from django.utils import timezone
 from procrastinate import exceptions
 from procrastinate.contrib.django import app
@@ -72,6 +73,7 @@ def start_calibration(report: CalibrationReport) -> None:
 def _defer_once(task, lock: str, **arguments: str) -> None:
     """Queues a job, unless it waits already."""
     try:
-        task.configure(queueing_lock=lock).defer(**arguments)
+        with transaction.atomic():
+            task.configure(queueing_lock=lock).defer(**arguments)
     except exceptions.AlreadyEnqueued:
         logger.info("%s is queued already", lock)

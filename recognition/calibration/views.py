@@ -50,7 +50,9 @@ def calibration(request, slug):
         "duplicates": _duplicates(gallery),
     }
     if report and report.computed_at:
-        context |= _result(report, gallery)
+        context |= _result(
+            report, gallery, services.advice_for(report, _fpir(request.GET)) or services.advice_for(report)
+        )
     return render(request, "recognition/calibration.html", context)
 
 
@@ -76,7 +78,7 @@ def apply(request, slug):
     gallery = _gallery(request, slug)
 
     def act():
-        changed = services.apply_calibration(actor=actor_of(request), gallery=gallery)
+        changed = services.apply_calibration(actor=actor_of(request), gallery=gallery, fpir=_fpir(request.POST))
         messages.success(request, f"The threshold {changed.threshold_distance:.3f} is in force now.")
 
     return _act(request, slug, act)
@@ -117,9 +119,16 @@ def _duplicates(gallery: Gallery) -> int:
     return found.standing().count()
 
 
-def _result(report: CalibrationReport, gallery: Gallery) -> dict:
-    result, advice = report.result, services.advice_for(report)
-    marks = []
+def _fpir(values) -> float | None:
+    """Which advice of the table is meant."""
+    try:
+        return float(values["fpir"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _result(report: CalibrationReport, gallery: Gallery, advice: dict) -> dict:
+    result, marks = report.result, []
     if advice["distance"] is not None:
         marks = [Mark("advised", advice["distance"], advice["low"], advice["high"])]
     return {

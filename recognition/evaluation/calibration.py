@@ -10,7 +10,8 @@ subsets bootstrap: Bolle, Ratha, Pankanti, "Error analysis of pattern recognitio
 Vision and Image Understanding 93, 2004; Poh, Martin, Bengio, "Performance generalization in biometric authentication using
 joint user-specific and sample bootstraps", IEEE PAMI 29, 2007). A comparison of two people weighs as often as both were drawn;
 a person is never compared with itself as with a stranger. And where few errors or none are expected, a bootstrap cannot see
-those that did not happen: the exact Poisson limit then bounds the threshold. At nought errors it is the rule of three (Louis,
+those that did not happen: the exact Poisson limit then bounds the threshold, for as many comparisons as they are worth
+(the design effect, from the draws). At nought errors it is the rule of three (Louis,
 "Confidence intervals for a binomial parameter after observing no successes", The American Statistician 35, 1981; ISO/IEC
 19795-1): below three expected errors nothing is advised. From thirty on it is as good as measured (the rule of 30:
 Doddington et al., "The NIST speaker recognition evaluation", Speech Communication 31, 2000).
@@ -31,7 +32,7 @@ DRAWS = 400  # of the bootstrap
 SURE = 0.95  # each end of an interval, alone
 FEWEST_PEOPLE = 20  # fewer are too few to draw again
 FEWEST_GENUINE = 30  # comparisons, for a FRR
-FEWEST_ERRORS = 3
+FEWEST_ERRORS = -math.log(1 - SURE)  # 3.0: none seen, there may be so many
 PLENTY_OF_ERRORS = 30
 
 
@@ -61,8 +62,9 @@ class Comparisons:
 class Advice:
     """For a wanted FPIR at `people`: FAR is what a comparison with one person may have.
 
-    expected_errors: how many of the gallery's own comparisons would be wrong at that FAR. distance: the advised threshold;
-    None where there is too little to say, and `needed_faces` or `needed_people` tell what would be enough. It is the careful
+    expected_errors: how many of the gallery's own comparisons would be wrong at that FAR, counted as if
+    they were independent. distance: the advised threshold;
+    None where there is too little to say, and `needed_faces` (of more people) or `needed_people` tell what would be enough. It is the careful
     end of the interval from `low` to `high` around the `estimate`; capped: it would be looser than the pack's for 1:1.
     frr, with its interval: how many of the people's own faces would not be found at that distance, each searched for among
     the others; None where too few people have two faces. seen_fpir: how many faces would be taken for somebody else, each
@@ -185,60 +187,90 @@ def advise(
     found: Comparisons, fpirs: Sequence[float], *, people: int, loosest: float, everybody: bool, seed: int = 0
 ) -> list[Advice]:
     """people: of the whole gallery. loosest: the pack's 1:1 threshold. everybody: whether all of the gallery was compared."""
-    draws = _draws(len(found.sizes), seed)
-    drawn = {fpir: [] for fpir in fpirs}
-    fars = {fpir: 1.0 - (1.0 - fpir) ** (1.0 / max(people, 1)) for fpir in fpirs}
-    for weights in draws:
-        for fpir, distance in zip(fpirs, _drawn_thresholds(found, weights, [fars[f] for f in fpirs]), strict=True):
-            drawn[fpir].append(distance)
-    return [_advice(found, fpir, fars[fpir], people, drawn[fpir], draws, loosest, everybody) for fpir in fpirs]
+    drawn = _Draws(found, seed)
+    wanted = [_Wanted(found, fpir, people) for fpir in fpirs]
+    for weights in drawn.weights:
+        faces = float(weights @ found.sizes)
+        total = faces * weights.sum() - float((found.sizes * weights) @ weights)
+        wrong = np.cumsum(weights[found.tail_people[:, 0]] * weights[found.tail_people[:, 1]])
+        for one in wanted:
+            one.add_draw(wrong, total)
+    return [one.advice(drawn, loosest, everybody) for one in wanted]
 
 
-def _draws(people: int, seed: int) -> np.ndarray:
-    """How often each person was drawn: (DRAWS, people)."""
-    return np.random.default_rng(seed).multinomial(people, np.full(people, 1 / max(people, 1)), size=DRAWS)
+class _Draws:
+    """How often each person was drawn: weights (DRAWS, people)."""
+
+    def __init__(self, found: Comparisons, seed: int):
+        n = len(found.sizes)
+        self.weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / max(n, 1)), size=DRAWS)
+
+    def frr(self, found: Comparisons, distance: float) -> dict[str, float | None]:
+        """The share of faces that their person's others do not find within `distance`, with its interval."""
+        people = len(found.sizes)
+        compared = np.bincount(found.own_people, minlength=people)
+        if len(found.own) < FEWEST_GENUINE or (compared > 0).sum() < FEWEST_PEOPLE:
+            return {"frr": None, "frr_low": None, "frr_high": None}
+        missed = np.bincount(found.own_people, weights=found.own > distance, minlength=people)
+        drawn = (self.weights @ missed) / np.maximum(self.weights @ compared, 1)
+        low, high = np.quantile(drawn, [1 - SURE, SURE]).tolist()
+        if not missed.sum():
+            high = 1 - (1 - SURE) ** (1 / (compared > 0).sum())  # the exact limit, for people: their faces are alike
+        return {"frr": float(missed.sum() / compared.sum()), "frr_low": low, "frr_high": high}
 
 
-def _drawn_thresholds(found: Comparisons, weights: np.ndarray, fars: Sequence[float]) -> list[float]:
-    """The thresholds with these FARs among the people drawn."""
-    faces = float(weights @ found.sizes)
-    total = faces * weights.sum() - float((found.sizes * weights) @ weights)
-    wrong = np.cumsum(weights[found.tail_people[:, 0]] * weights[found.tail_people[:, 1]])
-    return [_with_errors(found.tail, int(np.searchsorted(wrong, far * total, "right"))) for far in fars]
+class _Wanted:
+    """A wanted FPIR, and what the draws say of it."""
 
+    def __init__(self, found: Comparisons, fpir: float, people: int):
+        self.found, self.fpir, self.people = found, fpir, people
+        self.far = 1.0 - (1.0 - fpir) ** (1.0 / max(people, 1))
+        self.expected = self.far * found.impostors
+        self.distances: list[float] = []
+        self.rates: list[float] = []  # at the distance with `counted` errors
+        self.counted = min(max(PLENTY_OF_ERRORS, int(self.expected)), len(found.tail))
 
-def _advice(
-    found: Comparisons,
-    fpir: float,
-    far: float,
-    people: int,
-    drawn: Sequence[float],
-    draws: np.ndarray,
-    loosest: float,
-    everybody: bool,
-) -> Advice:
-    expected = far * found.impostors
-    some = {"fpir": fpir, "people": people, "far": far, "expected_errors": round(expected, 2)}
-    if len(found.sizes) < FEWEST_PEOPLE:
-        return Advice(**some, needed_people=FEWEST_PEOPLE)
-    if (surely := errors_allowed(expected)) is None:
-        return Advice(**some, needed_faces=math.ceil(-math.log(1 - SURE) / (far * (len(found.sizes) - 1))))
-    drawn_low, drawn_high = np.quantile(drawn, [1 - SURE, SURE]).tolist()
-    estimate = _with_errors(found.tail, int(expected))
-    low, high = min(estimate, _with_errors(found.tail, surely), drawn_low), max(estimate, drawn_high)
-    low, estimate, high = (_rounded_down(value) for value in (low, estimate, high))
-    distance = min(low, loosest)
-    seen = np.searchsorted(found.nearest_other, distance, "right") / len(found.nearest_other)
-    return Advice(
-        **some,
-        distance=distance,
-        estimate=estimate,
-        low=low,
-        high=high,
-        capped=loosest < low,
-        seen_fpir=float(seen) if everybody else None,
-        **_frr(found, distance, draws),
-    )
+    def add_draw(self, wrong: np.ndarray, total: float) -> None:
+        """wrong: the errors among the people drawn at each distance of the tail; total: of so many comparisons."""
+        self.distances.append(_with_errors(self.found.tail, int(np.searchsorted(wrong, self.far * total, "right"))))
+        self.rates.append(wrong[self.counted - 1] / max(total, 1))
+
+    @property
+    def depend(self) -> float:
+        """How many comparisons count as one, because they share people (the design effect: Kish, Survey Sampling, 1965).
+
+        The variance among the draws by that of as many independent comparisons, which drawing both people of each
+        triples (Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1, 2007).
+        """
+        mean = np.mean(self.rates)
+        return max(float(np.var(self.rates) / mean**2) * self.counted / 3, 1.0) if mean else 1.0
+
+    def advice(self, drawn: _Draws, loosest: float, everybody: bool) -> Advice:
+        found, people = self.found, len(self.found.sizes)
+        some = {"fpir": self.fpir, "people": self.people, "far": self.far}
+        if people < FEWEST_PEOPLE:
+            return Advice(**some, expected_errors=round(self.expected, 2), needed_people=FEWEST_PEOPLE)
+        depend = self.depend
+        some["expected_errors"] = round(self.expected / depend, 2)
+        if (surely := errors_allowed(self.expected / depend)) is None:
+            needed = FEWEST_ERRORS * depend / (self.far * (people - 1))
+            return Advice(**some, needed_faces=math.ceil(needed))
+        drawn_low, drawn_high = np.quantile(self.distances, [1 - SURE, SURE]).tolist()
+        estimate = _with_errors(found.tail, int(self.expected))
+        low = min(estimate, _with_errors(found.tail, int(surely * depend)), drawn_low)
+        low, estimate, high = (_rounded_down(value) for value in (low, estimate, max(estimate, drawn_high)))
+        distance = min(low, loosest)
+        seen = np.searchsorted(found.nearest_other, distance, "right") / len(found.nearest_other)
+        return Advice(
+            **some,
+            distance=distance,
+            estimate=estimate,
+            low=low,
+            high=high,
+            capped=loosest < low,
+            seen_fpir=float(seen) if everybody else None,
+            **drawn.frr(found, distance),
+        )
 
 
 def errors_allowed(expected: float) -> int | None:
@@ -250,19 +282,6 @@ def errors_allowed(expected: float) -> int | None:
     logs = counts * math.log(max(expected, 1e-300)) - expected - np.cumsum(np.log(np.maximum(counts, 1)))
     allowed = int(np.searchsorted(np.cumsum(np.exp(logs)), 1 - SURE, "right")) - 1
     return allowed if allowed >= 0 else None
-
-
-def _frr(found: Comparisons, distance: float, draws: np.ndarray) -> dict[str, float | None]:
-    if len(found.own) < FEWEST_GENUINE or len(np.unique(found.own_people)) < FEWEST_PEOPLE:
-        return {"frr": None, "frr_low": None, "frr_high": None}
-    people = len(found.sizes)
-    all_ = np.bincount(found.own_people, minlength=people)
-    missed = np.bincount(found.own_people, weights=found.own > distance, minlength=people)
-    drawn = (draws @ missed) / np.maximum(draws @ all_, 1)
-    low, high = np.quantile(drawn, [1 - SURE, SURE])
-    if not missed.sum():
-        high = 1 - (1 - SURE) ** (1 / len(found.own))  # the exact limit; about three in the number compared
-    return {"frr": float(missed.sum() / all_.sum()), "frr_low": float(low), "frr_high": float(high)}
 
 
 def _with_errors(tail: np.ndarray, errors: int) -> float:
