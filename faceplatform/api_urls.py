@@ -8,6 +8,8 @@ from gallery.api import GalleryViewSet, IdentityViewSet, SampleViewSet
 from gallery.curation_api import MergeView, RejectSampleView, SplitView, UndoView
 from recognition.analysis.api import ComparisonViewSet, DetectionViewSet, EmbeddingViewSet, SearchView
 from recognition.api import IdentitySamplesView, PackViewSet, RecognitionViewSet, RejectFaceView
+from recognition.calibration.api import ApplyCalibrationView, CalibrationView
+from recognition.health.api import FindingsView, FindingView, HealthView, RestoreFindingView
 from recognition.imports.api import ImportViewSet
 from recognition.privacy.api import ErasureViewSet, RetentionView, SubjectErasureView, SubjectExportView
 
@@ -22,6 +24,12 @@ urlpatterns = [
     path("galleries", GalleryViewSet.as_view(COLLECTION), name="gallery-list"),
     path("galleries/<slug:slug>", GalleryViewSet.as_view(ITEM), name="gallery-detail"),
     path("galleries/<slug:slug>/retention", RetentionView.as_view(), name="gallery-retention"),
+    path("galleries/<slug:slug>/health", HealthView.as_view(), name="health"),
+    path("galleries/<slug:slug>/health/findings", FindingsView.as_view(), name="health-findings"),
+    path("health-findings/<uuid:pk>/dismiss", FindingView.as_view(), name="dismiss-finding"),
+    path("health-findings/<uuid:pk>/restore", RestoreFindingView.as_view(), name="restore-finding"),
+    path("galleries/<slug:slug>/calibration", CalibrationView.as_view(), name="calibration"),
+    path("galleries/<slug:slug>/calibration/apply", ApplyCalibrationView.as_view(), name="apply-calibration"),
     path("identities", IdentityViewSet.as_view(COLLECTION), name="identity-list"),
     path("identities/<uuid:pk>", IdentityViewSet.as_view(ITEM), name="identity-detail"),
     path("identities/<uuid:pk>/samples", IdentitySamplesView.as_view(), name="identity-samples"),

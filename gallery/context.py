@@ -8,6 +8,8 @@ SECTIONS = {
     "identity": "people",
     "add-faces": "add",
     "enrolment": "add",
+    "health": "people",
+    "calibration": "people",
     "imports": "add",
     "import": "add",
     "recognise": "recognise",

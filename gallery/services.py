@@ -18,11 +18,12 @@ from accounts.audit import audited
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed
-from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Gallery, Identity
+from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Gallery, Identity, ThresholdSource
 
 GALLERY_FIELDS = (
     "name", "threshold_source", "threshold_distance", "target_fpir", "quality_gate", "keep_photos", "requires_consent",
 )  # fmt: skip
+THRESHOLD_FIELDS = ("threshold_source", "threshold_distance")
 CONSENT_FIELDS = ("consent", "consent_by", "consent_at", "consent_until", "consent_note")
 IDENTITY_FIELDS = ("name", "external_id", "department", "position", "active", "hidden", "metadata", *CONSENT_FIELDS)
 
@@ -71,8 +72,29 @@ def update_gallery(*, actor: Actor, gallery: Gallery, **fields) -> Gallery:
     actor.require_role(gallery, Role.OWNER)
     gallery = Gallery.objects.select_for_update().get(pk=gallery.pk)
     if changes := _assign(gallery, fields, GALLERY_FIELDS):
+        if gallery.threshold_source == ThresholdSource.CALIBRATED and not changes.keys().isdisjoint(THRESHOLD_FIELDS):
+            raise InvalidInput("A calibrated threshold comes from calibrating the gallery. To set one by hand: manual.")
         _save(gallery)
         audit.record(actor=actor, action="gallery.changed", gallery=gallery, target=gallery, details=changes)
+    return gallery
+
+
+@audited
+def calibrate_gallery(*, actor: Actor, gallery: Gallery, pack: str, distance: float, details: dict) -> Gallery:
+    """Puts a threshold in force that was calibrated on the gallery's own faces under `pack`; details: how, for the audit.
+
+    Raises Conflict (pack_changed) where the gallery has another pack meanwhile, under which it would mean something else.
+    """
+    actor.require_role(gallery, Role.OWNER)
+    gallery = Gallery.objects.select_for_update().get(pk=gallery.pk)
+    if gallery.pack != pack:
+        message = f"It was measured under the pack {pack}, and the gallery has {gallery.pack} now. Measure again."
+        raise Conflict(message, code="pack_changed")
+    fields = {"threshold_source": ThresholdSource.CALIBRATED, "threshold_distance": distance}
+    changes = _assign(gallery, fields, GALLERY_FIELDS)
+    _save(gallery)
+    details = {**changes, **details, "pack": pack, "distance": distance}
+    audit.record(actor=actor, action="gallery.calibrated", gallery=gallery, target=gallery, details=details)
     return gallery
 
 

@@ -33,14 +33,16 @@ def dimension_of(*, gallery_id: UUID, pack: str) -> int | None:
     return row[0] if row else None
 
 
-def enrolled_vectors(*, gallery_id: UUID, pack: str, block: int = BLOCK) -> Iterator[VectorBlock]:
-    """The vectors of active people's samples, without those that say whom a face is not."""
+def enrolled_vectors(
+    *, gallery_id: UUID, pack: str, block: int = BLOCK, rejected: bool = False
+) -> Iterator[VectorBlock]:
+    """The vectors of active people's samples, without those that say whom a face is not; or of those alone."""
     dim = dimension_of(gallery_id=gallery_id, pack=pack)
     if dim is None:
         return
     columns = {"sample": UUID_TYPE, "identity": UUID_TYPE, "vector": halfvec(dim)}
     with connection.cursor() as cursor:
-        query = cursor.mogrify(ENROLLED, {"gallery": gallery_id, "pack": pack})
+        query = cursor.mogrify(ENROLLED, {"gallery": gallery_id, "pack": pack, "rejected": rejected})
         for rows in read_blocks(cursor, query, columns, block=block):
             yield VectorBlock(rows["sample"], rows["identity"], rows["vector"]["values"].astype("float32"))
 
@@ -73,7 +75,7 @@ def nearest_distances(*, gallery_id: UUID, pack: str, probes: np.ndarray) -> np.
 ENROLLED = """
     SELECT embedding.sample_id, sample.identity_id, embedding.vector FROM gallery_faceembedding embedding
     JOIN gallery_facesample sample ON sample.id = embedding.sample_id AND sample.gallery_id = %(gallery)s
-        AND sample.deleted_at IS NULL AND NOT sample.rejected
+        AND sample.deleted_at IS NULL AND sample.rejected = %(rejected)s
     JOIN gallery_identity identity ON identity.id = sample.identity_id AND identity.gallery_id = %(gallery)s
         AND identity.active AND identity.deleted_at IS NULL
     WHERE embedding.gallery_id = %(gallery)s AND embedding.pack = %(pack)s

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.management import call_command
+from django.db import transaction
 from django.utils import timezone
 from procrastinate import JobContext, exceptions
 from procrastinate.contrib.django import app
@@ -14,8 +15,10 @@ from accounts.actor import system_actor
 from gallery.curation import purge_deleted
 from gallery.models import Gallery
 from recognition.analysis.services import delete_old_analyses
+from recognition.calibration.services import run_calibration
+from recognition.health.services import run_health
 from recognition.imports.services import run_import, wait_for_one
-from recognition.models import Import
+from recognition.models import CalibrationReport, HealthReport, Import
 from recognition.privacy.services import apply_retention
 from recognition.services import follow_merges
 
@@ -56,7 +59,33 @@ def resume_imports(timestamp: int = 0) -> None:
 
 def start(job: Import) -> None:
     """Queues the job of an import, once."""
+    _defer_once(import_uploaded, f"import-{job.pk}", job_id=str(job.pk))
+
+
+@app.task(pass_context=False)
+def compute_health(gallery_id: str) -> None:
+    """Looks a gallery through for what is wrong; nothing where nobody waits for it."""
+    run_health(UUID(gallery_id))
+
+
+@app.task(pass_context=False)
+def compute_calibration(gallery_id: str) -> None:
+    """Measures a gallery's own error rates; nothing where nobody waits for it."""
+    run_calibration(UUID(gallery_id))
+
+
+def start_health(report: HealthReport) -> None:
+    _defer_once(compute_health, f"health-{report.pk}", gallery_id=str(report.pk))
+
+
+def start_calibration(report: CalibrationReport) -> None:
+    _defer_once(compute_calibration, f"calibration-{report.pk}", gallery_id=str(report.pk))
+
+
+def _defer_once(task, lock: str, **arguments: str) -> None:
+    """Queues a job, unless it waits already."""
     try:
-        import_uploaded.configure(queueing_lock=f"import-{job.pk}").defer(job_id=str(job.pk))
+        with transaction.atomic():
+            task.configure(queueing_lock=lock).defer(**arguments)
     except exceptions.AlreadyEnqueued:
-        logger.info("the import %s is queued already", job.pk)
+        logger.info("%s is queued already", lock)

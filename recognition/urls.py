@@ -1,6 +1,8 @@
 from django.urls import path
 
 from recognition import views
+from recognition.calibration import views as calibration_views
+from recognition.health import views as health_views
 from recognition.imports import views as import_views
 from recognition.privacy import views as privacy_views
 from recognition.system import system
@@ -17,6 +19,13 @@ urlpatterns = [
     path("galleries/<slug:slug>/people/<uuid:pk>/export", privacy_views.export, name="export-subject"),
     path("galleries/<slug:slug>/people/<uuid:pk>/erase", privacy_views.erase, name="erase-subject"),
     path("erasures/<uuid:pk>/", privacy_views.erasure, name="erasure"),
+    path("galleries/<slug:slug>/health", health_views.health, name="health"),
+    path("galleries/<slug:slug>/health/look-again", health_views.look_again, name="look-again"),
+    path("galleries/<slug:slug>/health/<uuid:pk>/<slug:action>", health_views.fix, name="fix-finding"),
+    path("galleries/<slug:slug>/calibration", calibration_views.calibration, name="calibration"),
+    path("galleries/<slug:slug>/calibration/measure", calibration_views.measure, name="measure-calibration"),
+    path("galleries/<slug:slug>/calibration/apply", calibration_views.apply, name="apply-calibration"),
+    path("galleries/<slug:slug>/calibration/by-size", calibration_views.by_size, name="threshold-by-size"),
     path("imports/<uuid:pk>/", import_views.import_, name="import"),
     path("imports/<uuid:pk>/report.csv", import_views.report, name="import-report"),
     path("imports/<uuid:pk>/stop", import_views.stop, name="stop-import"),

@@ -1,5 +1,7 @@
 """The rows of recognition, a module a concern."""
 
+from recognition.models.calibration import CalibrationReport
+from recognition.models.health import HealthFinding, HealthReport
 from recognition.models.imports import Import, ImportPiece, ImportRow
 from recognition.models.privacy import Erasure, RetentionRule
 from recognition.models.requests import (
@@ -17,9 +19,12 @@ from recognition.models.workers import Worker
 
 __all__ = [
     "ANALYSES",
+    "CalibrationReport",
     "Candidate",
     "Decision",
     "Erasure",
+    "HealthFinding",
+    "HealthReport",
     "Import",
     "ImportPiece",
     "ImportRow",

@@ -14,6 +14,14 @@ def milliseconds(value) -> str:
     return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
 
 
+@register.filter
+def rate(value) -> str:
+    """A share for people: “2.5 %”, “0.012 %”; “–” where it is not known."""
+    if value in (None, ""):
+        return "–"
+    return f"{value * 100:.2g} %" if value < 0.1 else f"{value * 100:.0f} %"
+
+
 @register.inclusion_tag("recognition/_measures.html")
 def measures(quality: dict) -> dict:
     """What was measured of a face; quality: {"measures": …, "reasons": …}."""

@@ -1,0 +1,53 @@
+"""The charts of a calibration."""
+
+from collections.abc import Sequence
+
+from recognition.evaluation.charts import Axis, Bars, Line, Mark, histogram, line_chart
+
+FEWEST = 1e-6  # the lowest rate drawn
+
+
+def pairs_histogram(result: dict, marks: Sequence[Mark]) -> str:
+    """How far apart two photos are, of one person and of two people."""
+    found = result["histogram"]
+    edges = [found["first"] + number * found["step"] for number in range(len(found["genuine"]) + 1)]
+    bars = [
+        Bars(name, edges, [count / (sum(found[kind]) or 1) for count in found[kind]], kind)
+        for kind, name in (("impostor", "Two people"), ("genuine", "One person"))
+        if sum(found[kind])
+    ]
+    pairs = result["pairs"]
+    description = (
+        f"Shares of {pairs['genuine']} pairs of photos of one person and {pairs['impostor']} of two people by distance. "
+        "The less the two hills overlap, the better people are told apart."
+    )
+    x = Axis("distance", edges[0], edges[-1])
+    return histogram(title="How far apart two photos are", description=description, x=x, bars=bars, marks=marks)
+
+
+def rates_chart(result: dict, marks: Sequence[Mark]) -> str:
+    """FAR and FRR of searches, and FAR of two photos, by threshold."""
+    rows = result["rates"]
+    end = next((number for number, row in enumerate(rows) if (row["far_pairs"] or 0) > 0.2), len(rows) - 1)
+    rows = rows[: end + 1]
+    kinds = (
+        ("far", "FAR, search", "impostor"),
+        ("frr", "FRR, search", "genuine"),
+        ("far_pairs", "FAR, pairs", "second"),
+    )
+    lines = [
+        Line(name, [(row["distance"], row[key]) for row in rows if row[key] is not None], kind)
+        for key, name, kind in kinds
+    ]
+    lowest = min((rate for line in lines for _, rate in line.points if rate > 0), default=1e-3)
+    y = Axis("rate", max(min(lowest, 0.1), FEWEST), 1, log=True, form=_rate)
+    x = Axis("threshold (distance)", rows[0]["distance"], max(rows[-1]["distance"], rows[0]["distance"] + 0.01))
+    description = (
+        "A higher threshold takes more strangers for somebody (false acceptance rate, FAR) and misses fewer of those who "
+        "are enrolled (false rejection rate, FRR)."
+    )
+    return line_chart(title="Errors by threshold", description=description, x=x, y=y, lines=lines, marks=marks)
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:.0%}" if rate >= 0.01 else f"{rate * 100:g} %".replace(" ", "")

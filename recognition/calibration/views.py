@@ -1,0 +1,145 @@
+"""The page of a gallery's calibration."""
+
+from django import forms
+from django.contrib import messages
+from django.shortcuts import redirect, render
+from django.utils.safestring import mark_safe
+from django.views.decorators.http import require_POST
+
+from accounts.roles import Role
+from accounts.views import actor_of
+from faceplatform.errors import DomainError
+from gallery.models import Gallery, ThresholdSource
+from gallery.services import update_gallery
+from gallery.views import visible
+from recognition import tasks
+from recognition.calibration import services
+from recognition.calibration.pictures import pairs_histogram, rates_chart
+from recognition.evaluation.calibration import PLENTY_OF_ERRORS
+from recognition.evaluation.charts import Mark
+from recognition.models import CalibrationReport, HealthFinding
+from recognition.report_pages import progress
+from recognition.thresholds import threshold_of
+
+GROWN = 1.2  # a calibrated gallery with so many times the people should be calibrated again
+
+
+class FpirForm(forms.Form):
+    """In per cent, as people read it."""
+
+    percent = forms.FloatField(
+        min_value=services.SMALLEST_FPIR * 100,
+        max_value=services.LARGEST_FPIR * 100,
+        label="Strangers that may be taken for somebody, %",
+    )
+
+
+def calibration(request, slug):
+    """Error rates of the gallery's own faces, and the threshold they advise."""
+    gallery = _gallery(request, slug)
+    report = CalibrationReport.objects.filter(gallery=gallery).first()
+    if request.htmx:
+        return progress(request, report)
+    wanted = report.fpir if report else gallery.target_fpir
+    context = {
+        "gallery": gallery,
+        "report": report,
+        "form": FpirForm(initial={"percent": round(wanted * 100, 4)}),
+        "in_force": threshold_of(gallery),
+        "is_owner": actor_of(request).role_in(gallery) >= Role.OWNER,
+        "duplicates": _duplicates(gallery),
+    }
+    if report and report.computed_at:
+        context |= _result(
+            report, gallery, services.advice_for(report, _fpir(request.GET)) or services.advice_for(report)
+        )
+    return render(request, "recognition/calibration.html", context)
+
+
+@require_POST
+def measure(request, slug):
+    """Has the error rates measured, for the FPIR of the form."""
+    gallery, form = _gallery(request, slug), FpirForm(request.POST)
+
+    def act():
+        if not form.is_valid():
+            text = f"Give a number of per cent, {services.SMALLEST_FPIR * 100:g} to {services.LARGEST_FPIR * 100:g}."
+            return messages.error(request, text)
+        fpir = form.cleaned_data["percent"] / 100
+        report = services.request_calibration(actor=actor_of(request), gallery=gallery, fpir=fpir)
+        return tasks.start_calibration(report)
+
+    return _act(request, slug, act)
+
+
+@require_POST
+def apply(request, slug):
+    """Puts the advised threshold in force."""
+    gallery = _gallery(request, slug)
+
+    def act():
+        changed = services.apply_calibration(actor=actor_of(request), gallery=gallery, fpir=_fpir(request.POST))
+        messages.success(request, f"The threshold {changed.threshold_distance:.3f} is in force now.")
+
+    return _act(request, slug, act)
+
+
+@require_POST
+def by_size(request, slug):
+    """Lets the threshold follow the gallery's size again."""
+    gallery = _gallery(request, slug)
+
+    def act():
+        values = {"threshold_source": ThresholdSource.SIZE, "threshold_distance": None}
+        update_gallery(actor=actor_of(request), gallery=gallery, **values)
+        messages.success(request, "The threshold follows the gallery's size again.")
+
+    return _act(request, slug, act)
+
+
+def _act(request, slug, act):
+    try:
+        act()
+    except DomainError as error:
+        if error.status not in (400, 409):
+            raise
+        messages.error(request, error.message)
+    return redirect("calibration", slug)
+
+
+def _gallery(request, slug) -> Gallery:
+    """For curators; NotFound for strangers, NotAllowed for viewers."""
+    gallery = visible(Gallery.objects.all(), request, slug=slug)
+    actor_of(request).require_role(gallery, Role.CURATOR)
+    return gallery
+
+
+def _duplicates(gallery: Gallery) -> int:
+    found = HealthFinding.objects.filter(gallery=gallery, kind=HealthFinding.Kind.DUPLICATE, dismissed_at=None)
+    return found.standing().count()
+
+
+def _fpir(values) -> float | None:
+    """Which advice of the table is meant."""
+    try:
+        return float(values["fpir"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _result(report: CalibrationReport, gallery: Gallery, advice: dict) -> dict:
+    result, marks = report.result, []
+    if advice["distance"] is not None:
+        marks = [Mark("advised", advice["distance"], advice["low"], advice["high"])]
+    return {
+        "result": result,
+        "advice": advice,
+        "rows": [row | {"wanted": row is advice} for row in result["advice"]],
+        "few_errors": advice["expected_errors"] < PLENTY_OF_ERRORS,
+        "other_pack": report.pack != gallery.pack,
+        "grown": gallery.identities.filter(active=True).count() > GROWN * result["people"],
+        # Made by charts.py of numbers and our own words, which it escapes.
+        "histogram": mark_safe(pairs_histogram(result, marks)),
+        "curve": mark_safe(rates_chart(result, marks)),
+        "rates": [row for row in result["rates"] if 0 < (row["far"] or 0) < 0.2 or 0 < (row["frr"] or 0) < 0.5],
+    }

@@ -1,0 +1,39 @@
+"""A finding as the API and the command line give it."""
+
+from typing import Any
+
+from gallery.models import Identity
+from recognition.health.fixes import fixes_of
+from recognition.health.words import explain
+from recognition.models import HealthFinding
+
+
+def finding_as_dict(finding: HealthFinding, threshold: float | None) -> dict[str, Any]:
+    """Takes a finding with its people. threshold: that of the report."""
+    return {
+        "id": str(finding.pk),
+        "kind": finding.kind,
+        "reason": finding.reason,
+        "text": explain(finding, threshold),
+        "identity": _person(finding.identity),
+        "sample_id": _key(finding.sample_id if finding.kind != HealthFinding.Kind.WEAK else None),
+        "photo_name": finding.sample.photo_name if finding.kind == HealthFinding.Kind.OUTLIER else "",
+        "own_sample_id": _key(finding.own_sample_id),
+        "own_distance": finding.own_distance,
+        "other": _person(finding.other) if finding.other else None,
+        "other_sample_id": _key(finding.other_sample_id),
+        "distance": finding.distance,
+        "found": finding.found,
+        "total": finding.total,
+        "samples": [str(key) for key in finding.samples],
+        "fixes": list(fixes_of(finding)),
+        "dismissed_at": finding.dismissed_at,
+    }
+
+
+def _person(person: Identity) -> dict[str, str]:
+    return {"id": str(person.pk), "name": person.name, "external_id": person.external_id}
+
+
+def _key(key) -> str | None:
+    return str(key) if key else None

@@ -1,0 +1,105 @@
+"""The page of a gallery's health."""
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.http import require_POST
+
+from accounts.querysets import UNDOABLE
+from accounts.roles import Role
+from accounts.views import actor_of, done
+from faceplatform.errors import Conflict, InvalidInput
+from gallery.models import Gallery
+from gallery.views import visible
+from recognition import tasks
+from recognition.health import fixes, services
+from recognition.health.words import buttons_of, explain
+from recognition.models import HealthFinding, HealthReport
+from recognition.report_pages import progress
+
+FINDINGS_A_PAGE = 20
+DISMISSED = "dismissed"
+
+
+def health(request, slug):
+    """What looks wrong in the gallery, a kind at a time; asks again by itself while it is being computed."""
+    gallery = _gallery(request, slug)
+    report = HealthReport.objects.filter(gallery=gallery).first()
+    if request.htmx:
+        return progress(request, report)
+    findings = HealthFinding.objects.filter(gallery=gallery).standing()
+    tabs = _tabs(findings)
+    show = request.GET.get("show")
+    if show not in {tab["key"] for tab in tabs}:
+        show = next((tab["key"] for tab in tabs if tab["count"]), tabs[0]["key"])
+    page = Paginator(_shown(findings, show).with_people(), FINDINGS_A_PAGE).get_page(request.GET.get("page"))
+    threshold = report.threshold if report else None
+    context = {
+        "gallery": gallery,
+        "report": report,
+        "tabs": tabs,
+        "show": show,
+        "page": page,
+        "items": [(finding, explain(finding, threshold), buttons_of(finding)) for finding in page],
+        "kept": services.KEPT,
+    }
+    return render(request, "recognition/health.html", context)
+
+
+@require_POST
+def look_again(request, slug):
+    """Has the gallery looked through."""
+    gallery = _gallery(request, slug)
+    try:
+        tasks.start_health(services.request_health(actor=actor_of(request), gallery=gallery))
+    except Conflict as error:
+        messages.error(request, error.message)
+    return redirect("health", slug)
+
+
+@require_POST
+def fix(request, slug, pk, action):
+    """Does what the button says, and goes back to the findings."""
+    gallery = _gallery(request, slug)
+    finding = visible(HealthFinding.objects.with_people(), request, gallery=gallery, pk=pk)
+    back = f"{reverse('health', args=[slug])}?{urlencode({'show': _tab_of(finding)})}"
+    try:
+        name = request.POST.get("name", "")
+        fixed = fixes.fix(actor=actor_of(request), finding=finding, action=action, name=name)
+    except (Conflict, InvalidInput) as error:
+        messages.error(request, error.message)
+    else:
+        if fixed.event.action in UNDOABLE:
+            done(request, fixed.text, fixed.event)
+        else:
+            messages.success(request, fixed.text)
+    return redirect(back)
+
+
+def _gallery(request, slug) -> Gallery:
+    """For curators; NotFound for strangers, NotAllowed for viewers."""
+    gallery = visible(Gallery.objects.all(), request, slug=slug)
+    actor_of(request).require_role(gallery, Role.CURATOR)
+    return gallery
+
+
+def _shown(findings, show: str):
+    if show == DISMISSED:
+        return findings.exclude(dismissed_at=None)
+    return findings.filter(kind=show, dismissed_at=None)
+
+
+def _tab_of(finding: HealthFinding) -> str:
+    return DISMISSED if finding.dismissed_at else finding.kind
+
+
+def _tabs(findings) -> list[dict]:
+    names = {
+        HealthFinding.Kind.OUTLIER: "Faces that do not fit",
+        HealthFinding.Kind.DUPLICATE: "The same person twice",
+        HealthFinding.Kind.WEAK: "Weak people",
+        DISMISSED: "Fine",
+    }
+    return [{"key": str(key), "name": name, "count": _shown(findings, key).count()} for key, name in names.items()]

@@ -1,0 +1,63 @@
+"""Measures a gallery's own error rates and advises a threshold. Works without a running platform."""
+
+import json
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.actor import cli_actor
+from faceplatform.errors import DomainError
+from gallery.models import Gallery
+from recognition.calibration.services import advice_for, apply_calibration, request_calibration, run_calibration
+from recognition.models import CalibrationReport
+
+
+class Command(BaseCommand):
+    help = (
+        "Compares a gallery's faces with each other, and advises the threshold for the wanted rate of strangers that are "
+        "taken for somebody (FPIR)."
+    )
+
+    def add_arguments(self, parser):
+        parser.add_argument("--gallery", required=True, metavar="SLUG")
+        parser.add_argument("--fpir", type=float, help="the rate wanted, such as 0.01; else the gallery's target")
+        parser.add_argument("--apply", action="store_true", help="put the advised threshold in force")
+        parser.add_argument("--json", action="store_true", help="print all that was measured")
+
+    def handle(self, *, gallery, fpir, apply, json: bool, **options):
+        actor = cli_actor()
+        found = Gallery.objects.filter(slug=gallery).first()
+        if found is None:
+            raise CommandError(f"There is no gallery “{gallery}”.")
+        try:
+            report = run_calibration(request_calibration(actor=actor, gallery=found, fpir=fpir).pk)
+            if report is None or report.status == CalibrationReport.Status.FAILED:
+                raise CommandError(report.error_message if report else "Another process measures it just now.")
+            self._print(report, as_json=json)
+            if apply:
+                changed = apply_calibration(actor=actor, gallery=found)
+                self.stderr.write(f"In force: {changed.threshold_distance:.3f}")
+        except DomainError as error:
+            raise CommandError(error.message) from error
+
+    def _print(self, report: CalibrationReport, *, as_json: bool) -> None:
+        if as_json:
+            body = {"gallery": report.gallery.slug, "pack": report.pack, **report.result}
+            self.stdout.write(json.dumps(body, ensure_ascii=False))
+            return
+        result, wanted = report.result, advice_for(report)
+        self.stdout.write(
+            f"{result['faces']} faces of {result['people']} people, {result['pairs']['genuine']} pairs of one person, "
+            f"{result['pairs']['impostor']} of two; {result['searches']['impostor']} comparisons of a face with a person."
+        )
+        for row in result["advice"]:
+            self.stdout.write(f"{'>' if row is wanted else ' '} FPIR {row['fpir']:<6g} {_in_words(row)}")
+
+
+def _in_words(row: dict) -> str:
+    if row["distance"] is None:
+        needed = f"{row['needed_people']} people" if row["needed_people"] else f"about {row['needed_faces']} faces"
+        return f"nothing is advised: it needs {needed}"
+    missed = (
+        "" if row["frr"] is None else f", not found {row['frr']:.2%} ({row['frr_low']:.2%} to {row['frr_high']:.2%})"
+    )
+    return f"threshold {row['distance']:.3f} (90 %: {row['low']:.3f} to {row['high']:.3f}){missed}"
