@@ -8,6 +8,7 @@ from gallery.api import GalleryViewSet, IdentityViewSet, SampleViewSet
 from gallery.curation_api import MergeView, RejectSampleView, SplitView, UndoView
 from recognition.api import IdentitySamplesView, PackViewSet, RecognitionViewSet, RejectFaceView
 from recognition.imports.api import ImportViewSet
+from recognition.reembedding.api import ReEmbeddingViewSet
 
 app_name = "api"
 
@@ -19,6 +20,20 @@ urlpatterns = [
     path("me", MeView.as_view(), name="me"),
     path("galleries", GalleryViewSet.as_view(COLLECTION), name="gallery-list"),
     path("galleries/<slug:slug>", GalleryViewSet.as_view(ITEM), name="gallery-detail"),
+    path("galleries/<slug:slug>/reembeddings", ReEmbeddingViewSet.as_view(COLLECTION), name="reembedding-list"),
+    *(
+        path(
+            f"galleries/<slug:slug>/{address}", ReEmbeddingViewSet.as_view({method: action}), name=f"reembedding-{name}"
+        )
+        for address, method, action, name in (
+            ("reembeddings/<uuid:pk>", "get", "retrieve", "detail"),
+            ("reembeddings/<uuid:pk>/preview", "get", "preview", "preview"),
+            ("reembeddings/<uuid:pk>/cut-over", "post", "cut_over", "cut-over"),
+            ("reembeddings/<uuid:pk>/stop", "post", "stop", "stop"),
+            ("pack/back", "post", "back", "back"),
+            ("pack/forget-old", "post", "forget_old", "forget-old"),
+        )
+    ),
     path("identities", IdentityViewSet.as_view(COLLECTION), name="identity-list"),
     path("identities/<uuid:pk>", IdentityViewSet.as_view(ITEM), name="identity-detail"),
     path("identities/<uuid:pk>/samples", IdentitySamplesView.as_view(), name="identity-samples"),

@@ -1,6 +1,6 @@
 """Reads of galleries and people. `visible_to` comes from accounts and hides other people's galleries."""
 
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
 from accounts.querysets import GalleryScopedQuerySet
@@ -44,3 +44,9 @@ class FaceSampleQuerySet(GalleryScopedQuerySet):
     def enrolled(self):
         """Without those that say whom a face is not."""
         return self.filter(rejected=False)
+
+    def without_vector(self, gallery_id, pack: str):
+        """Samples of the gallery that lack their vector of `pack`."""
+        embeddings = self.model._meta.get_field("embeddings").related_model.objects
+        there = embeddings.filter(gallery=gallery_id, pack=pack, sample=OuterRef("pk"))
+        return self.filter(~Exists(there), gallery=gallery_id)

@@ -19,6 +19,7 @@ from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed
 from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Gallery, Identity
+from gallery.packs import hold_pack
 
 GALLERY_FIELDS = ("name", "threshold_source", "threshold_distance", "target_fpir", "quality_gate", "keep_photos")
 IDENTITY_FIELDS = ("name", "external_id", "department", "position", "active", "hidden", "metadata")
@@ -131,6 +132,7 @@ def add_sample(
     sample of the person.
     """
     actor.require_role(identity.gallery, Role.CURATOR)
+    hold_pack(identity.gallery_id)
     identity = lock_identity(identity.pk)
     values = {name: getattr(face, name) for name in SAMPLE_VALUES}
     sample = FaceSample(

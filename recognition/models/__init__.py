@@ -1,6 +1,7 @@
 """The rows of recognition, a module a concern."""
 
 from recognition.models.imports import Import, ImportPiece, ImportRow
+from recognition.models.reembedding import PreviewedFace, ReEmbedding, ReEmbeddingPart, UnembeddedSample
 from recognition.models.requests import (
     Candidate,
     Decision,
@@ -19,11 +20,15 @@ __all__ = [
     "Import",
     "ImportPiece",
     "ImportRow",
+    "PreviewedFace",
     "Priority",
     "Purpose",
+    "ReEmbedding",
+    "ReEmbeddingPart",
     "RecognitionFace",
     "RecognitionRequest",
     "Rejection",
     "Status",
+    "UnembeddedSample",
     "Worker",
 ]
