@@ -11,7 +11,7 @@ from gallery.models import FaceCrop
 from recognition.engine.base import Crop, PhotoError, Purpose
 from recognition.engine.mxnet_runtime import DeviceError
 from recognition.engine.pipeline import Pipeline
-from recognition.models import PreviewedFace, ReEmbeddingPart
+from recognition.models import PreviewedFace, ReEmbeddingPart, Rejection
 from recognition.packs.manifest import PackError
 from recognition.reembedding import queue
 from recognition.reembedding.preview import decide_again, summary_of
@@ -58,11 +58,16 @@ def _fail(part: ReEmbeddingPart, message: str) -> None:
 
 
 def _embed_samples(pipeline: Pipeline, part: ReEmbeddingPart) -> None:
+    """As they were embedded at first: from all views; a face that was rejected in a recognition, as a probe."""
     rows = FaceCrop.objects.filter(sample__in=part.items)
     crops = {row.pk: Crop(bytes(row.jpeg), row.width, row.height, _points(row.landmarks)) for row in rows}
-    vectors, unembedded = _embed(pipeline, crops, "enrol")
-    unembedded |= dict.fromkeys(queue.still_there(set(part.items) - set(crops)), NO_CROP)
-    vectors = {sample: vector.tolist() for sample, vector in vectors.items()}
+    probes = set(Rejection.objects.filter(sample__in=part.items).values_list("sample", flat=True))
+    vectors, unembedded = {}, dict.fromkeys(queue.still_there(set(part.items) - set(crops)), NO_CROP)
+    for purpose in ("enrol", "probe"):
+        some = {sample: crop for sample, crop in crops.items() if (sample in probes) == (purpose == "probe")}
+        done, failed = _embed(pipeline, some, purpose)
+        vectors |= {sample: vector.tolist() for sample, vector in done.items()}
+        unembedded |= failed
     queue.finish_samples(part=part, vectors=vectors, unembedded=unembedded)
 
 
@@ -91,6 +96,8 @@ DO: dict[str, Callable[[Pipeline, ReEmbeddingPart], None]] = {
 
 def _embed(pipeline: Pipeline, crops: dict[UUID, Crop], purpose: Purpose) -> tuple[dict, dict[UUID, str]]:
     """The vectors of the crops, and why some have none: one that is damaged does not touch the others."""
+    if not crops:
+        return {}, {}
     try:
         return dict(zip(crops, pipeline.embed_crops(list(crops.values()), purpose=purpose), strict=True)), {}
     except Exception:

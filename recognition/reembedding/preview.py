@@ -21,6 +21,7 @@ from recognition.results import Verdict, decide
 from recognition.thresholds import Threshold, size_threshold, threshold_of
 
 LEAVE_ONE_OUT = 1_000  # samples
+BLOCK = 5_000  # vectors compared with them at a time: 20 MB of distances
 
 Change = PreviewedFace.Change
 
@@ -72,7 +73,7 @@ def leave_one_out(gallery: Gallery, pack: str, probes: dict[UUID, UUID]) -> floa
     vectors = np.array([rows[sample] for sample in probes], "float32")
     best = np.full(len(probes), np.inf, "float32")
     found = np.zeros(len(probes), "S16")
-    for block in enrolled_vectors(gallery_id=gallery.pk, pack=pack):
+    for block in enrolled_vectors(gallery_id=gallery.pk, pack=pack, block=BLOCK):
         squares = (vectors**2).sum(1)[:, None] + (block.vectors**2).sum(1)[None] - 2 * vectors @ block.vectors.T
         squares[samples[:, None] == block.samples.view("S16")[None]] = np.inf  # itself
         nearest = squares.argmin(1)

@@ -29,7 +29,7 @@ from recognition.models import (
     Worker,
 )
 
-PART = 8  # samples or faces; about a quarter of a second, which is as long as a photo that comes waits for it
+PART = 4  # samples or faces; a photo that comes waits for no more
 LONGEST_PART = timedelta(minutes=5)  # a worker that hangs longer loses its part
 PREVIEW_FACES = 1_000  # of the latest recognitions
 GIVEN_UP = "The worker stopped while it embedded this face, {attempts} times."

@@ -52,9 +52,7 @@ def start_reembedding(*, actor: Actor, gallery: Gallery, pack: str) -> ReEmbeddi
     _check_none_runs(gallery)
     job = _broken_off(gallery, pack)
     if resumed := job is not None:
-        job.unembedded.all().delete()
-        job.status, job.error_message, job.cursor, job.face_cursor = State.RUNNING, "", None, None
-        job.save()
+        _take_up(job)
     else:
         job = _new(actor, gallery, pack)
     details = {"from": gallery.pack, "to": pack, "resumed": resumed}
@@ -83,6 +81,15 @@ def _broken_off(gallery: Gallery, pack: str) -> ReEmbedding | None:
     goes_on = last and last.status in (State.STOPPED, State.FAILED) and not last.restores_id
     same = goes_on and (last.pack, last.old_pack) == (pack, gallery.pack)
     return last if same and last.embedding_id == manifest_of(pack).embedding_id else None
+
+
+def _take_up(job: ReEmbedding) -> None:
+    """Lets it go on: the vectors there are stay, the preview is made anew, and what could not be embedded is tried again."""
+    for rows in (job.unembedded, job.parts, job.faces):
+        rows.all().delete()
+    job.status, job.stage, job.error_message, job.preview = State.RUNNING, Stage.SAMPLES, "", None
+    job.cursor = job.face_cursor = None
+    job.save()
 
 
 def _new(actor: Actor, gallery: Gallery, pack: str, restores: ReEmbedding | None = None) -> ReEmbedding:

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST
 from accounts.roles import Role
 from accounts.views import actor_of
 from faceplatform.errors import DomainError, Unavailable
-from gallery.models import Gallery
+from gallery.models import Gallery, Identity
 from gallery.packs import vectors_by_pack
 from gallery.views import visible
 from recognition.installed import installed_manifests, pack_as_dict
@@ -61,6 +61,7 @@ def _job_context(request, gallery: Gallery) -> dict:
     return {
         "job": job,
         "progress": progress,
+        "live": job.status in (Status.RUNNING, Status.READY),
         "runs": job.status == Status.RUNNING or (job.status == Status.READY and job.restores_id is not None),
         "no_worker": not Worker.objects.alive().exists(),
         "unembedded": job.unembedded.select_related("sample__identity")[:20],
@@ -68,8 +69,18 @@ def _job_context(request, gallery: Gallery) -> dict:
         "rank1": _percent(preview["rank1"]) if preview else None,
         "changes": [(value, PreviewedFace.Change(value).label) for value in SHOWN],
         "change": change,
-        "page": Paginator(changes_of(job, change), CHANGES_A_PAGE).get_page(request.GET.get("page")),
+        "page": _with_portraits(Paginator(changes_of(job, change), CHANGES_A_PAGE).get_page(request.GET.get("page"))),
     }
+
+
+def _with_portraits(page):
+    """Adds to each changed face who it was and would be taken for, with their portraits: [(person, sample)]."""
+    people = {pk for row in page for pk in (row.before_identity_id, row.after_identity_id)} - {None}
+    portraits = dict(Identity.objects.filter(pk__in=people).with_portrait().values_list("pk", "portrait_id"))
+    for row in page:
+        found = [person for person in (row.before_identity, row.after_identity) if person]
+        row.people = [(person, portraits.get(person.pk)) for person in found]
+    return page
 
 
 def _percent(rank1: dict) -> dict:
@@ -93,9 +104,8 @@ def start(request, slug):
 
 @require_POST
 def stop(request, slug, pk):
-    return _act(
-        request, slug, lambda actor, gallery: services.stop_reembedding(actor=actor, job=_job(request, slug, pk))
-    )
+    job = _job(request, slug, pk)
+    return _act(request, slug, lambda actor, gallery: services.stop_reembedding(actor=actor, job=job))
 
 
 @require_POST
