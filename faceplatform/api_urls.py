@@ -12,6 +12,7 @@ from recognition.calibration.api import ApplyCalibrationView, CalibrationView
 from recognition.health.api import FindingsView, FindingView, HealthView, RestoreFindingView
 from recognition.imports.api import ImportViewSet
 from recognition.privacy.api import ErasureViewSet, RetentionView, SubjectErasureView, SubjectExportView
+from recognition.reembedding.api import ReEmbeddingViewSet
 
 app_name = "api"
 
@@ -30,6 +31,20 @@ urlpatterns = [
     path("health-findings/<uuid:pk>/restore", RestoreFindingView.as_view(), name="restore-finding"),
     path("galleries/<slug:slug>/calibration", CalibrationView.as_view(), name="calibration"),
     path("galleries/<slug:slug>/calibration/apply", ApplyCalibrationView.as_view(), name="apply-calibration"),
+    path("galleries/<slug:slug>/reembeddings", ReEmbeddingViewSet.as_view(COLLECTION), name="reembedding-list"),
+    *(
+        path(
+            f"galleries/<slug:slug>/{address}", ReEmbeddingViewSet.as_view({method: action}), name=f"reembedding-{name}"
+        )
+        for address, method, action, name in (
+            ("reembeddings/<uuid:pk>", "get", "retrieve", "detail"),
+            ("reembeddings/<uuid:pk>/preview", "get", "preview", "preview"),
+            ("reembeddings/<uuid:pk>/cut-over", "post", "cut_over", "cut-over"),
+            ("reembeddings/<uuid:pk>/stop", "post", "stop", "stop"),
+            ("pack/back", "post", "back", "back"),
+            ("pack/forget-old", "post", "forget_old", "forget-old"),
+        )
+    ),
     path("identities", IdentityViewSet.as_view(COLLECTION), name="identity-list"),
     path("identities/<uuid:pk>", IdentityViewSet.as_view(ITEM), name="identity-detail"),
     path("identities/<uuid:pk>/samples", IdentitySamplesView.as_view(), name="identity-samples"),

@@ -5,6 +5,7 @@ from gallery.models import Gallery
 
 SECTIONS = {
     "dashboard": "people",
+    "model": "people",
     "identity": "people",
     "add-faces": "add",
     "enrolment": "add",

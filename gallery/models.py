@@ -230,7 +230,7 @@ class FaceSample(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
-    gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="+")
+    gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="+", db_index=False)
     identity = models.ForeignKey(Identity, on_delete=models.CASCADE, related_name="samples")
     photo_name = models.CharField(max_length=255, blank=True)
     photo_sha256 = models.CharField(max_length=64)
@@ -261,7 +261,10 @@ class FaceSample(models.Model):
                 condition=Q(detection_score__range=(0, 1), quality_score__range=(0, 1)), name="sample_scores_range"
             ),
         ]
-        indexes = [models.Index(fields=["gallery", "photo_sha256"], name="sample_by_photo")]
+        indexes = [
+            models.Index(fields=["gallery", "photo_sha256"], name="sample_by_photo"),
+            models.Index(fields=["gallery", "id"], name="sample_by_gallery"),
+        ]
 
     def __str__(self):
         return f"{self.identity}: {self.photo_name or 'a face'}"

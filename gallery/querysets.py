@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -68,3 +68,9 @@ class FaceSampleQuerySet(GalleryScopedQuerySet):
     def enrolled(self):
         """Without those that say whom a face is not."""
         return self.filter(rejected=False)
+
+    def without_vector(self, gallery_id, pack: str):
+        """Samples of the gallery that lack their vector of `pack`."""
+        embeddings = self.model._meta.get_field("embeddings").related_model.objects
+        there = embeddings.filter(gallery=gallery_id, pack=pack, sample=OuterRef("pk"))
+        return self.filter(~Exists(there), gallery=gallery_id)

@@ -19,6 +19,7 @@ from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed
 from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Gallery, Identity, ThresholdSource
+from gallery.packs import hold_pack
 
 GALLERY_FIELDS = (
     "name", "threshold_source", "threshold_distance", "target_fpir", "quality_gate", "keep_photos", "requires_consent",
@@ -158,6 +159,7 @@ def add_sample(
     sample of the person, and (consent_missing) as `require_consent` does.
     """
     actor.require_role(identity.gallery, Role.CURATOR)
+    hold_pack(identity.gallery_id)
     identity = lock_identity(identity.pk)
     if not rejected:
         require_consent(identity)

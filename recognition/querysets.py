@@ -95,6 +95,16 @@ def _stands(sample: str, *, of: str) -> Q:
     return Q(**{sample: None}) | Q(**there)
 
 
+class ReEmbeddingQuerySet(GalleryScopedQuerySet):
+    def visible_to(self, actor, role: Role = Role.OWNER):
+        """Which model a gallery uses is its owners' business."""
+        return super().visible_to(actor, role)
+
+    def live(self):
+        """Those that embed, or wait for their cut-over."""
+        return self.filter(status__in=["running", "ready"])
+
+
 class WorkerQuerySet(QuerySet):
     def alive(self):
         return self.filter(last_seen_at__gt=Now() - WORKER_ALIVE_FOR)

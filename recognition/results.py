@@ -15,6 +15,7 @@ from accounts.models import ApiKey
 from faceplatform.errors import DomainError
 from gallery import services as gallery_services
 from gallery.models import QualityGate
+from gallery.packs import hold_pack
 from gallery.search import Match, nearest_identities
 from gallery.services import EnrolledFace
 from recognition import queue
@@ -65,7 +66,10 @@ class Refusal(Exception):
 
 
 def complete(*, request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis) -> bool:
-    """Writes the result of `analysis`. Returns False, and writes nothing, where the lease was lost meanwhile."""
+    """Writes the result of `analysis`. Returns False, and writes nothing, where the lease was lost meanwhile.
+
+    Where the gallery has moved to another pack since, the photo goes back to the queue to be looked at under that one.
+    """
     if request.purpose == Purpose.ENROL:
         return _complete_enrolment(request, token, analysis)
     if request.purpose in ANALYSES:
@@ -85,6 +89,9 @@ def fail(*, request: RecognitionRequest, token: UUID, code: str, message: str) -
 # --- Recognition ------------------------------------------------------------------------------------------------------
 def _complete_recognition(request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis) -> bool:
     options = request.options
+    if request.pack != request.gallery.pack and options.get("threshold") is None:
+        queue.put_back(request_id=request.pk, token=token, pack=request.gallery.pack)
+        return True
     faces = analysis.faces[: options.get("max_faces")]
     started = timezone.now()
     threshold = threshold_of(request.gallery, options.get("threshold"))
@@ -218,6 +225,9 @@ def _complete_enrolment(request: RecognitionRequest, token: UUID, analysis: Phot
     with transaction.atomic():
         if not queue.hold(request_id=request.pk, token=token):
             return False
+        if (pack := hold_pack(request.gallery_id)) != request.pack:
+            queue.put_back(request_id=request.pk, token=token, pack=pack)
+            return True
         _write_faces(request, analysis.faces, [None] * len(analysis.faces))
         fields = _image_fields(analysis) | {"timings_ms": _timings(request, analysis)}
         try:

@@ -3,7 +3,10 @@
 from django.db.models import Count
 from django.shortcuts import render
 
+from accounts.roles import Role
+from accounts.views import actor_of
 from faceplatform.errors import NotFound
+from gallery.models import Gallery
 from recognition.installed import installed_manifests, pack_as_dict
 from recognition.models import RecognitionRequest, Status, Worker
 
@@ -17,6 +20,7 @@ def system(request):
     context = {
         "workers": Worker.objects.alive(),
         "packs": [pack_as_dict(manifest) for manifest in installed_manifests()],
+        "galleries": Gallery.objects.visible_to(actor_of(request), Role.OWNER),
         "queued": counts.get(Status.QUEUED, 0),
         "running": counts.get(Status.RUNNING, 0),
     }

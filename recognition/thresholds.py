@@ -23,6 +23,11 @@ def threshold_of(gallery: Gallery, requested: float | None = None) -> Threshold:
         return Threshold(requested, FROM_REQUEST)
     if gallery.threshold_source != ThresholdSource.SIZE:
         return Threshold(gallery.threshold_distance, gallery.threshold_source)
+    return size_threshold(gallery, gallery.pack)
+
+
+def size_threshold(gallery: Gallery, pack: str) -> Threshold:
+    """What `pack` advises for a gallery of this size."""
     identities = gallery.identities.proposed(gallery).count()
-    by_size = manifest_of(gallery.pack).size_threshold(identities, gallery.target_fpir)
+    by_size = manifest_of(pack).size_threshold(identities, gallery.target_fpir)
     return Threshold(by_size.distance, ThresholdSource.SIZE, by_size.extrapolated)

@@ -5,6 +5,7 @@ from recognition.calibration import views as calibration_views
 from recognition.health import views as health_views
 from recognition.imports import views as import_views
 from recognition.privacy import views as privacy_views
+from recognition.reembedding import views as model_views
 from recognition.system import system
 
 urlpatterns = [
@@ -30,6 +31,12 @@ urlpatterns = [
     path("imports/<uuid:pk>/report.csv", import_views.report, name="import-report"),
     path("imports/<uuid:pk>/stop", import_views.stop, name="stop-import"),
     path("imports/<uuid:pk>/resume", import_views.resume, name="resume-import"),
+    path("galleries/<slug:slug>/model", model_views.model, name="model"),
+    path("galleries/<slug:slug>/model/start", model_views.start, name="start-reembedding"),
+    path("galleries/<slug:slug>/model/back", model_views.back, name="pack-back"),
+    path("galleries/<slug:slug>/model/forget", model_views.forget, name="forget-vectors"),
+    path("galleries/<slug:slug>/model/<uuid:pk>/stop", model_views.stop, name="stop-reembedding"),
+    path("galleries/<slug:slug>/model/<uuid:pk>/cut-over", model_views.cut_over, name="cut-over"),
     path("recognitions/<uuid:pk>/", views.recognition, name="recognition"),
     path("recognitions/<uuid:pk>/photo", views.photo_picture, name="recognition-photo"),
     path("recognitions/<uuid:pk>/faces/<int:index>/reject", views.reject_face, name="reject-face"),

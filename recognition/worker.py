@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
@@ -30,10 +30,14 @@ LONGEST_PAUSE = 10.0  # seconds, between tries to reach the database again
 
 
 class RecognitionWorker:
-    """Loads a pack when its first photo comes, and keeps it."""
+    """Loads a pack when its first photo comes, and keeps it.
 
-    def __init__(self, models_dir: Path):
+    idle: called when no photo waits, to do a little of something else; says whether there was anything.
+    """
+
+    def __init__(self, models_dir: Path, *, idle: Callable[["RecognitionWorker"], bool] = lambda worker: False):
         self.models_dir = models_dir
+        self._idle = idle
         self._pipelines: dict[str, Pipeline] = {}
         self._worker_id: UUID | None = None
         self._token: UUID | None = None
@@ -68,7 +72,7 @@ class RecognitionWorker:
             if time.monotonic() - swept > SWEEP_EVERY:
                 queue.release_expired()
                 swept = time.monotonic()
-            if not self.run_once():
+            if not self.run_once() and not self._idle(self):
                 close_old_connections()
                 subscription.wait()
 
@@ -155,6 +159,11 @@ class RecognitionWorker:
         return {pack: pipeline.engine for pack, pipeline in self._pipelines.items()}
 
     # --- Signs of life ---
+    @property
+    def worker_id(self) -> UUID | None:
+        """Its row among the living; None while it has none."""
+        return self._worker_id
+
     @contextmanager
     def registered(self) -> Iterator[None]:
         """Shows this worker among the living, and keeps its lease, as long as the block runs."""

@@ -4,6 +4,7 @@ from recognition.models.calibration import CalibrationReport
 from recognition.models.health import HealthFinding, HealthReport
 from recognition.models.imports import Import, ImportPiece, ImportRow
 from recognition.models.privacy import Erasure, RetentionRule
+from recognition.models.reembedding import PreviewedFace, ReEmbedding, ReEmbeddingPart, UnembeddedSample
 from recognition.models.requests import (
     ANALYSES,
     Candidate,
@@ -28,12 +29,16 @@ __all__ = [
     "Import",
     "ImportPiece",
     "ImportRow",
+    "PreviewedFace",
     "Priority",
     "Purpose",
+    "ReEmbedding",
+    "ReEmbeddingPart",
     "RecognitionFace",
     "RecognitionRequest",
     "Rejection",
     "RetentionRule",
     "Status",
+    "UnembeddedSample",
     "Worker",
 ]

@@ -61,6 +61,13 @@ class Manifest:
     far_pairs: dict[str, int]
     measured_on: str
 
+    @property
+    def embedding_id(self) -> str:
+        """Says which vectors a pack makes: those of packs with the same id can be compared."""
+        nets = {name: digest for name, digest in self.files.items() if name.startswith("embedder-")}
+        made_by = [self.alignment, self.colours, self.mean, self.std, self.metric, self.dim, nets]
+        return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
+
     def score(self, distance: float, threshold: float) -> float:
         """How alike two faces are, for people to read: 0–1, falling with the distance, 0.5 at the threshold."""
         return 1.0 / (1.0 + math.exp(min(self.score_slope * (distance - threshold), 700.0)))

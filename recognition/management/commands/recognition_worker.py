@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from recognition.engine.mxnet_runtime import DeviceError
 from recognition.packs.manifest import PackError
+from recognition.reembedding.embed import embed_part
 from recognition.worker import RecognitionWorker
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ class Command(BaseCommand):
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
         try:
-            RecognitionWorker(settings.MODELS_DIR).run(stop)
+            RecognitionWorker(settings.MODELS_DIR, idle=embed_part).run(stop)
         except (PackError, DeviceError) as error:
             raise CommandError(str(error)) from error
         logger.info("stopped")

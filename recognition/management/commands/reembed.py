@@ -1,0 +1,149 @@
+"""Moves a gallery to another model pack. Works without a running platform, and shares the work with running workers."""
+
+import json
+import signal
+from uuid import UUID
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from accounts.actor import Actor, cli_actor
+from faceplatform.errors import DomainError
+from gallery.indexing import maintain_indexes
+from gallery.models import Gallery
+from recognition import queue
+from recognition.models import ReEmbedding
+from recognition.reembedding import services
+from recognition.reembedding.embed import embed_part
+from recognition.reembedding.progress import changes_of, preview_as_dict, progress_of
+from recognition.reembedding.representation import change_as_dict, reembedding_as_dict
+from recognition.worker import RecognitionWorker
+
+Status = ReEmbedding.Status
+ENDS = {
+    Status.READY: "Ready. To put {pack} in force: manage.py reembed --gallery {gallery} --pack {pack} --cut-over",
+    Status.IN_FORCE: "{pack} is in force in {gallery}. To go back: manage.py reembed --gallery {gallery} --back",
+    Status.STOPPED: "Stopped. The same command goes on.",
+}
+
+
+class Command(BaseCommand):
+    help = (
+        "Embeds a gallery's faces again under another model pack and shows which past decisions would change; "
+        "--cut-over puts the pack in force, --back the one before. Ctrl-C stops it; the same command goes on."
+    )
+
+    def add_arguments(self, parser):
+        parser.add_argument("--gallery", required=True, metavar="SLUG")
+        what = parser.add_mutually_exclusive_group(required=True)
+        what.add_argument("--pack", metavar="NAME", help="the model pack to move to")
+        what.add_argument("--back", action="store_true", help="put the pack in force that was there before")
+        what.add_argument("--forget-old", action="store_true", help="delete the vectors of packs that are not in force")
+        parser.add_argument("--cut-over", action="store_true", help="put the pack in force when all is embedded")
+        parser.add_argument(
+            "--json", action="store_true", help="print what came out as JSON, with the changed decisions"
+        )
+
+    def handle(self, *, gallery, pack, back, forget_old, cut_over, json, **options):
+        found = Gallery.objects.filter(slug=gallery).first()
+        if found is None:
+            raise CommandError(f"There is no gallery “{gallery}”.")
+        actor = cli_actor()
+        try:
+            if forget_old:
+                return self._forget(actor, found)
+            job = services.go_back(actor=actor, gallery=found) if back else self._job(actor, found, pack)
+            self._work(actor, job)
+            if cut_over and self._fresh(job).status == Status.READY:
+                maintain_indexes()
+                services.cut_over(actor=actor, job=self._fresh(job))
+        except DomainError as error:
+            raise CommandError(error.message) from error
+        self._show(self._fresh(job), json)
+
+    def _forget(self, actor: Actor, gallery: Gallery) -> None:
+        for pack, count in services.forget_old_vectors(actor=actor, gallery=gallery).items():
+            self.stdout.write(f"{count} vectors of {pack} deleted.")
+
+    @staticmethod
+    def _job(actor: Actor, gallery: Gallery, pack: str) -> ReEmbedding:
+        """The re-embedding to `pack` that runs, or a new one, or one that was broken off."""
+        live = gallery.reembeddings.live().filter(pack=pack, restores=None).first()
+        return live or services.start_reembedding(actor=actor, gallery=gallery, pack=pack)
+
+    def _work(self, actor: Actor, job: ReEmbedding) -> None:
+        """Does parts of it until it is through, and photos that wait in between, alongside any running workers."""
+        worker = RecognitionWorker(settings.MODELS_DIR)
+        stopping = []
+        before = {name: signal.signal(name, lambda *_: stopping.append(1)) for name in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            with worker.registered(), queue.hub.subscription(queue.QUEUED) as subscription, self._bar() as bar:
+                while self._goes_on(actor, job.pk, stopping, bar):
+                    queue.release_expired()
+                    if not worker.run_once() and not embed_part(worker, only=job.pk):
+                        subscription.wait()
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
+
+    @staticmethod
+    def _bar() -> tqdm:
+        return tqdm(unit="face", disable=None)
+
+    @staticmethod
+    def _goes_on(actor: Actor, pk: UUID, stopping: list, bar: tqdm) -> bool:
+        job = ReEmbedding.objects.select_related("gallery").get(pk=pk)
+        if job.status not in (Status.RUNNING, Status.READY) or (job.status == Status.READY and not job.restores_id):
+            return False
+        if stopping:
+            services.stop_reembedding(actor=actor, job=job)
+            return False
+        if not bar.disable:
+            progress = progress_of(job)
+            bar.total = progress.samples + progress.faces
+            bar.update(progress.embedded + progress.previewed - bar.n)
+        if job.status == Status.READY:  # a way back that waits for its index
+            maintain_indexes()
+        return True
+
+    @staticmethod
+    def _fresh(job: ReEmbedding) -> ReEmbedding:
+        return ReEmbedding.objects.select_related("gallery").get(pk=job.pk)
+
+    def _show(self, job: ReEmbedding, as_json: bool) -> None:
+        changes = [change_as_dict(face) for face in changes_of(job)]
+        if as_json:
+            self.stdout.write(json.dumps(reembedding_as_dict(job) | {"changes": changes}, indent=1, ensure_ascii=False))
+        else:
+            self._tell(job, changes)
+        if job.status == Status.FAILED:
+            raise CommandError(job.error_message)
+
+    def _tell(self, job: ReEmbedding, changes: list[dict]) -> None:
+        progress = progress_of(job)
+        self.stdout.write(f"{progress.embedded} of {progress.samples} enrolled faces are embedded under {job.pack}.")
+        for row in job.unembedded.select_related("sample__identity"):
+            self.stdout.write(f"  not embedded: {row.sample}: {row.reason}")
+        if preview := preview_as_dict(job):
+            for change in changes:
+                self.stdout.write(f"  {change['photo']}: {_told(change['before'])} → {_told(change['after'])}")
+            self._tell_summary(preview)
+        if text := ENDS.get(job.status):
+            self.stdout.write(text.format(pack=job.pack, gallery=job.gallery.slug))
+
+    def _tell_summary(self, preview: dict) -> None:
+        decisions, rank1 = preview["decisions"], preview["rank1"]
+        self.stdout.write(
+            f"Of {sum(decisions.values())} past decisions {decisions['none']} stay; {decisions['known_to_unknown']} known "
+            f"become unknown, {decisions['unknown_to_known']} unknown known, {decisions['other_person']} somebody else."
+        )
+        if rank1["samples"]:
+            self.stdout.write(
+                f"The nearest other sample is of the same person: {rank1['before']:.1%} before, {rank1['after']:.1%} after "
+                f"(of {rank1['samples']} samples)."
+            )
+
+
+def _told(side: dict) -> str:
+    return side["identity"]["name"] if side["identity"] else side["decision"]

@@ -1,0 +1,174 @@
+"""Changing a gallery's model over REST. Thin: parse, one service or queryset, answer."""
+
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import serializers, viewsets
+from rest_framework.response import Response
+
+from accounts.roles import Role, Scope
+from faceplatform.api import ProblemSerializer
+from gallery.api import PROBLEMS, ActorMixin
+from gallery.models import Gallery
+from recognition.models import Decision, PreviewedFace, ReEmbedding
+from recognition.reembedding import services
+from recognition.reembedding.progress import SHOWN, changes_of
+from recognition.reembedding.representation import change_as_dict, reembedding_as_dict
+from recognition.schema import IdentityReferenceSchema, ThresholdSchema
+
+CONFLICTS = {**PROBLEMS, 409: ProblemSerializer}
+
+
+class ReEmbeddingInput(serializers.Serializer):
+    pack = serializers.CharField(max_length=50, help_text="An installed model pack: see /packs.")
+
+
+class ProgressSchema(serializers.Serializer):
+    samples = serializers.IntegerField(help_text="Enrolled faces, also those whose deletion can be undone.")
+    embedded = serializers.IntegerField(help_text="Of those, how many have their vector of `pack`.")
+    unembedded = serializers.IntegerField(help_text="Of those, how many cannot have one.")
+    faces = serializers.IntegerField(help_text="Faces of past recognitions that the preview looks at.")
+    previewed = serializers.IntegerField()
+    waits_for_index = serializers.BooleanField(help_text="A large gallery whose new vectors are being indexed.")
+
+
+class BeforeAfterSchema(serializers.Serializer):
+    before, after = ThresholdSchema(), ThresholdSchema()
+
+
+class Rank1Schema(serializers.Serializer):
+    samples = serializers.IntegerField()
+    before = serializers.FloatField(allow_null=True, help_text="Share whose nearest other sample is the same person's.")
+    after = serializers.FloatField(allow_null=True)
+
+
+class DecisionsSchema(serializers.Serializer):
+    none = serializers.IntegerField(help_text="Decisions that stay.")
+    known_to_unknown, unknown_to_known, other_person, unreadable = (serializers.IntegerField() for _ in range(4))
+
+
+class PreviewSchema(serializers.Serializer):
+    at = serializers.DateTimeField()
+    thresholds = BeforeAfterSchema()
+    rank1 = Rank1Schema()
+    decisions = DecisionsSchema()
+
+
+class UnembeddedSchema(serializers.Serializer):
+    sample = serializers.UUIDField()
+    reason = serializers.CharField()
+
+
+class ReEmbeddingSchema(serializers.Serializer):
+    id = serializers.UUIDField()
+    gallery, old_pack, pack = (serializers.CharField() for _ in range(3))
+    way_back = serializers.BooleanField(help_text="Cuts over by itself.")
+    status = serializers.ChoiceField(ReEmbedding.Status.choices)
+    stage = serializers.ChoiceField(ReEmbedding.Stage.choices)
+    progress = ProgressSchema()
+    preview = PreviewSchema(allow_null=True, help_text="Null until it is complete.")
+    unembedded = UnembeddedSchema(many=True, help_text="The first hundred.")
+    error_message = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    cut_over_at = serializers.DateTimeField(allow_null=True)
+
+
+class SideSchema(serializers.Serializer):
+    decision = serializers.ChoiceField(Decision.choices)
+    identity = IdentityReferenceSchema(allow_null=True)
+    distance = serializers.FloatField(allow_null=True)
+
+
+class ChangeSchema(serializers.Serializer):
+    recognition = serializers.UUIDField()
+    face = serializers.IntegerField(help_text="Its index among the faces of the recognition.")
+    photo = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    change = serializers.ChoiceField(PreviewedFace.Change.choices)
+    before, after = SideSchema(), SideSchema()
+
+
+class ForgottenSchema(serializers.Serializer):
+    forgotten = serializers.DictField(child=serializers.IntegerField(), help_text="Pack → vectors deleted.")
+
+
+@extend_schema_view(list=extend_schema(summary="Changes of a gallery's model, newest first"))
+class ReEmbeddingViewSet(ActorMixin, viewsets.GenericViewSet):
+    queryset = ReEmbedding.objects.none()
+    serializer_class = ReEmbeddingSchema
+    write_scope = Scope.MANAGE
+
+    def list(self, request, slug):
+        gallery = self._gallery(slug)
+        self.actor.require_role(gallery, Role.OWNER)
+        page = self.paginate_queryset(gallery.reembeddings.select_related("gallery"))
+        return self.get_paginated_response([reembedding_as_dict(job) for job in page])
+
+    @extend_schema(summary="One of them, and how far it is", responses={200: ReEmbeddingSchema, **PROBLEMS})
+    def retrieve(self, request, slug, pk):
+        return Response(reembedding_as_dict(self._job(slug, pk)))
+
+    @extend_schema(
+        summary="Embed the gallery's faces again under another model pack",
+        description="In the background: ask again at `Location`. One that was stopped goes on. Nothing changes for "
+        "searches and enrolment until the cut-over.",
+        request=ReEmbeddingInput,
+        responses={202: ReEmbeddingSchema, **CONFLICTS, 503: ProblemSerializer},
+    )
+    def create(self, request, slug):
+        serializer = ReEmbeddingInput(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        gallery = self._gallery(slug)
+        job = services.start_reembedding(actor=self.actor, gallery=gallery, pack=serializer.validated_data["pack"])
+        return self._accepted(job)
+
+    @extend_schema(
+        summary="Past decisions that the new pack would change",
+        parameters=[OpenApiParameter("change", str, enum=[change.value for change in SHOWN])],
+        responses={200: ChangeSchema(many=True), **PROBLEMS},
+    )
+    def preview(self, request, slug, pk):
+        change = request.query_params.get("change", "")
+        page = self.paginate_queryset(changes_of(self._job(slug, pk), change if change in SHOWN else ""))
+        return self.get_paginated_response([change_as_dict(row) for row in page])
+
+    @extend_schema(
+        summary="Put the new pack in force",
+        description="409 `reembedding_incomplete` where a face is not embedded yet. The threshold goes back to “by size”.",
+        request=None, responses={200: ReEmbeddingSchema, **CONFLICTS},
+    )  # fmt: skip
+    def cut_over(self, request, slug, pk):
+        services.cut_over(actor=self.actor, job=self._job(slug, pk))
+        return self.retrieve(request, slug, pk)
+
+    @extend_schema(summary="Stop it", request=None, responses={200: ReEmbeddingSchema, **CONFLICTS})
+    def stop(self, request, slug, pk):
+        services.stop_reembedding(actor=self.actor, job=self._job(slug, pk))
+        return self.retrieve(request, slug, pk)
+
+    @extend_schema(
+        summary="Put the pack in force that was there before",
+        description="With its threshold; at once, or, where faces were enrolled since, as soon as they are embedded.",
+        request=None,
+        responses={202: ReEmbeddingSchema, **CONFLICTS, 503: ProblemSerializer},
+    )
+    def back(self, request, slug):
+        return self._accepted(services.go_back(actor=self.actor, gallery=self._gallery(slug)))
+
+    @extend_schema(
+        summary="Delete the vectors of packs that are not in force",
+        description="Going back then embeds all faces again.",
+        request=None,
+        responses={200: ForgottenSchema, **CONFLICTS},
+    )
+    def forget_old(self, request, slug):
+        return Response({"forgotten": services.forget_old_vectors(actor=self.actor, gallery=self._gallery(slug))})
+
+    def _accepted(self, job: ReEmbedding) -> Response:
+        location = {"Location": reverse("api:reembedding-detail", args=[job.gallery.slug, job.pk])}
+        return Response(reembedding_as_dict(self._job(job.gallery.slug, job.pk)), status=202, headers=location)
+
+    def _gallery(self, slug) -> Gallery:
+        return self.get_visible(Gallery.objects.all(), slug=slug)
+
+    def _job(self, slug, pk) -> ReEmbedding:
+        return self.get_visible(ReEmbedding.objects.select_related("gallery"), gallery__slug=slug, pk=pk)

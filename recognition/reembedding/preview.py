@@ -1,0 +1,119 @@
+"""What a new pack would change: past decisions taken again, and how well the gallery's own samples find their people.
+
+Both packs are asked today, over the gallery as it is: so what people enrolled since have changed is not laid at the new
+pack's door. The preview's summary, ReEmbedding.preview:
+{"at", "thresholds": {"before": {"distance", "source"}, "after": …}, "rank1": {"samples", "before", "after"}}
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import numpy as np
+from django.db.models import CharField, Count, Q
+from django.db.models.functions import MD5, Cast
+from django.utils import timezone
+
+from gallery.models import FaceEmbedding, FaceSample, Gallery
+from gallery.search import nearest_identities
+from gallery.vectors import enrolled_vectors
+from recognition.models import Decision, PreviewedFace, ReEmbedding
+from recognition.results import Verdict, decide
+from recognition.thresholds import Threshold, size_threshold, threshold_of
+
+LEAVE_ONE_OUT = 1_000  # samples
+BLOCK = 5_000  # vectors compared with them at a time: 20 MB of distances
+
+Change = PreviewedFace.Change
+
+
+def decide_again(job: ReEmbedding, faces: Sequence[PreviewedFace], vectors: np.ndarray) -> None:
+    """Fills in what both packs say of `faces`. vectors: of the new pack, float32 (n, dim). Nothing is saved.
+
+    A face that was looked at under neither pack in force keeps the decision of then.
+    """
+    after = _verdicts(job.gallery, job.pack, vectors, size_threshold(job.gallery, job.pack))
+    for face, verdict in zip(faces, after, strict=True):
+        face.after, face.after_identity_id, face.after_distance = _told(verdict)
+    kept = [face for face in faces if face.face.vector is not None and face.face.request.pack == job.old_pack]
+    probes = np.array([face.face.vector for face in kept], "float32")
+    before = _verdicts(job.gallery, job.old_pack, probes, threshold_of(job.gallery))
+    for face, verdict in zip(kept, before, strict=True):
+        face.before, face.before_identity_id, face.before_distance = _told(verdict)
+    for face in faces:
+        if not face.before:
+            face.before, face.before_identity_id = face.face.decision, face.face.identity_id
+        face.change = _change(face)
+
+
+def summary_of(job: ReEmbedding) -> dict:
+    """See above."""
+    probes = _probes(job.gallery, (job.old_pack, job.pack))
+    return {
+        "at": timezone.now().isoformat(),
+        "thresholds": {
+            "before": _as_dict(threshold_of(job.gallery)),
+            "after": _as_dict(size_threshold(job.gallery, job.pack)),
+        },
+        "rank1": {
+            "samples": len(probes),
+            "before": leave_one_out(job.gallery, job.old_pack, probes),
+            "after": leave_one_out(job.gallery, job.pack, probes),
+        },
+    }
+
+
+def leave_one_out(gallery: Gallery, pack: str, probes: dict[UUID, UUID]) -> float | None:
+    """The share of `probes` (sample → person) whose nearest other sample is of the same person."""
+    if not probes:
+        return None
+    rows = dict(
+        FaceEmbedding.objects.filter(gallery=gallery, pack=pack, sample__in=probes).values_list("sample", "vector")
+    )
+    samples = _keys(probes)
+    vectors = np.array([rows[sample] for sample in probes], "float32")
+    best = np.full(len(probes), np.inf, "float32")
+    found = np.zeros(len(probes), "S16")
+    for block in enrolled_vectors(gallery_id=gallery.pk, pack=pack, block=BLOCK):
+        squares = (vectors**2).sum(1)[:, None] + (block.vectors**2).sum(1)[None] - 2 * vectors @ block.vectors.T
+        squares[samples[:, None] == block.samples.view("S16")[None]] = np.inf  # itself
+        nearest = squares.argmin(1)
+        distances = squares[np.arange(len(probes)), nearest]
+        nearer = distances < best
+        best[nearer] = distances[nearer]
+        found[nearer] = block.identities.view("S16")[nearest[nearer]]
+    return float((found == _keys(probes.values())).mean())
+
+
+def _probes(gallery: Gallery, packs: Sequence[str]) -> dict[UUID, UUID]:
+    """Samples of people with two and more, with vectors of both packs; the same ones at every run. sample → person."""
+    people = gallery.identities.filter(active=True).order_by()
+    enrolled = Count("samples", filter=Q(samples__rejected=False, samples__deleted_at=None))
+    several = people.annotate(enrolled=enrolled).filter(enrolled__gte=2)
+    samples = FaceSample.objects.enrolled().filter(identity__in=several.values("pk"))
+    for pack in packs:
+        samples = samples.filter(pk__in=FaceEmbedding.objects.filter(gallery=gallery, pack=pack).values("sample"))
+    drawn = samples.order_by(MD5(Cast("pk", CharField())))[:LEAVE_ONE_OUT]
+    return dict(drawn.values_list("pk", "identity_id"))
+
+
+def _keys(ids) -> np.ndarray:
+    return np.array([pk.bytes for pk in ids], "S16")
+
+
+def _verdicts(gallery: Gallery, pack: str, probes: np.ndarray, threshold: Threshold) -> list[Verdict]:
+    found = nearest_identities(gallery_id=gallery.pk, pack=pack, probes=probes, top_k=1)
+    return [decide(matches, threshold.distance, 1) for matches in found]
+
+
+def _told(verdict: Verdict) -> tuple[Decision, UUID | None, float | None]:
+    return verdict.decision, verdict.identity_id, verdict.matches[0].distance if verdict.matches else None
+
+
+def _change(face: PreviewedFace) -> Change:
+    if face.before != face.after:
+        return Change.TO_UNKNOWN if face.before == Decision.KNOWN else Change.TO_KNOWN
+    return Change.NONE if face.before_identity_id == face.after_identity_id else Change.OTHER_PERSON
+
+
+def _as_dict(threshold: Threshold) -> dict:
+    return {"distance": round(threshold.distance, 4), "source": str(threshold.source)}

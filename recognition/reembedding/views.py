@@ -1,0 +1,144 @@
+"""The page “Model of this gallery”: the pack in force, moving to another, the preview, and the way back."""
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+
+from accounts.roles import Role
+from accounts.views import actor_of
+from faceplatform.errors import DomainError, Unavailable
+from gallery.models import Gallery, Identity
+from gallery.packs import vectors_by_pack
+from gallery.views import visible
+from recognition.installed import installed_manifests, pack_as_dict
+from recognition.models import PreviewedFace, ReEmbedding, Worker
+from recognition.reembedding import services
+from recognition.reembedding.progress import SHOWN, changes_of, preview_as_dict, progress_of
+from recognition.thresholds import threshold_of
+
+CHANGES_A_PAGE = 24
+Status = ReEmbedding.Status
+
+
+def model(request, slug):
+    """Which model the gallery uses, and what another would change; asks again by itself while faces are embedded."""
+    gallery = visible(Gallery.objects.all(), request, slug=slug)
+    actor_of(request).require_role(gallery, Role.OWNER)
+    context = {"gallery": gallery} | _job_context(request, gallery)
+    if request.htmx:
+        response = render(request, "recognition/_reembedding.html", context)
+        if not context.get("runs"):
+            response["HX-Refresh"] = "true"  # what is in force, or may be done, has changed
+        return response
+    return render(request, "recognition/model.html", context | _pack_context(gallery))
+
+
+def _pack_context(gallery: Gallery) -> dict:
+    packs = [pack_as_dict(manifest) for manifest in installed_manifests()]
+    previous = services.previous(gallery)
+    vectors = vectors_by_pack(gallery.pk)
+    return {
+        "in_force": next((pack for pack in packs if pack["name"] == gallery.pack), None),
+        "threshold": _threshold(gallery),
+        "others": [pack for pack in packs if pack["name"] != gallery.pack],
+        "previous": previous,
+        "previous_vectors": vectors.get(previous.old_pack, 0) if previous else 0,
+        "old_vectors": sum(count for pack, count in vectors.items() if pack != gallery.pack),
+        "past": gallery.reembeddings.filter(status__in=[Status.IN_FORCE, Status.LEFT])[:10],
+    }
+
+
+def _job_context(request, gallery: Gallery) -> dict:
+    """The re-embedding at hand: the one that runs, or the last one, if it was broken off."""
+    job = gallery.reembeddings.order_by("-id").first()
+    if job is None or job.status in (Status.IN_FORCE, Status.LEFT):
+        return {"job": None}
+    progress = progress_of(job)
+    change = request.GET.get("change", "")
+    change = change if change in SHOWN else ""
+    preview = preview_as_dict(job)
+    return {
+        "job": job,
+        "progress": progress,
+        "live": job.status in (Status.RUNNING, Status.READY),
+        "runs": job.status == Status.RUNNING or (job.status == Status.READY and job.restores_id is not None),
+        "no_worker": not Worker.objects.alive().exists(),
+        "unembedded": job.unembedded.select_related("sample__identity")[:20],
+        "preview": preview,
+        "rank1": _percent(preview["rank1"]) if preview else None,
+        "changes": [(value, PreviewedFace.Change(value).label) for value in SHOWN],
+        "change": change,
+        "page": _with_portraits(Paginator(changes_of(job, change), CHANGES_A_PAGE).get_page(request.GET.get("page"))),
+    }
+
+
+def _with_portraits(page):
+    """Adds to each changed face who it was and would be taken for, with their portraits: [(person, sample)]."""
+    people = {pk for row in page for pk in (row.before_identity_id, row.after_identity_id)} - {None}
+    portraits = dict(Identity.objects.filter(pk__in=people).with_portrait().values_list("pk", "portrait_id"))
+    for row in page:
+        found = [person for person in (row.before_identity, row.after_identity) if person]
+        row.people = [(person, portraits.get(person.pk)) for person in found]
+    return page
+
+
+def _percent(rank1: dict) -> dict:
+    return {when: rank1[when] and 100 * rank1[when] for when in ("before", "after")}
+
+
+def _threshold(gallery: Gallery):
+    try:
+        return threshold_of(gallery)
+    except Unavailable:
+        return None
+
+
+@require_POST
+def start(request, slug):
+    pack = request.POST.get("pack", "")
+    return _act(
+        request, slug, lambda actor, gallery: services.start_reembedding(actor=actor, gallery=gallery, pack=pack)
+    )
+
+
+@require_POST
+def stop(request, slug, pk):
+    job = _job(request, slug, pk)
+    return _act(request, slug, lambda actor, gallery: services.stop_reembedding(actor=actor, job=job))
+
+
+@require_POST
+def cut_over(request, slug, pk):
+    job = _job(request, slug, pk)
+    text = f"{job.pack} is in force. The threshold follows the gallery's size again."
+    return _act(request, slug, lambda actor, gallery: services.cut_over(actor=actor, job=job), text)
+
+
+@require_POST
+def back(request, slug):
+    return _act(request, slug, lambda actor, gallery: services.go_back(actor=actor, gallery=gallery), "Going back.")
+
+
+@require_POST
+def forget(request, slug):
+    text = "The old vectors were deleted."
+    return _act(request, slug, lambda actor, gallery: services.forget_old_vectors(actor=actor, gallery=gallery), text)
+
+
+def _act(request, slug, act, text: str = ""):
+    gallery = visible(Gallery.objects.all(), request, slug=slug)
+    try:
+        act(actor_of(request), gallery)
+    except DomainError as error:
+        if error.status == 403:
+            raise
+        messages.error(request, error.message)
+    else:
+        if text:
+            messages.success(request, text)
+    return redirect("model", slug)
+
+
+def _job(request, slug, pk) -> ReEmbedding:
+    return visible(ReEmbedding.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)

@@ -1,0 +1,148 @@
+"""The same through the API, the pages and the command."""
+
+import json
+
+import pytest
+from api_client import client_of, problem
+from django.core.management import CommandError, call_command
+from django.test import Client
+from factories import IdentityFactory, member, stranger
+from reembedded import SECOND, SYSTEM, enrol, recognise, work_off
+from rest_framework.test import APIClient
+
+from accounts.roles import Role, Scope
+from accounts.services import create_api_key
+from gallery.packs import vectors_by_pack
+from recognition.models import PreviewedFace, ReEmbedding
+from recognition.reembedding import services
+from recognition.worker import RecognitionWorker
+
+pytestmark = pytest.mark.django_db
+BASE = "/api/v1/galleries/staff"
+
+
+def test_over_rest_from_the_start_to_the_way_back(worker, gallery, hopper_again):
+    recognise(worker, gallery, hopper_again)
+    owner = client_of(member(gallery, Role.OWNER))
+    started = owner.post(f"{BASE}/reembeddings", {"pack": SECOND}, format="json")
+    assert (started.status_code, started.json()["status"]) == (202, "running")
+    address = started["Location"]
+    problem(owner.post(f"{BASE}/reembeddings", {"pack": SECOND}, format="json"), 409, "conflict")
+    problem(owner.post(f"{address}/cut-over"), 409, "reembedding_incomplete")
+    assert owner.post(f"{address}/stop").json()["status"] == "stopped"
+    assert owner.post(f"{BASE}/reembeddings", {"pack": SECOND}, format="json").json()["id"] == started.json()["id"]
+    work_off(worker)
+    job = owner.get(address).json()
+    assert (job["status"], job["progress"]["embedded"], job["progress"]["previewed"]) == ("ready", 3, 1)
+    assert job["preview"]["decisions"]["none"] == 1
+    assert owner.get(f"{address}/preview").json() == {"results": [], "next": None, "previous": None}
+    PreviewedFace.objects.update(change="known_to_unknown")
+    [change] = owner.get(f"{address}/preview?change=known_to_unknown").json()["results"]
+    assert change["before"]["identity"]["name"] == "Grace"
+    assert owner.get(f"{address}/preview?change=other_person").json()["results"] == []
+    assert owner.post(f"{address}/cut-over").json()["status"] == "in_force"
+    assert owner.get(BASE).json()["pack"] == SECOND
+    back = owner.post(f"{BASE}/pack/back").json()
+    assert (back["status"], back["way_back"], owner.get(BASE).json()["pack"]) == ("in_force", True, "dlib-resnet")
+    assert owner.post(f"{BASE}/pack/forget-old").json() == {"forgotten": {SECOND: 3}}
+    listed = owner.get(f"{BASE}/reembeddings").json()["results"]
+    assert [row["status"] for row in listed] == ["in_force", "left"]
+
+
+ACTS = (
+    "POST /reembeddings", "GET /reembeddings", "GET /reembeddings/{pk}", "GET /reembeddings/{pk}/preview",
+    "POST /reembeddings/{pk}/cut-over", "POST /reembeddings/{pk}/stop", "POST /pack/back", "POST /pack/forget-old",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_the_api_is_for_owners_with_the_scope(worker, gallery, act):
+    job = services.start_reembedding(actor=SYSTEM, gallery=gallery, pack=SECOND)
+    work_off(worker)
+    method, path = act.format(pk=job.pk).split()
+    before = list(ReEmbedding.objects.values()), vectors_by_pack(gallery.pk)
+    for role in (Role.VIEWER, Role.CURATOR):
+        answer = client_of(member(gallery, role)).generic(
+            method, BASE + path, json.dumps({"pack": SECOND}), content_type="application/json"
+        )
+        assert answer.status_code == (404 if "{pk}" in act else 403)
+    assert client_of(stranger()).generic(method, BASE + path).status_code in (400, 404)
+    owner = member(gallery, Role.OWNER)
+    _, key = create_api_key(actor=SYSTEM, user=owner.user, scopes=[Scope.ENROL, Scope.RECOGNIZE])
+    problem(APIClient(HTTP_AUTHORIZATION=f"Bearer {key}").generic(method, BASE + path), 403, "scope_missing")
+    assert (list(ReEmbedding.objects.values()), vectors_by_pack(gallery.pk)) == before
+    gallery.refresh_from_db()
+    assert gallery.pack == "dlib-resnet"
+
+
+def test_the_page_from_the_start_to_the_way_back(worker, gallery, hopper_again):
+    recognise(worker, gallery, hopper_again)
+    page = Client()
+    page.force_login(member(gallery, Role.OWNER).user)
+    address = "/galleries/staff/model"
+    assert "Embed again with second" in page.get(address).content.decode()
+    page.post(f"{address}/start", {"pack": SECOND})
+    job = ReEmbedding.objects.get()
+    assert "every 2s" in page.get(address).content.decode()
+    assert "not embedded under second yet" in page.post(f"{address}/{job.pk}/cut-over", follow=True).content.decode()
+    work_off(worker)
+    partial = page.get(address, headers={"HX-Request": "true"})
+    assert partial["HX-Refresh"] == "true"
+    assert "Put second in force" in partial.content.decode()
+    PreviewedFace.objects.update(change="known_to_unknown", after="unknown", after_identity=None)
+    text = page.get(f"{address}?change=known_to_unknown").content.decode()
+    assert f"/recognitions/{PreviewedFace.objects.get().face.request_id}/faces/0.jpg" in text
+    assert "None of these" in page.get(f"{address}?change=other_person").content.decode()
+    page.post(f"{address}/{job.pk}/cut-over")
+    text = page.get(address).content.decode()
+    assert "In force: second" in text
+    assert "Go back to dlib-resnet" in text
+    page.post(f"{address}/back")
+    assert "In force: dlib-resnet" in page.get(address).content.decode()
+    page.post(f"{address}/forget")
+    assert vectors_by_pack(gallery.pk) == {"dlib-resnet": 3}
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.CURATOR])
+def test_the_page_is_for_owners(worker, gallery, role):
+    page = Client()
+    page.force_login(member(gallery, role).user)
+    job = services.start_reembedding(actor=SYSTEM, gallery=gallery, pack=SECOND)
+    work_off(worker)
+    assert page.get("/galleries/staff/model").status_code == 403
+    assert "/galleries/staff/model" not in page.get("/galleries/staff/").content.decode()
+    for act, status in (
+        ("start", 403),
+        ("back", 403),
+        ("forget", 403),
+        (f"{job.pk}/stop", 404),
+        (f"{job.pk}/cut-over", 404),
+    ):
+        assert page.post(f"/galleries/staff/model/{act}", {"pack": SECOND}).status_code == status
+    job.refresh_from_db()
+    assert (job.status, vectors_by_pack(gallery.pk)[SECOND]) == ("ready", 3)
+
+
+def test_the_command(worker, gallery, hopper_again, capsys, monkeypatch):
+    """With the packs that the fixture has loaded; it loads them itself otherwise."""
+    monkeypatch.setattr(RecognitionWorker, "pipeline", lambda self, pack: worker._pipelines[pack])
+    recognise(worker, gallery, hopper_again)
+
+    def run(*options) -> str:
+        call_command("reembed", "--gallery", "staff", *options)
+        return capsys.readouterr().out
+
+    out = run("--pack", SECOND)
+    assert "3 of 3 enrolled faces are embedded" in out
+    assert "Of 1 past decisions 1 stay" in out
+    assert "--cut-over" in out
+    answer = json.loads(run("--pack", SECOND, "--cut-over", "--json"))
+    assert (answer["status"], answer["changes"]) == ("in_force", [])
+    gallery.refresh_from_db()
+    enrol(worker, IdentityFactory(gallery=gallery), hopper_again)
+    assert "dlib-resnet is in force in staff" in run("--back")
+    assert "4 vectors of second deleted" in run("--forget-old")
+    with pytest.raises(CommandError, match="packs install absent"):
+        run("--pack", "absent")
+    with pytest.raises(CommandError, match="no gallery"):
+        call_command("reembed", "--gallery", "nowhere", "--back")
