@@ -61,7 +61,7 @@ def test_apps_import_only_downwards(path):
         assert not reaches(imports(path), "faceplatform.urls")
 
 
-@pytest.mark.parametrize("folder", ["engine", "packs", "training", "bench"])
+@pytest.mark.parametrize("folder", ["engine", "packs", "training", "bench", "evaluation"])
 def test_the_engine_knows_no_django(folder):
     for path in (ROOT / "recognition" / folder).rglob("*.py"):
         names = imports(path)
