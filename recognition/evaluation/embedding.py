@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recognition.engine.align import ARCFACE_TARGETS, similarity, warp
+from recognition.engine.align import similarity, warp
 from recognition.engine.base import PhotoError
 from recognition.engine.image import decode
 from recognition.evaluation.sets import LARGEST_IMAGE, Images, VerificationSet
@@ -74,11 +74,6 @@ def each(make: Callable, images: Sequence) -> list:
         except PhotoError as error:
             found.append(Unusable(error.message))
     return found
-
-
-def template_landmarks() -> np.ndarray:
-    """Where the five points are in every crop of an aligned set; float32 (5, 2)."""
-    return ARCFACE_TARGETS.astype("float32")
 
 
 def embed_images(

@@ -12,6 +12,7 @@ import numpy as np
 
 # As published: squared distances of unit vectors, 0 to 4 in steps of 0.01 (insightface, src/eval/verification.py).
 PUBLISHED_GRID = np.sqrt(np.arange(0, 4, 0.01))
+NOBODY = -1.0  # a threshold that no distance is below
 Z95 = 1.959964  # of the normal distribution, two-sided 95 %
 
 
@@ -92,8 +93,10 @@ def tar_at_far(genuine: np.ndarray, impostor: np.ndarray, far: float) -> Operati
 
 def _just_below(distance: float, *others: np.ndarray) -> float:
     """Half-way between `distance` and the next smaller one that occurs."""
-    below = [float(values[values < distance].max(initial=0.0)) for values in others]
-    return (max(below) + distance) / 2
+    below = max(float(values[values < distance].max(initial=NOBODY)) for values in others)
+    if below == NOBODY:
+        return distance / 2 if distance > 0 else NOBODY
+    return (below + distance) / 2
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:
@@ -101,7 +104,7 @@ def wilson(hits: int, count: int) -> tuple[float, float]:
     share, z2 = hits / count, Z95**2
     centre = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = Z95 / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
-    return max(centre - half, 0.0), min(centre + half, 1.0)
+    return (max(centre - half, 0.0) if hits else 0.0), (min(centre + half, 1.0) if hits < count else 1.0)
 
 
 def best_threshold(distances: np.ndarray, same: np.ndarray, *, rounds: int = 200, seed: int = 0) -> Best:
@@ -113,7 +116,7 @@ def best_threshold(distances: np.ndarray, same: np.ndarray, *, rounds: int = 200
     threshold = _best_of(ordered, flags, np.ones(len(flags), "int64"))
     low, high = np.percentile([*drawn, threshold], [2.5, 97.5])
     accuracy = ((ordered <= threshold) == flags).mean()
-    return Best(threshold, float(low), float(high), float(accuracy))
+    return Best(threshold, min(float(low), threshold), max(float(high), threshold), float(accuracy))
 
 
 def _draw(random: np.random.Generator, flags: np.ndarray) -> np.ndarray:
@@ -132,7 +135,9 @@ def _best_of(ordered: np.ndarray, flags: np.ndarray, weights: np.ndarray) -> flo
     places = np.flatnonzero(last_of_value)
     scores = np.concatenate([[0], gain[places]])
     best = int(np.argmax(scores))
-    below = ordered[places[best - 1]] if best else 0.0
+    if best == 0:
+        return float(ordered[places[0]] / 2) if len(places) and ordered[places[0]] > 0 else NOBODY
+    below = ordered[places[best - 1]]
     above = ordered[places[best]] if best < len(places) else below
     return float((below + above) / 2)
 
