@@ -7,6 +7,7 @@ from accounts.api import AuditEventViewSet, MeView
 from gallery.api import GalleryViewSet, IdentityViewSet, SampleViewSet
 from gallery.curation_api import MergeView, RejectSampleView, SplitView, UndoView
 from recognition.api import IdentitySamplesView, PackViewSet, RecognitionViewSet, RejectFaceView
+from recognition.evaluations.api import EvaluationViewSet
 from recognition.imports.api import ImportViewSet
 
 app_name = "api"
@@ -40,6 +41,8 @@ urlpatterns = [
     path("imports/<uuid:pk>/stop", ImportViewSet.as_view({"post": "stop"}), name="import-stop"),
     path("imports/<uuid:pk>/resume", ImportViewSet.as_view({"post": "resume"}), name="import-resume"),
     path("imports/<uuid:pk>/report.csv", ImportViewSet.as_view({"get": "report"}), name="import-report"),
+    path("evaluations", EvaluationViewSet.as_view({"get": "list"}), name="evaluation-list"),
+    path("evaluations/<uuid:pk>", EvaluationViewSet.as_view({"get": "retrieve"}), name="evaluation-detail"),
     path("undo/<uuid:pk>", UndoView.as_view(), name="undo"),
     path("audit-events", AuditEventViewSet.as_view({"get": "list"}), name="audit-event-list"),
     path("packs", PackViewSet.as_view({"get": "list"}), name="pack-list"),

@@ -15,6 +15,9 @@ SECTIONS = {
     "recognition": "requests",
     "audit": "audit",
     "system": "system",
+    "evaluations": "evaluations",
+    "evaluation": "evaluations",
+    "compare-evaluations": "evaluations",
 }
 
 

@@ -1,5 +1,6 @@
 """The rows of recognition, a module a concern."""
 
+from recognition.models.evaluations import Evaluation
 from recognition.models.imports import Import, ImportPiece, ImportRow
 from recognition.models.requests import (
     Candidate,
@@ -16,6 +17,7 @@ from recognition.models.workers import Worker
 __all__ = [
     "Candidate",
     "Decision",
+    "Evaluation",
     "Import",
     "ImportPiece",
     "ImportRow",

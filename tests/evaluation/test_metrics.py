@@ -1,5 +1,7 @@
 """Against computations that are slow and plain."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -83,6 +85,25 @@ def test_wilson_against_the_published_example():
     """Newcombe (1998), table I: 81 of 263 gives 0.2553 to 0.3662."""
     assert metrics.wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
     assert metrics.wilson(0, 20)[0] == 0 and metrics.wilson(20, 20)[1] == 1
+
+
+@given(st.integers(1, 400), st.sampled_from([1e-4, 1e-3, 1e-2, 0.1, 0.5]))
+def test_binomial_range_against_the_definition(count, share):
+    low, high = metrics.binomial_range(count, share)
+    mass = [math.comb(count, k) * share**k * (1 - share) ** (count - k) for k in range(count + 1)]
+    assert sum(mass[low : high + 1]) >= 0.95 - 5e-3
+    assert 0 <= low <= count * share + 1 and low <= high <= count
+    assert sum(mass[: max(low, 0)]) <= 0.03 and sum(mass[high + 1 :]) <= 0.03
+
+
+def test_the_interval_of_tar_holds_the_truth():
+    """At the threshold with a true FAR of 0.01, two normal distributions 3 deviations apart have a TAR of 0.7497."""
+    held = 0
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        found = metrics.tar_at_far(random.normal(2.0, 1, 500), random.normal(5.0, 1, 500), 0.01)
+        held += found.low <= 0.7497 <= found.high
+    assert held >= 37
 
 
 def published_accuracies(distances, same, folds=10):

@@ -6,6 +6,7 @@ import pickletools
 import struct
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -153,10 +154,8 @@ def test_bombs_take_no_memory():
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data):
-    try:
+    with suppress(PickleRefused):
         read_pickle(data)
-    except PickleRefused:
-        pass
 
 
 @given(st.integers(0, 2000), st.integers(0, 255))
@@ -165,21 +164,19 @@ def test_a_set_with_one_byte_changed_is_read_or_refused(tmp_path_factory, place,
     whole[place % len(whole)] = value
     path = tmp_path_factory.mktemp("changed") / "set.bin"
     path.write_bytes(whole)
-    try:
+    with suppress(SetError):
         read_bin(path)
-    except SetError:
-        pass
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
 def test_truncated(tmp_path, share):
     whole = pickle.dumps((JPEGS, [True, False]), protocol=4)
     (tmp_path / "set.bin").write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(SetError, match="ends too early|empty"):
+    with pytest.raises(SetError, match=r"ends too early|empty"):
         read_bin(tmp_path / "set.bin")
 
 
 @pytest.mark.parametrize("images, same", [(JPEGS, [True]), ([], []), (JPEGS[:3], [True]), (JPEGS, ["yes", "no"])])
 def test_images_and_flags_that_do_not_match(tmp_path, images, same):
-    with pytest.raises(SetError, match="damaged|no booleans"):
+    with pytest.raises(SetError, match=r"damaged|no booleans"):
         read_bin(write_bin(tmp_path / "set.bin", images, same))
