@@ -6,25 +6,32 @@ from collections.abc import Sequence
 from recognition.evaluation.charts import Axis, Bars, Line, Mark, histogram, line_chart
 
 SERIES = ("first", "second", "third", "fourth", "fifth", "sixth")  # classes of the stylesheet
+LOWEST = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)  # where the axis of TAR may begin
 
 
 def roc_chart(named: Sequence[tuple[str, dict]]) -> str:
     """ROCs over each other, FAR by its logarithm; (name, values) each. Empty where none is defined."""
-    drawn = [
-        (name, [(far, tar) for far, tar, _ in values["roc"] if far > 0]) for name, values in named if values["roc"]
-    ]
+    drawn = [(name, SERIES[n % len(SERIES)], values["roc"]) for n, (name, values) in enumerate(named) if values["roc"]]
     if not drawn:
         return ""
-    floor = 10 ** math.floor(math.log10(min(points[0][0] for _, points in drawn)))
-    least = min(tar for _, points in drawn for _, tar in points)
-    lines = [Line(name, points, SERIES[n % len(SERIES)]) for n, (name, points) in enumerate(drawn)]
+    smallest = min(far for *_, points in drawn for far, *_ in points if far > 0)
+    floor = 10.0 ** (math.ceil(math.log10(smallest)) - 1)
+    lines = [Line(name, _from(floor, points), kind) for name, kind, points in drawn]
+    least = min(tar for line in lines for _, tar in line.points)
     return line_chart(
         title="ROC",
         description="The share of pairs of one person that are accepted, at each share of pairs of two people that are.",
         x=Axis("FAR", floor, 1.0, log=True),
-        y=Axis("TAR", min(math.floor(least * 10) / 10, 0.9), 1.0),
+        y=Axis("TAR", max(low for low in LOWEST if low <= least), 1.0),
         lines=lines,
     )
+
+
+def _from(floor: float, points: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
+    """(FAR, TAR) from the axis's beginning on: what is accepted without any pair of two people, then the rest."""
+    without = max((tar for far, tar, _ in points if far <= floor), default=0.0)
+    first = next(far for far, *_ in points if far > floor)
+    return [(floor, without), (first, without), *((far, tar) for far, tar, _ in points if far > floor)]
 
 
 def distance_chart(values: dict) -> str:

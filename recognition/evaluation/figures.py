@@ -1,6 +1,7 @@
 """The figures of an evaluation in words, from the values that are kept of it; see VerificationResult.as_dict."""
 
 Figures = list[tuple[str, str]]
+LEGEND = 56  # letters that a chart's legend has room for
 
 
 def figures_of(values: dict) -> Figures:
@@ -13,6 +14,13 @@ def side_by_side(columns: list[Figures]) -> list[tuple[str, list[str]]]:
     known = [dict(column) for column in columns]
     labels = dict.fromkeys(label for column in columns for label, _ in column)
     return [(label, [column.get(label, "–") for column in known]) for label in labels]
+
+
+def for_legend(names: list[str]) -> tuple[list[str], list[str]]:
+    """The names as headings, and as a chart's legend takes them: numbers, in both, where the names are too long for it."""
+    if sum(len(name) + 5 for name in names) <= LEGEND:
+        return names, names
+    return [f"{number}. {name}" for number, name in enumerate(names, 1)], [str(n) for n in range(1, len(names) + 1)]
 
 
 def share(value: float | None, digits: int = 4) -> str:
@@ -66,5 +74,5 @@ def _thresholds(values: dict) -> Figures:
         found.append(("Best threshold", f"{best['threshold']:.4f} ({best['low']:.4f}–{best['high']:.4f}){cosine}"))
         found.append(("Accuracy there", f"{best['accuracy']:.4f}, chosen on these very pairs"))
     if at := values["at_threshold"]:
-        found.append((f"At the pack’s {at['distance']:g}", f"TAR {share(at['tar'])}, FAR {share(at['far'])}"))
+        found.append(("At the pack’s threshold", f"{at['distance']:g}: TAR {share(at['tar'])}, FAR {share(at['far'])}"))
     return found

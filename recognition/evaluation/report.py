@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from recognition.evaluation.drawing import distance_chart, roc_chart
-from recognition.evaluation.figures import figures_of, side_by_side
+from recognition.evaluation.figures import figures_of, for_legend, side_by_side
 from recognition.evaluation.protocol import VerificationResult
 
 STYLE = """
@@ -18,6 +18,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
   padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; margin: 1rem 0; } th { color: var(--soft); font-size: .85rem; }
 th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
+li { overflow-wrap: anywhere; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem; } .scroll { overflow-x: auto; }
 code { overflow-wrap: anywhere; color: var(--soft); }
 """
@@ -27,6 +28,7 @@ CHART_STYLE = """
 .chart .area { fill-opacity: .3; } .chart .area.genuine { fill: #1a7f4b; stroke: #1a7f4b; }
 .chart .area.impostor { fill: #b42318; stroke: #b42318; } .chart .second { stroke: #b45309; } .chart .third { stroke: #1a7f4b; }
 .chart .fourth { stroke: #b42318; } .chart .fifth { stroke: #7c3aed; } .chart .sixth { stroke: #0e7490; }
+@media (prefers-color-scheme: dark) { .chart text { fill: #a3adbd; } .chart .line.first { stroke: #7ea6ff; } }
 .chart .mark { stroke: #888; stroke-width: 1.5; stroke-dasharray: 5 3; } .chart .band { fill: #888; fill-opacity: .15; }
 """
 MOST_FAILURES = 200  # listed on the page; the JSON has all
@@ -52,14 +54,16 @@ def write_report(folder: Path, evaluated: Sequence[Evaluated]) -> None:
     sections = []
     for number, (sha256, name) in enumerate(sets, 1):
         mine = [one for one in evaluated if one.result.set_sha256 == sha256 and one.result.set_name == name]
-        charts = {f"roc-{number}-{_slug(name)}": roc_chart([(one.pack, one.result.as_dict()) for one in mine])}
+        headings, legends = for_legend([one.pack for one in mine])
+        named = zip(legends, (one.result.as_dict() for one in mine), strict=True)
+        charts = {f"roc-{number}-{_slug(name)}": roc_chart(list(named))}
         charts |= {
             f"distances-{number}-{_slug(name)}-{_slug(one.pack)}": distance_chart(one.result.as_dict()) for one in mine
         }
         for file, svg in charts.items():
             if svg:
                 (folder / f"{file}.svg").write_text(_standalone(svg), encoding="utf-8")
-        sections.append(_section(name, sha256, mine, [svg for svg in charts.values() if svg]))
+        sections.append(_section(name, sha256, headings, mine, [svg for svg in charts.values() if svg]))
     (folder / "index.html").write_text(_page("".join(sections)), encoding="utf-8")
 
 
@@ -69,8 +73,8 @@ def _standalone(svg: str) -> str:
     )
 
 
-def _section(name: str, sha256: str, mine: Sequence[Evaluated], charts: Sequence[str]) -> str:
-    head = "".join(f"<th scope=col>{escape(one.pack)}</th>" for one in mine)
+def _section(name: str, sha256: str, headings: Sequence[str], mine: Sequence[Evaluated], charts: Sequence[str]) -> str:
+    head = "".join(f"<th scope=col>{escape(heading)}</th>" for heading in headings)
     body = "".join(
         f"<tr><th scope=row>{escape(label)}</th>" + "".join(f"<td>{escape(said)}</td>" for said in row) + "</tr>"
         for label, row in side_by_side([figures_of(one.result.as_dict()) for one in mine])

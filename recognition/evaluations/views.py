@@ -11,7 +11,7 @@ from accounts.views import actor_of
 from faceplatform.errors import NotFound
 from gallery.views import visible
 from recognition.evaluation.drawing import SERIES, distance_chart, roc_chart
-from recognition.evaluation.figures import figures_of, side_by_side
+from recognition.evaluation.figures import figures_of, for_legend, side_by_side
 from recognition.models import Evaluation
 
 MOST_COMPARED = len(SERIES)
@@ -43,14 +43,14 @@ def compare(request):
     rows = list(_visible(request).filter(pk__in=_chosen(request.GET)).order_by("id"))
     if len(rows) > MOST_COMPARED:
         rows = rows[-MOST_COMPARED:]
-    names = _names(rows)
+    names, legends = for_legend(_names(rows))
     context = {
         "named": list(zip(names, rows, strict=True)),
         "figures": [
             (label, list(zip(names, said, strict=True)))
             for label, said in side_by_side([figures_of(row.values) for row in rows])
         ],
-        "roc": _svg(roc_chart([(name, row.values) for name, row in zip(names, rows, strict=True)])),
+        "roc": _svg(roc_chart([(legend, row.values) for legend, row in zip(legends, rows, strict=True)])),
         "same_set": len({row.set_sha256 for row in rows}) == 1,
     }
     return render(request, "recognition/compare_evaluations.html", context)
