@@ -207,15 +207,20 @@ def _listed(path: Path, photos: Path, pairs: Iterator[Pair], aligned: bool) -> V
 
 def _csv_pairs(path: Path) -> Iterator[Pair]:
     with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.reader(file)
         try:
-            rows = csv.DictReader(file)
-            if missing := set(COLUMNS) - set(rows.fieldnames or ()):
+            head = [name.strip() for name in next(rows, [])]
+            if missing := set(COLUMNS) - set(head):
                 raise SetError(f"{path} lacks the columns {', '.join(sorted(missing))}. It needs {', '.join(COLUMNS)}.")
+            at_a, at_b, at_same = (head.index(name) for name in COLUMNS)
             for row in rows:
-                a, b, same = ((row[column] or "").strip() for column in COLUMNS)
-                if not a or not b or same.lower() not in SAME:
+                if not row:
+                    continue
+                cells = row if len(row) >= len(head) else row + [""] * len(head)
+                a, b, same = cells[at_a].strip(), cells[at_b].strip(), SAME.get(cells[at_same].strip().lower())
+                if not a or not b or same is None:
                     raise SetError(f"{path}, line {rows.line_num}: a and b are paths, same is 1 or 0.")
-                yield a, b, SAME[same.lower()]
+                yield a, b, same
         except (csv.Error, UnicodeDecodeError) as error:
             raise SetError(f"{path} is no CSV in UTF-8, from line {rows.line_num + 1} on: {error}.") from error
 

@@ -75,8 +75,7 @@ class Command(BaseCommand):
         same = sum(flag for *_, flag in made.pairs)
         of = f" of {made.people} people" if made.people else ""
         apart = {True: " No person is in two folds.", False: " Folds share people.", None: ""}[made.apart]
-        dropped = f" {made.dropped} pairs were left out." if made.dropped else ""
         self.stdout.write(
             f"{out}: {len(made.pairs)} pairs, {same} of one person and {len(made.pairs) - same} of two, from "
-            f"{made.photos} photos{of}; {len(made.failures)} photos could not be used.{dropped}{apart}"
+            f"{made.photos} photos{of}.{apart} Photos left out: {len(made.failures)}. Pairs left out: {made.dropped}."
         )
