@@ -6,7 +6,7 @@ LEGEND = 56  # letters that a chart's legend has room for
 
 def figures_of(values: dict) -> Figures:
     """(what, figure) of all that a person wants to read, as docs/evaluation.md explains them."""
-    return [*_counts(values), *_accuracy(values), *_rates(values), *_thresholds(values)]
+    return [*_counts(values), *_accuracy(values), *_rates(values), *_thresholds(values), *_engine(values)]
 
 
 def side_by_side(columns: list[Figures]) -> list[tuple[str, list[str]]]:
@@ -76,3 +76,10 @@ def _thresholds(values: dict) -> Figures:
     if at := values["at_threshold"]:
         found.append(("At the pack’s threshold", f"{at['distance']:g}: TAR {share(at['tar'])}, FAR {share(at['far'])}"))
     return found
+
+
+def _engine(values: dict) -> Figures:
+    if not (engine := values["engine"]):
+        return []
+    nets = ", ".join(f"{net['name']} {net['precision']}" for net in engine["nets"])
+    return [("Ran on", f"{engine['device']}: {nets}")]

@@ -46,7 +46,7 @@ class VerificationResult:
     accuracy, deviation: over the folds, of the pairs that could be compared. accuracy_all: the other pairs counted as
     wrong answers. thresholds: which the folds chose from, "published grid" or "exact". fold_kind: "as published" or
     "dealt out". roc: [FAR, TAR, distance] rows. histogram: {"edges", "genuine", "impostor"}, counts.
-    spread: least, median and largest distance of each kind of pair.
+    spread: least, median and largest distance of each kind of pair. engine: what a pack's nets ran on, see PackNets.describe.
     """
 
     set_name: str
@@ -72,6 +72,7 @@ class VerificationResult:
     histogram: dict[str, list] = field(default_factory=dict)
     spread: dict[str, list[float]] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    engine: dict = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict:

@@ -202,7 +202,7 @@ def test_evaluations(page, evaluated):
     page.get_by_role("button", name="Compare").click()
     fits(page)
     expect(page.locator("svg polyline")).to_have_count(2)
-    page.get_by_role("link", name="dlib-resnet (1)").click()
+    page.get_by_role("link", name="dlib-resnet (1) on faces").click()
     fits(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("dlib-resnet on faces")
     expect(page.get_by_role("img", name="ROC")).to_be_visible()

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from verification_sets import tile
@@ -22,6 +22,7 @@ def numbered(sizes: list[int]) -> list[list[int]]:
     return [list(range(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 6), min_size=2, max_size=30), st.integers(2, 10), st.integers(0, 3))
 def test_pairs_are_balanced_and_no_pair_comes_twice(sizes, folds, seed):
     people = numbered(sizes)

@@ -16,6 +16,7 @@ def accuracy(genuine, impostor, threshold) -> float:
     return ((genuine <= threshold).sum() + (impostor > threshold).sum()) / (len(genuine) + len(impostor))
 
 
+@settings(deadline=None)
 @given(distances, distances)
 def test_auc_is_the_rank_statistic_and_the_area(genuine, impostor):
     wins = [(g < i) + 0.5 * (g == i) for g in genuine for i in impostor]
@@ -24,6 +25,7 @@ def test_auc_is_the_rank_statistic_and_the_area(genuine, impostor):
     assert metrics.auc(genuine, impostor) == pytest.approx(np.trapz(tar, far))
 
 
+@settings(deadline=None)
 @given(distances, distances)
 def test_roc_says_what_each_threshold_does(genuine, impostor):
     far, tar, thresholds = metrics.roc(genuine, impostor)
@@ -33,6 +35,7 @@ def test_roc_says_what_each_threshold_does(genuine, impostor):
         assert t == pytest.approx((genuine <= threshold).mean())
 
 
+@settings(deadline=None)
 @given(distances, distances)
 def test_eer_lies_where_the_error_rates_cross(genuine, impostor):
     eer, _ = metrics.equal_error_rate(genuine, impostor)
@@ -45,6 +48,7 @@ def test_eer_lies_where_the_error_rates_cross(genuine, impostor):
     assert min(max(rate) for rate in rates) >= eer - 1e-9
 
 
+@settings(deadline=None)
 @given(distances, distances, st.sampled_from([0.5, 0.25, 0.1]))
 def test_tar_at_far_is_the_loosest_threshold_allowed(genuine, impostor, far):
     found = metrics.tar_at_far(genuine, impostor, far)
@@ -57,8 +61,8 @@ def test_tar_at_far_is_the_loosest_threshold_allowed(genuine, impostor, far):
     assert found.low <= found.tar <= found.high
 
 
+@settings(deadline=None, max_examples=50)
 @given(distances, distances)
-@settings(max_examples=50)
 def test_no_threshold_is_better_than_the_best(genuine, impostor):
     values = np.concatenate([genuine, impostor])
     same = np.arange(len(values)) < len(genuine)
@@ -87,6 +91,7 @@ def test_wilson_against_the_published_example():
     assert metrics.wilson(0, 20)[0] == 0 and metrics.wilson(20, 20)[1] == 1
 
 
+@settings(deadline=None)
 @given(st.integers(1, 400), st.sampled_from([1e-4, 1e-3, 1e-2, 0.1, 0.5]))
 def test_binomial_range_against_the_definition(count, share):
     low, high = metrics.binomial_range(count, share)

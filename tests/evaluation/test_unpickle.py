@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from verification_sets import jpeg, tile, write_bin
 
@@ -150,12 +150,14 @@ def test_bombs_take_no_memory():
     assert int(done.stdout) < 64 * 1024
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data):
     with suppress(PickleRefused):
         read_pickle(data)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2000), st.integers(0, 255))
 def test_a_set_with_one_byte_changed_is_read_or_refused(tmp_path_factory, place, value):
     whole = bytearray(pickle.dumps(([np.frombuffer(b"\xff\xd8" * 9, "uint8")] * 2 + [b"\xff\xd8"] * 2, [True, False])))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 from tqdm import tqdm
 
 from accounts.actor import cli_actor
@@ -33,6 +34,8 @@ class Command(BaseCommand):
 
     def handle(self, *, packs, sets, photos, aligned, json, report, no_save, **options):
         try:
+            if not no_save:
+                self._check_database()
             names = list(dict.fromkeys(packs or [settings.DEFAULT_PACK]))
             for name in names:
                 load_manifest(settings.MODELS_DIR / name)
@@ -45,6 +48,18 @@ class Command(BaseCommand):
         if report:
             self._report(report, evaluated, quiet=json)
 
+    @staticmethod
+    def _check_database() -> None:
+        """Before an hour of work, not after it."""
+        from recognition.models import Evaluation
+
+        try:
+            Evaluation.objects.exists()
+        except DatabaseError as error:
+            raise CommandError(
+                f"The figures cannot be kept: {str(error).strip().splitlines()[0]}. Run manage.py migrate, or add --no-save."
+            ) from error
+
     def _evaluate(self, name: str, sets: list[VerificationSet], *, save: bool, quiet: bool) -> list[Evaluated]:
         from recognition.evaluation.pack import PackUnderTest
 
@@ -54,10 +69,10 @@ class Command(BaseCommand):
             with tqdm(desc=f"{name} on {pairs.name}", total=len(pairs.images), unit="image", disable=None) as bar:
                 result = pack.verify(pairs, lambda done, total, bar=bar: bar.update(done - bar.n))
             found.append(Evaluated(name, result))
-            if save:
-                self._save(pack.manifest, result)
             if not quiet:
                 self._print(found[-1])
+            if save:
+                self._save(pack.manifest, result)
         return found
 
     @staticmethod
