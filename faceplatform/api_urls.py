@@ -9,6 +9,7 @@ from gallery.curation_api import MergeView, RejectSampleView, SplitView, UndoVie
 from recognition.analysis.api import ComparisonViewSet, DetectionViewSet, EmbeddingViewSet, SearchView
 from recognition.api import IdentitySamplesView, PackViewSet, RecognitionViewSet, RejectFaceView
 from recognition.calibration.api import ApplyCalibrationView, CalibrationView
+from recognition.evaluations.api import EvaluationViewSet
 from recognition.health.api import FindingsView, FindingView, HealthView, RestoreFindingView
 from recognition.imports.api import ImportViewSet
 from recognition.privacy.api import ErasureViewSet, RetentionView, SubjectErasureView, SubjectExportView
@@ -77,6 +78,8 @@ urlpatterns = [
     path("imports/<uuid:pk>/report.csv", ImportViewSet.as_view({"get": "report"}), name="import-report"),
     path("erasures", ErasureViewSet.as_view({"get": "list"}), name="erasure-list"),
     path("erasures/<uuid:pk>", ErasureViewSet.as_view({"get": "retrieve"}), name="erasure-detail"),
+    path("evaluations", EvaluationViewSet.as_view({"get": "list"}), name="evaluation-list"),
+    path("evaluations/<uuid:pk>", EvaluationViewSet.as_view({"get": "retrieve"}), name="evaluation-detail"),
     path("undo/<uuid:pk>", UndoView.as_view(), name="undo"),
     path("audit-events", AuditEventViewSet.as_view({"get": "list"}), name="audit-event-list"),
     path("packs", PackViewSet.as_view({"get": "list"}), name="pack-list"),

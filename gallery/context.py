@@ -21,6 +21,9 @@ SECTIONS = {
     "erasure": "privacy",
     "audit": "audit",
     "system": "system",
+    "evaluations": "evaluations",
+    "evaluation": "evaluations",
+    "compare-evaluations": "evaluations",
 }
 
 

@@ -2,6 +2,7 @@ from django.urls import path
 
 from recognition import views
 from recognition.calibration import views as calibration_views
+from recognition.evaluations import views as evaluation_views
 from recognition.health import views as health_views
 from recognition.imports import views as import_views
 from recognition.privacy import views as privacy_views
@@ -10,6 +11,9 @@ from recognition.system import system
 
 urlpatterns = [
     path("system", system, name="system"),
+    path("evaluations", evaluation_views.evaluations, name="evaluations"),
+    path("evaluations/compare", evaluation_views.compare, name="compare-evaluations"),
+    path("evaluations/<uuid:pk>/", evaluation_views.evaluation, name="evaluation"),
     path("galleries/<slug:slug>/add-faces", views.add_faces, name="add-faces"),
     path("galleries/<slug:slug>/people/<uuid:pk>/photos", views.add_photos, name="add-photos"),
     path("galleries/<slug:slug>/people/<uuid:pk>/enrolment", views.enrolment, name="enrolment"),

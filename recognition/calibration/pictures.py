@@ -33,7 +33,7 @@ def rates_chart(result: dict, marks: Sequence[Mark]) -> str:
     kinds = (
         ("far", "FAR, search", "impostor"),
         ("frr", "FRR, search", "genuine"),
-        ("far_pairs", "FAR, pairs", "second"),
+        ("far_pairs", "FAR, pairs", "pairs"),
     )
     lines = [
         Line(name, [(row["distance"], row[key]) for row in rows if row[key] is not None], kind)

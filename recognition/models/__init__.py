@@ -1,6 +1,7 @@
 """The rows of recognition, a module a concern."""
 
 from recognition.models.calibration import CalibrationReport
+from recognition.models.evaluations import Evaluation
 from recognition.models.health import HealthFinding, HealthReport
 from recognition.models.imports import Import, ImportPiece, ImportRow
 from recognition.models.privacy import Erasure, RetentionRule
@@ -24,6 +25,7 @@ __all__ = [
     "Candidate",
     "Decision",
     "Erasure",
+    "Evaluation",
     "HealthFinding",
     "HealthReport",
     "Import",

@@ -180,3 +180,31 @@ def test_an_unknown_page(page):
     assert page.goto("/galleries/no-such-gallery/").status == 404
     expect(page.get_by_role("alert")).to_contain_text("nothing here")
     fits(page)
+
+
+@pytest.fixture(scope="module")
+def evaluated(platform, tmp_path_factory, hopper, hopper_again, collins, no_face):
+    """Two evaluations of a list with a photo that has no face."""
+    folder = tmp_path_factory.mktemp("set")
+    for name, data in {"a": hopper, "b": hopper_again, "c": collins, "d": no_face}.items():
+        (folder / f"{name}.jpg").write_bytes(data)
+    (folder / "faces.csv").write_text("a,b,same\na.jpg,b.jpg,1\na.jpg,c.jpg,0\nb.jpg,c.jpg,0\nd.jpg,a.jpg,0\n")
+    for _ in range(2):
+        done = platform.manage("evaluate", "--set", str(folder / "faces.csv"))
+        assert done.returncode == 0, done.stderr
+
+
+def test_evaluations(page, evaluated):
+    page.get_by_role("link", name="Evaluations").click()
+    fits(page)
+    for box in page.get_by_role("checkbox").all():
+        box.check()
+    page.get_by_role("button", name="Compare").click()
+    fits(page)
+    expect(page.locator("svg polyline")).to_have_count(2)
+    page.get_by_role("link", name="dlib-resnet (1) on faces").click()
+    fits(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("dlib-resnet on faces")
+    expect(page.get_by_role("img", name="ROC")).to_be_visible()
+    expect(page.get_by_role("img", name="Distances")).to_be_visible()
+    expect(page.locator("tbody")).to_contain_text(["Pairs", "d.jpg"])

@@ -1,0 +1,35 @@
+"""Keeping what an evaluation found."""
+
+from accounts import audit
+from accounts.actor import Actor
+from faceplatform.errors import NotAllowed
+from recognition.evaluation.protocol import VerificationResult
+from recognition.imports.sources import storable
+from recognition.models import Evaluation
+from recognition.packs.manifest import Manifest
+
+CURVES = ("roc", "histogram")
+MOST_FAILURES = 1000  # kept; the command's report lists all
+
+
+@audit.audited
+def record_evaluation(*, actor: Actor, manifest: Manifest, result: VerificationResult) -> Evaluation:
+    """Keeps the figures of the pack on a set. Only operators measure."""
+    if not actor.sees_everything:
+        raise NotAllowed("Only an operator may record evaluations.")
+    values = result.as_dict() | {"set_name": storable(result.set_name, 255)}
+    failures = values.pop("failures")
+    curves = {name: values.pop(name) for name in CURVES}
+    kept = Evaluation.objects.create(
+        pack=manifest.name,
+        pack_sha256=manifest.fingerprint,
+        set_name=values["set_name"],
+        set_sha256=result.set_sha256,
+        numbers=values,
+        curves=curves,
+        failures=[failure | {"image": storable(failure["image"], 1000)} for failure in failures[:MOST_FAILURES]],
+        created_by=actor.user,
+        created_as=actor.name,
+    )
+    audit.record(actor=actor, action="evaluation.recorded", target=kept, details={"set_sha256": kept.set_sha256})
+    return kept

@@ -1,0 +1,84 @@
+"""The pages of evaluations."""
+
+from uuid import UUID
+
+from django.core.paginator import Paginator
+from django.http import QueryDict
+from django.shortcuts import render
+from django.utils.safestring import mark_safe
+
+from accounts.views import actor_of
+from faceplatform.errors import NotFound
+from gallery.views import visible
+from recognition.evaluation.drawing import SERIES, distance_chart, roc_chart
+from recognition.evaluation.figures import figures_of, for_legend, side_by_side
+from recognition.models import Evaluation
+
+MOST_COMPARED = len(SERIES)
+
+
+def evaluations(request):
+    """What was measured, newest first; some of them can be chosen to be compared."""
+    page = Paginator(_visible(request).without_curves(), 20).get_page(request.GET.get("page"))
+    return render(request, "recognition/evaluations.html", {"page": page, "most": MOST_COMPARED})
+
+
+def evaluation(request, pk):
+    """One pack on one set: all figures, ROC, distances, and what could not be used."""
+    row = visible(Evaluation.objects.all(), request, pk=pk)
+    values = row.values
+    context = {
+        "evaluation": row,
+        "values": values,
+        "figures": figures_of(values),
+        "roc": _svg(roc_chart([(row.pack, values)])),
+        "distances": _svg(distance_chart(values)),
+        "others": _visible(request).without_curves().filter(set_sha256=row.set_sha256).exclude(pk=pk)[:10],
+    }
+    return render(request, "recognition/evaluation.html", context)
+
+
+def compare(request):
+    """Several side by side, their ROCs over each other."""
+    rows = list(_visible(request).filter(pk__in=_chosen(request.GET)).order_by("id"))
+    if len(rows) > MOST_COMPARED:
+        rows = rows[-MOST_COMPARED:]
+    names, legends = for_legend(_names(rows))
+    context = {
+        "named": list(zip(names, rows, strict=True)),
+        "figures": [
+            (label, list(zip(names, said, strict=True)))
+            for label, said in side_by_side([figures_of(row.values) for row in rows])
+        ],
+        "roc": _svg(roc_chart([(legend, row.values) for legend, row in zip(legends, rows, strict=True)])),
+        "same_set": len({row.set_sha256 for row in rows}) == 1,
+    }
+    return render(request, "recognition/compare_evaluations.html", context)
+
+
+def _visible(request):
+    """Raises NotFound for those to whom evaluations are no business of theirs."""
+    actor = actor_of(request)
+    if not Evaluation.objects.may_be_seen_by(actor):
+        raise NotFound("There is nothing here, or you have no access to it.")
+    return Evaluation.objects.visible_to(actor)
+
+
+def _chosen(query: QueryDict) -> list[UUID]:
+    try:
+        return [UUID(text) for text in query.getlist("id")]
+    except ValueError as error:
+        raise NotFound("There is no such evaluation.") from error
+
+
+def _names(rows: list[Evaluation]) -> list[str]:
+    """What tells the rows apart in as few words as do."""
+    packs = [row.pack for row in rows]
+    sets = {row.set_sha256 for row in rows}
+    names = packs if len(sets) <= 1 else [f"{row.pack}, {row.set_name}" for row in rows]
+    return [f"{name} ({number})" if names.count(name) > 1 else name for number, name in enumerate(names, 1)]
+
+
+def _svg(chart: str):
+    """charts.py escapes every text it is given."""
+    return mark_safe(chart)
