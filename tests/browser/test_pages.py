@@ -168,6 +168,42 @@ def test_signing_out_and_a_wrong_password(page, gallery, platform):
     expect(page).to_have_url(gallery)
 
 
+def test_consent_export_and_erasure(page, gallery):
+    name = f"Ann {page.viewport_size['width']}"
+    enrol(page, name, portrait=b"junk")
+    page.get_by_role("link", name="People", exact=True).click()
+    page.get_by_role("link", name=name).click()
+    page.select_option("[name=consent]", "given")
+    page.click("#consent button")
+    expect(page.get_by_role("alert")).to_contain_text("needs by whom")
+    page.fill("[name=consent_by]", "form 17")
+    page.fill("[name=consent_at]", "2026-01-31")
+    page.fill("[name=consent_until]", "2026-02-01")
+    page.click("#consent button")
+    expect(page.locator("#consent h2")).to_contain_text("expired")
+    fits(page)
+    with page.expect_download() as download:
+        page.click("button:has-text('Download as ZIP')")
+    assert download.value.path().read_bytes().startswith(b"PK")
+
+    page.get_by_role("link", name="Privacy").click()
+    fits(page)
+    page.locator(".card", has_text="Consents").get_by_role("link", name=name).click()
+    page.get_by_role("link", name="Erase for good").click()
+    fits(page)
+    page.fill("[name=reason]", "asked by letter")
+    page.fill("[name=confirm]", "somebody else")
+    page.click("button:has-text('Erase for good')")
+    expect(page.get_by_role("alert")).to_contain_text("Nothing was erased")
+    page.fill("[name=confirm]", name)
+    page.click("button:has-text('Erase for good')")
+    expect(page.locator("h1")).to_contain_text("Erasure of")
+    fits(page)
+    page.get_by_role("link", name="Audit").click()
+    expect(page.locator("tbody")).to_contain_text("redacted by an erasure")
+    expect(page.locator("main")).not_to_contain_text(name)
+
+
 @pytest.mark.parametrize(
     "address", ["/admin/", "/admin/gallery/identity/", "/admin/recognition/recognitionrequest/", "/api/v1/docs/"]
 )

@@ -411,6 +411,8 @@ def test_erasure_over_rest(gallery):
     assert owner.get("/api/v1/erasures", {"gallery": gallery.slug}).json()["results"] == [report]
     problem(client_of(member(gallery, Role.CURATOR)).get(f"/api/v1/erasures/{report['id']}"), 404, "not_found")
     problem(owner.post(address, body, format="json"), 404, "not_found")
+    services.delete_gallery(actor=ACTOR, gallery=gallery)
+    assert report_of(Erasure.objects.get()) == report  # it outlives the gallery
 
 
 # --- Pages ------------------------------------------------------------------------------------------------------------
