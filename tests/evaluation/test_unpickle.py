@@ -119,7 +119,8 @@ BOMBS = {
     "lists in lists": b"\x80\x04]\x94(" + b"]h\x00" * 50_000 + b"e.",
     "a million lists": b"\x80\x04" + b"]" * 1_000_000 + b".",
     "a million memos": b"\x80\x04]" + b"\x94" * 1_000_000 + b".",
-    "a million items": b"\x80\x04]" + b"Na" * 1_000_000 + b".",
+    "a million strings": b"\x80\x04]" + b"U\x00a" * 1_000_000 + b".",
+    "a million numbers": b"\x80\x04]" + b"M\xff\xffa" * 1_000_000 + b".",
     "an integer of 2^31 digits": b"\x80\x02\x8b" + struct.pack("<i", 2**31 - 1) + b"1.",
     "nothing": b".",
     "no stack": b"\x80\x02\x87.",
@@ -133,6 +134,14 @@ def test_bombs(tmp_path, name):
     (tmp_path / "set.bin").write_bytes(BOMBS[name])
     with pytest.raises(SetError):
         read_bin(tmp_path / "set.bin")
+
+
+def test_an_image_named_two_hundred_thousand_times_is_hashed_once(tmp_path):
+    """A file of 1.4 MB: hashed each time, its image of 1 MB would be 200 GB."""
+    image = np.frombuffer(bytes(1_000_000), "uint8")
+    found = read_bin(write_bin(tmp_path / "set.bin", [image] * 200_000, [True] * 100_000))
+    assert len(found) == 100_000 and len(found.images) == 1
+    assert not found.first.any() and not found.second.any()
 
 
 def test_bombs_take_no_memory():
