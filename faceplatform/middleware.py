@@ -46,7 +46,9 @@ class RequestIdFilter(logging.Filter):
     """Adds the request id to every log record."""
 
     def filter(self, record):
-        record.request_id = current_request_id.get()
+        """Django logs an answer after the middleware; the record has the request then."""
+        request = getattr(record, "request", None)
+        record.request_id = getattr(request, "request_id", None) or current_request_id.get()
         return True
 
 

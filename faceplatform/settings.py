@@ -38,6 +38,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "faceplatform.middleware.ContentSecurityPolicyMiddleware",
+    "faceplatform.later.LaterMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -68,6 +69,10 @@ TEMPLATES = [
     },
 ]
 
+REQUESTS_AT_ONCE = (
+    20  # in a web process, each with a thread and a connection; those that wait for a photo are not among them
+)
+
 # --- Database ---------------------------------------------------------------------------------------------------------
 DATABASE_URL = env.get("DATABASE_URL")
 EMBEDDED_POSTGRES = not DATABASE_URL
@@ -84,7 +89,10 @@ DATABASES["default"] |= {
     "ENGINE": "faceplatform.embedded" if EMBEDDED_POSTGRES else "django.db.backends.postgresql",
     "CONN_HEALTH_CHECKS": True,
     # A thread a request under ASGI: a pool bounds the connections and spares opening one each time.
-    "OPTIONS": {"pool": {"min_size": 0, "max_size": 20, "timeout": 5}, **DATABASES["default"].get("OPTIONS", {})},
+    "OPTIONS": {
+        "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE, "timeout": 5},
+        **DATABASES["default"].get("OPTIONS", {}),
+    },
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -128,6 +136,7 @@ DEVICE = env.get("FACEPLATFORM_DEVICE")
 PRECISION = env.get("FACEPLATFORM_PRECISION")
 LEASE_SECONDS = env.get("FACEPLATFORM_LEASE_SECONDS")
 MAX_ATTEMPTS = 3
+QUEUE_LIMIT = env.get("FACEPLATFORM_QUEUE_LIMIT")
 REQUEST_RETENTION_DAYS = env.get("FACEPLATFORM_REQUEST_RETENTION_DAYS")
 # base64 makes a photo a third larger; some room for the other fields.
 CSRF_FAILURE_VIEW = "faceplatform.views.csrf_failure"

@@ -9,14 +9,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.roles import Scope
-from faceplatform.api import PREFER, ProblemSerializer, seconds_to_wait
+from faceplatform.api import PREFER, ProblemSerializer
 from faceplatform.errors import NotFound
 from gallery.api import PROBLEMS, ActorMixin, SampleSerializer, picture
 from gallery.models import Gallery, Identity
 from recognition import services
 from recognition.drawing import draw_kept_photo
 from recognition.installed import installed_manifests, pack_as_dict
-from recognition.models import RecognitionRequest
+from recognition.models import RecognitionRequest, Status
 from recognition.rejections import reject_identity
 from recognition.representation import enrolment_as_dict, recognition_as_dict
 from recognition.schema import (
@@ -28,6 +28,7 @@ from recognition.schema import (
     RecognitionSchema,
 )
 from recognition.services import Photo
+from recognition.waiting import WaitingMixin
 
 REFUSED = dict.fromkeys((413, 422, 503), ProblemSerializer)
 
@@ -41,7 +42,7 @@ REFUSED = dict.fromkeys((413, 422, 503), ProblemSerializer)
     retrieve=extend_schema(summary="A recognition", responses={200: RecognitionSchema, **PROBLEMS}),
     destroy=extend_schema(summary="Delete a recognition", responses={204: None, **PROBLEMS}),
 )
-class RecognitionViewSet(ActorMixin, viewsets.GenericViewSet):
+class RecognitionViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
     queryset = RecognitionRequest.objects.none()
     serializer_class = RecognitionSchema
     parser_classes = [MultiPartParser, JSONParser]
@@ -76,11 +77,15 @@ class RecognitionViewSet(ActorMixin, viewsets.GenericViewSet):
         gallery = self.get_visible(Gallery.objects.all(), slug=values.pop("gallery"))
         photo = Photo(*values.pop("photo"))
         row = services.submit_recognition(actor=self.actor, gallery=gallery, photo=photo, **values)
-        finished = services.wait_for([row], seconds=seconds_to_wait(request))
-        answer = self._recognition(row.pk)
-        services.raise_if_photo_was_bad(answer)
-        location = reverse("api:recognition-detail", args=[row.pk])
-        return Response(recognition_as_dict(answer), status=201 if finished else 202, headers={"Location": location})
+        return self.answer_later([row.pk])
+
+    def answer(self, ids):
+        [pk] = ids
+        row = self._recognition(pk)
+        services.raise_if_photo_was_bad(row)
+        location = reverse("api:recognition-detail", args=[pk])
+        status = 201 if row.status == Status.DONE else 202
+        return Response(recognition_as_dict(row), status=status, headers={"Location": location})
 
     def destroy(self, request, pk):
         services.delete_recognition(actor=self.actor, request=self._recognition(pk))
@@ -126,7 +131,7 @@ class RejectFaceView(ActorMixin, APIView):
         return Response(recognition_as_dict(self.get_visible(rows, pk=pk)))
 
 
-class IdentitySamplesView(ActorMixin, APIView):
+class IdentitySamplesView(WaitingMixin, ActorMixin, APIView):
     parser_classes = [MultiPartParser, JSONParser]
     write_scope = Scope.ENROL
 
@@ -156,8 +161,10 @@ class IdentitySamplesView(ActorMixin, APIView):
         values = serializer.validated_data
         photos = [Photo(*photo) for photo in values.pop("photos")]
         rows = services.submit_enrolment(actor=self.actor, identity=identity, photos=photos, **values)
-        services.wait_for(rows, seconds=seconds_to_wait(request))
-        answer = enrolment_as_dict(RecognitionRequest.objects.enrolments([row.pk for row in rows]))
+        return self.answer_later([row.pk for row in rows])
+
+    def answer(self, ids):
+        answer = enrolment_as_dict(RecognitionRequest.objects.enrolments(ids))
         status = 202 if answer["pending"] else 201 if answer["enrolled"] else 422
         return Response(answer, status=status)
 

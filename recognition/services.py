@@ -96,8 +96,7 @@ def submit_enrolment(
 
 def wait_for(requests: Sequence[RecognitionRequest], *, seconds: float) -> bool:
     """Waits until all of `requests` are finished, `seconds` at most. Returns whether they are; the rows are not reloaded."""
-    deadline = timezone.now() + timedelta(seconds=seconds)
-    return queue.wait_until_finished([request.pk for request in requests], deadline=deadline)
+    return queue.wait_until_finished([request.pk for request in requests], seconds=seconds)
 
 
 def raise_if_photo_was_bad(request: RecognitionRequest) -> None:
@@ -172,7 +171,7 @@ def inspect_photo(photo: Photo) -> ImageInfo:
 
 
 def require_worker() -> None:
-    """Raises Unavailable at once where nobody would do the work."""
+    """Raises Unavailable at once where nobody would do the work, or too much of it waits already."""
     if not Worker.objects.alive().exists():
         raise Unavailable(
             "No recognition worker is running, so nobody would look at the photo. "
@@ -180,6 +179,9 @@ def require_worker() -> None:
             code="no_worker",
             retry_after=10,
         )
+    if queue.is_full():
+        message = "Too many photos wait already. Send this one again in a few seconds, or ask for more workers."
+        raise Unavailable(message, code="queue_full", retry_after=5)
 
 
 def recognition_options(top_k: int, threshold: float | None, max_faces: int | None = None) -> dict:
