@@ -147,16 +147,19 @@ PURGE_DAYS = env.get("FACEPLATFORM_PURGE_DAYS")
 INDEX_MEMORY_MB = env.get("FACEPLATFORM_INDEX_MEMORY_MB")
 
 # --- REST API ---------------------------------------------------------------------------------------------------------
+KEY_RATE = env.get("FACEPLATFORM_KEY_RATE")
+USER_RATE = env.get("FACEPLATFORM_USER_RATE")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "accounts.authentication.ApiKeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.throttling.RateThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "faceplatform.api.CursorPagination",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "faceplatform.openapi.PlatformSchema",
     "EXCEPTION_HANDLER": "faceplatform.api.problem_response",
 }
 SPECTACULAR_SETTINGS = {
@@ -169,6 +172,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "faceplatform.openapi.complete",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "RequestStatusEnum": "recognition.models.Status",
         "ImportStatusEnum": "recognition.models.Import.Status",

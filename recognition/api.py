@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 from accounts.roles import Scope
 from faceplatform.api import PREFER, ProblemSerializer
 from faceplatform.errors import NotFound
+from faceplatform.filters import Filter, filtered, list_parameters, moment
 from gallery.api import PROBLEMS, ActorMixin, SampleSerializer, picture
 from gallery.models import Gallery, Identity
 from recognition import services
@@ -31,12 +32,19 @@ from recognition.services import Photo
 from recognition.waiting import WaitingMixin
 
 REFUSED = dict.fromkeys((413, 422, 503), ProblemSerializer)
+FILTERS = [
+    Filter("gallery", "gallery__slug", "Only this gallery (slug)."),
+    Filter("status", "status", "Only those that are so far.", choices=Status.values),
+    Filter("created_after", "created_at__gt", "Only those asked after this time.", moment),
+    Filter("created_before", "created_at__lt", "Only those asked before this time.", moment),
+]
+ORDERINGS = {"created_at": "id"}
 
 
 @extend_schema_view(
     list=extend_schema(
         summary="Past recognitions",
-        parameters=[OpenApiParameter("gallery", str, description="Only this gallery (slug).")],
+        parameters=list_parameters(FILTERS, ORDERINGS),
         responses=RecognitionSchema(many=True),
     ),
     retrieve=extend_schema(summary="A recognition", responses={200: RecognitionSchema, **PROBLEMS}),
@@ -47,6 +55,7 @@ class RecognitionViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
     serializer_class = RecognitionSchema
     parser_classes = [MultiPartParser, JSONParser]
     write_scope = Scope.RECOGNIZE
+    orderings = ORDERINGS
 
     @property
     def read_scope(self):
@@ -56,9 +65,7 @@ class RecognitionViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
 
     def list(self, request):
         rows = RecognitionRequest.objects.visible_to(self.actor).recognitions().with_results()
-        if slug := request.query_params.get("gallery"):
-            rows = rows.filter(gallery__slug=slug)
-        page = self.paginate_queryset(rows)
+        page = self.paginate_queryset(filtered(rows, request.query_params, FILTERS))
         return self.get_paginated_response([recognition_as_dict(row) for row in page])
 
     def retrieve(self, request, pk):

@@ -6,10 +6,13 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.management import call_command
+from django.db import transaction
 from django.utils import timezone
 from procrastinate import exceptions
 from procrastinate.contrib.django import app
 
+from accounts.idempotency import delete_expired
+from accounts.throttling import forget_idle
 from gallery.curation import purge_deleted
 from recognition.analysis.services import delete_old_analyses
 from recognition.imports.services import run_import, wait_for_one
@@ -27,6 +30,7 @@ def clean_daily(timestamp: int) -> None:
     follow_merges()
     logger.info("purged %s", purge_deleted(before=timezone.now() - timedelta(days=settings.PURGE_DAYS)))
     call_command("clearsessions")
+    logger.info("forgot %s answers to repeated calls and %s idle buckets", delete_expired(), forget_idle())
 
 
 @app.periodic(cron="*/10 * * * *")
@@ -53,6 +57,7 @@ def resume_imports(timestamp: int = 0) -> None:
 def start(job: Import) -> None:
     """Queues the job of an import, once."""
     try:
-        import_uploaded.configure(queueing_lock=f"import-{job.pk}").defer(job_id=str(job.pk))
+        with transaction.atomic():
+            import_uploaded.configure(queueing_lock=f"import-{job.pk}").defer(job_id=str(job.pk))
     except exceptions.AlreadyEnqueued:
         logger.info("the import %s is queued already", job.pk)

@@ -21,10 +21,10 @@ class WaitingMixin:
     def answer_later(self, ids: Sequence[UUID]) -> Response:
         """The answer when all of `ids` are finished, or after as long as the caller prefers to wait."""
         seconds = seconds_to_wait(self.request)
-        if not seconds:
-            return self.answer(ids)
-        response = Response(status=202)
-        response.later = Later(partial(queue.arrival_of, ids), seconds, partial(self._final_answer, ids))
+        response = Response(status=202) if seconds else self.answer(ids)
+        response.waits_for = ids
+        if seconds:
+            response.later = Later(partial(queue.arrival_of, ids), seconds, partial(self._final_answer, ids))
         return response
 
     def _final_answer(self, ids: Sequence[UUID]) -> Response:
