@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 from django.http import HttpResponse
 
+from faceplatform.errors import DomainError
 from faceplatform.listen import Arrival
+from faceplatform.middleware import error_page
 
 PENDING = "faceplatform.pending"  # in the ASGI scope
 
@@ -44,24 +46,24 @@ class LaterMiddleware:
     def __call__(self, request):
         pending = getattr(request, "scope", {}).get(PENDING)
         if pending is not None and pending.later is not None:
-            return _complete(pending.later.answer())
+            return _final(request, pending.later)
         response = self.get_response(request)
         later = getattr(response, "later", None)
         if later is None:
             return response
         if pending is None:
-            return self._wait_here(later)
+            with contextlib.closing(later.until()) as arrival:
+                arrival.wait(later.seconds)
+            return _final(request, later)
         pending.later, pending.arrival = later, later.until()
         return response
 
-    @staticmethod
-    def _wait_here(later: Later) -> HttpResponse:
-        with contextlib.closing(later.until()) as arrival:
-            arrival.wait(later.seconds)
-        return _complete(later.answer())
 
-
-def _complete(response: HttpResponse) -> HttpResponse:
+def _final(request, later: Later) -> HttpResponse:
+    try:
+        response = later.answer()
+    except DomainError as error:  # of a page; the API's views make problems of theirs
+        response = error_page(request, error)
     response.headers.setdefault("Content-Length", str(len(response.content)))
     return response
 

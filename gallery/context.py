@@ -14,6 +14,8 @@ SECTIONS = {
     "recognitions": "requests",
     "recognition": "requests",
     "audit": "audit",
+    "api-keys": "keys",
+    "rotate-api-key": "keys",
     "system": "system",
 }
 

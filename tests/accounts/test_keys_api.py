@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from api_client import client_of, problem
+from django.core.management import call_command
 from django.utils import timezone
 from factories import GalleryFactory, UserFactory, member, stranger
 from rest_framework.test import APIClient
@@ -128,6 +129,14 @@ def test_bad_input_makes_no_key(actor, body):
         client_of(actor).post("/api/v1/api-keys", {"scopes": ["read"], "gallery": "x"}, format="json"), 404, "not_found"
     )
     assert ApiKey.objects.count() == 0
+
+
+def test_the_command_rotates_a_key_too(actor, capsys):
+    row, old = services.create_api_key(actor=actor, user=actor.user, scopes=["read"])
+    call_command("api_key", "rotate", row.prefix, "--grace", "1")
+    new = capsys.readouterr().out.strip()
+    assert new.startswith("fp_") and new != old
+    assert [bearer(key).get("/api/v1/me").status_code for key in (old, new)] == [200, 200]
 
 
 # --- Members ----------------------------------------------------------------------------------------------------------
