@@ -8,6 +8,18 @@ from rest_framework.views import APIView
 from accounts.actor import Actor, Via
 from accounts.models import AuditEvent
 from accounts.roles import Role
+from faceplatform.filters import Filter, filtered, list_parameters, moment
+
+FILTERS = [
+    Filter("gallery", "gallery_slug", "Only this gallery (slug)."),
+    Filter("action", "action", "Only this action, such as identity.created."),
+    Filter("user", "user_name", "Only what this user did."),
+    Filter("object", "object_id", "Only what was done to the person, sample, … with this id."),
+    Filter("request_id", "request_id", "Only what was done in the call with this X-Request-ID."),
+    Filter("after", "at__gt", "Only what was done after this time.", moment),
+    Filter("before", "at__lt", "Only what was done before this time.", moment),
+]
+ORDERINGS = {"at": "id"}
 
 
 class MembershipSchema(serializers.Serializer):
@@ -65,8 +77,8 @@ class AuditEventSerializer(serializers.ModelSerializer):
         summary="What was done, newest first",
         description="An operator sees all; an owner what happened in the own galleries; everybody the own acts.",
         parameters=[
-            OpenApiParameter("gallery", str, description="Only this gallery (slug)."),
             OpenApiParameter("search", str, description="Action, user, object or gallery holds this."),
+            *list_parameters(FILTERS, ORDERINGS),
         ],
     )
 )
@@ -74,10 +86,9 @@ class AuditEventViewSet(mixins.ListModelMixin, viewsets.GenericViewSet):
     queryset = AuditEvent.objects.none()
     serializer_class = AuditEventSerializer
     write_scope = None
+    orderings = ORDERINGS
 
     def get_queryset(self):
         query = self.request.query_params
         events = AuditEvent.objects.visible_to(Actor.from_request(self.request, Via.API)).with_undone()
-        if slug := query.get("gallery"):
-            events = events.filter(gallery_slug=slug)
-        return events.matching(query.get("search", ""))
+        return filtered(events, query, FILTERS).matching(query.get("search", ""))

@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from accounts.actor import Via
 from accounts.querysets import UNDOABLE, ApiKeyQuerySet, AuditEventQuerySet, GalleryScopedQuerySet
@@ -75,6 +76,55 @@ class ApiKey(models.Model):
 
     def __str__(self):
         return f"{self.prefix}… of {self.user}"
+
+    def is_usable(self, moment) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > moment)
+
+    @property
+    def state(self) -> str:
+        """valid, expired or revoked."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "valid" if self.is_usable(timezone.now()) else "expired"
+
+
+class RequestBucket(models.Model):
+    """How many API calls somebody made lately: a bucket that leaks, over all web processes; see throttling.py.
+
+    The table is unlogged: cheap to write, and empty after a crash of the database.
+    """
+
+    subject = models.CharField(primary_key=True, max_length=45, help_text="key:ID or user:ID.")
+    level = models.FloatField()
+    allowed = models.BooleanField(help_text="Whether the last call was.")
+    at = models.DateTimeField()
+
+    def __str__(self):
+        return f"{self.subject}: {self.level:.0f}"
+
+
+class IdempotentAnswer(models.Model):
+    """What a POST with an Idempotency-Key was answered, so that the same POST again changes nothing; see idempotency.py.
+
+    waits_for: the photos in the queue that the answer is about; then it is told anew. Else body, as JSON text.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of the call.")
+    status = models.PositiveSmallIntegerField(null=True)
+    body = models.TextField(blank=True)
+    headers = models.JSONField(default=dict)
+    waits_for = ArrayField(models.UUIDField(), null=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="idempotent_once")]
+        indexes = [models.Index(fields=["created_at"], name="idempotent_by_age")]
+
+    def __str__(self):
+        return f"{self.key} of {self.user}"
 
 
 class AuditEvent(models.Model):

@@ -14,6 +14,7 @@ from accounts.roles import Role, Scope
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed
 
 KEY_PREFIX = "fp_"
+LONGEST_GRACE = 7 * 24  # hours
 
 
 @transaction.atomic
@@ -60,6 +61,7 @@ def _require_operator(actor: Actor) -> None:
 def set_membership(*, actor: Actor, gallery, user: User, role: Role) -> Membership:
     """Gives `user` a role in `gallery`, or changes it."""
     actor.require_role(gallery, Role.OWNER)
+    _keep_an_owner(gallery, user, role)
     membership, _ = Membership.objects.update_or_create(gallery=gallery, user=user, defaults={"role": role})
     details = {"role": Role(role).label}
     audit.record(actor=actor, action="member.set", gallery=gallery, target=user, details=details)
@@ -71,11 +73,16 @@ def remove_membership(*, actor: Actor, membership: Membership) -> None:
     """Takes a user's role in a gallery away. A gallery keeps one owner at least."""
     gallery = membership.gallery
     actor.require_role(gallery, Role.OWNER)
-    owners = list(Membership.objects.select_for_update().filter(gallery=gallery, role=Role.OWNER))
-    if membership in owners and len(owners) == 1:
-        raise Conflict(f"{membership.user} is the only owner of “{gallery}”. Make somebody else an owner first.")
+    _keep_an_owner(gallery, membership.user, None)
     audit.record(actor=actor, action="member.removed", gallery=gallery, target=membership.user)
     membership.delete()
+
+
+def _keep_an_owner(gallery, user: User, role: Role | None) -> None:
+    """Locks the owners. Raises Conflict where `user` is the only one and is to be `role`."""
+    owners = Membership.objects.select_for_update().filter(gallery=gallery, role=Role.OWNER)
+    if role != Role.OWNER and [owner.user_id for owner in owners] == [user.pk]:
+        raise Conflict(f"{user} is the only owner of “{gallery}”. Make somebody else an owner first.")
 
 
 @transaction.atomic
@@ -88,25 +95,61 @@ def create_api_key(
         raise InvalidInput(
             f"Unknown scopes: {', '.join(sorted(unknown)) or 'none given'}. Choose from {', '.join(Scope.values)}."
         )
+    _require_own_keys(actor, user, gallery, scopes)
     if gallery is not None and Actor(user=user, via=Via.SYSTEM).role_in(gallery) is None:
         raise InvalidInput(f"{user} is no member of the gallery “{gallery.slug}”. Make {user} a member first.")
-    key = KEY_PREFIX + secrets.token_urlsafe(32)
-    row = ApiKey.objects.create(
-        user=user,
-        gallery=gallery,
-        name=name,
-        prefix=key[:10],
-        key_hash=hash_key(key),
-        scopes=sorted(set(scopes)),
-        expires_at=timezone.now() + timedelta(days=days) if days else None,
-    )
+    expires_at = timezone.now() + timedelta(days=days) if days else None
+    row, key = _new_key(user=user, gallery=gallery, name=name, scopes=sorted(set(scopes)), expires_at=expires_at)
     audit.record(actor=actor, action="api_key.created", gallery=gallery, target=row, details={"scopes": row.scopes})
     return row, key
 
 
 @transaction.atomic
+def rotate_api_key(*, actor: Actor, api_key: ApiKey, grace_hours: int = 24) -> tuple[ApiKey, str]:
+    """A new key like this one, for as long again; this one stays valid for `grace_hours`, to change over in."""
+    if not 0 <= grace_hours <= LONGEST_GRACE:
+        raise InvalidInput(f"grace_hours must be 0 to {LONGEST_GRACE}.")
+    _require_own_keys(actor, api_key.user, api_key.gallery, api_key.scopes)
+    now = timezone.now()
+    api_key = ApiKey.objects.select_for_update(of=("self",)).select_related("user", "gallery").get(pk=api_key.pk)
+    if not api_key.is_usable(now):
+        raise Conflict("This key has ended already. Create a new one instead.", code="key_ended")
+    lifetime = api_key.expires_at and api_key.expires_at - api_key.created_at
+    row, key = _new_key(
+        user=api_key.user,
+        gallery=api_key.gallery,
+        name=api_key.name,
+        scopes=api_key.scopes,
+        expires_at=lifetime and now + lifetime,
+    )
+    ends = now + timedelta(hours=grace_hours)
+    api_key.expires_at = min(api_key.expires_at or ends, ends)
+    api_key.save(update_fields=["expires_at"])
+    details = {"new": row.prefix, "until": api_key.expires_at.isoformat()}
+    audit.record(actor=actor, action="api_key.rotated", gallery=api_key.gallery, target=api_key, details=details)
+    return row, key
+
+
+def _new_key(**values) -> tuple[ApiKey, str]:
+    key = KEY_PREFIX + secrets.token_urlsafe(32)
+    return ApiKey.objects.create(prefix=key[:10], key_hash=hash_key(key), **values), key
+
+
+def _require_own_keys(actor: Actor, user: User, gallery, scopes: list[str]) -> None:
+    """One's own keys, an operator anybody's; with a key none that may more than it. Raises NotAllowed."""
+    if not actor.sees_everything and actor.user.pk != user.pk:
+        raise NotAllowed("You may manage your own API keys only. Ask an operator for another user's.")
+    if actor.api_key is None:
+        return
+    wider = actor.api_key.gallery_id is not None and (gallery is None or gallery.pk != actor.api_key.gallery_id)
+    if wider or not set(scopes) <= set(actor.api_key.scopes) or user.pk != actor.api_key.user_id:
+        raise NotAllowed("With an API key you may not manage one that is allowed more. Sign in, or use a wider key.")
+
+
+@transaction.atomic
 def revoke_api_key(*, actor: Actor, api_key: ApiKey) -> None:
     """Ends a key at once. Revoking it again changes nothing."""
+    _require_own_keys(actor, api_key.user, api_key.gallery, api_key.scopes)
     if api_key.revoked_at is None:
         api_key.revoked_at = timezone.now()
         api_key.save(update_fields=["revoked_at"])

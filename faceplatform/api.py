@@ -18,7 +18,38 @@ from faceplatform.errors import DomainError, InvalidInput
 
 PROBLEM = "application/problem+json"
 DEFAULT_WAIT, LONGEST_WAIT = 10, 30  # seconds
-CODES = {400: "invalid_input", 401: "not_authenticated", 403: "not_allowed", 404: "not_found", 429: "throttled"}
+CODES = {
+    400: "invalid_input",
+    401: "not_authenticated",
+    403: "not_allowed",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    409: "conflict",
+    412: "edited_meanwhile",
+    413: "image_too_large",
+    415: "unsupported_media_type",
+    422: "face_not_found",
+    429: "throttled",
+    500: "internal_error",
+    503: "no_worker",
+}
+TITLES = {
+    400: "Bad request",
+    401: "Sign in",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    406: "Not acceptable",
+    409: "Conflict",
+    412: "Changed meanwhile",
+    413: "Too large",
+    415: "Unsupported media type",
+    422: "Cannot be used",
+    429: "Too many requests",
+    500: "Internal error",
+    503: "Unavailable",
+}
 NOT_STORABLE = "A text or number cannot be stored: it holds a NUL character, or is out of range. Send it without."
 DATABASE_DOWN = "The database cannot be reached. Try again in a moment; tell your operator if it lasts."
 
@@ -36,12 +67,9 @@ class ProblemSerializer(serializers.Serializer):
 
 
 def problem(request, *, status: int, code: str, detail: str, errors: dict | None = None) -> dict:
-    titles = {400: "Bad request", 401: "Sign in", 403: "Not allowed", 404: "Not found", 405: "Method not allowed"}
-    titles |= {409: "Conflict", 413: "Too large", 415: "Unsupported media type", 422: "Cannot be used"}
-    titles |= {429: "Too many requests", 500: "Internal error", 503: "Unavailable"}
     body = {
         "type": "about:blank",
-        "title": titles.get(status, "Error"),
+        "title": TITLES.get(status, "Error"),
         "status": status,
         "detail": detail,
         "code": code,
@@ -94,6 +122,17 @@ class CursorPagination(pagination.CursorPagination):
     page_size_query_param = "limit"
     max_page_size = 100
     ordering = "-id"
+
+    def get_ordering(self, request, queryset, view):
+        """By `?ordering=`, a name of the view's `orderings` (name → field), with - before it the other way round."""
+        orderings = getattr(view, "orderings", {})
+        asked = request.query_params.get("ordering")
+        if not asked or not orderings:
+            return (self.ordering,)
+        sign, name = ("-", asked[1:]) if asked.startswith("-") else ("", asked)
+        if name not in orderings:
+            raise InvalidInput(f"ordering must be one of {', '.join(orderings)}, perhaps with - before it.")
+        return tuple(dict.fromkeys((sign + orderings[name], f"{sign}id")))
 
     def get_page_size(self, request):
         text = request.query_params.get("limit")

@@ -4,8 +4,10 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.api import AuditEventViewSet, MeView
+from accounts.keys_api import ApiKeyViewSet
 from gallery.api import GalleryViewSet, IdentityViewSet, SampleViewSet
 from gallery.curation_api import MergeView, RejectSampleView, SplitView, UndoView
+from gallery.members_api import MemberViewSet
 from recognition.analysis.api import ComparisonViewSet, DetectionViewSet, EmbeddingViewSet, SearchView
 from recognition.api import IdentitySamplesView, PackViewSet, RecognitionViewSet, RejectFaceView
 from recognition.calibration.api import ApplyCalibrationView, CalibrationView
@@ -46,6 +48,12 @@ urlpatterns = [
             ("pack/forget-old", "post", "forget_old", "forget-old"),
         )
     ),
+    path("galleries/<slug:slug>/members", MemberViewSet.as_view({"get": "list"}), name="member-list"),
+    path(
+        "galleries/<slug:slug>/members/<str:username>",
+        MemberViewSet.as_view({"put": "update", "delete": "destroy"}),
+        name="member-detail",
+    ),
     path("identities", IdentityViewSet.as_view(COLLECTION), name="identity-list"),
     path("identities/<uuid:pk>", IdentityViewSet.as_view(ITEM), name="identity-detail"),
     path("identities/<uuid:pk>/samples", IdentitySamplesView.as_view(), name="identity-samples"),
@@ -81,6 +89,9 @@ urlpatterns = [
     path("evaluations", EvaluationViewSet.as_view({"get": "list"}), name="evaluation-list"),
     path("evaluations/<uuid:pk>", EvaluationViewSet.as_view({"get": "retrieve"}), name="evaluation-detail"),
     path("undo/<uuid:pk>", UndoView.as_view(), name="undo"),
+    path("api-keys", ApiKeyViewSet.as_view(COLLECTION), name="api-key-list"),
+    path("api-keys/<uuid:pk>", ApiKeyViewSet.as_view(READ_AND_DELETE), name="api-key-detail"),
+    path("api-keys/<uuid:pk>/rotate", ApiKeyViewSet.as_view({"post": "rotate"}), name="api-key-rotate"),
     path("audit-events", AuditEventViewSet.as_view({"get": "list"}), name="audit-event-list"),
     path("packs", PackViewSet.as_view({"get": "list"}), name="pack-list"),
     path("packs/<str:name>", PackViewSet.as_view({"get": "retrieve"}), name="pack-detail"),

@@ -13,5 +13,7 @@ warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume sy
 application = get_asgi_application()
 
 from faceplatform.body_limit import limit_body
+from faceplatform.later import answer_later
 
+application = answer_later(application, settings.REQUESTS_AT_ONCE)
 application = limit_body(application, settings.MAX_UPLOAD_BYTES, settings.MAX_IMPORT_BYTES)

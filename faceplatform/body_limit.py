@@ -3,6 +3,7 @@
 import json
 
 from faceplatform.api import PROBLEM
+from faceplatform.middleware import request_id_of
 
 
 def limit_body(application, usual: int, imports: int | None = None):
@@ -16,7 +17,7 @@ def limit_body(application, usual: int, imports: int | None = None):
             return await application(scope, receive, send)
         most = imports if imports and _is_import(scope) else usual
         if _announced(scope) > most:
-            return await _refuse(send, most)
+            return await _refuse(scope, send, most)
         received = 0
 
         async def counting():
@@ -40,9 +41,11 @@ def _announced(scope) -> int:
     return int(text) if text.isdigit() else 0
 
 
-async def _refuse(send, most: int) -> None:
+async def _refuse(scope, send, most: int) -> None:
     detail = f"The upload is larger than {most / 2**20:.0f} MiB. Send fewer or smaller photos at once."
+    request_id = request_id_of(dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1"))
     body = {"type": "about:blank", "title": "Too large", "status": 413, "detail": detail, "code": "image_too_large"}
-    headers = [(b"content-type", PROBLEM.encode()), (b"connection", b"close")]
+    body["request_id"] = request_id
+    headers = [(b"content-type", PROBLEM.encode()), (b"connection", b"close"), (b"x-request-id", request_id.encode())]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(body).encode()})

@@ -38,6 +38,13 @@ def _positive(text: str) -> int:
     return value
 
 
+def _natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError("must be 0 or more")
+    return value
+
+
 def _device(text: str) -> str:
     if not re.fullmatch(r"cpu|gpu(:\d+)?", text):
         raise ValueError("must be cpu, gpu or gpu:N")
@@ -95,6 +102,9 @@ SETTINGS = {
         Setting("FACEPLATFORM_INDEX_MEMORY_MB", "1024", _positive, "Memory for building one vector index, in MiB."),
         Setting("FACEPLATFORM_BACKUP_RETENTION_DAYS", "30", _positive, "You delete backups after this; for reports."),
         Setting("FACEPLATFORM_LEASE_SECONDS", "30", _positive, "A dead worker's photos go to another after this."),
+        Setting("FACEPLATFORM_KEY_RATE", "6000", _natural, "API calls a minute with one key; 0: as many as come."),
+        Setting("FACEPLATFORM_USER_RATE", "12000", _natural, "API calls a minute of one user; 0: as many as come."),
+        Setting("FACEPLATFORM_QUEUE_LIMIT", "1000", _positive, "So many photos may wait for workers; then 503."),
         Setting("FACEPLATFORM_MAX_PHOTO_MB", "10", _positive, "Largest photo accepted, in MiB."),
         Setting("FACEPLATFORM_MAX_MEGAPIXELS", "40", _positive, "Largest photo accepted, in megapixels."),
         Setting("FACEPLATFORM_MAX_IMPORT_MB", "2048", _positive, "Largest ZIP that may be uploaded, in MiB."),

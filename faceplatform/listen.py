@@ -1,13 +1,14 @@
 """One LISTEN connection a process: whoever waits for a NOTIFY subscribes here instead of polling or connecting.
 
-A notification may be lost while the connection is being made again, so waiters look at the table first and again
-after each wait, and never wait longer than FALLBACK_POLL at a time.
+A notification may be lost while the connection is being made again. Subscribers therefore look at the table first and
+again after each wait, and never wait longer than FALLBACK_POLL at a time; for arrivals the hub does that, once for all.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 
 import psycopg
@@ -22,10 +23,13 @@ RETRY_PAUSE = 1.0  # seconds
 class Hub:
     """Listens on fixed channels in a thread of its own, started with the first subscription."""
 
-    def __init__(self, channels: tuple[str, ...]):
+    def __init__(self, channels: tuple[str, ...], *, arrived: dict[str, str] | None = None):
+        """arrived: channel → SQL that gives those of the keys %s (text[]) which have arrived; for channels of arrivals."""
         self.channels = channels
+        self._arrived = arrived or {}
         self._lock = threading.Lock()
         self._subscriptions: dict[str, set[threading.Event]] = {channel: set() for channel in channels}
+        self._arrivals: dict[str, dict[str, set[Arrival]]] = {channel: {} for channel in channels}
         self._thread: threading.Thread | None = None
         self._closed = threading.Event()
 
@@ -41,6 +45,23 @@ class Hub:
         finally:
             with self._lock:
                 self._subscriptions[channel].discard(event)
+
+    def arrival(self, channel: str, keys: Iterable[str]) -> "Arrival":
+        """Waits for a notification with each of `keys` as its payload. Look at the table after this; close it in the end."""
+        arrival = Arrival(self, channel, keys)
+        with self._lock:
+            for key in arrival.left:
+                self._arrivals[channel].setdefault(key, set()).add(arrival)
+            self._start()
+        return arrival
+
+    def forget(self, arrival: "Arrival") -> None:
+        with self._lock:
+            for key in arrival.keys:
+                waiting = self._arrivals[arrival.channel].get(key, set())
+                waiting.discard(arrival)
+                if not waiting:
+                    self._arrivals[arrival.channel].pop(key, None)
 
     def close(self) -> None:
         """Ends the connection; the next subscription opens it again."""
@@ -61,19 +82,35 @@ class Hub:
                 with psycopg.connect(**_connection_parameters(), autocommit=True) as connection:
                     for channel in self.channels:
                         connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
-                    self._wake(*self.channels)
-                    while not self._closed.is_set():
-                        for notification in connection.notifies(timeout=FALLBACK_POLL):
-                            self._wake(notification.channel)
+                    for channel in self.channels:
+                        self._wake(channel)
+                    self._listen(connection)
             except psycopg.Error as error:
                 logger.debug("listening again in %s s: %s", RETRY_PAUSE, error)
                 time.sleep(RETRY_PAUSE)
 
-    def _wake(self, *channels: str) -> None:
+    def _listen(self, connection: psycopg.Connection) -> None:
+        while not self._closed.is_set():
+            for notification in connection.notifies(timeout=FALLBACK_POLL):
+                self._wake(notification.channel, notification.payload)
+            self._look(connection)
+
+    def _look(self, connection: psycopg.Connection) -> None:
+        """Looks up what is waited for, in case that a notification was lost."""
+        for channel, query in self._arrived.items():
+            with self._lock:
+                keys = list(self._arrivals[channel])
+            if keys:
+                for (key,) in connection.execute(query, [keys]):
+                    self._wake(channel, key)
+
+    def _wake(self, channel: str, key: str = "") -> None:
         with self._lock:
-            for channel in channels:
-                for event in self._subscriptions[channel]:
-                    event.set()
+            arrivals = list(self._arrivals[channel].get(key, ()))
+            for event in self._subscriptions[channel]:
+                event.set()
+        for arrival in arrivals:
+            arrival.note(key)
 
 
 class Subscription:
@@ -84,6 +121,35 @@ class Subscription:
         """Returns at the next notification, after `timeout` seconds, or after FALLBACK_POLL."""
         self._event.wait(max(0.0, min(timeout, FALLBACK_POLL)))
         self._event.clear()
+
+
+class Arrival:
+    """All of some keys: `future` is done when the last has come. A thread waits for it, or a coroutine."""
+
+    def __init__(self, hub: Hub, channel: str, keys: Iterable[str]):
+        self.hub = hub
+        self.channel = channel
+        self.keys = frozenset(keys)
+        self.left = set(self.keys)
+        self.future: Future[None] = Future()
+        self._lock = threading.Lock()
+
+    def note(self, key: str) -> None:
+        with self._lock:
+            self.left.discard(key)
+            if not self.left and not self.future.done():
+                self.future.set_result(None)
+
+    def wait(self, seconds: float) -> bool:
+        """In this thread. Returns whether all have come."""
+        try:
+            self.future.result(max(seconds, 0.0))
+        except TimeoutError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self.hub.forget(self)
 
 
 def _connection_parameters() -> dict:

@@ -31,8 +31,7 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request):
-        given = request.headers.get("X-Request-ID", "")
-        request.request_id = given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else str(uuid6.uuid7())
+        request.request_id = request_id_of(request.headers.get("X-Request-ID", ""))
         token = current_request_id.set(request.request_id)
         try:
             response = self.get_response(request)
@@ -42,11 +41,17 @@ class RequestIdMiddleware:
         return response
 
 
+def request_id_of(given: str) -> str:
+    return given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else str(uuid6.uuid7())
+
+
 class RequestIdFilter(logging.Filter):
     """Adds the request id to every log record."""
 
     def filter(self, record):
-        record.request_id = current_request_id.get()
+        """Django logs an answer after the middleware; the record has the request then."""
+        request = getattr(record, "request", None)
+        record.request_id = getattr(request, "request_id", None) or current_request_id.get()
         return True
 
 
@@ -73,7 +78,9 @@ class DomainErrorMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request, exception):
-        if not isinstance(exception, DomainError):
-            return None
-        context = {"status": exception.status, "detail": exception.message, "request_id": request.request_id}
-        return render(None, "error.html", context, status=exception.status)
+        return error_page(request, exception) if isinstance(exception, DomainError) else None
+
+
+def error_page(request, error: DomainError):
+    context = {"status": error.status, "detail": error.message, "request_id": request.request_id}
+    return render(None, "error.html", context, status=error.status)

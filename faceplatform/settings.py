@@ -38,6 +38,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "faceplatform.middleware.ContentSecurityPolicyMiddleware",
+    "faceplatform.later.LaterMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -68,6 +69,10 @@ TEMPLATES = [
     },
 ]
 
+REQUESTS_AT_ONCE = (
+    20  # in a web process, each with a thread and a connection; those that wait for a photo are not among them
+)
+
 # --- Database ---------------------------------------------------------------------------------------------------------
 DATABASE_URL = env.get("DATABASE_URL")
 EMBEDDED_POSTGRES = not DATABASE_URL
@@ -84,7 +89,10 @@ DATABASES["default"] |= {
     "ENGINE": "faceplatform.embedded" if EMBEDDED_POSTGRES else "django.db.backends.postgresql",
     "CONN_HEALTH_CHECKS": True,
     # A thread a request under ASGI: a pool bounds the connections and spares opening one each time.
-    "OPTIONS": {"pool": {"min_size": 0, "max_size": 20, "timeout": 5}, **DATABASES["default"].get("OPTIONS", {})},
+    "OPTIONS": {
+        "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE, "timeout": 5},
+        **DATABASES["default"].get("OPTIONS", {}),
+    },
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -129,6 +137,7 @@ PRECISION = env.get("FACEPLATFORM_PRECISION")
 LEASE_SECONDS = env.get("FACEPLATFORM_LEASE_SECONDS")
 MAX_ATTEMPTS = 3
 BACKUP_RETENTION_DAYS = env.get("FACEPLATFORM_BACKUP_RETENTION_DAYS")
+QUEUE_LIMIT = env.get("FACEPLATFORM_QUEUE_LIMIT")
 REQUEST_RETENTION_DAYS = env.get("FACEPLATFORM_REQUEST_RETENTION_DAYS")
 # base64 makes a photo a third larger; some room for the other fields.
 CSRF_FAILURE_VIEW = "faceplatform.views.csrf_failure"
@@ -139,16 +148,19 @@ PURGE_DAYS = env.get("FACEPLATFORM_PURGE_DAYS")
 INDEX_MEMORY_MB = env.get("FACEPLATFORM_INDEX_MEMORY_MB")
 
 # --- REST API ---------------------------------------------------------------------------------------------------------
+KEY_RATE = env.get("FACEPLATFORM_KEY_RATE")
+USER_RATE = env.get("FACEPLATFORM_USER_RATE")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "accounts.authentication.ApiKeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.throttling.RateThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "faceplatform.api.CursorPagination",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "faceplatform.openapi.PlatformSchema",
     "EXCEPTION_HANDLER": "faceplatform.api.problem_response",
 }
 SPECTACULAR_SETTINGS = {
@@ -161,7 +173,12 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "faceplatform.openapi.complete",
+    ],
     "ENUM_NAME_OVERRIDES": {
+        "DecisionEnum": "recognition.models.Decision",
         "RequestStatusEnum": "recognition.models.Status",
         "ImportStatusEnum": "recognition.models.Import.Status",
     },

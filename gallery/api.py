@@ -1,5 +1,6 @@
 """Galleries, identities and samples over REST. Thin: parse, one service or queryset, answer."""
 
+from contextlib import contextmanager
 from datetime import datetime
 
 from django.http import HttpResponse
@@ -9,10 +10,11 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.response import Response
 
-from accounts.actor import Actor, Via
+from accounts.api_views import ActorMixin
 from accounts.roles import Scope
 from faceplatform.api import ProblemSerializer
-from faceplatform.errors import InvalidInput, NotFound
+from faceplatform.errors import Conflict, InvalidInput
+from faceplatform.filters import Filter, filtered, list_parameters, moment, yes_or_no
 from gallery import services
 from gallery.curation import move_sample
 from gallery.models import FaceCrop, FaceSample, Gallery, Identity
@@ -21,8 +23,19 @@ PROBLEMS = dict.fromkeys((400, 401, 403, 404), ProblemSerializer)
 
 
 IF_MATCH = OpenApiParameter(
-    "If-Match", str, OpenApiParameter.HEADER, description="The ETag of the row you looked at: 409 if it changed since."
+    "If-Match", str, OpenApiParameter.HEADER, description="The ETag of the row you looked at: 412 if it changed since."
 )
+
+
+PERSON_FILTERS = [
+    Filter("gallery", "gallery__slug", "Only this gallery (slug)."),
+    Filter("external_id", "external_id", "Only who has this external id."),
+    Filter("department", "department", "Only people of this department."),
+    Filter("active", "active", "Only active (true) or inactive (false) people.", yes_or_no),
+    Filter("hidden", "hidden", "Only hidden (true) or shown (false) people.", yes_or_no),
+    Filter("updated_after", "updated_at__gt", "Only who was changed after this time.", moment),
+]
+PERSON_ORDERINGS = {"created_at": "id", "name": "name", "updated_at": "updated_at"}
 
 
 class GallerySerializer(serializers.ModelSerializer):
@@ -92,19 +105,6 @@ class SampleSerializer(serializers.ModelSerializer):
         read_only_fields = [name for name in fields if name != "identity"]
 
 
-class ActorMixin:
-    @property
-    def actor(self) -> Actor:
-        return Actor.from_request(self.request, Via.API)
-
-    def get_visible(self, queryset, **lookup):
-        """The row, or NotFound for what is not there and for what is hidden alike."""
-        found = queryset.visible_to(self.actor).filter(**lookup).first()
-        if found is None:
-            raise NotFound("There is nothing here, or you have no access to it.")
-        return found
-
-
 @extend_schema_view(
     list=extend_schema(summary="Galleries you may see", responses=GallerySerializer(many=True)),
     retrieve=extend_schema(summary="A gallery", responses={200: GallerySerializer, **PROBLEMS}),
@@ -144,47 +144,48 @@ class GalleryViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet)
     list=extend_schema(
         summary="People of your galleries",
         parameters=[
-            OpenApiParameter("gallery", str, description="Only this gallery (slug)."),
             OpenApiParameter("search", str, description="Name, external id, department or position holds this."),
-            OpenApiParameter("active", bool, description="Only active (true) or inactive (false) people."),
-            OpenApiParameter("hidden", bool, description="Only hidden (true) or shown (false) people."),
+            *list_parameters(PERSON_FILTERS, PERSON_ORDERINGS),
             OpenApiParameter("consent", bool, description="Only with (true) or without (false) valid consent."),
         ],
     ),
-    retrieve=extend_schema(summary="A person", responses={200: IdentitySerializer, **PROBLEMS}),
+    retrieve=extend_schema(
+        summary="A person",
+        description="With an ETag; 304 where If-None-Match names it.",
+        responses={200: IdentitySerializer, 304: None, **PROBLEMS},
+    ),
     create=extend_schema(
         summary="Add a person", responses={201: IdentitySerializer, **PROBLEMS, 409: ProblemSerializer}
     ),
     partial_update=extend_schema(
         summary="Change a person's data",
         parameters=[IF_MATCH],
-        responses={200: IdentitySerializer, **PROBLEMS, 409: ProblemSerializer},
+        responses={200: IdentitySerializer, **PROBLEMS, 409: ProblemSerializer, 412: ProblemSerializer},
     ),
     destroy=extend_schema(
         summary="Delete a person with all samples",
         description="Out of every list and search at once; can be undone until it is purged.",
-        responses={204: None, **PROBLEMS},
+        parameters=[IF_MATCH],
+        responses={204: None, **PROBLEMS, 409: ProblemSerializer, 412: ProblemSerializer},
     ),
 )
 class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
     queryset = Identity.objects.none()
     serializer_class = IdentitySerializer
     write_scope = Scope.ENROL
+    orderings = PERSON_ORDERINGS
 
     def get_queryset(self):
-        rows = Identity.objects.visible_to(self.actor).select_related("gallery").with_portrait().order_by("-id")
+        rows = Identity.objects.visible_to(self.actor).select_related("gallery").with_portrait()
         query = self.request.query_params
-        if slug := query.get("gallery"):
-            rows = rows.filter(gallery__slug=slug)
-        for flag in ("active", "hidden"):
-            if query.get(flag) in ("true", "false"):
-                rows = rows.filter(**{flag: query[flag] == "true"})
         if query.get("consent") in ("true", "false"):
             rows = rows.with_valid_consent() if query["consent"] == "true" else rows.without_valid_consent()
-        return rows.matching(query.get("search", ""))
+        return filtered(rows, query, PERSON_FILTERS).matching(query.get("search", ""))
 
     def retrieve(self, request, pk):
-        return self._answer(pk)
+        answer = self._answer(pk)
+        unchanged = answer["ETag"] in request.headers.get("If-None-Match", "")
+        return Response(status=304, headers={"ETag": answer["ETag"]}) if unchanged else answer
 
     def create(self, request):
         values = _validated(IdentitySerializer, request)
@@ -196,11 +197,13 @@ class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet
         identity = self._identity(pk)
         values = _validated(IdentitySerializer, request, partial=True)
         values.pop("gallery", None)
-        services.update_identity(actor=self.actor, identity=identity, seen=version_seen(request), **values)
+        with precondition():
+            services.update_identity(actor=self.actor, identity=identity, seen=version_seen(request), **values)
         return self._answer(pk)
 
     def destroy(self, request, pk):
-        services.delete_identity(actor=self.actor, identity=self._identity(pk))
+        with precondition():
+            services.delete_identity(actor=self.actor, identity=self._identity(pk), seen=version_seen(request))
         return Response(status=204)
 
     def _identity(self, pk) -> Identity:
@@ -249,6 +252,17 @@ class SampleViewSet(ActorMixin, viewsets.GenericViewSet):
 def picture(jpeg) -> HttpResponse:
     """A face for this user's eyes: kept by the browser, by nobody in between."""
     return HttpResponse(bytes(jpeg), content_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+
+@contextmanager
+def precondition():
+    """Where If-Match names another version than there is: 412 instead of the pages' 409."""
+    try:
+        yield
+    except Conflict as error:
+        if error.code == "edited_meanwhile":
+            error.status = 412
+        raise
 
 
 def version_seen(request) -> datetime | None:

@@ -20,6 +20,8 @@ SECTIONS = {
     "erase-subject": "privacy",
     "erasure": "privacy",
     "audit": "audit",
+    "api-keys": "keys",
+    "rotate-api-key": "keys",
     "system": "system",
     "evaluations": "evaluations",
     "evaluation": "evaluations",

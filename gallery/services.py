@@ -127,20 +127,28 @@ def update_identity(*, actor: Actor, identity: Identity, seen: datetime | None =
     """
     actor.require_role(identity.gallery, Role.CURATOR)
     identity = lock_identity(identity.pk)
-    if seen is not None and seen != identity.updated_at:
-        message = f"Somebody else has changed {identity.name} meanwhile. Look at the page again, then make your change."
-        raise Conflict(message, code="edited_meanwhile")
+    _require_seen(identity, seen)
     if changes := _assign(identity, fields, IDENTITY_FIELDS):
         _save(identity)
         audit.record(actor=actor, action="identity.changed", gallery=identity.gallery, target=identity, details=changes)
     return identity
 
 
+def _require_seen(identity: Identity, seen: datetime | None) -> None:
+    if seen is not None and seen != identity.updated_at:
+        message = f"Somebody else has changed {identity.name} meanwhile. Look at it again, then make your change."
+        raise Conflict(message, code="edited_meanwhile")
+
+
 @audited
-def delete_identity(*, actor: Actor, identity: Identity) -> AuditEvent:
-    """Deletes a person with all samples: out of every list and search at once, for good when it is purged."""
+def delete_identity(*, actor: Actor, identity: Identity, seen: datetime | None = None) -> AuditEvent:
+    """Deletes a person with all samples: out of every list and search at once, for good when it is purged.
+
+    seen: as of `update_identity`.
+    """
     actor.require_role(identity.gallery, Role.CURATOR)
     identity = lock_identity(identity.pk)
+    _require_seen(identity, seen)
     details = {"samples": identity.samples.count()}
     identity.deleted_at = timezone.now()
     identity.save(update_fields=["deleted_at", "updated_at"])

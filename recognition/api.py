@@ -9,14 +9,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.roles import Scope
-from faceplatform.api import PREFER, ProblemSerializer, seconds_to_wait
+from faceplatform.api import PREFER, ProblemSerializer
 from faceplatform.errors import NotFound
+from faceplatform.filters import Filter, filtered, list_parameters, moment
 from gallery.api import PROBLEMS, ActorMixin, SampleSerializer, picture
 from gallery.models import Gallery, Identity
 from recognition import services
 from recognition.drawing import draw_kept_photo
 from recognition.installed import installed_manifests, pack_as_dict
-from recognition.models import RecognitionRequest
+from recognition.models import RecognitionRequest, Status
 from recognition.rejections import reject_identity
 from recognition.representation import enrolment_as_dict, recognition_as_dict
 from recognition.schema import (
@@ -28,24 +29,33 @@ from recognition.schema import (
     RecognitionSchema,
 )
 from recognition.services import Photo
+from recognition.waiting import WaitingMixin
 
 REFUSED = dict.fromkeys((413, 422, 503), ProblemSerializer)
+FILTERS = [
+    Filter("gallery", "gallery__slug", "Only this gallery (slug)."),
+    Filter("status", "status", "Only those that are so far.", choices=Status.values),
+    Filter("created_after", "created_at__gt", "Only those asked after this time.", moment),
+    Filter("created_before", "created_at__lt", "Only those asked before this time.", moment),
+]
+ORDERINGS = {"created_at": "id"}
 
 
 @extend_schema_view(
     list=extend_schema(
         summary="Past recognitions",
-        parameters=[OpenApiParameter("gallery", str, description="Only this gallery (slug).")],
+        parameters=list_parameters(FILTERS, ORDERINGS),
         responses=RecognitionSchema(many=True),
     ),
     retrieve=extend_schema(summary="A recognition", responses={200: RecognitionSchema, **PROBLEMS}),
     destroy=extend_schema(summary="Delete a recognition", responses={204: None, **PROBLEMS}),
 )
-class RecognitionViewSet(ActorMixin, viewsets.GenericViewSet):
+class RecognitionViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
     queryset = RecognitionRequest.objects.none()
     serializer_class = RecognitionSchema
     parser_classes = [MultiPartParser, JSONParser]
     write_scope = Scope.RECOGNIZE
+    orderings = ORDERINGS
 
     @property
     def read_scope(self):
@@ -55,9 +65,7 @@ class RecognitionViewSet(ActorMixin, viewsets.GenericViewSet):
 
     def list(self, request):
         rows = RecognitionRequest.objects.visible_to(self.actor).recognitions().with_results()
-        if slug := request.query_params.get("gallery"):
-            rows = rows.filter(gallery__slug=slug)
-        page = self.paginate_queryset(rows)
+        page = self.paginate_queryset(filtered(rows, request.query_params, FILTERS))
         return self.get_paginated_response([recognition_as_dict(row) for row in page])
 
     def retrieve(self, request, pk):
@@ -76,11 +84,15 @@ class RecognitionViewSet(ActorMixin, viewsets.GenericViewSet):
         gallery = self.get_visible(Gallery.objects.all(), slug=values.pop("gallery"))
         photo = Photo(*values.pop("photo"))
         row = services.submit_recognition(actor=self.actor, gallery=gallery, photo=photo, **values)
-        finished = services.wait_for([row], seconds=seconds_to_wait(request))
-        answer = self._recognition(row.pk)
-        services.raise_if_photo_was_bad(answer)
-        location = reverse("api:recognition-detail", args=[row.pk])
-        return Response(recognition_as_dict(answer), status=201 if finished else 202, headers={"Location": location})
+        return self.answer_later([row.pk])
+
+    def answer(self, ids):
+        [pk] = ids
+        row = self._recognition(pk)
+        services.raise_if_photo_was_bad(row)
+        location = reverse("api:recognition-detail", args=[pk])
+        status = 201 if row.status == Status.DONE else 202
+        return Response(recognition_as_dict(row), status=status, headers={"Location": location})
 
     def destroy(self, request, pk):
         services.delete_recognition(actor=self.actor, request=self._recognition(pk))
@@ -126,7 +138,7 @@ class RejectFaceView(ActorMixin, APIView):
         return Response(recognition_as_dict(self.get_visible(rows, pk=pk)))
 
 
-class IdentitySamplesView(ActorMixin, APIView):
+class IdentitySamplesView(WaitingMixin, ActorMixin, APIView):
     parser_classes = [MultiPartParser, JSONParser]
     write_scope = Scope.ENROL
 
@@ -156,8 +168,10 @@ class IdentitySamplesView(ActorMixin, APIView):
         values = serializer.validated_data
         photos = [Photo(*photo) for photo in values.pop("photos")]
         rows = services.submit_enrolment(actor=self.actor, identity=identity, photos=photos, **values)
-        services.wait_for(rows, seconds=seconds_to_wait(request))
-        answer = enrolment_as_dict(RecognitionRequest.objects.enrolments([row.pk for row in rows]))
+        return self.answer_later([row.pk for row in rows])
+
+    def answer(self, ids):
+        answer = enrolment_as_dict(RecognitionRequest.objects.enrolments(ids))
         status = 202 if answer["pending"] else 201 if answer["enrolled"] else 422
         return Response(answer, status=status)
 

@@ -1,11 +1,12 @@
 """The queue in the RecognitionRequest table: claim, heartbeat, release. All SQL on it is here.
 
-Channels: QUEUED wakes workers, FINISHED wakes those who wait for an answer. One NOTIFY a transaction and channel.
+Channels: QUEUED wakes workers; FINISHED, with the request's id, wakes those who wait for the answer.
 """
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import uuid6
@@ -13,14 +14,21 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from faceplatform.listen import Hub
-from recognition.models import RecognitionRequest, Worker
+from faceplatform.listen import Arrival, Hub
+from recognition.models import Priority, RecognitionRequest, Worker
 
 QUEUED = "recognition_queued"
 FINISHED = "recognition_finished"
-hub = Hub((QUEUED, FINISHED))
+
+# A request that was deleted does not wait any more either.
+ARRIVED = """
+SELECT key FROM unnest(%s::text[]) key
+WHERE NOT EXISTS (
+    SELECT FROM recognition_recognitionrequest WHERE id = key::uuid AND status IN ('queued', 'running')
+)
+"""
+hub = Hub((QUEUED, FINISHED), arrived={FINISHED: ARRIVED})
 
 # A request that has been claimed before may have killed its worker. It is claimed alone, so that it takes no other
 # request with it; the fresh ones are claimed together. Rows of one pack only, since a batch runs through one pipeline.
@@ -81,10 +89,16 @@ class Claim:
     requests: list[RecognitionRequest]
 
 
-def notify(channel: str) -> None:
+def notify(channel: str, key: UUID | str = "") -> None:
     """Wakes the waiters of `channel` when the transaction commits. PostgreSQL folds equal ones in a transaction."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, '')", [channel])
+        cursor.execute("SELECT pg_notify(%s, %s)", [channel, str(key)])
+
+
+def is_full() -> bool:
+    """Whether so many photos wait that somebody waits for, that one more would wait in vain."""
+    waiting = RecognitionRequest.objects.filter(status="queued", priority=Priority.INTERACTIVE).order_by()
+    return waiting[settings.QUEUE_LIMIT - 1 : settings.QUEUE_LIMIT].exists()
 
 
 def claim(*, limit: int, only: Sequence[UUID] | None = None) -> Claim | None:
@@ -131,11 +145,10 @@ def release_expired() -> int:
     message = WORKER_LOST.format(attempts=settings.MAX_ATTEMPTS)
     with connection.cursor() as cursor:
         cursor.execute(RELEASE, {"max_attempts": settings.MAX_ATTEMPTS, "message": message})
-        statuses = [status for _, status in cursor.fetchall()]
-    for status, channel in (("queued", QUEUED), ("failed", FINISHED)):
-        if status in statuses:
-            notify(channel)
-    return len(statuses)
+        released = cursor.fetchall()
+    for pk, status in released:
+        notify(*((QUEUED,) if status == "queued" else (FINISHED, pk)))
+    return len(released)
 
 
 def hold(*, request_id: UUID, token: UUID) -> bool:
@@ -147,21 +160,21 @@ def hold(*, request_id: UUID, token: UUID) -> bool:
     return rows.exists()
 
 
-def finished(ids: Sequence[UUID]) -> bool:
-    """Whether none of the requests waits or runs any more."""
-    return not RecognitionRequest.objects.filter(pk__in=ids, status__in=["queued", "running"]).exists()
+def arrival_of(ids: Sequence[UUID]) -> Arrival:
+    """To wait with until none of `ids` waits or runs any more; close it in the end."""
+    arrival = hub.arrival(FINISHED, map(str, ids))
+    unfinished = RecognitionRequest.objects.filter(pk__in=ids, status__in=["queued", "running"])
+    for pk in set(ids) - set(unfinished.values_list("pk", flat=True)):
+        arrival.note(str(pk))
+    return arrival
 
 
-def wait_until_finished(ids: Sequence[UUID], *, deadline: datetime) -> bool:
-    """Waits for all of `ids` until `deadline`; gives the database connection back meanwhile. Returns whether all are."""
-    with hub.subscription(FINISHED) as subscription:
-        while not finished(ids):
-            left = (deadline - timezone.now()).total_seconds()
-            if left <= 0:
-                return False
+def wait_until_finished(ids: Sequence[UUID], *, seconds: float) -> bool:
+    """Waits for all of `ids`; gives the database connection back meanwhile. Returns whether all are finished."""
+    with closing(arrival_of(ids)) as arrival:
+        if seconds > 0 and not arrival.future.done():
             connection.close()
-            subscription.wait(left)
-    return True
+        return arrival.wait(seconds)
 
 
 def register_worker(*, host: str, process_id: int, engine: dict | None = None) -> Worker:

@@ -304,7 +304,7 @@ def _finish(request: RecognitionRequest, status: Status, **fields) -> None:
     if not request.keep_photo:
         fields["photo"] = None
     RecognitionRequest.objects.filter(pk=request.pk).update(**fields)
-    queue.notify(queue.FINISHED)
+    queue.notify(queue.FINISHED, request.pk)
 
 
 def _image_fields(analysis: PhotoAnalysis) -> dict[str, int]:

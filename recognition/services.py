@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -98,8 +97,7 @@ def submit_enrolment(
 
 def wait_for(requests: Sequence[RecognitionRequest], *, seconds: float) -> bool:
     """Waits until all of `requests` are finished, `seconds` at most. Returns whether they are; the rows are not reloaded."""
-    deadline = timezone.now() + timedelta(seconds=seconds)
-    return queue.wait_until_finished([request.pk for request in requests], deadline=deadline)
+    return queue.wait_until_finished([request.pk for request in requests], seconds=seconds)
 
 
 def raise_if_photo_was_bad(request: RecognitionRequest) -> None:
@@ -156,7 +154,7 @@ def inspect_photo(photo: Photo) -> ImageInfo:
 
 
 def require_worker() -> None:
-    """Raises Unavailable at once where nobody would do the work."""
+    """Raises Unavailable at once where nobody would do the work, or too much of it waits already."""
     if not Worker.objects.alive().exists():
         raise Unavailable(
             "No recognition worker is running, so nobody would look at the photo. "
@@ -164,6 +162,9 @@ def require_worker() -> None:
             code="no_worker",
             retry_after=10,
         )
+    if queue.is_full():
+        message = "Too many photos wait already. Send this one again in a few seconds, or ask for more workers."
+        raise Unavailable(message, code="queue_full", retry_after=5)
 
 
 def recognition_options(top_k: int, threshold: float | None, max_faces: int | None = None) -> dict:

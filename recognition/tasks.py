@@ -12,6 +12,8 @@ from procrastinate import JobContext, exceptions
 from procrastinate.contrib.django import app
 
 from accounts.actor import system_actor
+from accounts.idempotency import delete_expired
+from accounts.throttling import forget_idle
 from gallery.curation import purge_deleted
 from gallery.models import Gallery
 from recognition.analysis.services import delete_old_analyses
@@ -34,6 +36,7 @@ def clean_daily(timestamp: int) -> None:
     follow_merges()
     logger.info("purged %s", purge_deleted(before=timezone.now() - timedelta(days=settings.PURGE_DAYS)))
     call_command("clearsessions")
+    logger.info("forgot %s answers to repeated calls and %s idle buckets", delete_expired(), forget_idle())
 
 
 @app.periodic(cron="*/10 * * * *")

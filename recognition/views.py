@@ -21,6 +21,7 @@ from recognition.models import RecognitionFace, RecognitionRequest, Status
 from recognition.presentation import enrolment_context, recognition_context
 from recognition.rejections import reject_identity
 from recognition.services import Photo
+from recognition.waiting import page_later
 
 WAIT = 10.0  # seconds, before the page goes on asking by itself
 
@@ -43,8 +44,11 @@ def recognise(request, slug):
         )
     except DomainError as error:
         return _recognise_error(request, gallery, form, error.message, error.status)
-    services.wait_for([row], seconds=WAIT)
-    context = _result_context(request, row.pk) | {"local_photo": 0}
+    return page_later([row.pk], seconds=WAIT, answer=lambda: _recognised(request, form, row.pk))
+
+
+def _recognised(request, form, pk):
+    context = _result_context(request, pk) | {"local_photo": 0}
     if request.htmx:
         return render(request, "recognition/_result.html", context)
     return render(request, "recognition/recognise.html", context | {"form": form})
@@ -173,8 +177,8 @@ def add_photos(request, slug, pk):
 
 def _enrol(request, person: Identity, photos: list[Photo]):
     rows = services.submit_enrolment(actor=actor_of(request), identity=person, photos=photos)
-    services.wait_for(rows, seconds=WAIT)
-    return _enrolment_page(request, person, [row.pk for row in rows])
+    ids = [row.pk for row in rows]
+    return page_later(ids, seconds=WAIT, answer=lambda: _enrolment_page(request, person, ids))
 
 
 def enrolment(request, slug, pk):

@@ -8,12 +8,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.roles import Scope
-from faceplatform.api import PREFER, ProblemSerializer, seconds_to_wait
+from faceplatform.api import PREFER, ProblemSerializer
 from gallery.api import PROBLEMS, ActorMixin
 from gallery.models import FaceSample, Gallery, Identity
 from recognition.analysis import answers, schema, services
 from recognition.models import Purpose, RecognitionRequest, Status
-from recognition.services import Photo, wait_for
+from recognition.services import Photo
+from recognition.waiting import WaitingMixin
 
 REFUSED = dict.fromkeys((413, 422, 503), ProblemSerializer)
 
@@ -36,7 +37,7 @@ def _described(summary: str, description: str, input_class, answer_class):
     )
 
 
-class AnalysisViewSet(ActorMixin, viewsets.GenericViewSet):
+class AnalysisViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
     """A photo in; 201 with the answer, or 202 and where to ask for it."""
 
     queryset = RecognitionRequest.objects.none()
@@ -53,11 +54,15 @@ class AnalysisViewSet(ActorMixin, viewsets.GenericViewSet):
         gallery = self.get_visible(Gallery.objects.all(), slug=values.pop("gallery"))
         photo = Photo(*values.pop("photo"))
         rows = self.submit(gallery=gallery, photo=photo, **values)
-        wait_for(rows, seconds=seconds_to_wait(request))
-        return self._answer(rows[0].pk, finished=201)
+        return self.answer_later([row.pk for row in rows])
+
+    def answer(self, ids):
+        answer = self._as_dict(ids[0])
+        status = 201 if answer["status"] == Status.DONE else 202
+        return Response(answer, status=status, headers={"Location": reverse(self.address, args=[ids[0]])})
 
     def retrieve(self, request, pk):
-        return self._answer(pk, finished=200)
+        return Response(self._as_dict(pk))
 
     def submit(self, **values) -> list[RecognitionRequest]:
         raise NotImplementedError
@@ -68,10 +73,8 @@ class AnalysisViewSet(ActorMixin, viewsets.GenericViewSet):
     def visible_rows(self):
         return RecognitionRequest.objects.analyses(self.purpose)
 
-    def _answer(self, pk, *, finished: int) -> Response:
-        answer = self.as_dict(self.get_visible(self.visible_rows(), pk=pk))
-        status = finished if answer["status"] == Status.DONE or finished == 200 else 202
-        return Response(answer, status=status, headers={"Location": reverse(self.address, args=[pk])})
+    def _as_dict(self, pk) -> dict:
+        return self.as_dict(self.get_visible(self.visible_rows(), pk=pk))
 
 
 @_described(

@@ -6,13 +6,14 @@ from pathlib import PurePath
 from django.http import StreamingHttpResponse
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
 from accounts.roles import Role, Scope
 from faceplatform.api import ProblemSerializer
+from faceplatform.filters import Filter, filtered, list_parameters
 from gallery.api import PROBLEMS, ActorMixin
 from gallery.models import Gallery, QualityGate
 from recognition import tasks
@@ -21,6 +22,10 @@ from recognition.imports.report import report_lines
 from recognition.models import Import
 
 CONFLICTS = {**PROBLEMS, 409: ProblemSerializer}
+FILTERS = [
+    Filter("gallery", "gallery__slug", "Only this gallery (slug)."),
+    Filter("status", "status", "Only those that are so far.", choices=Import.Status.values),
+]
 
 
 class ImportSerializer(serializers.ModelSerializer):
@@ -56,7 +61,7 @@ class ImportInput(serializers.Serializer):
 @extend_schema_view(
     list=extend_schema(
         summary="Imports of your galleries, newest first",
-        parameters=[OpenApiParameter("gallery", str, description="Only this gallery (slug).")],
+        parameters=list_parameters(FILTERS),
     ),
     retrieve=extend_schema(summary="An import and how far it is", responses={200: ImportSerializer, **PROBLEMS}),
 )
@@ -68,8 +73,7 @@ class ImportViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
 
     def get_queryset(self):
         rows = Import.objects.visible_to(self.actor).select_related("gallery")
-        slug = self.request.query_params.get("gallery")
-        return rows.filter(gallery__slug=slug) if slug else rows
+        return filtered(rows, self.request.query_params, FILTERS)
 
     def retrieve(self, request, pk):
         return Response(ImportSerializer(self._job(pk)).data)

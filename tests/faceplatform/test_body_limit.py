@@ -1,4 +1,5 @@
 import asyncio
+import json
 
 from faceplatform.body_limit import limit_body
 
@@ -40,7 +41,9 @@ def test_a_body_within_the_limit_passes():
 def test_an_announced_large_body_is_refused_unread():
     start, body = call([], announced=101)
     assert start["status"] == 413
-    assert b"Send fewer or smaller photos" in body["body"]
+    problem = json.loads(body["body"])
+    assert "Send fewer or smaller photos" in problem["detail"]
+    assert dict(start["headers"])[b"x-request-id"].decode() == problem["request_id"]
 
 
 def test_a_body_that_grows_over_the_limit_is_cut():

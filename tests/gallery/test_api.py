@@ -1,11 +1,14 @@
+from datetime import timedelta
+
 import pytest
 from api_client import client_of, problem
+from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, SampleFactory, member, stranger
 from rest_framework.test import APIClient
 
 from accounts.models import AuditEvent
 from accounts.roles import Role
-from gallery.models import FaceSample, Identity
+from gallery.models import FaceSample, Gallery, Identity
 
 pytestmark = pytest.mark.django_db
 
@@ -128,7 +131,10 @@ def test_a_change_needs_the_version_it_was_made_on(curator, people):
     changed = curator.patch(address, {"name": "Zoe"}, format="json", HTTP_IF_MATCH=tag)
     assert changed.status_code == 200 and changed["ETag"] != tag
     late = curator.patch(address, {"name": "Yes"}, format="json", HTTP_IF_MATCH=tag)
-    problem(late, 409, "edited_meanwhile")
+    problem(late, 412, "edited_meanwhile")
+    problem(curator.delete(address, HTTP_IF_MATCH=tag), 412, "edited_meanwhile")
+    assert curator.get(address, HTTP_IF_NONE_MATCH=changed["ETag"]).status_code == 304
+    assert curator.get(address, HTTP_IF_NONE_MATCH=tag).status_code == 200
     problem(curator.patch(address, {"name": "Yes"}, format="json", HTTP_IF_MATCH="x"), 400, "invalid_input")
     assert curator.get(address).json()["name"] == "Zoe"
 
@@ -157,3 +163,44 @@ def test_nobody_undoes_what_others_did_elsewhere(curator, people):
         problem(post(client, f"undo/{event}"), 404, "not_found")
         assert client.get("/api/v1/audit-events").json()["results"] == []
     assert Identity.objects.count() == 1
+
+
+def names(client, query: str) -> list[str]:
+    return [row["name"] for row in client.get(f"/api/v1/identities?{query}").json()["results"]]
+
+
+def test_lists_are_filtered_ordered_and_paged(curator):
+    gallery = Gallery.objects.get(slug="staff")
+    for name, department in (("Cleo", "Navy"), ("Ada", "Navy"), ("Ada", "Army"), ("Bob", "Navy")):
+        IdentityFactory(gallery=gallery, name=name, department=department)
+    assert names(curator, "") == ["Bob", "Ada", "Ada", "Cleo"]
+    assert names(curator, "ordering=created_at&department=Navy") == ["Cleo", "Ada", "Bob"]
+    assert names(curator, "ordering=-name&limit=2") == ["Cleo", "Bob"]
+    page, seen = "/api/v1/identities?ordering=name&limit=1", []
+    while page:
+        body = curator.get(page).json()
+        seen += [row["name"] for row in body["results"]]
+        page = body["next"]
+    assert seen == ["Ada", "Ada", "Bob", "Cleo"]
+    tomorrow = (timezone.now() + timedelta(days=1)).isoformat().replace("+", "%2B")
+    assert names(curator, f"updated_after={tomorrow}") == []
+
+
+@pytest.mark.parametrize(
+    ("address", "parameter"),
+    [
+        ("identities?ordering=age", "ordering"),
+        ("identities?active=maybe", "active"),
+        ("identities?updated_after=soon", "updated_after"),
+        ("identities?limit=0", "limit"),
+        ("recognitions?status=lost", "status"),
+        ("imports?status=lost", "status"),
+        ("audit-events?after=x", "after"),
+    ],
+)
+def test_a_filter_that_makes_no_sense_is_named(curator, address, parameter):
+    assert parameter in problem(curator.get(f"/api/v1/{address}"), 400, "invalid_input")["detail"]
+
+
+def test_what_is_not_acceptable(curator):
+    problem(curator.get("/api/v1/me", HTTP_ACCEPT="text/html"), 406, "not_acceptable")

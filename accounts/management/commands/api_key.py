@@ -1,4 +1,4 @@
-"""API keys: create (the key is printed once, alone on stdout), list, revoke."""
+"""API keys: create (the key is printed once, alone on stdout), list, rotate, revoke."""
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -10,7 +10,7 @@ from faceplatform.errors import DomainError
 
 
 class Command(BaseCommand):
-    help = "Creates, lists and revokes API keys."
+    help = "Creates, lists, rotates and revokes API keys."
 
     def add_arguments(self, parser):
         actions = parser.add_subparsers(dest="action", required=True)
@@ -23,6 +23,12 @@ class Command(BaseCommand):
         actions.add_parser("list")
         revoke = actions.add_parser("revoke")
         revoke.add_argument("prefix", help="the key's first characters, as list shows them")
+
+        rotate = actions.add_parser(
+            "rotate", help="prints a new key like the old one, which stays valid for some hours"
+        )
+        rotate.add_argument("prefix", help="the key's first characters, as list shows them")
+        rotate.add_argument("--grace", type=int, default=24, metavar="HOURS")
 
     def handle(self, *, action, **options):
         try:
@@ -56,8 +62,16 @@ class Command(BaseCommand):
             self.stdout.write(f"{key.prefix}…  {key.user}  {where}  {','.join(key.scopes)}  {state}  {key.name}")
 
     def revoke_key(self, *, prefix, **options):
+        found = self._key(prefix)
+        services.revoke_api_key(actor=cli_actor(), api_key=found)
+        self.stdout.write(f"Revoked {found}")
+
+    def rotate_key(self, *, prefix, grace, **options):
+        _, key = services.rotate_api_key(actor=cli_actor(), api_key=self._key(prefix), grace_hours=grace)
+        self.stdout.write(key)
+
+    def _key(self, prefix: str) -> ApiKey:
         keys = list(ApiKey.objects.filter(prefix__startswith=prefix))
         if len(keys) != 1:
             raise CommandError(f"{len(keys)} keys start with “{prefix}”. Give more of it, as list shows it.")
-        services.revoke_api_key(actor=cli_actor(), api_key=keys[0])
-        self.stdout.write(f"Revoked {keys[0]}")
+        return keys[0]

@@ -1,0 +1,127 @@
+"""API keys over REST: one's own, an operator everybody's. Thin: parse, one service or queryset, answer."""
+
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import mixins, serializers, viewsets
+from rest_framework.response import Response
+
+from accounts import services
+from accounts.api_views import ActorMixin
+from accounts.models import ApiKey, Membership
+from accounts.roles import Scope
+from faceplatform.api import ProblemSerializer
+from faceplatform.errors import NotFound
+
+PROBLEMS = dict.fromkeys((400, 401, 403, 404), ProblemSerializer)
+Gallery = Membership._meta.get_field("gallery").related_model
+
+
+class ApiKeySerializer(serializers.ModelSerializer):
+    user = serializers.CharField(source="user.username")
+    gallery = serializers.SlugField(
+        source="gallery.slug", allow_null=True, default=None, help_text="Null: all of them."
+    )
+    state = serializers.ChoiceField(choices=["valid", "expired", "revoked"])
+
+    class Meta:
+        model = ApiKey
+        fields = [
+            "id",
+            "name",
+            "prefix",
+            "user",
+            "gallery",
+            "scopes",
+            "state",
+            "created_at",
+            "expires_at",
+            "revoked_at",
+            "last_used_at",
+        ]
+
+
+class NewApiKeySerializer(ApiKeySerializer):
+    key = serializers.CharField(allow_null=True, help_text="Shown this once; null where the answer is a repetition.")
+
+    class Meta(ApiKeySerializer.Meta):
+        fields = [*ApiKeySerializer.Meta.fields, "key"]
+
+
+class ApiKeyInput(serializers.Serializer):
+    name = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
+    gallery = serializers.SlugField(required=False, allow_null=True, default=None, help_text="For this gallery alone.")
+    scopes = serializers.MultipleChoiceField(choices=Scope.choices, allow_empty=False)
+    days = serializers.IntegerField(
+        required=False, allow_null=True, default=None, min_value=1, max_value=3650, help_text="Left out: no end."
+    )
+
+
+class RotationInput(serializers.Serializer):
+    grace_hours = serializers.IntegerField(
+        default=24, min_value=0, max_value=services.LONGEST_GRACE, help_text="The old key stays valid for so long."
+    )
+
+
+@extend_schema_view(
+    list=extend_schema(summary="Your API keys", description="An operator sees everybody's."),
+    retrieve=extend_schema(summary="An API key", responses={200: ApiKeySerializer, **PROBLEMS}),
+    destroy=extend_schema(
+        summary="Revoke an API key", description="At once. The row stays, to be looked at.", responses={204: None, **PROBLEMS}
+    ),
+)  # fmt: skip
+class ApiKeyViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
+    queryset = ApiKey.objects.none()
+    serializer_class = ApiKeySerializer
+    read_scope = write_scope = Scope.MANAGE
+    shown_once = ("key",)
+
+    def get_queryset(self):
+        return ApiKey.objects.visible_to(self.actor).select_related("user", "gallery")
+
+    def retrieve(self, request, pk):
+        return Response(ApiKeySerializer(self._key(pk)).data)
+
+    @extend_schema(
+        summary="Create an API key for yourself",
+        description="The answer holds the key, once; only its hash is kept.",
+        request=ApiKeyInput,
+        responses={201: NewApiKeySerializer, **PROBLEMS},
+    )
+    def create(self, request):
+        values = _validated(ApiKeyInput, request)
+        slug = values.pop("gallery")
+        gallery = self.get_visible(Gallery.objects.all(), slug=slug) if slug else None
+        scopes = sorted(values.pop("scopes"))
+        made = services.create_api_key(actor=self.actor, user=request.user, gallery=gallery, scopes=scopes, **values)
+        return _shown_once(*made)
+
+    def destroy(self, request, pk):
+        services.revoke_api_key(actor=self.actor, api_key=self._key(pk))
+        return Response(status=204)
+
+    @extend_schema(
+        summary="Rotate an API key",
+        description="Gives a new key like the old one, which stays valid for some hours, to change over in.",
+        request=RotationInput,
+        responses={201: NewApiKeySerializer, **PROBLEMS, 409: ProblemSerializer},
+    )
+    def rotate(self, request, pk):
+        values = _validated(RotationInput, request)
+        return _shown_once(*services.rotate_api_key(actor=self.actor, api_key=self._key(pk), **values))
+
+    def _key(self, pk) -> ApiKey:
+        found = self.get_queryset().filter(pk=pk).first()
+        if found is None:
+            raise NotFound("There is no such API key, or it is another user's.")
+        return found
+
+
+def _shown_once(row: ApiKey, key: str) -> Response:
+    row.refresh_from_db()
+    row.key = key
+    return Response(NewApiKeySerializer(row).data, status=201)
+
+
+def _validated(serializer_class, request) -> dict:
+    serializer = serializer_class(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    return serializer.validated_data

@@ -1,0 +1,62 @@
+"""The page “API keys”: one's own."""
+
+from django.contrib import messages
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from accounts import services
+from accounts.forms import ApiKeyForm
+from accounts.models import ApiKey
+from accounts.views import actor_of
+from faceplatform.errors import DomainError, NotFound
+
+
+@never_cache
+def api_keys(request):
+    """One's keys, and a form for a new one, which is shown in the answer to the form alone."""
+    actor = actor_of(request)
+    form = ApiKeyForm(actor, request.POST or None)
+    if request.method != "POST" or not form.is_valid():
+        return _page(request, form, status=400 if form.is_bound else 200)
+    try:
+        row, key = services.create_api_key(actor=actor, user=request.user, **form.cleaned_data)
+    except DomainError as error:
+        form.add_error(None, error.message)
+        return _page(request, form, status=error.status)
+    return _page(request, ApiKeyForm(actor), new=(row, key))
+
+
+@require_POST
+@never_cache
+def rotate(request, pk):
+    """A new key; the old one stays valid for a day."""
+    key = _key(request, pk)
+    try:
+        made = services.rotate_api_key(actor=actor_of(request), api_key=key)
+    except DomainError as error:
+        messages.error(request, error.message)
+        return redirect("api-keys")
+    return _page(request, ApiKeyForm(actor_of(request)), new=made, replaced=True)
+
+
+@require_POST
+def revoke(request, pk):
+    key = _key(request, pk)
+    services.revoke_api_key(actor=actor_of(request), api_key=key)
+    messages.success(request, f"Revoked {key.name or key.prefix}. Whoever uses it is refused from now on.")
+    return redirect("api-keys")
+
+
+def _page(request, form, *, new=(None, None), replaced: bool = False, status: int = 200):
+    row, key = new
+    keys = ApiKey.objects.filter(user=request.user).select_related("gallery").order_by("-id")
+    context = {"form": form, "keys": keys, "new": row, "key": key, "replaced": replaced}
+    return render(request, "accounts/api_keys.html", context, status=status)
+
+
+def _key(request, pk) -> ApiKey:
+    found = ApiKey.objects.filter(user=request.user, pk=pk).select_related("user", "gallery").first()
+    if found is None:
+        raise NotFound("There is no such API key of yours.")
+    return found

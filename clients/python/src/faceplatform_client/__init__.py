@@ -1,0 +1,34 @@
+"""A client of the Faceplatform's REST API v1. See README.md."""
+
+from faceplatform_client.client import Client
+from faceplatform_client.errors import ApiError, ConnectionFailed
+from faceplatform_client.types import (
+    Candidate,
+    Comparison,
+    Detection,
+    Embedding,
+    Enrolment,
+    Face,
+    Identity,
+    Match,
+    Person,
+    Recognition,
+    Search,
+)
+
+__all__ = [
+    "ApiError",
+    "Candidate",
+    "Client",
+    "Comparison",
+    "ConnectionFailed",
+    "Detection",
+    "Embedding",
+    "Enrolment",
+    "Face",
+    "Identity",
+    "Match",
+    "Person",
+    "Recognition",
+    "Search",
+]

@@ -1,0 +1,164 @@
+"""The answers, as they come in JSON: plain dictionaries with known fields."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+Status = Literal["queued", "running", "done", "failed"]
+
+
+class Pixels(TypedDict):
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class Shares(TypedDict):
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class Box(TypedDict):
+    pixels: Pixels
+    normalized: Shares
+
+
+class Quality(TypedDict):
+    score: float
+    reasons: list[str]
+
+
+class Identity(TypedDict):
+    id: str
+    name: str
+    external_id: str
+
+
+class Candidate(TypedDict):
+    identity: Identity
+    distance: float
+    mean_distance: float | None
+    score: float
+    sample_id: str | None
+
+
+class FoundFace(TypedDict):
+    index: int
+    box: Box
+    landmarks: list[list[float]]
+    detection_score: float
+    quality: Quality
+
+
+class Face(FoundFace):
+    decision: Literal["known", "unknown", "unusable"]
+    identity: Identity | None
+    candidates: list[Candidate]
+    rejected: list[Identity]
+    margin: float | None
+
+
+class DetectedFace(FoundFace):
+    usable: bool
+
+
+class EmbeddedFace(DetectedFace):
+    embedding: list[float]
+
+
+class Image(TypedDict):
+    width: int
+    height: int
+
+
+class Threshold(TypedDict):
+    distance: float
+    source: str
+
+
+class Problem(TypedDict):
+    code: str
+    detail: str
+
+
+class Analysis(TypedDict):
+    id: str
+    status: Status
+    gallery: str
+    pack: str
+    created_at: str
+    image: Image | None
+    timings_ms: dict[str, float]
+    error: Problem | None
+
+
+class Recognition(Analysis):
+    photo: str
+    threshold: Threshold | None
+    faces: list[Face]
+
+
+class Detection(Analysis):
+    faces: list[DetectedFace]
+
+
+class Embedding(Analysis):
+    faces: list[EmbeddedFace]
+
+
+class Match(TypedDict):
+    face: DetectedFace
+    distance: float
+    score: float
+    decision: Literal["same", "different", "unusable"]
+    sample_id: str | None
+
+
+class Comparison(Analysis):
+    threshold: Threshold
+    reference: DetectedFace | None
+    matches: list[Match]
+
+
+class Search(TypedDict):
+    pack: str
+    threshold: Threshold
+    decision: Literal["known", "unknown"]
+    identity: Identity | None
+    candidates: list[Candidate]
+    margin: float | None
+
+
+class Person(TypedDict):
+    id: str
+    gallery: str
+    name: str
+    external_id: str
+    department: str
+    position: str
+    active: bool
+    hidden: bool
+    metadata: Any
+    last_recognized_at: str | None
+    created_at: str
+    updated_at: str
+    sample_count: int
+    portrait: str | None
+
+
+class EnrolmentResult(TypedDict):
+    photo: str
+    status: Literal["enrolled", "refused", "pending"]
+    sample: dict[str, Any] | None
+    warnings: list[str]
+    error: Problem | None
+
+
+class Enrolment(TypedDict):
+    enrolled: int
+    refused: int
+    pending: int
+    results: list[EnrolmentResult]

@@ -1,0 +1,43 @@
+"""Views whose answer waits for photos in the queue; see faceplatform/later.py."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from uuid import UUID
+
+from django.http import HttpResponse
+from rest_framework.response import Response
+
+from faceplatform.api import seconds_to_wait
+from faceplatform.later import Later
+from recognition import queue
+
+
+class WaitingMixin:
+    """For an API view: `answer(ids)` gives the answer on these requests as it stands."""
+
+    def answer(self, ids: Sequence[UUID]) -> Response:
+        raise NotImplementedError
+
+    def answer_later(self, ids: Sequence[UUID]) -> Response:
+        """The answer when all of `ids` are finished, or after as long as the caller prefers to wait."""
+        seconds = seconds_to_wait(self.request)
+        response = Response(status=202) if seconds else self.answer(ids)
+        response.waits_for = ids
+        if seconds:
+            response.later = Later(partial(queue.arrival_of, ids), seconds, partial(self._final_answer, ids))
+        return response
+
+    def _final_answer(self, ids: Sequence[UUID]) -> Response:
+        """As APIView.dispatch ends: errors become problems, and the answer is rendered."""
+        try:
+            response = self.answer(ids)
+        except Exception as error:  # noqa: BLE001 - handle_exception raises again what it does not know
+            response = self.handle_exception(error)
+        return self.finalize_response(self.request, response, *self.args, **self.kwargs).render()
+
+
+def page_later(ids: Sequence[UUID], *, seconds: float, answer: Callable[[], HttpResponse]) -> HttpResponse:
+    """A page's answer when all of `ids` are finished, or after `seconds`."""
+    response = HttpResponse(status=202)
+    response.later = Later(partial(queue.arrival_of, ids), seconds, answer)
+    return response

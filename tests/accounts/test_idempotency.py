@@ -1,0 +1,128 @@
+"""A POST sent twice under one Idempotency-Key happens once."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from api_client import NOW, client_of, problem, upload
+from django.db import connection
+from django.urls import get_resolver
+from django.utils import timezone
+from factories import GalleryFactory, UserFactory, member
+
+from accounts.api_views import ActorMixin
+from accounts.idempotency import delete_expired
+from accounts.models import ApiKey, IdempotentAnswer
+from accounts.roles import Role
+from gallery.models import Identity
+from recognition.models import RecognitionRequest
+
+pytestmark = pytest.mark.django_db
+ONCE = {"HTTP_IDEMPOTENCY_KEY": "abc"}
+
+
+@pytest.fixture
+def curator(living_worker):
+    return member(GalleryFactory(slug="staff"), Role.CURATOR)
+
+
+def add(client, name="Ada", **headers):
+    return client.post("/api/v1/identities", {"gallery": "staff", "name": name}, format="json", **ONCE | headers)
+
+
+def test_the_same_call_again_is_answered_the_same(curator):
+    client = client_of(curator)
+    first, again = add(client), add(client)
+    assert (again.status_code, again.json(), again["ETag"]) == (201, first.json(), first["ETag"])
+    assert "Idempotency-Replayed" not in first and again["Idempotency-Replayed"] == "true"
+    assert Identity.objects.count() == 1
+    assert add(client, HTTP_IDEMPOTENCY_KEY="other").json() != first.json()
+
+
+def test_another_call_under_the_key_is_refused(curator, hopper):
+    client = client_of(curator)
+    add(client)
+    problem(add(client, name="Eve"), 422, "idempotency_key_reused")
+    photo = {"gallery": "staff", "photo": upload(hopper)}
+    problem(client.post("/api/v1/recognitions", photo, **ONCE, **NOW), 422, "idempotency_key_reused")
+    assert (Identity.objects.count(), RecognitionRequest.objects.count()) == (1, 0)
+
+
+def test_keys_are_a_users_own_and_end(curator):
+    add(client_of(curator))
+    add(client_of(member(GalleryFactory(slug="other"), Role.CURATOR)))  # who sees no gallery “staff”
+    other = member(Identity.objects.get().gallery, Role.CURATOR)
+    assert add(client_of(other)).json()["id"] != str(Identity.objects.first().pk) or Identity.objects.count() == 2
+    IdempotentAnswer.objects.update(created_at=timezone.now() - timedelta(hours=25))
+    assert add(client_of(curator), name="Eve").status_code == 201
+    assert delete_expired() == 1
+    assert IdempotentAnswer.objects.count() == 1
+
+
+def test_an_error_changed_nothing_and_is_not_remembered(curator):
+    client = client_of(curator)
+    problem(add(client, name=""), 400, "invalid_input")
+    assert IdempotentAnswer.objects.count() == 0
+    assert add(client, name="Ada").status_code == 201
+    for key in ("", "x" * 256, "a\x07"):
+        problem(add(client, HTTP_IDEMPOTENCY_KEY=key), 400, "invalid_input")
+
+
+def test_a_photo_is_asked_about_once_and_answered_as_it_stands(curator, worker, hopper):
+    client = client_of(curator)
+
+    def ask(data=hopper):
+        return client.post("/api/v1/recognitions", {"gallery": "staff", "photo": upload(data)}, **ONCE, **NOW)
+
+    first, again = ask(), ask()
+    assert (first.status_code, again.status_code, again.json()["id"]) == (202, 202, first.json()["id"])
+    worker.run_once()
+    done = ask()
+    assert (done.status_code, done.json()["status"], done["Location"]) == (201, "done", first["Location"])
+    problem(ask(hopper + b"\0"), 422, "idempotency_key_reused")
+    assert RecognitionRequest.objects.count() == 1
+
+
+def test_a_new_api_key_is_not_kept_for_a_repetition(curator):
+    client = client_of(curator)
+    body = {"scopes": ["read"]}
+    first = client.post("/api/v1/api-keys", body, format="json", **ONCE).json()
+    again = client.post("/api/v1/api-keys", body, format="json", **ONCE).json()
+    assert again == first | {"key": None}
+    assert first["key"] not in IdempotentAnswer.objects.get().body
+    assert ApiKey.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_calls_at_the_same_time_one_happens(curator):
+    client, answers = client_of(curator), []
+    barrier = threading.Barrier(6)
+
+    def call():
+        barrier.wait()
+        answers.append(add(client_of(curator)))
+        connection.close()
+
+    threads = [threading.Thread(target=call) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == Identity.objects.count() == 1
+    assert sorted("Idempotency-Replayed" in answer for answer in answers) == [False] + [True] * 5
+    assert client
+
+
+def test_every_post_of_the_api_knows_the_key():
+    views = [pattern.callback for pattern in get_resolver().url_patterns[0].url_patterns]
+    views = [view for view in views if hasattr(view, "cls")]
+    posting = {view.cls for view in views if hasattr(view.cls, "post") or "post" in (getattr(view, "actions", 0) or {})}
+    assert len(posting) > 12
+    assert [cls for cls in posting if not issubclass(cls, ActorMixin)] == []
+
+
+def test_a_user_that_is_gone_leaves_no_answers(curator):
+    add(client_of(curator))
+    UserFactory._meta.model.objects.filter(pk=curator.user.pk).delete()
+    assert IdempotentAnswer.objects.count() == 0

@@ -1,0 +1,56 @@
+"""So many calls a minute for a key, and for a user over all keys."""
+
+from datetime import timedelta
+
+import pytest
+from api_client import client_of, problem
+from django.test import override_settings
+from django.utils import timezone
+from factories import stranger
+from rest_framework.test import APIClient
+
+from accounts.models import RequestBucket
+from accounts.services import create_api_key
+from accounts.throttling import forget_idle
+
+pytestmark = pytest.mark.django_db
+
+
+def keyed(actor) -> APIClient:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {create_api_key(actor=actor, user=actor.user, scopes=['read'])[1]}")
+    return client
+
+
+def me(client, times=1) -> list[int]:
+    return [client.get("/api/v1/me").status_code for _ in range(times)]
+
+
+@override_settings(KEY_RATE=3, USER_RATE=5)
+def test_a_key_and_a_user_have_their_rate():
+    actor = stranger()
+    first, second = keyed(actor), keyed(actor)
+    assert me(first, 4) == [200, 200, 200, 429]
+    refused = first.get("/api/v1/me")
+    problem(refused, 429, "throttled")
+    assert 1 <= int(refused["Retry-After"]) <= 20
+    assert 429 in me(second, 3)  # the user's five are spent, of which the refused ones took some
+    assert me(client_of(stranger())) == [200]
+
+
+@override_settings(KEY_RATE=60, USER_RATE=0)
+def test_the_bucket_leaks():
+    client = keyed(stranger())
+    assert me(client, 61)[-1] == 429
+    RequestBucket.objects.update(at=timezone.now() - timedelta(seconds=2))
+    assert me(client, 2) == [200, 200]
+    assert RequestBucket.objects.get().subject.startswith("key:")
+    assert forget_idle() == 0
+    RequestBucket.objects.update(at=timezone.now() - timedelta(minutes=3))
+    assert forget_idle() == 1
+
+
+@override_settings(KEY_RATE=0, USER_RATE=0)
+def test_no_rate_counts_nothing():
+    assert me(keyed(stranger()), 3) == [200] * 3
+    assert RequestBucket.objects.count() == 0

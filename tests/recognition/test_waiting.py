@@ -1,0 +1,152 @@
+"""Clients that wait for an answer, at a real web server: they cost neither threads nor connections."""
+
+import asyncio
+import base64
+import io
+import json
+import threading
+import time
+import urllib.request
+from contextlib import closing
+
+import pytest
+from django.db import connection
+from factories import GalleryFactory, member
+from PIL import Image
+from web_process import Call, WebProcess
+
+from accounts.roles import Role
+from accounts.services import create_api_key
+from gallery.models import Gallery
+from recognition import queue
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CLIENTS = 500
+
+
+@pytest.fixture
+def web(tmp_path, db):
+    running = WebProcess(tmp_path)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def key():
+    actor = member(GalleryFactory(slug="staff"), Role.VIEWER)
+    return create_api_key(actor=actor, user=actor.user, scopes=["recognize"])[1]
+
+
+@pytest.fixture(scope="session")
+def speck() -> str:
+    """A photo that is looked at in no time: it breaks off after its header."""
+    out = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(out, "PNG")
+    return base64.b64encode(out.getvalue()[:200]).decode()
+
+
+def look() -> tuple[int, int]:
+    """How many photos wait, and how many connections there are to the database, those of this process included."""
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT count(*) FROM recognition_recognitionrequest WHERE status = 'queued'), "
+            "(SELECT count(*) FROM pg_stat_activity WHERE datname = current_database())"
+        )
+        return cursor.fetchone()
+
+
+async def until_waiting(count: int) -> int:
+    """Returns the number of connections, once so many photos wait."""
+    deadline = time.monotonic() + 60
+    while (found := await asyncio.to_thread(look))[0] != count:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    return found[1]
+
+
+async def post(web, key, speck, *, wait=30, what="detections", **headers):
+    body = {"gallery": "staff", "photo": speck}
+    headers |= {"Authorization": f"Bearer {key}", "Prefer": f"wait={wait}"}
+    return await Call.start(web.port, "POST", f"/api/v1/{what}", body, **headers)
+
+
+def test_five_hundred_wait_in_one_web_process(web, key, speck, worker):
+    queue.register_worker(host="test", process_id=1)
+    stop, running = threading.Event(), None
+
+    async def all_of_them():
+        nonlocal running
+        calls = [await post(web, key, speck) for _ in range(CLIENTS)]
+        await until_waiting(CLIENTS)
+        await asyncio.sleep(0.5)
+        connections = await until_waiting(CLIENTS)
+        print(f"waiting: {web.threads} threads, {web.megabytes} MB, {connections} connections")
+        assert web.threads < 40
+        assert connections < 40
+        before = web.cpu_seconds
+        await asyncio.sleep(3)
+        print(f"waiting costs {(web.cpu_seconds - before) / 3:.3f} of a core")
+        for call in calls[::5]:
+            call.hang_up()
+        running = threading.Thread(target=worker.run, args=(stop,))
+        running.start()
+        return await asyncio.gather(*(call.answer() for number, call in enumerate(calls) if number % 5))
+
+    try:
+        answers = asyncio.run(all_of_them())
+    finally:
+        stop.set()
+        if running:
+            running.join()
+    print(f"afterwards: {web.threads} threads, {web.megabytes} MB")
+    assert {(status, json.loads(body)["code"]) for status, _, body in answers} == {(422, "invalid_image")}
+    assert all(json.loads(body)["request_id"] == headers["x-request-id"] for _, headers, body in answers)
+    assert len({headers["x-request-id"] for _, headers, _ in answers}) == len(answers) == CLIENTS * 4 // 5
+
+
+def test_who_does_not_wait_is_answered_at_once_and_a_full_queue_refuses(tmp_path, key, speck, living_worker):
+    web = WebProcess(tmp_path, FACEPLATFORM_QUEUE_LIMIT="2")
+
+    async def ask(wait):
+        return await (await post(web, key, speck, wait=wait)).answer()
+
+    async def three():
+        first = await ask(0)
+        waits = await post(web, key, speck)
+        await until_waiting(2)
+        third = await ask(0)
+        waits.hang_up()
+        return first, third
+
+    try:
+        (first, _, body), (third, headers, problem) = asyncio.run(three())
+    finally:
+        web.stop()
+    assert (first, json.loads(body)["status"]) == (202, "queued")
+    assert (third, json.loads(problem)["code"], headers["retry-after"]) == (503, "queue_full", "5")
+
+
+def test_a_page_waits_too_and_keeps_its_session(web, key, hopper, worker, client):
+    """Through the pages' own form, whose answer is made in the second pass."""
+    user = member(Gallery.objects.get(slug="staff"), Role.VIEWER).user
+    client.force_login(user)
+    queue.register_worker(host="test", process_id=1)
+    boundary = b"--x\r\nContent-Disposition: form-data; name="
+    client.get("/galleries/staff/recognise")
+    token = client.cookies["csrftoken"].value
+    body = boundary + b'"photo"; filename="a.jpg"\r\n\r\n' + hopper + b"\r\n--x--\r\n"
+    cookies = f"sessionid={client.cookies['sessionid'].value}; csrftoken={token}"
+    headers = {"Cookie": cookies, "X-CSRFToken": token, "HX-Request": "true"}
+    headers |= {"Content-Type": "multipart/form-data; boundary=x"}
+    request = urllib.request.Request(f"{web.address}/galleries/staff/recognise", body, headers)
+    stop = threading.Event()
+    running = threading.Thread(target=worker.run, args=(stop,))
+    running.start()
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            text = answer.read().decode()
+    finally:
+        stop.set()
+        running.join()
+    assert answer.status == 200
+    assert "Unknown" in text

@@ -1,0 +1,105 @@
+"""The Python client under clients/python, against a real web server and a working worker."""
+
+import re
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from factories import GalleryFactory, member
+from web_process import WebProcess
+
+from accounts.roles import Role
+from accounts.services import create_api_key
+from gallery.models import Identity
+from recognition.models import Worker
+
+CLIENT = Path(__file__).resolve().parents[1] / "clients" / "python"
+sys.path.insert(0, str(CLIENT / "src"))
+from faceplatform_client import ApiError, Client, ConnectionFailed  # noqa: E402
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def address(tmp_path, worker, db):
+    """A platform: a web server in its own process, a worker in a thread of this one."""
+    stop = threading.Event()
+    running = threading.Thread(target=worker.run, args=(stop,))
+    running.start()
+    web = WebProcess(tmp_path)
+    try:
+        while not Worker.objects.exists():
+            stop.wait(0.05)
+        yield web.address
+    finally:
+        stop.set()
+        running.join()
+        web.stop()
+
+
+@pytest.fixture
+def key() -> str:
+    curator = member(GalleryFactory(slug="staff"), Role.CURATOR)
+    return create_api_key(actor=curator, user=curator.user, scopes=["recognize", "read", "enrol"])[1]
+
+
+@pytest.fixture
+def photos(tmp_path, hopper, collins, both, no_face):
+    files = {"hopper.jpg": hopper, "visitor.jpg": both, "coffee.jpg": no_face, "collins.png": collins}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    return tmp_path
+
+
+def test_enrol_recognise_compare_list_and_wait(address, key, photos, hopper):
+    client = Client(address, key)
+    assert client.me()["scopes"] == ["enrol", "read", "recognize"]
+    assert [gallery["slug"] for gallery in client.galleries()] == ["staff"]
+    person = client.add_person("Grace Hopper", gallery="staff", external_id="17")
+    enrolment = client.enrol(person["id"], photos / "hopper.jpg", photos / "coffee.jpg")
+    assert (enrolment["enrolled"], enrolment["refused"]) == (1, 1)
+    nothing = client.enrol(person["id"], photos / "coffee.jpg")
+    assert nothing["results"][0]["error"]["code"] == "face_not_found"
+    found = client.recognize(photos / "visitor.jpg", gallery="staff", top_k=1)
+    assert sorted(face["decision"] for face in found["faces"]) == ["known", "unknown"]
+    later = client.submit(hopper, gallery="staff")
+    assert client.wait(later["id"], seconds=60)["faces"][0]["identity"]["name"] == "Grace Hopper"
+    assert len(client.detect(photos / "visitor.jpg", gallery="staff")["faces"]) == 2
+    [face] = client.embed(hopper, gallery="staff", max_faces=1)["faces"]
+    assert client.search(face["embedding"], gallery="staff")["identity"]["id"] == person["id"]
+    [match] = client.compare(hopper, gallery="staff", identity=person["id"])["matches"]
+    assert match["decision"] == "same"
+    [match] = client.compare(photos / "collins.png", gallery="staff", reference=photos / "hopper.jpg")["matches"]
+    assert match["decision"] == "different"
+    for name in range(101):
+        Identity.objects.create(gallery=Identity.objects.first().gallery, name=f"Person {name:03}")
+    listed = [one["name"] for one in client.people(gallery="staff", ordering="name")]
+    assert len(listed) == 102 and listed == sorted(listed)
+    client.delete_person(person["id"])
+    with pytest.raises(ApiError, match="404 not_found"):
+        client.person(person["id"])
+
+
+def test_what_is_refused_is_told(address, key, photos):
+    client = Client(address, key)
+    with pytest.raises(ApiError) as told:
+        client.compare(photos / "coffee.jpg", gallery="staff", reference=photos / "hopper.jpg")
+    assert (told.value.status, told.value.code) == (422, "face_not_found")
+    assert told.value.request_id and told.value.detail
+    with pytest.raises(ApiError) as told:
+        client.recognize(photos / "hopper.jpg", gallery="staff", top_k=0)
+    assert "top_k" in told.value.errors
+    with pytest.raises(ApiError, match="401"):
+        Client(address, "fp_wrong").me()
+    with pytest.raises(ConnectionFailed):
+        Client("http://127.0.0.1:9", key).me()
+
+
+def test_the_example_in_the_readme_runs(address, key, photos, monkeypatch, capsys):
+    [example] = re.findall(r"```python\n(.*?)```", (CLIENT / "README.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(photos)
+    monkeypatch.setenv("FACEPLATFORM_KEY", key)
+    exec(compile(example.replace("http://127.0.0.1:8000", address), "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "1 photo enrolled" in printed and "Grace Hopper" in printed and "face_not_found" in printed
