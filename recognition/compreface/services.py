@@ -4,7 +4,10 @@ Names are unique in CompreFace and not in a gallery. Where several people have a
 or renames somebody locks the gallery, so that two calls at once do not make two people of one name.
 """
 
+from collections.abc import Iterable
+
 from django.db import transaction
+from django.db.models import Q
 
 from accounts.actor import Actor
 from accounts.roles import Role
@@ -12,6 +15,7 @@ from faceplatform.errors import Conflict, InvalidInput, NotFound
 from gallery.curation import merge_identities
 from gallery.models import FaceSample, Gallery, Identity
 from gallery.services import create_identity, delete_identity, delete_sample, update_identity
+from recognition.imports.sources import storable
 from recognition.models import RecognitionRequest, Status
 from recognition.services import Photo, inspect_photo, submit_enrolment
 
@@ -109,6 +113,34 @@ def forget_if_empty(*, actor: Actor, identity: Identity) -> None:
     standing = Identity.objects.filter(pk=identity.pk).exists()
     if standing and not identity.samples.exists() and not waiting.exists():
         delete_identity(actor=actor, identity=identity)
+
+
+def prepare_subjects(*, actor: Actor, gallery: Gallery, names: Iterable[str]) -> list[str]:
+    """Sees to a person for each subject of a CompreFace, found again by the external id. Returns doubtful names.
+
+    Who has the name and no external id is taken for the subject. A name is doubtful where somebody with another external id,
+    or several people, have it: then there is one person more of that name.
+    """
+    actor.require_role(gallery, Role.CURATOR)
+    merged_or_standing = Q(deleted_at=None) | ~Q(merged_into=None)
+    known = Identity.with_deleted.filter(merged_or_standing, gallery=gallery)
+    known, doubtful = set(known.values_list("external_id", flat=True)), []
+    for name in filter(None, (storable(name.strip(), NAME_LENGTH) for name in names)):
+        if (key := external_id_of(name)) in known:
+            continue
+        known.add(key)
+        same = subjects_named(gallery, name)
+        if len(same) == 1 and not same[0].external_id:
+            update_identity(actor=actor, identity=same[0], external_id=key)
+            continue
+        create_identity(actor=actor, gallery=gallery, name=name, external_id=key)
+        doubtful += [name] if same else []
+    return doubtful
+
+
+def external_id_of(subject: str) -> str:
+    """By which an import finds the person of a subject again, whatever the person is called meanwhile."""
+    return storable(subject, Identity._meta.get_field("external_id").max_length)
 
 
 def _lock(actor: Actor, gallery: Gallery) -> None:

@@ -29,7 +29,7 @@ from gallery.indexing import analyze
 from gallery.models import FaceSample, Gallery, Identity, QualityGate
 from gallery.services import create_identity
 from recognition import queue
-from recognition.imports.sources import UNREADABLE, Source, SourceRow
+from recognition.imports.sources import UNREADABLE, Rows, Source, SourceLost, SourceRow
 from recognition.imports.upload import StoredUpload, store_upload
 from recognition.models import Import, ImportRow, Priority, RecognitionRequest, Status
 from recognition.services import Photo, submit_enrolment
@@ -120,10 +120,11 @@ def _held_by_curator(actor: Actor, job: Import) -> Import:
 
 
 # --- Doing it ---------------------------------------------------------------------------------------------------------
-def run_import(job_id: UUID, *, work: Work, place: Path | None = None, progress=lambda job: None) -> Import | None:
+def run_import(job_id: UUID, *, work: Work, source: Rows | None = None, progress=lambda job: None) -> Import | None:
     """Runs an import to its end, or until it is stopped. None where somebody else runs it.
 
-    work: called with the requests in the queue, to help with them or to wait until one is done. progress: hears of it.
+    work: called with the requests in the queue, to help with them or to wait until one is done. source: what is read, where
+    it was not uploaded. progress: hears of it.
     """
     runner = uuid6.uuid7()
     if not _take(job_id, runner):
@@ -131,12 +132,14 @@ def run_import(job_id: UUID, *, work: Work, place: Path | None = None, progress=
     job = Import.objects.select_related("gallery", "requested_by").get(pk=job_id)
     try:
         _actor_of(job)
-        source = Source(place or io.BufferedReader(StoredUpload(job), 256 * 1024))
+        source = source or Source(io.BufferedReader(StoredUpload(job), 256 * 1024))
         if job.total is None:
             Import.objects.filter(pk=job.pk).update(total=source.count())
         ended = _run(job, runner, source, work, progress)
     except (InvalidInput, NotAllowed) as error:
         _end(job, runner, Import.Status.FAILED, error.message)
+    except SourceLost as error:
+        _end(job, runner, Import.Status.FAILED, str(error))
     except KeyboardInterrupt:
         _end(job, runner, Import.Status.STOPPED)
         raise
@@ -157,7 +160,7 @@ def wait_for_one(requests: list[UUID]) -> None:
             subscription.wait()
 
 
-def _run(job: Import, runner: UUID, source: Source, work: Work, progress) -> bool:
+def _run(job: Import, runner: UUID, source: Rows, work: Work, progress) -> bool:
     """Whether it came to the end of the source."""
     handled = set(job.rows.values_list("path", flat=True))
     left = (row for row in source.rows() if row.path not in handled)
