@@ -37,8 +37,7 @@ class CompreFaceClient:
     """
 
     def __init__(self, url: str, key: str, *, pause: float = 1.0):
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        if not _is_address(url):
             raise InvalidInput(f"{url} is no address of CompreFace. Give one such as http://compreface:8000")
         if not key.isascii() or not key.isprintable():
             raise InvalidInput("This is no API key of CompreFace.")
@@ -112,6 +111,15 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *args, **kwargs):
         return None
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    more = parts.username or parts.query or parts.fragment
+    return url.isascii() and parts.scheme in ("http", "https") and bool(parts.hostname) and not more
 
 
 def _text(value: Any) -> str:

@@ -11,6 +11,7 @@ from gallery.models import FaceCrop, FaceSample, Identity
 from recognition.compreface import services
 from recognition.compreface.base import CompreFaceView
 from recognition.compreface.parameters import (
+    checked_subject,
     new_subject_of,
     page_of,
     parameter,
@@ -47,11 +48,13 @@ class SubjectsView(CollectionView):
 
 class SubjectView(CollectionView):
     def put(self, request, subject):
-        updated = services.rename_subject(**self.acting, name=subject, new_name=new_subject_of(request))
+        updated = services.rename_subject(
+            **self.acting, name=checked_subject(subject), new_name=new_subject_of(request)
+        )
         return Response({"updated": updated})
 
     def delete(self, request, subject):
-        identity = services.require_subject(self.gallery, subject)
+        identity = services.require_subject(self.gallery, checked_subject(subject))
         services.delete_subjects(**self.acting, name=identity.name)
         return Response({"subject": identity.name})
 

@@ -17,6 +17,7 @@ CODES = NO_USABLE_FACE | {
     "scope_missing": (HTTPStatus.FORBIDDEN, 1),
     "not_authenticated": (HTTPStatus.NOT_FOUND, 10),
     "key_without_gallery": (HTTPStatus.NOT_FOUND, 10),
+    "not_found": (HTTPStatus.NOT_FOUND, 10),  # the key's gallery is hidden from its user
     "key_missing": (HTTPStatus.BAD_REQUEST, 20),
     "invalid_image": (HTTPStatus.BAD_REQUEST, 21),
     "subject_invalid": (HTTPStatus.BAD_REQUEST, 26),

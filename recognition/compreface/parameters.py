@@ -9,15 +9,17 @@ from rest_framework import serializers
 
 from faceplatform.api import PhotoField
 from faceplatform.errors import InvalidInput
+from gallery.models import Identity
 from recognition.services import MAX_TOP_K, Photo
 
 PAGE_SIZE, LARGEST_PAGE = 20, 2000  # as Spring has them
+SUBJECT = serializers.CharField(max_length=Identity._meta.get_field("name").max_length)
 LANDMARKS, CALCULATOR = "landmarks", "calculator"
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a call wants of a photo. plugins: slugs; those we have none for are ignored, as an empty answer would be."""
+    """What a call wants of a photo. plugins: slugs; those for which there is no model are ignored."""
 
     limit: int
     det_prob_threshold: float | None
@@ -104,14 +106,15 @@ def subject_of(request) -> str:
 
 def new_subject_of(request) -> str:
     """The subject in a JSON body. Raises InvalidInput."""
-    name = request.data.get("subject") if isinstance(request.data, dict) else None
-    return checked_subject(name if isinstance(name, str) else "")
+    return checked_subject(request.data.get("subject") if isinstance(request.data, dict) else None)
 
 
-def checked_subject(name: str) -> str:
-    if not name.strip():
-        raise InvalidInput("Subject name is empty", code="subject_invalid")
-    return name.strip()
+def checked_subject(name: object) -> str:
+    """Trimmed, not empty, and such as the database takes. Raises InvalidInput."""
+    try:
+        return SUBJECT.run_validation(name)
+    except serializers.ValidationError as error:
+        raise InvalidInput(f"subject: {error.detail[0]}", code="subject_invalid") from error
 
 
 def parameter(request, name: str) -> str | None:

@@ -19,7 +19,7 @@ from recognition.imports.sources import storable
 from recognition.models import RecognitionRequest, Status
 from recognition.services import Photo, inspect_photo, submit_enrolment
 
-NAME_LENGTH = Identity._meta.get_field("name").max_length
+NAME_LENGTH, ID_LENGTH = (Identity._meta.get_field(field).max_length for field in ("name", "external_id"))
 SEVERAL = (
     "{count} people in the gallery are called “{name}”, and subjects are told apart by their names. "
     "Give them different names in the gallery, or merge them if they are one person."
@@ -54,7 +54,7 @@ def add_subject(*, actor: Actor, gallery: Gallery, name: str) -> Identity:
     _lock(actor, gallery)
     if subjects_named(gallery, name):
         raise Conflict("Subject already exists", code="subject_exists")
-    return _create(actor, gallery, name)
+    return create_identity(actor=actor, gallery=gallery, name=name)
 
 
 @transaction.atomic
@@ -66,7 +66,7 @@ def rename_subject(*, actor: Actor, gallery: Gallery, name: str, new_name: str) 
         return False
     other = subject_named(gallery, new_name)
     if other is None or other.pk == identity.pk:
-        update_identity(actor=actor, identity=identity, name=_fitting(new_name))
+        update_identity(actor=actor, identity=identity, name=new_name)
     else:
         merge_identities(actor=actor, into=other, others=[identity])
     return True
@@ -100,7 +100,7 @@ def submit_example(
     inspect_photo(photo)
     _lock(actor, gallery)
     found = subject_named(gallery, name)
-    identity = found or _create(actor, gallery, name)
+    identity = found or create_identity(actor=actor, gallery=gallery, name=name)
     [row] = submit_enrolment(actor=actor, identity=identity, photos=[photo], min_detection_score=min_detection_score)
     return row, found is None
 
@@ -140,19 +140,9 @@ def prepare_subjects(*, actor: Actor, gallery: Gallery, names: Iterable[str]) ->
 
 def external_id_of(subject: str) -> str:
     """By which an import finds the person of a subject again, whatever the person is called meanwhile."""
-    return storable(subject, Identity._meta.get_field("external_id").max_length)
+    return storable(subject, ID_LENGTH)
 
 
 def _lock(actor: Actor, gallery: Gallery) -> None:
     actor.require_role(gallery, Role.CURATOR)
     Gallery.objects.select_for_update(no_key=True).get(pk=gallery.pk)
-
-
-def _create(actor: Actor, gallery: Gallery, name: str) -> Identity:
-    return create_identity(actor=actor, gallery=gallery, name=_fitting(name))
-
-
-def _fitting(name: str) -> str:
-    if len(name) > NAME_LENGTH:
-        raise InvalidInput(f"A subject's name has at most {NAME_LENGTH} characters.", code="subject_invalid")
-    return name

@@ -214,7 +214,10 @@ def test_who_does_not_answer_is_lost(server, source):
         source.count()
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host", "compreface:8000", "http://", "http://a/?x=1"])
+@pytest.mark.parametrize(
+    "url",
+    ["file:///etc/passwd", "ftp://host", "compreface:8000", "http://", "http://a/?x=1", "http://[::1", "http://a:b@c"],
+)
 def test_only_http_addresses(url):
     with pytest.raises(InvalidInput, match="no address"):
         CompreFaceClient(url, "key")
