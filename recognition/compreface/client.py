@@ -85,8 +85,9 @@ class CompreFaceClient:
                 with self._opener.open(request, timeout=TIMEOUT) as answer:
                     return answer.read(most + 1)
             except urllib.error.HTTPError as error:
-                if error.code < 500 and error.code != 429:
-                    raise self._refusal(error) from error
+                with error:
+                    if error.code < 500 and error.code != 429:
+                        raise self._refusal(error) from error
                 problem = f"HTTP {error.code}"
             except (OSError, http.client.HTTPException) as error:
                 problem = str(getattr(error, "reason", error))
