@@ -16,11 +16,11 @@ class ApiKeyAuthentication(BaseAuthentication):
     """request.user is the key's user, request.auth the key."""
 
     def authenticate(self, request):
-        scheme, _, key = get_authorization_header(request).decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer":
+        key = self.key_of(request)
+        if key is None:
             return None
         now = timezone.now()
-        api_key = ApiKey.objects.usable_at(now).select_related("user").filter(key_hash=hash_key(key.strip())).first()
+        api_key = ApiKey.objects.usable_at(now).select_related("user").filter(key_hash=hash_key(key)).first()
         if api_key is None or not api_key.user.is_active:
             raise AuthenticationFailed("This API key is unknown, expired or revoked. Ask an operator for a new one.")
         if api_key.last_used_at is None or now - api_key.last_used_at > LAST_USED_RESOLUTION:
@@ -29,3 +29,8 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request):
         return "Bearer"
+
+    def key_of(self, request) -> str | None:
+        """The key as the request carries it; None where it carries none."""
+        scheme, _, key = get_authorization_header(request).decode("latin-1").partition(" ")
+        return key.strip() if scheme.lower() == "bearer" else None

@@ -1,6 +1,6 @@
 """/api/v1/"""
 
-from django.urls import path
+from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.api import AuditEventViewSet, MeView
@@ -95,6 +95,7 @@ urlpatterns = [
     path("audit-events", AuditEventViewSet.as_view({"get": "list"}), name="audit-event-list"),
     path("packs", PackViewSet.as_view({"get": "list"}), name="pack-list"),
     path("packs/<str:name>", PackViewSet.as_view({"get": "retrieve"}), name="pack-detail"),
+    path("", include("recognition.compreface.urls")),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api:schema"), name="docs"),
 ]

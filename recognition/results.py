@@ -92,9 +92,9 @@ def _complete_recognition(request: RecognitionRequest, token: UUID, analysis: Ph
     if request.pack != request.gallery.pack and options.get("threshold") is None:
         queue.put_back(request_id=request.pk, token=token, pack=request.gallery.pack)
         return True
-    faces = analysis.faces[: options.get("max_faces")]
+    faces = _wanted(request, analysis)
     started = timezone.now()
-    threshold = threshold_of(request.gallery, options.get("threshold"))
+    threshold = threshold_of(request.gallery, request.options.get("threshold"))
     verdicts = _decide(request, faces, threshold)
     searched = _milliseconds(started, timezone.now())
     with transaction.atomic():
@@ -202,7 +202,7 @@ def _audit_answer(request: RecognitionRequest, verdicts: Sequence[Verdict]) -> N
 def _complete_analysis(request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis) -> bool:
     """Nobody is searched for, and no picture is kept."""
     keeps_vectors = request.purpose != Purpose.DETECT
-    faces = analysis.faces[: request.options.get("max_faces")]
+    faces = _wanted(request, analysis)
     with transaction.atomic():
         if not queue.hold(request_id=request.pk, token=token):
             return False
@@ -222,17 +222,18 @@ def _complete_analysis(request: RecognitionRequest, token: UUID, analysis: Photo
 
 # --- Enrolment --------------------------------------------------------------------------------------------------------
 def _complete_enrolment(request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis) -> bool:
+    faces = _wanted(request, analysis)
     with transaction.atomic():
         if not queue.hold(request_id=request.pk, token=token):
             return False
         if (pack := hold_pack(request.gallery_id)) != request.pack:
             queue.put_back(request_id=request.pk, token=token, pack=pack)
             return True
-        _write_faces(request, analysis.faces, [None] * len(analysis.faces))
+        _write_faces(request, faces, [None] * len(faces))
         fields = _image_fields(analysis) | {"timings_ms": _timings(request, analysis)}
         try:
             with transaction.atomic():
-                sample = _enrol(request, analysis)
+                sample = _enrol(request, analysis, faces)
         except Refusal as refusal:
             _finish(request, Status.FAILED, error_code=refusal.code, error_message=str(refusal), **fields)
         except DomainError as error:
@@ -242,11 +243,11 @@ def _complete_enrolment(request: RecognitionRequest, token: UUID, analysis: Phot
     return True
 
 
-def _enrol(request: RecognitionRequest, analysis: PhotoAnalysis):
+def _enrol(request: RecognitionRequest, analysis: PhotoAnalysis, faces: Sequence[Face]):
     """Adds the photo's one face to the request's identity. Raises Refusal or DomainError."""
     actor = actor_of(request)
-    _check_faces(analysis.faces, request.options["quality_gate"])
-    face = analysis.faces[0]
+    _check_faces(faces, request.options["quality_gate"])
+    face = faces[0]
     if request.options["quality_gate"] != QualityGate.OFF:
         _check_conflict(request, face)
     enrolled = EnrolledFace(
@@ -291,6 +292,12 @@ def _check_conflict(request: RecognitionRequest, face: Face) -> None:
 
 
 # --- All -------------------------------------------------------------------------------------------------------------
+def _wanted(request: RecognitionRequest, analysis: PhotoAnalysis) -> list[Face]:
+    """The faces the request asks for: sure enough to be one, the largest first, so many at most."""
+    least = request.options.get("min_detection_score") or 0
+    return [face for face in analysis.faces if face.detection_score >= least][: request.options.get("max_faces")]
+
+
 def actor_of(request: RecognitionRequest) -> Actor:
     """Who asked, as the audit should name them. Raises NotAllowed where the account is gone."""
     record = request.requested_as

@@ -40,6 +40,7 @@ def submit_recognition(
     top_k: int = DEFAULT_TOP_K,
     threshold: float | None = None,
     max_faces: int | None = None,
+    min_detection_score: float | None = None,
     keep_photo: bool | None = None,
     priority: Priority = Priority.INTERACTIVE,
     needs_worker: bool = True,
@@ -47,7 +48,7 @@ def submit_recognition(
     """Queues a photo: who is in it? Raises InvalidInput, Unprocessable (reason codes) or Unavailable (no_worker)."""
     actor.require_scope(Scope.RECOGNIZE)
     actor.require_role(gallery, Role.VIEWER)
-    options = recognition_options(top_k, threshold, max_faces)
+    options = recognition_options(top_k, threshold, max_faces, min_detection_score)
     info = inspect_photo(photo)
     if needs_worker:
         require_worker()
@@ -74,11 +75,13 @@ def submit_enrolment(
     identity: Identity,
     photos: Sequence[Photo],
     quality_gate: str = "",
+    min_detection_score: float | None = None,
     priority: Priority = Priority.INTERACTIVE,
     needs_worker: bool = True,
 ) -> list[RecognitionRequest]:
     """Queues photos to be enrolled as samples of `identity`, a request each, in order.
 
+    min_detection_score: what is less surely a face is not counted as one.
     A file that is no photo does not refuse the others: its request is failed at once, with the reason; so are all where
     the person has not given the consent that the gallery requires.
     """
@@ -87,7 +90,11 @@ def submit_enrolment(
     check_enrolment(photos, quality_gate)
     if needs_worker:
         require_worker()
-    options = {"quality_gate": quality_gate or identity.gallery.quality_gate}
+    require_share("min_detection_score", min_detection_score)
+    options = {
+        "quality_gate": quality_gate or identity.gallery.quality_gate,
+        "min_detection_score": min_detection_score,
+    }
     requests = [_enrolment_request(actor, identity, photo, options, priority) for photo in photos]
     with transaction.atomic():
         RecognitionRequest.objects.bulk_create(requests)
@@ -167,7 +174,9 @@ def require_worker() -> None:
         raise Unavailable(message, code="queue_full", retry_after=5)
 
 
-def recognition_options(top_k: int, threshold: float | None, max_faces: int | None = None) -> dict:
+def recognition_options(
+    top_k: int, threshold: float | None, max_faces: int | None = None, min_detection_score: float | None = None
+) -> dict:
     """Raises InvalidInput where one is out of range."""
     if not 1 <= top_k <= MAX_TOP_K:
         raise InvalidInput(f"top_k must be 1 to {MAX_TOP_K}.")
@@ -175,7 +184,19 @@ def recognition_options(top_k: int, threshold: float | None, max_faces: int | No
         raise InvalidInput("threshold is a distance: it must be above 0 and at most 2.")
     if max_faces is not None and max_faces < 1:
         raise InvalidInput("max_faces must be 1 or more; leave it out for all faces.")
-    return {"top_k": top_k, "threshold": threshold, "max_faces": max_faces}
+    require_share("min_detection_score", min_detection_score)
+    return {
+        "top_k": top_k,
+        "threshold": threshold,
+        "max_faces": max_faces,
+        "min_detection_score": min_detection_score,
+    }
+
+
+def require_share(name: str, value: float | None) -> None:
+    """Raises InvalidInput where it is given and not 0 to 1."""
+    if value is not None and not 0 <= value <= 1:
+        raise InvalidInput(f"{name} must be 0 to 1.")
 
 
 def check_enrolment(photos: Sequence[Photo], quality_gate: str = "") -> None:

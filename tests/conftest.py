@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+import threading
 from pathlib import Path
 
 import matplotlib
@@ -111,6 +112,21 @@ def worker(pack_dir, pipeline):
     made = RecognitionWorker(pack_dir.parent)
     made._pipelines["dlib-resnet"] = pipeline
     return made
+
+
+@pytest.fixture
+def running_worker(transactional_db, worker):
+    """The same, at work in a thread until the test ends, for what waits for its photo."""
+    from recognition.models import Worker
+
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    while not Worker.objects.alive().exists():
+        stop.wait(0.02)
+    yield worker
+    stop.set()
+    thread.join()
 
 
 @pytest.fixture

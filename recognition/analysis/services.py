@@ -16,8 +16,8 @@ from accounts import audit
 from accounts.actor import Actor
 from accounts.audit import audited
 from accounts.roles import Role, Scope
-from faceplatform.errors import InvalidInput
-from gallery.models import FaceSample, Gallery, Identity
+from faceplatform.errors import InvalidInput, Unprocessable
+from gallery.models import FaceEmbedding, FaceSample, Gallery, Identity
 from gallery.search import nearest_identities
 from recognition import queue
 from recognition.installed import manifest_of
@@ -41,15 +41,31 @@ class Found:
     identities: dict
 
 
-def detect_faces(*, actor: Actor, gallery: Gallery, photo: Photo, max_faces: int | None = None) -> RecognitionRequest:
+def detect_faces(
+    *,
+    actor: Actor,
+    gallery: Gallery,
+    photo: Photo,
+    max_faces: int | None = None,
+    min_detection_score: float | None = None,
+) -> RecognitionRequest:
     """Queues a photo: where are faces, and how good are they?"""
-    [row] = _submit(actor, gallery, Purpose.DETECT, [photo], recognition_options(1, None, max_faces))
+    options = recognition_options(1, None, max_faces, min_detection_score)
+    [row] = _submit(actor, gallery, Purpose.DETECT, [photo], options)
     return row
 
 
-def embed_faces(*, actor: Actor, gallery: Gallery, photo: Photo, max_faces: int | None = None) -> RecognitionRequest:
+def embed_faces(
+    *,
+    actor: Actor,
+    gallery: Gallery,
+    photo: Photo,
+    max_faces: int | None = None,
+    min_detection_score: float | None = None,
+) -> RecognitionRequest:
     """Queues a photo: the vector of each face, under the gallery's pack."""
-    [row] = _submit(actor, gallery, Purpose.EMBED, [photo], recognition_options(1, None, max_faces))
+    options = recognition_options(1, None, max_faces, min_detection_score)
+    [row] = _submit(actor, gallery, Purpose.EMBED, [photo], options)
     return row
 
 
@@ -60,12 +76,15 @@ def compare_faces(
     photo: Photo,
     reference: Photo | FaceSample | Identity,
     threshold: float | None = None,
+    max_faces: int | None = None,
+    min_detection_score: float | None = None,
 ) -> list[RecognitionRequest]:
     """Queues a comparison of every face of `photo` with the one face of `reference`, or with enrolled faces.
 
     Returns the rows to wait for; the first one stands for the comparison. threshold: instead of the pack's own for 1:1.
+    max_faces: of `photo`; `reference` has to have one.
     """
-    options = recognition_options(1, threshold)
+    options = recognition_options(1, threshold, max_faces, min_detection_score)
     if isinstance(reference, Photo):
         return _submit(actor, gallery, Purpose.COMPARE, [photo, reference], options)
     if reference.gallery_id != gallery.pk:
@@ -88,6 +107,7 @@ def _submit(
     first, *others = rows
     for other in others:
         first.options = options | {"reference": {"photo": str(other.pk)}}
+        other.options = options | {"max_faces": None}
     with transaction.atomic():
         RecognitionRequest.objects.bulk_create(rows)
         details = {"sha256": [row.photo_sha256 for row in rows], **first.options.get("reference", {})}
@@ -119,6 +139,26 @@ def search_vectors(
     details = {"vectors": len(vectors), "identities": known}
     audit.record(actor=actor, action="vector.searched", gallery=gallery, target=gallery, details=details)
     return [Found(verdict, bound, gallery.pack, identities) for verdict in verdicts]
+
+
+@audited
+def compare_vectors(
+    *, actor: Actor, gallery: Gallery, vectors: Sequence[Sequence[float]], reference: Sequence[float] | FaceSample
+) -> list[float]:
+    """How far each of these vectors of the gallery's pack is from the one of `reference`. At once: no model runs."""
+    actor.require_scope(Scope.RECOGNIZE)
+    actor.require_role(gallery, Role.VIEWER)
+    probes = _as_probes(vectors, gallery)
+    details = {"vectors": len(vectors)}
+    if isinstance(reference, FaceSample):
+        details["sample"] = str(reference.pk)
+        rows = FaceEmbedding.objects.filter(gallery=gallery, pack=gallery.pack, sample=reference)
+        reference = rows.values_list("vector", flat=True).first()
+        if reference is None:
+            raise Unprocessable("The sample has no vector of the gallery's pack yet.", code="face_not_found")
+    [other] = _as_probes([reference], gallery)
+    audit.record(actor=actor, action="vector.compared", gallery=gallery, target=gallery, details=details)
+    return [float(distance) for distance in np.linalg.norm(probes - other, axis=1)]
 
 
 def _as_probes(vectors: Sequence[Sequence[float]], gallery: Gallery) -> np.ndarray:

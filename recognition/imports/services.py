@@ -29,7 +29,7 @@ from gallery.indexing import analyze
 from gallery.models import FaceSample, Gallery, Identity, QualityGate
 from gallery.services import create_identity
 from recognition import queue
-from recognition.imports.sources import UNREADABLE, Source, SourceRow
+from recognition.imports.sources import UNREADABLE, Rows, Source, SourceLost, SourceRow
 from recognition.imports.upload import StoredUpload, store_upload
 from recognition.models import Import, ImportRow, Priority, RecognitionRequest, Status
 from recognition.services import Photo, submit_enrolment
@@ -128,13 +128,14 @@ def run_import(
     job_id: UUID,
     *,
     work: Work,
-    place: Path | None = None,
+    source: Rows | None = None,
     progress: Callable[[Import], object] = lambda job: None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Import | None:
     """Runs an import to its end, or until it is stopped. None where somebody else runs it.
 
-    work: called with the requests in the queue, to help with them or to wait until one is done. progress: hears of it.
+    work: called with the requests in the queue, to help with them or to wait until one is done. source: what is read, where
+    it was not uploaded. progress: hears of it.
     interrupted: whether this process is to end now; the import then waits for another one.
     """
     runner = uuid6.uuid7()
@@ -143,7 +144,7 @@ def run_import(
     job = Import.objects.select_related("gallery", "requested_by").get(pk=job_id)
     try:
         _actor_of(job)
-        source = Source(place or io.BufferedReader(StoredUpload(job), 256 * 1024))
+        source = source or Source(io.BufferedReader(StoredUpload(job), 256 * 1024))
         if job.total is None:
             Import.objects.filter(pk=job.pk).update(total=source.count())
         ended = _run(job, runner, source, work, progress, interrupted)
@@ -152,6 +153,8 @@ def run_import(
         Import.objects.filter(pk=job.pk, runner=runner).update(**fields)
     except (InvalidInput, NotAllowed) as error:
         _end(job, runner, Import.Status.FAILED, error.message)
+    except SourceLost as error:
+        _end(job, runner, Import.Status.FAILED, str(error))
     except KeyboardInterrupt:
         _end(job, runner, Import.Status.STOPPED)
         raise
@@ -172,7 +175,7 @@ def wait_for_one(requests: list[UUID]) -> None:
             subscription.wait()
 
 
-def _run(job: Import, runner: UUID, source: Source, work: Work, progress, interrupted) -> bool:
+def _run(job: Import, runner: UUID, source: Rows, work: Work, progress, interrupted) -> bool:
     """Whether it came to the end of the source. Raises Interrupted, with photos of the import still in the queue."""
     handled = set(job.rows.values_list("path", flat=True))
     left = (row for row in source.rows() if row.path not in handled)

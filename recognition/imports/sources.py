@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from django.conf import settings
 
@@ -30,7 +30,7 @@ class SourceRow:
     """A photo to enrol.
 
     path: where it lies in the source, which tells rows apart. key: the person's external id, by which a second run finds
-    the person again. read: gives the photo, raises InvalidInput or one of UNREADABLE.
+    the person again. read: gives the photo, raises InvalidInput, one of UNREADABLE, or SourceLost.
     """
 
     path: str
@@ -42,6 +42,19 @@ class SourceRow:
     @property
     def photo_name(self) -> str:
         return PurePosixPath(self.path).name
+
+
+class Rows(Protocol):
+    """Where an import's photos come from."""
+
+    def rows(self) -> Iterator[SourceRow]:
+        """Paths do not change from one call to the next. Raises InvalidInput, SourceLost."""
+
+    def count(self) -> int: ...
+
+
+class SourceLost(Exception):
+    """The source cannot be reached any more: the import ends, and goes on later where it was."""
 
 
 def storable(text: str, most: int) -> str:

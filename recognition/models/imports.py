@@ -15,11 +15,11 @@ class Import(models.Model):
     """Many people enrolled at once, as a job that can be stopped, resumed and run again.
 
         queued ──▶ running ──▶ done
-          ▲          │  └────▶ failed     the source cannot be read
+          ▲          │  └────▶ failed     the source cannot be read, or reached
           └─resume─ stopped
 
     Whoever runs it holds a lease, so that only one does. An uploaded ZIP lies in ImportPiece until all is done; a source
-    on a machine's disk (`place`) is read by the command there.
+    on a machine's disk, or another server, (`place`) is read by the command there.
     """
 
     class Status(models.TextChoices):

@@ -50,8 +50,8 @@ class RecognitionRequest(models.Model):
 
     A claim sets claim_token and lease_expires_at and counts an attempt; the worker's heartbeat moves the lease on.
     Results are accepted from the holder of the token alone. The photo is cleared at the end unless keep_photo.
-    options: {"top_k": int, "threshold": float|null, "max_faces": int|null, "quality_gate": str}; of a comparison also
-    "reference": {"photo": request id} | {"sample": id} | {"identity": id}.
+    options: {"top_k": int, "threshold": float|null, "max_faces": int|null, "min_detection_score": float|null}; of an
+    enrolment also "quality_gate": str, of a comparison "reference": {"photo": request id} | {"sample": id} | {"identity": id}.
     timings_ms: {"queued", "decode", "detect", "embed", "search", "total"}.
     """
 

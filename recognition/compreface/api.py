@@ -1,0 +1,58 @@
+"""Photos: recognise, detect, verify. Thin: parse, one service, answer."""
+
+from rest_framework.response import Response
+
+from accounts.roles import Scope
+from recognition.analysis.answers import comparison_as_dict
+from recognition.analysis.services import compare_faces, detect_faces, embed_faces
+from recognition.compreface import answers
+from recognition.compreface.base import CompreFaceView, require_face
+from recognition.compreface.parameters import CALCULATOR, TwoFilesInput, photos_of, wish_of
+from recognition.models import Purpose, RecognitionRequest
+from recognition.services import submit_recognition
+
+
+class PhotoView(CompreFaceView):
+    write_scope = Scope.RECOGNIZE
+
+
+class RecognizeView(PhotoView):
+    def post(self, request):
+        wish, [photo] = wish_of(request), photos_of(request)
+        row = submit_recognition(
+            actor=self.actor, gallery=self.gallery, photo=photo, top_k=wish.prediction_count, **wish.selection
+        )
+        [row] = self.finished([row], RecognitionRequest.objects.recognitions().with_results())
+        return Response(answers.recognised(require_face(row), wish))
+
+
+class DetectView(PhotoView):
+    def post(self, request):
+        wish, [photo] = wish_of(request), photos_of(request)
+        wants_vectors = CALCULATOR in wish.plugins
+        look = embed_faces if wants_vectors else detect_faces
+        row = look(actor=self.actor, gallery=self.gallery, photo=photo, **wish.selection)
+        purpose = Purpose.EMBED if wants_vectors else Purpose.DETECT
+        [row] = self.finished([row], RecognitionRequest.objects.analyses(purpose))
+        return Response(answers.detected(require_face(row), wish))
+
+
+class VerifyFaceView(PhotoView):
+    """Each face of a photo against an enrolled one."""
+
+    def post(self, request, image_id):
+        wish, [photo] = wish_of(request), photos_of(request)
+        sample = self.sample(image_id)
+        rows = compare_faces(actor=self.actor, gallery=self.gallery, photo=photo, reference=sample, **wish.selection)
+        [row] = self.finished(rows, RecognitionRequest.objects.analyses(Purpose.COMPARE))
+        return Response(answers.verified(row, comparison_as_dict(row)["matches"], wish))
+
+
+class VerifyView(PhotoView):
+    """Each face of target_image against the one of source_image."""
+
+    def post(self, request):
+        wish, [source, target] = wish_of(request), photos_of(request, TwoFilesInput)
+        rows = compare_faces(actor=self.actor, gallery=self.gallery, photo=target, reference=source, **wish.selection)
+        target, source = self.finished(rows, RecognitionRequest.objects.analyses(Purpose.COMPARE))
+        return Response(answers.verified_pair(target, source, comparison_as_dict(target)["matches"], wish))

@@ -1,0 +1,12 @@
+"""`x-api-key: <key>`, as CompreFace's clients send it."""
+
+from accounts.authentication import ApiKeyAuthentication
+from faceplatform.errors import InvalidInput
+
+
+class CompreFaceAuthentication(ApiKeyAuthentication):
+    def key_of(self, request) -> str:
+        key = request.headers.get("x-api-key", "").strip()
+        if not key:
+            raise InvalidInput("Missing header: x-api-key", code="key_missing")
+        return key

@@ -1,0 +1,73 @@
+"""What the views have in common: the key, its gallery, waiting for a photo, and errors in CompreFace's shape."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.views import APIView
+
+from faceplatform.api import LONGEST_WAIT
+from faceplatform.errors import NotFound, Unavailable, Unprocessable
+from gallery.api import ActorMixin
+from gallery.models import FaceSample, Gallery
+from recognition.compreface.authentication import CompreFaceAuthentication
+from recognition.compreface.errors import compreface_error
+from recognition.compreface.parameters import uuids
+from recognition.models import RecognitionRequest
+from recognition.results import REFUSALS
+from recognition.services import raise_if_photo_was_bad, wait_for
+
+KEY_WITHOUT_GALLERY = (
+    "This API key is for all galleries, and CompreFace's clients do not say which one. "
+    "Create a key for one gallery: manage.py api_key create --user NAME --gallery SLUG --scopes recognize read enrol"
+)
+
+
+class CompreFaceView(ActorMixin, APIView):
+    """Not part of our own schema: CompreFace's documentation describes these calls."""
+
+    schema = None
+    authentication_classes = [CompreFaceAuthentication]
+    parser_classes = [MultiPartParser, JSONParser]
+
+    def get_exception_handler(self):
+        return compreface_error
+
+    @cached_property
+    def gallery(self) -> Gallery:
+        """The key's. Raises NotFound."""
+        if self.request.auth.gallery_id is None:
+            raise NotFound(KEY_WITHOUT_GALLERY, code="key_without_gallery")
+        return self.get_visible(Gallery.objects.all(), pk=self.request.auth.gallery_id)
+
+    def samples(self):
+        """The gallery's faces."""
+        return FaceSample.objects.enrolled().visible_to(self.actor).filter(gallery=self.gallery)
+
+    def sample(self, image_id: str) -> FaceSample:
+        """Raises NotFound (embedding_not_found)."""
+        found = self.samples().filter(pk__in=uuids([image_id])).select_related("identity__gallery").first()
+        if found is None:
+            raise NotFound(f"Image {image_id} is not found", code="embedding_not_found")
+        return found
+
+    def waited(self, submitted: Sequence[RecognitionRequest], rows) -> list[RecognitionRequest]:
+        """Waits until the requests are done or failed, and loads them from the queryset `rows`. Raises Unavailable."""
+        if not wait_for(submitted, seconds=LONGEST_WAIT):
+            message = f"The photo was not looked at within {LONGEST_WAIT} s: too many wait. Try again."
+            raise Unavailable(message, code="not_finished", retry_after=LONGEST_WAIT)
+        return [self.get_visible(rows, pk=row.pk) for row in submitted]
+
+    def finished(self, submitted: Sequence[RecognitionRequest], rows) -> list[RecognitionRequest]:
+        """The same; raises the reason why a photo cannot be used."""
+        found = self.waited(submitted, rows)
+        for row in found:
+            raise_if_photo_was_bad(row)
+        return found
+
+
+def require_face(row: RecognitionRequest) -> RecognitionRequest:
+    """Raises Unprocessable (face_not_found) where the photo has no face."""
+    if not row.faces.all():
+        raise Unprocessable(REFUSALS["face_not_found"], code="face_not_found")
+    return row

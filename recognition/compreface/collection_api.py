@@ -1,0 +1,131 @@
+"""Subjects and their faces. Thin: parse, one service or queryset, answer."""
+
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from rest_framework.response import Response
+
+from accounts.roles import Scope
+from faceplatform.errors import InvalidInput
+from gallery.api import picture
+from gallery.models import FaceCrop, FaceSample, Identity
+from recognition.compreface import services
+from recognition.compreface.base import CompreFaceView
+from recognition.compreface.parameters import (
+    checked_subject,
+    new_subject_of,
+    page_of,
+    parameter,
+    photos_of,
+    subject_of,
+    uuids,
+    wish_of,
+)
+from recognition.models import RecognitionRequest, Status
+from recognition.services import raise_if_photo_was_bad
+
+
+class CollectionView(CompreFaceView):
+    write_scope = Scope.ENROL
+
+    @property
+    def acting(self) -> dict:
+        return {"actor": self.actor, "gallery": self.gallery}
+
+
+class SubjectsView(CollectionView):
+    def get(self, request):
+        people = Identity.objects.visible_to(self.actor).filter(gallery=self.gallery)
+        return Response({"subjects": list(people.order_by("name").values_list("name", flat=True).distinct())})
+
+    def post(self, request):
+        identity = services.add_subject(**self.acting, name=new_subject_of(request))
+        return Response({"subject": identity.name}, status=201)
+
+    def delete(self, request):
+        people, _ = services.delete_subjects(**self.acting)
+        return Response({"deleted": people})
+
+
+class SubjectView(CollectionView):
+    def put(self, request, subject):
+        updated = services.rename_subject(
+            **self.acting, name=checked_subject(subject), new_name=new_subject_of(request)
+        )
+        return Response({"updated": updated})
+
+    def delete(self, request, subject):
+        identity = services.require_subject(self.gallery, checked_subject(subject))
+        services.delete_subjects(**self.acting, name=identity.name)
+        return Response({"subject": identity.name})
+
+
+class FacesView(CollectionView):
+    def get(self, request):
+        number, size = page_of(request)
+        rows = self.samples().select_related("identity").order_by("pk")
+        if subject := parameter(request, "subject"):
+            rows = rows.filter(identity__in=services.subjects_named(self.gallery, subject))
+        pages = Paginator(rows, size)
+        faces = pages.page(number + 1) if number < pages.num_pages else []
+        return Response(
+            {
+                "faces": [_face(sample) for sample in faces],
+                "page_number": number,
+                "page_size": size,
+                "total_pages": pages.num_pages if pages.count else 0,
+                "total_elements": pages.count,
+            }
+        )
+
+    def post(self, request):
+        name, wish, [photo] = subject_of(request), wish_of(request), photos_of(request)
+        submitted, is_new = services.submit_example(
+            **self.acting, name=name, photo=photo, min_detection_score=wish.det_prob_threshold
+        )
+        [row] = self.waited([submitted], RecognitionRequest.objects.enrolments([submitted.pk]))
+        if row.status == Status.FAILED and is_new:
+            services.forget_if_empty(actor=self.actor, identity=submitted.identity)
+        return Response(_face(_sample_of(row)), status=201)
+
+    def delete(self, request):
+        """All faces of the subject, or of all; the subjects go with them, as they do in CompreFace."""
+        _, faces = services.delete_subjects(**self.acting, name=parameter(request, "subject") or None)
+        return Response({"deleted": faces})
+
+
+class FaceView(CollectionView):
+    def delete(self, request, image_id):
+        sample = self.sample(image_id)
+        services.delete_faces(actor=self.actor, samples=[sample])
+        return Response(_face(sample))
+
+
+class DeleteFacesView(CollectionView):
+    def post(self, request):
+        """Ids that are not there are ignored."""
+        if not isinstance(request.data, list):
+            raise InvalidInput("Send a JSON list of image ids.")
+        rows = self.samples().filter(pk__in=uuids(request.data)).select_related("identity__gallery").order_by("pk")
+        samples = list(rows)
+        services.delete_faces(actor=self.actor, samples=samples)
+        return Response([_face(sample) for sample in samples])
+
+
+class FaceImageView(CollectionView):
+    def get(self, request, image_id):
+        """The face as we keep it; empty where there is none, as CompreFace has it."""
+        crop = FaceCrop.objects.filter(sample__in=self.samples().filter(pk__in=uuids([image_id]))).first()
+        return picture(crop.jpeg) if crop else HttpResponse(b"", content_type="application/octet-stream")
+
+
+def _face(sample: FaceSample) -> dict[str, str]:
+    return {"image_id": str(sample.pk), "subject": sample.identity.name}
+
+
+def _sample_of(row: RecognitionRequest) -> FaceSample:
+    """What was enrolled; where the photo had been before, what was then. Raises the reason why it was refused."""
+    rows = FaceSample.objects.enrolled().select_related("identity")
+    if row.error_code == "duplicate_photo":
+        return rows.get(identity=row.identity, photo_sha256=row.photo_sha256)
+    raise_if_photo_was_bad(row)
+    return rows.get(pk=row.sample_id)

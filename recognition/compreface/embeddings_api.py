@@ -1,0 +1,41 @@
+"""Recognise and verify by vectors, as the plugin `calculator` gives them. Thin: parse, one service, answer."""
+
+from rest_framework.parsers import JSONParser
+from rest_framework.response import Response
+
+from accounts.roles import Scope
+from recognition.analysis.services import compare_vectors, search_vectors
+from recognition.compreface import answers
+from recognition.compreface.base import CompreFaceView
+from recognition.compreface.parameters import SourceAndTargetsInput, vectors_of, wish_of
+
+
+class EmbeddingsView(CompreFaceView):
+    parser_classes = [JSONParser]
+    write_scope = Scope.RECOGNIZE
+
+
+class RecognizeEmbeddingsView(EmbeddingsView):
+    def post(self, request):
+        vectors, wish = vectors_of(request)["embeddings"], wish_of(request)
+        found = search_vectors(actor=self.actor, gallery=self.gallery, vectors=vectors, top_k=wish.prediction_count)
+        return Response(answers.searched(vectors, found))
+
+
+class VerifyEmbeddingsView(EmbeddingsView):
+    """Against an enrolled face."""
+
+    def post(self, request, image_id):
+        return self._answer(vectors_of(request)["embeddings"], self.sample(image_id))
+
+    def _answer(self, vectors, reference) -> Response:
+        distances = compare_vectors(actor=self.actor, gallery=self.gallery, vectors=vectors, reference=reference)
+        return Response(answers.similar_vectors(self.gallery.pack, vectors, distances))
+
+
+class VerifyTwoEmbeddingsView(VerifyEmbeddingsView):
+    """Against another vector."""
+
+    def post(self, request):
+        values = vectors_of(request, SourceAndTargetsInput)
+        return self._answer(values["targets"], values["source"])

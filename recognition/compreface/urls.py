@@ -1,0 +1,23 @@
+"""CompreFace's addresses, under /api/v1/. A slash at the end is taken as well, as its documentation writes some."""
+
+from django.urls import re_path
+
+from recognition.compreface import api, collection_api, embeddings_api
+
+ADDRESSES = {
+    "recognition/recognize": api.RecognizeView,
+    "detection/detect": api.DetectView,
+    "verification/verify": api.VerifyView,
+    "recognition/subjects": collection_api.SubjectsView,
+    "recognition/subjects/(?P<subject>.+?)": collection_api.SubjectView,
+    "recognition/faces": collection_api.FacesView,
+    "recognition/faces/delete": collection_api.DeleteFacesView,
+    "recognition/faces/(?P<image_id>[^/]+)": collection_api.FaceView,
+    "recognition/faces/(?P<image_id>[^/]+)/img": collection_api.FaceImageView,
+    "recognition/faces/(?P<image_id>[^/]+)/verify": api.VerifyFaceView,
+    "recognition/embeddings/recognize": embeddings_api.RecognizeEmbeddingsView,
+    "recognition/embeddings/faces/(?P<image_id>[^/]+)/verify": embeddings_api.VerifyEmbeddingsView,
+    "verification/embeddings/verify": embeddings_api.VerifyTwoEmbeddingsView,
+}
+
+urlpatterns = [re_path(f"^{address}/?$", view.as_view()) for address, view in ADDRESSES.items()]
