@@ -62,7 +62,9 @@ class TrainingCommand(BaseCommand):
             raise TrainingError("Two of the sets have the same name: rename one of the files.")
         return found
 
-    def pack_facts(self, *, export_pack, licence, commercial_use, title, force, **options) -> PackFacts | None:
+    def pack_facts(
+        self, *, export_pack, licence, commercial_use, title, force, detector=DEFAULT_DETECTOR, **options
+    ) -> PackFacts | None:
         """Told before the training what would stop its pack afterwards. Raises TrainingError."""
         if export_pack is None:
             return None
@@ -70,7 +72,7 @@ class TrainingCommand(BaseCommand):
             raise TrainingError("A pack says under which licence it may be used: add --licence, such as “our own”.")
         if (settings.MODELS_DIR / export_pack).exists() and not force:
             raise TrainingError(f"There is a pack {export_pack} already. Take another name, or add --force.")
-        return PackFacts(export_pack, licence, commercial_use, title or export_pack, force=force)
+        return PackFacts(export_pack, licence, commercial_use, title or export_pack, detector, force)
 
     def _report(self, progress: Progress) -> None:
         text = f"epoch {progress.epoch:.2f}, loss {progress.loss:.4f}, right {progress.right:.3f}, rate {progress.rate:.4g}"

@@ -74,9 +74,11 @@ def add_watching(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--patience", type=int, help="looks without a better accuracy, then end")
 
 
-def add_pack(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--export-pack", metavar="NAME", help="make a model pack of the result")
-    parser.add_argument("--licence", help="of the pack: what may be done with what was learnt from your set")
+def add_pack(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    parser.add_argument("--export-pack", metavar="NAME", required=required, help="make a model pack of the result")
+    parser.add_argument(
+        "--licence", required=required, help="of the pack: what may be done with what was learnt from your set"
+    )
     parser.add_argument("--commercial-use", action="store_true", help="that licence, and the set's, allow it")
     parser.add_argument("--title", help="of the pack, for people")
     parser.add_argument("--force", action="store_true", help="replace the pack of that name")
@@ -103,9 +105,9 @@ def devices_from(text: str) -> tuple[str, ...]:
     return tuple(f"{kind}:{number}" for number in numbers.split(",")) if numbers else (text,)
 
 
-def run_from(given: dict, folder: Path, **hooks) -> Run:
+def run_from(given: dict, folder: Path | str, **hooks) -> Run:
     return Run(
-        folder,
+        Path(folder),
         devices=devices_from(given["devices"]),
         threads=given["loader_threads"],
         check_every=given.get("check_every"),

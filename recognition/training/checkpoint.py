@@ -4,7 +4,7 @@ import json
 import os
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -24,10 +24,9 @@ def save_checkpoint(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, 
             "Lower --lr, or lengthen --warm-up, and run again with --resume."
         )
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    text = np.frombuffer(json.dumps(facts).encode(), "uint8")
     try:
         with scratch.open("wb") as file:
-            np.savez(file, **{FACTS: text}, **arrays)
+            _write(file, {FACTS: np.frombuffer(json.dumps(facts).encode(), "uint8")} | arrays)
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(path)
@@ -41,6 +40,14 @@ def save_checkpoint(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, 
         scratch.unlink(missing_ok=True)
 
 
+def _write(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
+    """As np.savez, which leaves its archive open where the disk is full."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as part:
+                np.lib.format.write_array(part, np.ascontiguousarray(array), allow_pickle=False)
+
+
 def _sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -52,7 +59,7 @@ def _sync_folder(folder: Path) -> None:
 def load_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays and the facts. Raises TrainingError."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return arrays, json.loads(arrays.pop(FACTS).tobytes())
     except FileNotFoundError as error:

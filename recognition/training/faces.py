@@ -8,6 +8,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from recognition.engine.align import Alignment
+from recognition.engine.base import Crop, PhotoError
+from recognition.engine.image import decode
 from recognition.training.errors import TrainingError
 from recognition.training.records import FACE, MAGIC, RecordFile, RecordWriter, open_records, unpack_face
 
@@ -61,6 +64,22 @@ class MemoryFaces:
 
     def chip(self, number: int) -> np.ndarray:
         return self._chips[number]
+
+
+class CropFaces:
+    """A gallery's kept crops, aligned when asked for."""
+
+    def __init__(self, crops: Sequence[Crop], labels: Sequence[int], alignment: Alignment):
+        self._crops, self._alignment = crops, alignment
+        self.labels = np.asarray(labels, "int32")
+        self.classes, self.size = int(self.labels.max()) + 1, alignment.chip_size
+
+    def chip(self, number: int) -> np.ndarray:
+        crop = self._crops[number]
+        try:
+            return self._alignment.chip(decode(crop.jpeg), crop.landmarks)
+        except PhotoError as error:
+            raise UnusableFace(f"crop {number} cannot be decoded ({error})") from error
 
 
 class SomeFaces:

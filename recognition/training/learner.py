@@ -51,7 +51,7 @@ class Learner:
         if batch % len(devices):
             raise TrainingError(f"The batch, {batch}, cannot be shared by {len(devices)} devices. Change --batch.")
         self.net, self._loss, self._momentum, self._decay = net, loss, momentum, weight_decay
-        graph = training_graph(net, frozen_batchnorm=frozen_batchnorm, cpu=devices == ("cpu",))
+        graph = training_graph(net, frozen_batchnorm=frozen_batchnorm)
         self._exchange = exchange or Exchange(len(devices))
         part = batch // len(devices)
         self._device = devices[0]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recognition.evaluation.embedding import Embed
+from recognition.evaluation.embedding import CROP, Embed, crops
 from recognition.evaluation.protocol import verify
 from recognition.evaluation.sets import VerificationSet
 from recognition.training.batches import Batches, prepared
@@ -210,7 +210,7 @@ class Trainer:
             self._stopping = True
 
     def _verify(self, embed: Embed, pairs: VerificationSet, done: int) -> float:
-        result = verify(embed, pairs, metric=self.net.metric)
+        result = verify(embed, pairs, chips=crops if self.net.size == CROP else list, metric=self.net.metric)
         if result.accuracy is None:
             raise TrainingError(f"The set {pairs.name} cannot be evaluated: {' '.join(result.notes)}")
         self.run.say(

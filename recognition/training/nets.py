@@ -76,25 +76,25 @@ def net_of_pack(pack_dir: Path) -> tuple[TrainableNet, Manifest]:
     return TrainableNet(graph, size, manifest.mean, manifest.std, manifest.colours, manifest.metric), manifest
 
 
-def training_graph(net: TrainableNet, *, frozen_batchnorm: bool, cpu: bool) -> Graph:
+def training_graph(net: TrainableNet, *, frozen_batchnorm: bool) -> Graph:
     """The net's graph in the form that is trained. The params keep their names and meaning.
 
     frozen_batchnorm: normalise by the kept means and variances, as in use, and leave them as they are: for batches too
-    small for their own. cpu: PReLU in a form whose gradient is fast there.
+    small for their own.
     """
     graph = net.graph.copy()
     for node in graph.nodes():
         if node.op == "BatchNorm" and frozen_batchnorm:
             node.attrs["use_global_stats"] = "True"
-    if cpu:
-        _split_prelus(graph)
+    _split_prelus(graph)
     return graph
 
 
 def _split_prelus(graph: Graph) -> None:
-    """relu(x) + a (x - relu(x)), the product as a depthwise 1x1 convolution: exact, and a tenth of the time.
+    """relu(x) + a (x - relu(x)), the product as a depthwise 1x1 convolution.
 
-    MXNet's own PReLU takes 85 % of a training step on a CPU, nearly all in its gradient.
+    MXNet's own PReLU takes 85 % of a training step on a CPU, nearly all in its gradient, and that of `a` is wrong inside
+    some nets: a quarter of the numerical one (tests/training/test_nets.py). This form is exact, in a tenth of the time.
     """
     for node in graph.nodes():
         if node.op == "LeakyReLU" and node.attrs.get("act_type") == "prelu":
