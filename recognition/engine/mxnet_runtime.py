@@ -24,6 +24,7 @@ def import_mxnet(*, threads: int = 1):
     """Imports MXNet with `threads` compute threads. The first call in a process decides their number."""
     cpu.prepare()
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")  # a line for every net
     if "mxnet" not in sys.modules:
         _bound_heap()
     if "bool" not in np.__dict__:

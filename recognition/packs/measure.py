@@ -4,7 +4,7 @@ Every photo is embedded as an enrolment and as a probe; all pairs of two differe
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,12 +61,22 @@ def measure(pipeline: Pipeline, folder: Path, done: Callable[[int, int], object]
                 vectors[purpose].append(result.faces[0].embedding)
             people.append(path.parent.name)
         done(number, len(photos))
-    if len(set(people)) < 2 or len(people) < len(set(people)) * 2:
-        raise PackError(f"{folder} should hold a folder for each of several people, with two photos of each and more.")
-    rows, pairs = curve(np.stack(vectors["enrol"]), np.stack(vectors["probe"]), np.array(people))
+    if not people:
+        raise PackError(f"{folder} holds no photo with a face, in a folder for each of several people.")
+    return measured(np.stack(vectors["enrol"]), np.stack(vectors["probe"]), np.array(people), str(folder), missed)
+
+
+def measured(
+    enrolled: np.ndarray, probes: np.ndarray, people: np.ndarray, source: str, missed: Sequence[Path] = ()
+) -> Measured:
+    """source: where the faces are from, for the errors. Raises PackError where there is too little to measure."""
+    count = len(set(people.tolist()))
+    if count < 2 or len(people) < count * 2:
+        raise PackError(f"{source} should hold a folder for each of several people, with two photos of each and more.")
+    rows, pairs = curve(enrolled, probes, people)
     if len(rows) < 3 or rows[-1][1] < 10 * rows[0][1]:
-        raise PackError(f"{len(people)} photos of {len(set(people))} people are too few to measure a FAR curve with.")
-    return Measured(rows, pairs, len(people), len(set(people)), missed)
+        raise PackError(f"{len(people)} photos of {count} people are too few to measure a FAR curve with.")
+    return Measured(rows, pairs, len(people), count, list(missed))
 
 
 def keep(manifest: Manifest, pack_dir: Path, found: Measured, described: str) -> Manifest:

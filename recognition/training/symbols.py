@@ -16,10 +16,10 @@ RESNET_FILTERS = (64, 128, 256, 512)
 MOBILE_STAGES = (((64, 128), (64, 128, 4)), ((128, 256), (128, 256, 6)), ((128, 512), (128, 256, 2)))
 
 
-def network(name: str, dim: int = 512):
-    """The symbol of r18, r34, r50, r100 or mbf. Raises KeyError."""
+def network(name: str, dim: int = 512, width: float = 1.0):
+    """The symbol of r18, r34, r50, r100 or mbf. width: share of mbf's filters, down to multiples of 8. Raises KeyError."""
     if name == "mbf":
-        return _mobilefacenet(dim)
+        return _mobilefacenet(dim, width)
     return _resnet(RESNET_UNITS[name], dim)
 
 
@@ -80,16 +80,19 @@ def _unit(sym, data, filters: int, *, first: bool, name: str):
 
 
 # --- MobileFaceNet ---
-def _mobilefacenet(dim: int):
+def _mobilefacenet(dim: int, width: float):
+    def some(filters: int) -> int:
+        return max(int(filters * width) // 8 * 8, 8)
+
     sym = import_mxnet().sym
-    body = _conv(sym, _scaled(sym), 64, "conv_1", kernel=3, stride=2)
-    body = _conv(sym, body, 64, "conv_2_dw", kernel=3, groups=64)
+    body = _conv(sym, _scaled(sym), some(64), "conv_1", kernel=3, stride=2)
+    body = _conv(sym, body, some(64), "conv_2_dw", kernel=3, groups=some(64))
     for number, ((filters, expanded), (same, wide, count)) in enumerate(MOBILE_STAGES, 2):
-        body = _bottleneck(sym, body, filters, expanded, f"dconv_{number}{number + 1}", stride=2)
+        body = _bottleneck(sym, body, some(filters), some(expanded), f"dconv_{number}{number + 1}", stride=2)
         for block in range(count):
-            body = body + _bottleneck(sym, body, same, wide, f"res_{number + 1}_block{block}", stride=1)
-    body = _conv(sym, body, 512, "conv_6sep")
-    body = _conv(sym, body, 512, "conv_6dw7_7", kernel=7, pad=0, groups=512, linear=True)
+            body = body + _bottleneck(sym, body, some(same), some(wide), f"res_{number + 1}_block{block}", stride=1)
+    body = _conv(sym, body, some(512), "conv_6sep")
+    body = _conv(sym, body, some(512), "conv_6dw7_7", kernel=7, pad=0, groups=some(512), linear=True)
     return _embedding(sym, body, dim)
 
 

@@ -1,0 +1,69 @@
+"""Trains a pack's net on a gallery's own faces, and keeps it only where it is better for people it did not see."""
+
+import tempfile
+
+from django.conf import settings
+from django.core.management.base import CommandError
+
+from accounts.actor import cli_actor
+from faceplatform.errors import DomainError
+from gallery.models import Gallery
+from recognition.engine.align import ALIGNMENTS
+from recognition.finetuning import record_verdict, take_faces_for_finetuning
+from recognition.management.training_command import TRAININGS, TrainingCommand
+from recognition.training import arguments
+from recognition.training.export import PackFacts, export_pack
+from recognition.training.finetune import FineTuned, fine_tune
+from recognition.training.nets import net_of_pack
+
+
+class Command(TrainingCommand):
+    help = "Fine-tunes a pack on a gallery's faces; the result is kept only where it is significantly better."
+
+    def add_arguments(self, parser):
+        parser.add_argument("--gallery", required=True, metavar="SLUG")
+        parser.add_argument("--pack", help="to begin with (the gallery's)")
+        arguments.add_loss(parser, default="triplet")
+        arguments.add_course(parser, batch=30, lr=0.001, epochs=10.0, frozen_batchnorm=True)
+        arguments.add_machine(parser)
+        arguments.add_pack(parser, required=True)
+
+    def train(self, *, gallery, pack, **given):
+        found = Gallery.objects.filter(slug=gallery).first()
+        if found is None:
+            raise CommandError(f"There is no gallery “{gallery}”.")
+        base = pack or found.pack
+        facts = self.pack_facts(**given, detector=base)
+        try:
+            tuned = self._tune(found, base, given)
+            self._say(tuned.verdict.sentence())
+            record_verdict(actor=cli_actor(), gallery=found, pack=facts.name, verdict=tuned.verdict)
+        except DomainError as error:
+            raise CommandError(error.message) from error
+        if not tuned.verdict.accepted:
+            raise CommandError(f"No pack was made: {base} stays the better choice for this gallery.")
+        self._export(tuned, facts, base, found)
+
+    def _tune(self, gallery: Gallery, base: str, given: dict) -> FineTuned:
+        net, manifest = net_of_pack(settings.MODELS_DIR / base)
+        taken = take_faces_for_finetuning(
+            actor=cli_actor(), gallery=gallery, pack=base, alignment=ALIGNMENTS[manifest.alignment], seed=given["seed"]
+        )
+        options = arguments.options_from(given, network=None, hold_out=taken.held_out)
+        self._say(
+            f"{len(taken.faces.labels)} faces of {taken.faces.classes} people, {taken.held_out} of them held out to judge by."
+        )
+        folder = settings.DATA_DIR / TRAININGS
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".finetuning-") as scratch:
+            return fine_tune(net, taken.faces, options, arguments.run_from(given, scratch, **self.hooks()))
+
+    def _export(self, tuned: FineTuned, facts: PackFacts, base: str, gallery: Gallery) -> None:
+        threshold = net_of_pack(settings.MODELS_DIR / base)[1].threshold_1to1
+        manifest, _ = export_pack(
+            tuned.net, facts, settings.MODELS_DIR, threshold=threshold, held_out=tuned.held_out,
+            described=f"{tuned.held_out.classes} people of a gallery, kept out of the fine-tuning", say=self._say,
+        )  # fmt: skip
+        self._say(
+            f"1:1 threshold: {manifest.threshold_1to1:.3f}. The gallery “{gallery.name}” goes on with {gallery.pack}."
+        )

@@ -1,0 +1,45 @@
+"""Trains the eight settings of ArcFace's table on one set, and prints them beside what was published."""
+
+from pathlib import Path
+
+from django.conf import settings
+
+from recognition.management.training_command import TRAININGS, TrainingCommand
+from recognition.training import arguments
+from recognition.training.faces import split_people
+from recognition.training.held_out import held_out_set
+from recognition.training.margin_table import SETTINGS, header, train_all
+
+
+class Command(TrainingCommand):
+    help = "Trains every margin of ArcFace's table on one set, with the same seed and steps; see docs/training.md."
+
+    def add_arguments(self, parser):
+        parser.add_argument("--dataset", type=Path, required=True, help="as of manage.py train")
+        parser.add_argument("--out", type=Path, help="folder of the runs (data directory/training/margins-DATASET)")
+        parser.add_argument("--hold-out", type=int, default=10, help="people kept apart, to judge by")
+        arguments.add_net(parser)
+        arguments.add_course(parser)
+        arguments.add_machine(parser)
+        arguments.add_watching(parser)
+
+    def train(self, *, dataset, out, hold_out: int, eval_set, **given):
+        folder = out or settings.DATA_DIR / TRAININGS / f"margins-{dataset.resolve().name}"
+        options = arguments.options_from(given, hold_out=hold_out)
+        faces, sets = self._split(self.faces(dataset), options)
+        sets += self.sets(eval_set)
+        rows = []
+        for row in train_all(faces, options, arguments.run_from(given, folder, **self.hooks()), sets, self._say):
+            rows.append(row)
+            if self._asked_to_stop:
+                break
+        self._say("\n".join([header(sets), *map(str, rows)]))
+        if len(rows) < len(SETTINGS):
+            self._say("Ended before all eight were trained; the same command goes on.")
+
+    @staticmethod
+    def _split(faces, options):
+        if not options.hold_out:
+            return faces, []
+        faces, apart = split_people(faces, options.hold_out, options.seed)
+        return faces, [held_out_set(apart, options.seed)]
