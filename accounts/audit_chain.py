@@ -60,7 +60,7 @@ REDACTED = """
 TEXTS = """jsonb_path_query_array(details, 'lax $.** ? (@.type() == "string")')::text"""
 ABOUT = f"""
     WITH about AS (
-        SELECT id FROM accounts_auditevent
+        SELECT id, object_type, object_id FROM accounts_auditevent
         WHERE gallery_id = %(gallery)s AND redacted_by IS NULL AND action <> %(erased)s AND (
             object_id = ANY(%(ids)s) OR details::text ~ %(mentioned)s::text
             OR object_name ~* %(pattern)s::text OR {TEXTS} ~* %(pattern)s::text
@@ -69,8 +69,10 @@ ABOUT = f"""
     SELECT id FROM about
     UNION
     SELECT id FROM accounts_auditevent
-    WHERE gallery_id = %(gallery)s AND redacted_by IS NULL AND object_type = 'auditevent'
-        AND object_id IN (SELECT id::text FROM about)
+    WHERE gallery_id = %(gallery)s AND redacted_by IS NULL AND (
+        object_type = 'auditevent' AND object_id IN (SELECT id::text FROM about)
+        OR object_type = %(whole)s AND object_id IN (SELECT object_id FROM about WHERE object_type = %(whole)s)
+    )
     ORDER BY id
 """
 
@@ -129,15 +131,17 @@ def _digest(before: bytes, commitment: bytes, row: str) -> bytes:
 
 # --- Erasing ----------------------------------------------------------------------------------------------------------
 def events_about(
-    *, gallery_id: UUID, ids: Sequence[UUID], mentioned: Sequence[UUID], pattern: str | None
+    *, gallery_id: UUID, ids: Sequence[UUID], mentioned: Sequence[UUID], pattern: str | None, whole: str = ""
 ) -> list[UUID]:
     """Events of a gallery that were done to one of `ids`, whose details hold one of `mentioned`, or a text that matches
-    `pattern` (a regular expression of PostgreSQL), and those that undid such an event. Erasures and what they emptied: not."""
+    `pattern` (a regular expression of PostgreSQL); those that undid such an event; and where one was done to an object of the
+    type `whole`, all that was done to it. Erasures, and what they emptied, are left out."""
     values = {
         "gallery": gallery_id,
         "ids": [str(pk) for pk in ids],
         "mentioned": "|".join(str(pk) for pk in mentioned) or None,
         "pattern": pattern,
+        "whole": whole,
         "erased": ERASED,
     }
     with connection.cursor() as cursor:

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 LIST = "erasures.jsonl"
 
 
+@audited
 def erase_subject(*, actor: Actor, subject: Subject, confirm: str, reason: str) -> Erasure:
     """Erases a person. confirm: the name, typed; reason: why, without the name, as it is kept. Only owners may.
 
@@ -36,18 +37,7 @@ def erase_subject(*, actor: Actor, subject: Subject, confirm: str, reason: str) 
     """
     actor.require_scope(Scope.MANAGE)
     actor.require_role(subject.gallery, Role.OWNER)
-    if confirm.strip().casefold() != subject.name.strip().casefold():
-        raise InvalidInput("The name that was typed is not this person's. Nothing was erased.", code="not_confirmed")
-    if not reason.strip():
-        raise InvalidInput("Say why, such as “asked by the person, letter of 3 May”. It is kept with the report.")
-    if any(re.search(rf"\b{re.escape(name)}\b", reason, re.IGNORECASE) for name in subject.names):
-        raise InvalidInput("The reason is kept for good: do not name the person in it.")
-    audit_chain.seal()
-    return _erase(actor=actor, subject=subject, reason=reason.strip()[:200])
-
-
-@audited
-def _erase(*, actor: Actor, subject: Subject, reason: str) -> Erasure:
+    _check(subject, confirm, reason)
     list(Identity.with_deleted.select_for_update().filter(pk__in=subject.people).order_by("pk"))
     subject = find_subject(subject.people[0])  # as it is now that it is locked
     events = _events_about(subject)
@@ -56,11 +46,11 @@ def _erase(*, actor: Actor, subject: Subject, reason: str) -> Erasure:
         gallery=subject.gallery,
         gallery_slug=subject.gallery.slug,
         identities=subject.people,
-        reason=reason,
+        reason=reason.strip()[:200],
         erased_by=actor.name,
         counts=dict(sorted(counts.items())) | {"accounts_auditevent": len(events)},
     )
-    details = {"identities": [str(pk) for pk in subject.people], "reason": reason}
+    details = {"identities": [str(pk) for pk in subject.people], "reason": erasure.reason}
     event = audit.record(
         actor=actor,
         action=audit_chain.ERASED,
@@ -76,6 +66,15 @@ def _erase(*, actor: Actor, subject: Subject, reason: str) -> Erasure:
     return erasure
 
 
+def _check(subject: Subject, confirm: str, reason: str) -> None:
+    if confirm.strip().casefold() != subject.name.strip().casefold():
+        raise InvalidInput("The name that was typed is not this person's. Nothing was erased.", code="not_confirmed")
+    if not reason.strip():
+        raise InvalidInput("Say why, such as “asked by the person, letter of 3 May”. It is kept with the report.")
+    if any(re.search(rf"\b{re.escape(name)}\b", reason, re.IGNORECASE) for name in subject.names):
+        raise InvalidInput("The reason is kept for good: do not name the person in it.")
+
+
 def _events_about(subject: Subject) -> list[UUID]:
     found = faces_of(subject).values_list("request_id", flat=True)
     enrolments = RecognitionRequest.objects.filter(identity__in=subject.people).values_list("pk", flat=True)
@@ -84,6 +83,7 @@ def _events_about(subject: Subject) -> list[UUID]:
         ids=[*subject.people, *subject.samples, *found, *enrolments],
         mentioned=subject.people,
         pattern=subject.pattern,
+        whole="recognitionrequest",
     )
 
 

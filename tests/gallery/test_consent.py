@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from api_client import client_of, problem
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, SampleFactory, member, unit
 
@@ -142,6 +143,20 @@ def test_on_the_pages(client, gallery, today):
     missing = IdentityFactory(gallery=gallery, name="Nobody asked me")
     found = client.get(f"/galleries/{gallery.slug}/", {"state": "without-consent"}).context["page"].object_list
     assert list(found) == [missing]
+
+
+def test_add_faces_asks_for_it(client, gallery, living_worker):
+    client.force_login(member(gallery, Role.CURATOR).user)
+    address = f"/galleries/{gallery.slug}/add-faces"
+    values = {"name": "Grace", "photos": SimpleUploadedFile("a.jpg", b"junk")}
+    assert client.post(address, values).status_code == 400
+    assert not gallery.identities.exists()
+    values |= {"photos": SimpleUploadedFile("a.jpg", b"junk"), "consent_by": "form 17", "consent_at": "2026-01-31"}
+    assert client.post(address, values).status_code == 200
+    assert gallery.identities.get().has_valid_consent
+    open_gallery = GalleryFactory()
+    client.force_login(member(open_gallery, Role.CURATOR).user)
+    assert b"consent_by" not in client.get(f"/galleries/{open_gallery.slug}/add-faces").content
 
 
 def test_conflict_names_the_person(gallery):

@@ -329,6 +329,35 @@ def test_texts_about_a_namesake_stay(gallery):
     assert tables_with("Ann Lee") == tables_with("Ann Leeward")
 
 
+@pytest.mark.parametrize(
+    ("name", "photo", "stays"),
+    [
+        ("José Ñandú", "josé-ñandú2.jpg", "Joséñ Andú"),
+        ("O'Brien (IT) + Co.", "o'brien_(it)_+_co.png", "O'Briens (IT) + Co."),
+        ("s1", "S1.pgm", "s10"),
+        ("100% Ann_Lee", "100% ann lee.jpg", "1000 Ann Lees"),
+    ],
+)
+def test_names_of_any_kind_in_file_names(gallery, hopper, name, photo, stays):
+    person = services.create_identity(actor=ACTOR, gallery=gallery, name=name)
+    for called in (photo, f"{stays}.jpg"):
+        submit_recognition(actor=ACTOR, gallery=gallery, photo=Photo(called, hopper), needs_worker=False)
+    erase(person)
+    assert list(RecognitionRequest.objects.order_by("id").values_list("photo_name", flat=True)) == ["", f"{stays}.jpg"]
+    events = AuditEvent.objects.filter(action="recognition.requested").order_by("id")
+    assert [bool(event.redacted_by) for event in events] == [True, False]
+
+
+def test_an_act_goes_whole_when_the_recognition_itself_is_long_gone(worker, lived_in):
+    key = lived_in["alone"].pk
+    lived_in["alone"].delete()
+    erase(lived_in["grace"])
+    events = AuditEvent.objects.filter(object_id=str(key))
+    assert [(event.action, bool(event.redacted_by)) for event in events.order_by("id")] == [
+        ("recognition.requested", True), ("recognition.answered", True)
+    ]  # fmt: skip
+
+
 def test_somebody_purged_long_ago_is_still_erased_from_the_audit(gallery):
     person = services.create_identity(actor=ACTOR, gallery=gallery, name="Ann Lee")
     services.delete_identity(actor=ACTOR, identity=person)
