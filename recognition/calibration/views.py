@@ -21,6 +21,7 @@ from recognition.models import CalibrationReport, HealthFinding
 from recognition.report_pages import progress
 from recognition.thresholds import threshold_of
 
+MANY_MISSED = 0.1
 GROWN = 1.2  # a calibrated gallery with so many times the people should be calibrated again
 
 
@@ -136,6 +137,7 @@ def _result(report: CalibrationReport, gallery: Gallery, advice: dict) -> dict:
         "advice": advice,
         "rows": [row | {"wanted": row is advice} for row in result["advice"]],
         "few_errors": advice["expected_errors"] < PLENTY_OF_ERRORS,
+        "misses_many": (advice["frr"] or 0) > MANY_MISSED,
         "other_pack": report.pack != gallery.pack,
         "grown": gallery.identities.filter(active=True).count() > GROWN * result["people"],
         # Made by charts.py of numbers and our own words, which it escapes.
