@@ -20,8 +20,9 @@ from recognition.models import Decision, PreviewedFace, ReEmbedding
 from recognition.results import Verdict, decide
 from recognition.thresholds import Threshold, size_threshold, threshold_of
 
-LEAVE_ONE_OUT = 1_000  # samples
-BLOCK = 5_000  # vectors compared with them at a time: 20 MB of distances
+LEAVE_ONE_OUT = (100, 1_000)  # samples, at least and at most; the larger the gallery, the fewer
+DISTANCES = 100_000_000  # that many at most are taken for it, if not for the least
+BLOCK = 5_000  # vectors compared at a time: 20 MB of distances
 
 Change = PreviewedFace.Change
 
@@ -70,12 +71,17 @@ def leave_one_out(gallery: Gallery, pack: str, probes: dict[UUID, UUID]) -> floa
         FaceEmbedding.objects.filter(gallery=gallery, pack=pack, sample__in=probes).values_list("sample", "vector")
     )
     samples = _keys(probes)
-    vectors = np.array([rows[sample] for sample in probes], "float32")
+    order = np.argsort(samples)
+    twice = 2 * np.array([rows[sample] for sample in probes], "float32")
     best = np.full(len(probes), np.inf, "float32")
     found = np.zeros(len(probes), "S16")
     for block in enrolled_vectors(gallery_id=gallery.pk, pack=pack, block=BLOCK):
-        squares = (vectors**2).sum(1)[:, None] + (block.vectors**2).sum(1)[None] - 2 * vectors @ block.vectors.T
-        squares[samples[:, None] == block.samples.view("S16")[None]] = np.inf  # itself
+        squares = twice @ block.vectors.T  # |a - b|² less |a|², which is the same for all that a is compared with
+        np.subtract((block.vectors**2).sum(1)[None], squares, out=squares)
+        there = block.samples.view("S16")
+        place = order[np.minimum(np.searchsorted(samples, there, sorter=order), len(order) - 1)]
+        itself = np.flatnonzero(samples[place] == there)
+        squares[place[itself], itself] = np.inf
         nearest = squares.argmin(1)
         distances = squares[np.arange(len(probes)), nearest]
         nearer = distances < best
@@ -92,7 +98,9 @@ def _probes(gallery: Gallery, packs: Sequence[str]) -> dict[UUID, UUID]:
     samples = FaceSample.objects.enrolled().filter(identity__in=several.values("pk"))
     for pack in packs:
         samples = samples.filter(pk__in=FaceEmbedding.objects.filter(gallery=gallery, pack=pack).values("sample"))
-    drawn = samples.order_by(MD5(Cast("pk", CharField())))[:LEAVE_ONE_OUT]
+    least, most = LEAVE_ONE_OUT
+    count = min(max(DISTANCES // max(samples.count(), 1), least), most)
+    drawn = samples.order_by(MD5(Cast("pk", CharField())))[:count]
     return dict(drawn.values_list("pk", "identity_id"))
 
 

@@ -46,7 +46,7 @@ WHERE job.pack = ANY(%(packs)s) AND (%(only)s::uuid IS NULL OR job.id = %(only)s
         EXISTS (SELECT FROM recognition_reembeddingpart part WHERE part.job_id = job.id)
         OR EXISTS (
             SELECT FROM gallery_facesample sample
-            WHERE sample.gallery_id = job.gallery_id AND (job.cursor IS NULL OR sample.id > job.cursor)
+            WHERE sample.gallery_id = job.gallery_id AND sample.id > COALESCE(job.cursor, %(first)s)
             AND NOT EXISTS (
                 SELECT FROM gallery_faceembedding embedding WHERE embedding.gallery_id = job.gallery_id
                 AND embedding.pack = job.pack AND embedding.sample_id = sample.id
@@ -66,7 +66,7 @@ ORDER BY job.id
 def claim(*, worker_id: UUID, packs: Sequence[str], only: UUID | None = None) -> ReEmbeddingPart | None:
     """A part for a worker that has `packs`; None where there is nothing to do. only: of this re-embedding alone."""
     with connection.cursor() as cursor:
-        cursor.execute(WITH_WORK, {"packs": list(packs), "only": only})
+        cursor.execute(WITH_WORK, {"packs": list(packs), "only": only, "first": UUID(int=0)})
         jobs = [pk for (pk,) in cursor.fetchall()]
     for pk in jobs:
         if part := _claim_of(pk, worker_id):

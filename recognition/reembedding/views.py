@@ -31,7 +31,9 @@ def model(request, slug):
         if not context.get("runs"):
             response["HX-Refresh"] = "true"  # what is in force, or may be done, has changed
         return response
-    return render(request, "recognition/model.html", context | _pack_context(gallery))
+    context |= _pack_context(gallery)
+    context["actions"] = not context.get("live") and (context["previous"] or context["old_vectors"])
+    return render(request, "recognition/model.html", context)
 
 
 def _pack_context(gallery: Gallery) -> dict:
