@@ -132,6 +132,7 @@ class Arrival:
         self.keys = frozenset(keys)
         self.left = set(self.keys)
         self.future: Future[None] = Future()
+        self.future.set_running_or_notify_cancel()  # so that a coroutine that gives up cannot cancel it under `note`
         self._lock = threading.Lock()
 
     def note(self, key: str) -> None:

@@ -103,7 +103,10 @@ def submit_enrolment(
 
 
 def wait_for(requests: Sequence[RecognitionRequest], *, seconds: float) -> bool:
-    """Waits until all of `requests` are finished, `seconds` at most. Returns whether they are; the rows are not reloaded."""
+    """Waits in this thread until all of `requests` are finished, `seconds` at most; a web view uses waiting.py instead.
+
+    Returns whether they are; the rows are not reloaded.
+    """
     return queue.wait_until_finished([request.pk for request in requests], seconds=seconds)
 
 

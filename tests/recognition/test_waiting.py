@@ -19,6 +19,7 @@ from accounts.roles import Role
 from accounts.services import create_api_key
 from gallery.models import Gallery
 from recognition import queue
+from recognition.models import RecognitionRequest
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CLIENTS = 500
@@ -124,6 +125,25 @@ def test_who_does_not_wait_is_answered_at_once_and_a_full_queue_refuses(tmp_path
         web.stop()
     assert (first, json.loads(body)["status"]) == (202, "queued")
     assert (third, json.loads(problem)["code"], headers["retry-after"]) == (503, "queue_full", "5")
+
+
+def test_the_same_call_twice_at_once_waits_for_one_photo(web, key, speck, worker):
+    queue.register_worker(host="test", process_id=1)
+
+    async def twice():
+        calls = [await post(web, key, speck, **{"Idempotency-Key": "abc"}) for _ in range(2)]
+        await until_waiting(1)
+        await asyncio.sleep(0.3)
+        assert await asyncio.to_thread(work_off) == 1
+        return await asyncio.gather(*(call.answer() for call in calls))
+
+    def work_off():
+        with closing(connection):
+            return worker.run_once()
+
+    first, second = asyncio.run(twice())
+    assert first[0] == second[0] == 422
+    assert RecognitionRequest.objects.count() == 1
 
 
 def test_a_page_waits_too_and_keeps_its_session(web, key, hopper, worker, client):
