@@ -50,9 +50,10 @@ class Command(BaseCommand):
         from recognition.evaluation.sets import read_set
 
         given = None if source.is_dir() else read_set(source, photos=photos, aligned=aligned)
-        pipeline = None if aligned else Pipeline.load(
-            settings.MODELS_DIR / pack, device=settings.DEVICE, precision=settings.PRECISION
-        )  # fmt: skip
+        pipeline = None
+        if not (aligned or (given is not None and given.aligned)):
+            pack_dir = settings.MODELS_DIR / pack
+            pipeline = Pipeline.load(pack_dir, device=settings.DEVICE, precision=settings.PRECISION)
         chips = build.face_chips(pipeline)
         with tqdm(desc="photos", disable=not sys.stderr.isatty()) as bar:
 
@@ -65,7 +66,7 @@ class Command(BaseCommand):
             else:
                 made = build.from_pairs(given, out, chips, progress=progress)
         if list_path:
-            images = given.images if given else build.photos_in(source)
+            images = build.photos_in(source) if given is None else given.images
             build.write_list(list_path, images, made.pairs)
         self._say(made, out)
 
