@@ -11,14 +11,14 @@ SECTIONS = {
     "enrolment": "add",
     "health": "people",
     "calibration": "people",
-    "imports": "add",
-    "import": "add",
+    "imports": "people",
+    "import": "people",
     "recognise": "recognise",
     "recognitions": "requests",
     "recognition": "requests",
-    "privacy": "privacy",
-    "erase-subject": "privacy",
-    "erasure": "privacy",
+    "privacy": "people",
+    "erase-subject": "people",
+    "erasure": "people",
     "audit": "audit",
     "api-keys": "keys",
     "rotate-api-key": "keys",
@@ -30,13 +30,13 @@ SECTIONS = {
 
 
 def navigation(request) -> dict:
-    """nav: the gallery of this page, or the one last looked at, and whether the user may enrol; None where there is none."""
+    """nav: the gallery of this page or the one last looked at, and what the user may do there; None where there is none."""
     match = request.resolver_match
     if match is None or not request.user.is_authenticated:
         return {}
     slug = match.kwargs.get("slug") or request.session.get("gallery")
     role = _role(request.user, slug) if slug else None
-    nav = None if role is None else {"slug": slug, "may_enrol": role >= Role.CURATOR}
+    nav = None if role is None else {"slug": slug, "may_enrol": role >= Role.CURATOR, "owns": role >= Role.OWNER}
     return {"nav": nav, "section": SECTIONS.get(match.url_name)}
 
 

@@ -74,7 +74,6 @@ def dashboard(request, slug):
         return render(request, "gallery/_people.html", context)
     role = actor.role_in(gallery)
     context |= {"galleries": Gallery.objects.visible_to(actor), "may_enrol": role >= Role.CURATOR}
-    context["owns"] = role >= Role.OWNER
     return render(request, "gallery/dashboard.html", context)
 
 

@@ -186,6 +186,7 @@ def test_consent_export_and_erasure(page, gallery):
         page.click("button:has-text('Download as ZIP')")
     assert download.value.path().read_bytes().startswith(b"PK")
 
+    page.get_by_role("link", name="People", exact=True).click()
     page.get_by_role("link", name="Privacy").click()
     fits(page)
     page.locator(".card", has_text="Consents").get_by_role("link", name=name).click()
