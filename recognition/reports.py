@@ -31,7 +31,7 @@ def request_report(*, actor: Actor, model: type[GalleryReport], gallery: Gallery
     """Asks for a report; the caller starts its job. Raises Conflict (runs_already) while it is being computed."""
     actor.require_role(gallery, Role.CURATOR)
     Gallery.objects.select_for_update(no_key=True).get(pk=gallery.pk)
-    report = model.objects.filter(gallery=gallery).first() or model(gallery=gallery)
+    report = model.objects.select_for_update().filter(gallery=gallery).first() or model(gallery=gallery)
     if report.status == model.Status.RUNNING and report.runs:
         raise Conflict("This is being computed already. Wait until it is done.", code="runs_already")
     values |= {"status": model.Status.QUEUED, "error_message": "", "runner": None, "lease_expires_at": None}

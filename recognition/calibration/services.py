@@ -50,7 +50,9 @@ def apply_calibration(*, actor: Actor, gallery: Gallery, fpir: float | None = No
     if advice is None:
         raise InvalidInput("This FPIR was not calculated. Measure again with it.")
     if advice["distance"] is None:
-        raise Conflict("The gallery has too few faces for this FPIR: nothing is advised.", code="too_few_faces")
+        raise Conflict(
+            "Nothing is advised for this FPIR: the gallery has too few faces, or people twice.", code="too_few_faces"
+        )
     details = {name: advice[name] for name in ("fpir", "far", "people", "estimate", "low", "high", "frr")}
     details |= {"measured_at": report.computed_at.isoformat(), **report.result["searches"]}
     return calibrate_gallery(

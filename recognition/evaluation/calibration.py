@@ -63,9 +63,9 @@ class Advice:
     """For a wanted FPIR at `people`: FAR is what a comparison with one person may have.
 
     expected_errors: how many of the gallery's own comparisons would be wrong at that FAR, counted as if they were
-    independent. distance: the advised threshold; None where there is too little to say, and `needed_faces` (of more people)
-    or `needed_people` tell what would be enough. It is the careful end of the interval from `low` to `high` around the
-    `estimate`; capped: it would be looser than the pack's for 1:1.
+    independent. distance: the advised threshold, the careful end of the interval from `low` to `high` around the `estimate`;
+    capped: it would be looser than the pack's for 1:1. None where there is too little to say, and `needed_faces` (of more
+    people) or `needed_people` tell what would be enough; neither where two people have the very same face.
     frr, with its interval: how many of the people's own faces would not be found at that distance, each searched for among
     the others; None where too few people have two faces. seen_fpir: how many faces would be taken for somebody else, each
     searched for without its own person; None where not the whole gallery was compared.
@@ -259,6 +259,8 @@ class _Wanted:
         estimate = _with_errors(found.tail, int(self.expected))
         low = min(estimate, _with_errors(found.tail, int(surely * depend)), drawn_low)
         low, estimate, high = (_rounded_down(value) for value in (low, estimate, max(estimate, drawn_high)))
+        if low <= 0:
+            return Advice(**some)
         distance = min(low, loosest)
         seen = np.searchsorted(found.nearest_other, distance, "right") / len(found.nearest_other)
         return Advice(

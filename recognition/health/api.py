@@ -111,6 +111,7 @@ class FindingsPagination(CursorPagination):
 )
 class FindingsView(ActorMixin, ListAPIView):
     queryset = HealthFinding.objects.none()
+    write_scope = None
     pagination_class = FindingsPagination
     serializer_class = FindingSchema
 

@@ -123,6 +123,19 @@ def test_nobody_to_compare(owner, gallery):
     assert (report.status, report.computed_at) == ("failed", None) and "two people" in report.error_message
 
 
+def test_the_same_photo_under_many_names_is_said_and_not_put_in_force(client, gallery, owner):
+    face = np.ones(128) / 12
+    for person in gallery.identities.all():
+        SampleFactory(identity=person, vector=face)
+    report = measure(gallery, owner)
+    advice = services.advice_for(report)
+    assert advice["distance"] is advice["needed_faces"] is advice["needed_people"] is None
+    client.force_login(owner.user)
+    assert "the very same photo" in client.get("/galleries/staff/calibration").content.decode()
+    with pytest.raises(Conflict):
+        apply_calibration(actor=owner, gallery=gallery)
+
+
 def test_of_a_large_gallery_whole_people_are_drawn():
     faces = Faces(np.repeat(np.arange(50), 4), np.zeros((200, 2), "float32"))
     some = drawn_people(faces, 90)
@@ -150,7 +163,7 @@ def test_the_command(gallery, capsys):
     assert (body["gallery"], body["fpir"]) == ("staff", 0.3) and body["advice"] and body["rates"]
     with pytest.raises(CommandError, match="no gallery"):
         call_command("calibrate", gallery="nowhere")
-    with pytest.raises(CommandError, match="too few faces"):
+    with pytest.raises(CommandError, match="too few faces, or"):
         call_command("calibrate", gallery="staff", fpir=0.001, apply=True)
 
 

@@ -287,6 +287,7 @@ def test_the_api(gallery, curator, people):
     found = api.get(f"{address}/findings", {"kind": "outlier"}).json()["results"]
     assert [row["other"]["name"] for row in found] == ["Bob"]
     assert found[0]["text"].startswith("Nearer to Bob") and "move" in found[0]["fixes"]
+    problem(api.post(f"{address}/findings"), 405, "method_not_allowed")
     assert len(api.get(f"{address}/findings", {"limit": 3}).json()["results"]) == 3
     done = api.post(f"/api/v1/health-findings/{found[0]['id']}/dismiss")
     assert done.status_code == 200 and done.json()["dismissed_at"]

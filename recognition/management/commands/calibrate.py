@@ -55,6 +55,8 @@ class Command(BaseCommand):
 
 def _in_words(row: dict) -> str:
     if row["distance"] is None:
+        if not (row["needed_people"] or row["needed_faces"]):
+            return "nothing is advised: two people have the same photo, see manage.py health"
         needed = f"{row['needed_people']} people" if row["needed_people"] else f"about {row['needed_faces']} faces"
         return f"nothing is advised: it needs {needed}"
     missed = (
