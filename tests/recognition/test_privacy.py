@@ -469,6 +469,8 @@ def test_the_pages(client, gallery, django_assert_max_num_queries):
         "requests": 90, "unknown_faces": 7, "imports": None
     }  # fmt: skip
     person = gallery.identities.get(name="Withdrawn Person")
+    services.delete_identity(actor=ACTOR, identity=person)
+    assert list(client.get(address).context["deleted"]) == [person]
     zipped = client.post(f"{person.get_absolute_url()}export")
     assert zipped.getvalue().startswith(b"PK")
     erasing = f"{person.get_absolute_url()}erase"
