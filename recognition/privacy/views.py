@@ -22,7 +22,7 @@ from recognition.privacy.retention import due_today, settings_of
 from recognition.privacy.services import set_retention
 from recognition.privacy.subject import find_subject
 
-ENDING_SHOWN = 50
+SHOWN = 50
 
 
 def privacy(request, slug):
@@ -44,13 +44,20 @@ def privacy(request, slug):
         "form": form,
         "dues": [(due, form[due.category]) for due in due_today(gallery)],
         "may_change": actor.role_in(gallery) >= Role.OWNER,
-        "ending": people.consent_ending().order_by("consent_until", "name")[:ENDING_SHOWN],
+        "ending": people.consent_ending().order_by("consent_until", "name")[:SHOWN],
         "without": people.without_valid_consent().count(),
-        "expired": people.consent_expired().order_by("-consent_until", "name")[:ENDING_SHOWN],
-        "withdrawn": people.filter(consent__in=["refused", "withdrawn"]).order_by("name")[:ENDING_SHOWN],
+        "expired": people.consent_expired().order_by("-consent_until", "name")[:SHOWN],
+        "withdrawn": people.filter(consent__in=["refused", "withdrawn"]).order_by("name")[:SHOWN],
+        "deleted": _deleted(gallery),
         "page": _erasures(request, gallery),
     }
     return render(request, "recognition/privacy.html", context, status=status)
+
+
+def _deleted(gallery: Gallery):
+    """Whom curators deleted and could still bring back."""
+    gone = Identity.with_deleted.filter(gallery=gallery, deleted_at__isnull=False, merged_into=None)
+    return gone.order_by("-deleted_at")[:SHOWN]
 
 
 def _erasures(request, gallery: Gallery):

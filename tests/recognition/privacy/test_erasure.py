@@ -1,0 +1,203 @@
+"""Erasure: what goes, what stays, who may, and that nothing of an erased person is left anywhere."""
+
+import io
+import json
+from datetime import timedelta
+
+import pytest
+from api_client import client_of, problem
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from factories import IdentityFactory, member, stranger
+from subjects import erase, tables_with
+
+from accounts import audit_chain
+from accounts.actor import system_actor
+from accounts.models import AuditEvent
+from accounts.roles import Role
+from faceplatform.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from gallery import curation, services
+from gallery.history import undo
+from gallery.models import Identity
+from recognition.models import Erasure, Import, ImportPiece, ImportRow, RecognitionRequest
+from recognition.privacy.erasure import erase_subject, noted_erasures, replay, report_of
+from recognition.privacy.subject import find_subject
+from recognition.services import Photo, submit_recognition
+
+pytestmark = pytest.mark.django_db
+ACTOR = system_actor()
+
+
+def test_nothing_of_an_erased_person_is_left(lived_in, gallery):
+    grace, eileen = lived_in["grace"], lived_in["eileen"]
+    assert {"gallery_identity", "accounts_auditevent", "gallery_identityhistory", "recognition_importrow"} <= set(
+        tables_with("Grace")
+    )
+    owner = member(gallery, Role.OWNER)
+    erasure = erase(grace, actor=owner)
+    for text in ("Grace", "Murray", "usn-1906", "rear admiral"):
+        assert tables_with(text) == [], text
+    kept = {"recognition_erasure", "accounts_auditevent"}  # the report, and the erasure's own event
+    for pk in find_ids(erasure):
+        assert set(tables_with(pk)) == kept
+    assert not RecognitionRequest.objects.filter(pk=lived_in["alone"].pk).exists()
+    both = RecognitionRequest.objects.get(pk=lived_in["both"].pk)
+    assert (both.photo, both.photo_name, both.keep_photo) == (None, "", False)
+    assert [face.identity for face in both.faces.all()] == [eileen]
+    assert RecognitionRequest.objects.get(pk=lived_in["eileen alone"].pk).photo is not None
+    assert [row.name for row in ImportRow.objects.order_by("id")] == ["(erased)", "(erased)", "Eileen Collins"]
+    assert not ImportPiece.objects.exists()
+    assert eileen.samples.count() == 1 and tables_with("Eileen")
+    assert set(Identity.with_deleted.values_list("name", flat=True)) == {"Eileen Collins", "Grandma COBOL"}
+
+    audit_chain.seal()
+    found = audit_chain.verify()
+    assert (found.broken, found.redacted) == ("", {erasure.event_id: erasure.counts["accounts_auditevent"]})
+    assert erasure.counts["gallery_identity"] == 2 and erasure.counts["gallery_facesample"] == 2
+    event = AuditEvent.objects.get(pk=erasure.event_id)
+    assert (event.action, event.user, event.details["identities"]) == (
+        "identity.erased", owner.user, [str(pk) for pk in erasure.identities]
+    )  # fmt: skip
+    assert AuditEvent.objects.filter(redacted_by=event.pk, action="identity.merged").exists()
+
+
+def find_ids(erasure: Erasure) -> list[str]:
+    return [str(pk) for pk in erasure.identities]
+
+
+def test_what_was_done_to_them_cannot_be_undone(lived_in):
+    event = AuditEvent.objects.filter(action="identity.merged").first()
+    erase(lived_in["grace"])
+    with pytest.raises(Conflict, match="purged"):
+        undo(actor=ACTOR, event=event)
+    moved = AuditEvent.objects.filter(action="sample.moved").first()
+    with pytest.raises(Conflict, match="purged"):
+        undo(actor=ACTOR, event=moved)
+
+
+def test_texts_about_a_namesake_stay(gallery):
+    one, other = (services.create_identity(actor=ACTOR, gallery=gallery, name="Ann Lee") for _ in range(2))
+    longer = services.create_identity(actor=ACTOR, gallery=gallery, name="Ann Leeward")
+    erase(one)
+    for person in (other, longer):
+        assert AuditEvent.objects.get(object_id=str(person.pk)).object_name == person.name
+    assert AuditEvent.objects.get(object_id=str(one.pk)).object_name == ""
+    erase(other)
+    assert AuditEvent.objects.get(object_id=str(other.pk)).object_name == ""
+    assert AuditEvent.objects.get(object_id=str(longer.pk)).object_name == "Ann Leeward"
+    assert tables_with("Ann Lee") == tables_with("Ann Leeward")
+
+
+@pytest.mark.parametrize(
+    ("name", "photo", "stays"),
+    [
+        ("José Ñandú", "josé-ñandú2.jpg", "Joséñ Andú"),
+        ("O'Brien (IT) + Co.", "o'brien_(it)_+_co.png", "O'Briens (IT) + Co."),
+        ("s1", "S1.pgm", "s10"),
+        ("100% Ann_Lee", "100% ann lee.jpg", "1000 Ann Lees"),
+    ],
+)
+def test_names_of_any_kind_in_file_names(gallery, hopper, name, photo, stays):
+    person = services.create_identity(actor=ACTOR, gallery=gallery, name=name)
+    for called in (photo, f"{stays}.jpg"):
+        submit_recognition(actor=ACTOR, gallery=gallery, photo=Photo(called, hopper), needs_worker=False)
+    erase(person)
+    assert list(RecognitionRequest.objects.order_by("id").values_list("photo_name", flat=True)) == ["", f"{stays}.jpg"]
+    events = AuditEvent.objects.filter(action="recognition.requested").order_by("id")
+    assert [bool(event.redacted_by) for event in events] == [True, False]
+
+
+def test_an_act_goes_whole_when_the_recognition_itself_is_long_gone(worker, lived_in):
+    key = lived_in["alone"].pk
+    lived_in["alone"].delete()
+    erase(lived_in["grace"])
+    events = AuditEvent.objects.filter(object_id=str(key))
+    assert [(event.action, bool(event.redacted_by)) for event in events.order_by("id")] == [
+        ("recognition.requested", True), ("recognition.answered", True)
+    ]  # fmt: skip
+
+
+def test_somebody_purged_long_ago_is_still_erased_from_the_audit(gallery):
+    person = services.create_identity(actor=ACTOR, gallery=gallery, name="Ann Lee")
+    services.delete_identity(actor=ACTOR, identity=person)
+    curation.purge_deleted(before=timezone.now() + timedelta(days=1))
+    assert tables_with("Ann Lee") == ["accounts_auditevent"]
+    assert erase(person).identities == [person.pk]
+    assert tables_with("Ann Lee") == []
+    with pytest.raises(NotFound):
+        find_subject(person.pk)
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ({"confirm": "Ann"}, InvalidInput),
+        ({"reason": "  "}, InvalidInput),
+        ({"reason": "ann lee asked for it"}, InvalidInput),
+        ({"actor": "curator"}, NotAllowed),
+        ({"actor": "stranger"}, NotAllowed),
+        ({"import": "running"}, Conflict),
+    ],
+)
+def test_an_erasure_is_refused_and_nothing_changes(gallery, values, error):
+    subject = find_subject(IdentityFactory(gallery=gallery, name="Ann Lee").pk)
+    actors = {"curator": member(gallery, Role.CURATOR), "stranger": stranger()}
+    if "import" in values:
+        Import.objects.create(
+            gallery=gallery, name="a", status="running", runner=gallery.pk, lease_expires_at=timezone.now()
+        )
+    with pytest.raises(error):
+        erase_subject(
+            actor=actors.get(values.get("actor"), ACTOR),
+            subject=subject,
+            confirm=values.get("confirm", "ann lee "),
+            reason=values.get("reason", "asked by letter"),
+        )
+    assert Identity.objects.count() == 1
+    assert not Erasure.objects.exists() and not AuditEvent.objects.exists()
+
+
+def test_a_restored_backup_is_erased_again(gallery, settings, tmp_path, django_capture_on_commit_callbacks):
+    person = IdentityFactory(gallery=gallery, name="Ann Lee")
+    row = Identity.objects.filter(pk=person.pk).values().get()
+    with django_capture_on_commit_callbacks(execute=True):
+        erasure = erase(person)
+    assert json.loads((tmp_path / "erasures.jsonl").read_text()) == report_of(erasure)
+    Erasure.objects.all().delete()  # as the backup has it: the person is there, the erasure is not
+    Identity(**row).save(force_insert=True)
+    assert noted_erasures() == {person.pk: "asked by letter"}
+    [again] = replay(actor=ACTOR, erased=noted_erasures())
+    assert again.identities == [person.pk] and "Again after a restore" in again.reason
+    assert tables_with("Ann Lee") == []
+    assert replay(actor=ACTOR, erased=noted_erasures()) == []
+    out = io.StringIO()
+    call_command("erase_subject", "--list", stdout=out)
+    (tmp_path / "list").write_text(out.getvalue())
+    (tmp_path / "erasures.jsonl").unlink()
+    Erasure.objects.all().delete()
+    Identity(**row).save(force_insert=True)
+    call_command("erase_subject", "--replay", str(tmp_path / "list"), stdout=out)
+    assert not Identity.with_deleted.exists()
+    (tmp_path / "list").write_text("junk")
+    with pytest.raises(CommandError, match="no list"):
+        call_command("erase_subject", "--replay", str(tmp_path / "list"))
+
+
+def test_erasure_over_rest(gallery):
+    person = IdentityFactory(gallery=gallery, name="Ann Lee")
+    address, body = f"/api/v1/identities/{person.pk}/erasure", {"confirm": "Ann Lee", "reason": "asked by letter"}
+    problem(client_of(member(gallery, Role.CURATOR)).post(address, body, format="json"), 403, "not_allowed")
+    problem(client_of(stranger()).post(address, body, format="json"), 404, "not_found")
+    owner = client_of(member(gallery, Role.OWNER))
+    problem(owner.post(address, body | {"confirm": "x"}, format="json"), 400, "not_confirmed")
+    assert Identity.objects.exists()
+    answer = owner.post(address, body, format="json")
+    assert answer.status_code == 201
+    report = answer.json()
+    assert report["counts"]["gallery_identity"] == 1
+    assert owner.get(f"/api/v1/erasures/{report['id']}").json() == report
+    assert owner.get("/api/v1/erasures", {"gallery": gallery.slug}).json()["results"] == [report]
+    problem(client_of(member(gallery, Role.CURATOR)).get(f"/api/v1/erasures/{report['id']}"), 404, "not_found")
+    problem(owner.post(address, body, format="json"), 404, "not_found")
+    services.delete_gallery(actor=ACTOR, gallery=gallery)
+    assert report_of(Erasure.objects.get()) == report  # it outlives the gallery
