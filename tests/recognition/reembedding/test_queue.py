@@ -77,14 +77,19 @@ def test_a_worker_that_comes_back_from_the_dead_does_no_harm(models):
     assert not ReEmbeddingPart.objects.exists()
 
 
-def test_a_sample_purged_meanwhile_is_no_trouble(worker):
+@pytest.mark.django_db(transaction=True)
+def test_a_sample_purged_meanwhile_is_no_trouble(models):
     gallery, samples = sampled(3)
     services.start_reembedding(actor=SYSTEM, gallery=gallery, pack=SECOND)
-    part = queue.claim(worker_id=worker.worker_id, packs=[SECOND])
+    part = claim(living())
     samples[0].delete()
-    queue.give_back(part=part)
-    work_off(worker)
-    assert not ReEmbeddingPart.objects.exists()
+    vectors = {sample: unit(0).tolist() for sample in part.items}
+    queue.finish_samples(part=part, vectors=vectors, unembedded={})
+    assert vectors_by_pack(gallery.pk) == {"dlib-resnet": 2}
+    again = claim(living())
+    assert again.pk == part.pk
+    queue.finish_samples(part=again, vectors=dict(list(vectors.items())[1:]), unembedded={})
+    assert vectors_by_pack(gallery.pk) == {"dlib-resnet": 2, SECOND: 2}
 
 
 @pytest.mark.django_db(transaction=True)
