@@ -50,6 +50,8 @@ class Transport:
         try:
             return self._once(request)
         except ConnectionFailed:
+            if method not in ("GET", "POST"):
+                raise
             return self._once(request)
 
     def _once(self, request: Request) -> Any:
