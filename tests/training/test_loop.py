@@ -139,7 +139,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
     try:
-        with pytest.raises(TrainingError, match="cannot be written .*the one from before is as it was"):
+        with pytest.raises(TrainingError, match=r"cannot be written .*the one from before is as it was"):
             made._keep(False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
