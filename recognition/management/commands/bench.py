@@ -2,16 +2,19 @@
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from recognition.training.options import NETWORKS
+
 DEFAULT_RUNTIMES = ("mxnet", "mxnet-fp32", "mxnet-stock", "ort", "openvino-bf16")
 
 
 class Command(BaseCommand):
-    help = "Measures the engine against other runtimes, and the vector search on galleries of any size."
+    help = "Measures the engine against other runtimes, the vector search on galleries of any size, and training."
     requires_system_checks = []
 
     def add_arguments(self, parser):
@@ -33,6 +36,14 @@ class Command(BaseCommand):
         search.add_argument("--dim", nargs="+", type=int, default=[128, 512])
         search.add_argument("--keep", action="store_true", help="leave the large gallery in the database")
         search.add_argument("--json", type=Path, help="write the figures to this file")
+
+        training = parts.add_parser("training", help="faces a second that each network learns from")
+        training.add_argument("--nets", nargs="+", choices=NETWORKS, default=NETWORKS)
+        training.add_argument("--batch", type=int, default=16)
+        training.add_argument("--steps", type=int, default=3)
+        training.add_argument("--threads", type=int, default=1)
+        training.add_argument("--device", default="cpu")
+        training.add_argument("--json", type=Path, help="write the figures to this file")
 
     def handle(self, *, part, **options):
         getattr(self, f"bench_{part}")(**options)
@@ -87,6 +98,21 @@ class Command(BaseCommand):
                 self.stdout.write("\n".join(describe(found[-1])))
         if json:
             self._write(json, {"search": [figures.as_dict() for figures in found]})
+
+    def bench_training(self, *, nets, batch, steps, threads, device, json: Path | None, **options):
+        from recognition.bench.training import training_speed
+        from recognition.engine.mxnet_runtime import import_mxnet
+
+        import_mxnet(threads=threads)
+        found = []
+        for network in nets:
+            found.append(training_speed(network, batch=batch, steps=steps, device=device))
+            self.stdout.write(
+                f"{network:5} batch {batch}: {found[-1].images_per_second:.1f} images/s by the clock, "
+                f"{found[-1].images_per_cpu_second:.1f} a second of processor time"
+            )
+        if json:
+            self._write(json, {"training": [asdict(speed) for speed in found], "threads": threads, "device": device})
 
     def _table(self, lines, rows):
         for line in lines:
