@@ -1,11 +1,16 @@
 """Which distance still counts as the same person: given with the request, set for the gallery, or by its size."""
 
+import time
 from dataclasses import dataclass
+from uuid import UUID
 
-from gallery.models import Gallery, ThresholdSource
+from gallery.models import FaceSample, Gallery, ThresholdSource
 from recognition.installed import manifest_of
 
 FROM_REQUEST = "request"
+MANY = 2_000  # faces; so many are counted again after COUNTED_FOR only, as some more hardly move the threshold
+COUNTED_FOR = 60.0  # seconds
+_counted: dict[UUID, tuple[float, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,20 @@ def threshold_of(gallery: Gallery, requested: float | None = None) -> Threshold:
 
 
 def size_threshold(gallery: Gallery, pack: str) -> Threshold:
-    """What `pack` advises for a gallery of this size."""
-    identities = gallery.identities.proposed(gallery).count()
-    by_size = manifest_of(pack).size_threshold(identities, gallery.target_fpir)
+    """What `pack` advises for a gallery of this size.
+
+    A stranger is compared with every face, so somebody with ten of them is ten chances to be mistaken for. Faces of one
+    person are alike, so this is on the safe side.
+    """
+    by_size = manifest_of(pack).size_threshold(_faces_in(gallery), gallery.target_fpir)
     return Threshold(by_size.distance, ThresholdSource.SIZE, by_size.extrapolated)
+
+
+def _faces_in(gallery: Gallery) -> int:
+    """How many faces a search may find."""
+    at, count = _counted.get(gallery.pk, (0.0, 0))
+    if count < MANY or time.monotonic() - at > COUNTED_FOR:
+        people = gallery.identities.proposed(gallery)
+        count = FaceSample.objects.enrolled().filter(gallery=gallery, identity__in=people).count()
+        _counted[gallery.pk] = time.monotonic(), count
+    return count

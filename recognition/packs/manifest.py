@@ -78,12 +78,12 @@ class Manifest:
         """How alike two faces are, for people to read: 0–1, falling with the distance, 0.5 at the threshold."""
         return 1.0 / (1.0 + math.exp(min(self.score_slope * (distance - threshold), 700.0)))
 
-    def size_threshold(self, identities: int, fpir: float = 0.01) -> SizeThreshold:
-        """The distance at which a stranger is taken for one of `identities` people with probability `fpir`.
+    def size_threshold(self, faces: int, fpir: float = 0.01) -> SizeThreshold:
+        """The distance at which a stranger is taken for one of `faces` enrolled faces with probability `fpir`.
 
         FPIR = 1 - (1 - FAR)^N, read from the FAR curve; never looser than the 1:1 threshold.
         """
-        far = 1.0 - (1.0 - fpir) ** (1.0 / max(identities, 1))
+        far = 1.0 - (1.0 - fpir) ** (1.0 / max(faces, 1))
         if not self.far_curve:
             return SizeThreshold(_unmeasured(far, self.threshold_1to1), True)
         distance, extrapolated = _distance_at(far, self.far_curve)
