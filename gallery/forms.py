@@ -27,7 +27,12 @@ class IdentityForm(forms.ModelForm):
 
 
 class DateInput(forms.DateInput):
+    """The browser's own, which takes and gives ISO dates whatever it shows."""
+
     input_type = "date"
+
+    def __init__(self, attrs=None):
+        super().__init__(attrs, format="%Y-%m-%d")
 
 
 class ConsentForm(forms.ModelForm):
@@ -40,8 +45,8 @@ class ConsentForm(forms.ModelForm):
         fields = list(CONSENT_FIELDS)
         labels = {"consent": "Their answer"}
         widgets = {
-            "consent_at": DateInput(format="%Y-%m-%d"),
-            "consent_until": DateInput(format="%Y-%m-%d"),
+            "consent_at": DateInput,
+            "consent_until": DateInput,
             "consent_note": forms.Textarea(attrs={"rows": 2}),
         }
 

@@ -149,6 +149,7 @@ def test_add_faces_asks_for_it(client, gallery, living_worker):
     client.force_login(member(gallery, Role.CURATOR).user)
     address = f"/galleries/{gallery.slug}/add-faces"
     values = {"name": "Grace", "photos": SimpleUploadedFile("a.jpg", b"junk")}
+    assert timezone.localdate().isoformat() in client.get(address).content.decode()
     assert client.post(address, values).status_code == 400
     assert not gallery.identities.exists()
     values |= {"photos": SimpleUploadedFile("a.jpg", b"junk"), "consent_by": "form 17", "consent_at": "2026-01-31"}
