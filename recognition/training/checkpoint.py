@@ -18,11 +18,7 @@ def save_checkpoint(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, 
 
     Raises TrainingError where an array is not finite, or the disk is full.
     """
-    if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
-        raise TrainingError(
-            f"The net has weights that are no numbers ({bad[0]}), so they are not kept; {path.name} is as it was. "
-            "Lower --lr, or lengthen --warm-up, and run again with --resume."
-        )
+    assert_numbers(path, arrays)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with scratch.open("wb") as file:
@@ -38,6 +34,15 @@ def save_checkpoint(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, 
         ) from error
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def assert_numbers(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Raises TrainingError where an array is not finite: it would not be kept as `path`."""
+    if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
+        raise TrainingError(
+            f"The net has weights that are no numbers ({bad[0]}), so they are not kept; {path.name} is as it was. "
+            "Lower --lr, or lengthen --warm-up, and run again with --resume."
+        )
 
 
 def _write(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:

@@ -4,6 +4,7 @@ What a step does depends on the options, the set and the step's number alone –
 Dropout drops. So a run that was killed and resumed goes through the same losses as one that was not.
 """
 
+import hashlib
 import math
 import time
 from collections import deque
@@ -17,7 +18,7 @@ from recognition.evaluation.embedding import CROP, Embed, crops
 from recognition.evaluation.protocol import verify
 from recognition.evaluation.sets import VerificationSet
 from recognition.training.batches import Batches, prepared
-from recognition.training.checkpoint import load_checkpoint, save_checkpoint
+from recognition.training.checkpoint import assert_numbers, load_checkpoint, save_checkpoint
 from recognition.training.curves import Curves
 from recognition.training.errors import TrainingError
 from recognition.training.exchange import Exchange
@@ -113,6 +114,7 @@ class Trainer:
             weight_decay=options.weight_decay, frozen_batchnorm=options.frozen_batchnorm, exchange=exchange,
         )  # fmt: skip
         self._rank = exchange.rank
+        self._set = hashlib.sha256(faces.labels.tobytes()).hexdigest()
         self._waited, self._stopping = 0, False
         self.outcome = Outcome(0, math.nan)
         self._begin()
@@ -153,6 +155,8 @@ class Trainer:
                 f"The training in {self.run.folder} was begun with other options: {'; '.join(differences)}. Resume it with "
                 "those, or take another folder."
             )
+        if facts["set"] != self._set:
+            raise TrainingError(f"The training in {self.run.folder} was begun on another set. Take another folder.")
         try:
             self.learner.restore(arrays)
         except (KeyError, ValueError) as error:
@@ -195,6 +199,8 @@ class Trainer:
 
     def _look(self, done: int) -> None:
         """Evaluates, keeps the checkpoint, and decides whether there is still hope. At step nought: evaluates alone."""
+        state = self.learner.state() if done else {}
+        assert_numbers(self.run.folder / LAST, state)
         embed = self.learner.embedder() if self.sets else None
         self.outcome.accuracies = {pairs.name: self._verify(embed, pairs, done) for pairs in self.sets}
         mean = float(np.mean(list(self.outcome.accuracies.values()))) if self.sets else None
@@ -204,7 +210,7 @@ class Trainer:
         elif done and mean is not None:
             self._waited += 1
         if done:
-            self._keep(better)
+            self._keep(state, better)
         if self.run.patience and self._waited >= self.run.patience:
             self.run.say(f"No better for {self._waited} looks: the training ends early.")
             self._stopping = True
@@ -221,7 +227,7 @@ class Trainer:
         )
         return result.accuracy
 
-    def _keep(self, better: bool) -> None:
+    def _keep(self, state: dict[str, np.ndarray], better: bool) -> None:
         found = self.outcome
         facts = {
             "step": found.step,
@@ -231,8 +237,8 @@ class Trainer:
             "accuracies": found.accuracies,
             "waited": self._waited,
             "options": self.options.as_dict(),
+            "set": self._set,
         }
-        state = self.learner.state()
         save_checkpoint(self.run.folder / LAST, state, facts)
         if better:
             params = {name: array for name, array in state.items() if name.startswith("param:")}

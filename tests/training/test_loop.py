@@ -124,6 +124,14 @@ def test_a_loss_that_is_no_number_stops_it_and_keeps_the_last_good(tmp_path):
         assert all(np.isfinite(array).all() for array in load_checkpoint(kept)[0].values())
 
 
+def test_weights_that_have_left_the_numbers_are_told_before_a_set_is_looked_at(tmp_path):
+    made = trainer(tmp_path, sets=[held_out_set(faces(), 0)])
+    made.learner._replicas[0].params["head_weight"][:] = np.inf
+    with pytest.raises(TrainingError, match=r"no numbers \(param:head_weight\)"):
+        made._look(1)
+    assert not (tmp_path / LAST).exists()
+
+
 def test_weights_that_are_no_numbers_are_not_kept(tmp_path):
     save_checkpoint(tmp_path / LAST, {"a": np.ones(3, "float32")}, {"step": 1})
     with pytest.raises(TrainingError, match="no numbers"):
@@ -140,7 +148,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
     try:
         with pytest.raises(TrainingError, match=r"cannot be written .*the one from before is as it was"):
-            made._keep(False)
+            made._keep(made.learner.state(), False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (tmp_path / LAST).read_bytes() == before
@@ -161,6 +169,8 @@ def test_a_run_is_not_begun_over_another(tmp_path):
         trainer(tmp_path)
     with pytest.raises(TrainingError, match=r"other options: steps 8 instead of 24; lr 0.05 instead of 0.1"):
         trainer(tmp_path, replace(OPTIONS, lr=0.1), resume=True)
+    with pytest.raises(TrainingError, match="begun on another set"):
+        trainer(tmp_path, replace(OPTIONS, steps=8), some=MemoryFaces(*patterns(6, 9)), resume=True)
     assert trainer(tmp_path, replace(OPTIONS, steps=8), resume=True).train().losses == []
 
 
