@@ -121,14 +121,14 @@ class CursorPagination(pagination.CursorPagination):
     page_size = 50
     page_size_query_param = "limit"
     max_page_size = 100
-    ordering = "-id"
+    ordering = ("-id",)
 
     def get_ordering(self, request, queryset, view):
         """By `?ordering=`, a name of the view's `orderings` (name → field), with - before it the other way round."""
         orderings = getattr(view, "orderings", {})
         asked = request.query_params.get("ordering")
         if not asked or not orderings:
-            return (self.ordering,)
+            return self.ordering
         sign, name = ("-", asked[1:]) if asked.startswith("-") else ("", asked)
         if name not in orderings:
             raise InvalidInput(f"ordering must be one of {', '.join(orderings)}, perhaps with - before it.")

@@ -58,7 +58,7 @@ def undo(*, actor: Actor, event: AuditEvent) -> AuditEvent:
         raise Conflict(message) from error
     FaceSample.objects.filter(pk__in=rejected).update(deleted_at=timezone.now())
     _take_back(made)
-    _check_people({change.row.pk for change in samples})
+    _check_people(samples)
     details = {"undone": event.action, **({"name": event.object_name} if event.object_name else {})}
     return audit.record(actor=actor, action=UNDONE, gallery=gallery, target=event, details=details)
 
@@ -118,8 +118,12 @@ def _take_back(made: list[UUID]) -> None:
     Identity.objects.filter(pk__in=made).update(deleted_at=timezone.now())
 
 
-def _check_people(samples: set[UUID]) -> None:
+def _check_people(samples: list[RowChange]) -> None:
     """A sample that comes back comes back to somebody."""
-    lost = FaceSample.with_deleted.filter(pk__in=samples, deleted_at=None, identity__deleted_at__isnull=False)
+    owners = {change.before["identity_id"] for change in samples if "identity_id" in change.before}
+    if Identity.with_deleted.filter(pk__in=owners).count() < len(owners):
+        raise Conflict(PURGED, code="purged")
+    keys = [change.row.pk for change in samples]
+    lost = FaceSample.with_deleted.filter(pk__in=keys, deleted_at=None, identity__deleted_at__isnull=False)
     if row := lost.select_related("identity").first():
         raise Conflict(f"{row.identity} has been deleted since. Undo that first.", code="edited_meanwhile")

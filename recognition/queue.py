@@ -4,7 +4,6 @@ Channels: QUEUED wakes workers; FINISHED, with the request's id, wakes those who
 """
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -167,14 +166,6 @@ def arrival_of(ids: Sequence[UUID]) -> Arrival:
     for pk in set(ids) - set(unfinished.values_list("pk", flat=True)):
         arrival.note(str(pk))
     return arrival
-
-
-def wait_until_finished(ids: Sequence[UUID], *, seconds: float) -> bool:
-    """Waits for all of `ids`; gives the database connection back meanwhile. Returns whether all are finished."""
-    with closing(arrival_of(ids)) as arrival:
-        if seconds > 0 and not arrival.future.done():
-            connection.close()
-        return arrival.wait(seconds)
 
 
 def register_worker(*, host: str, process_id: int, engine: dict | None = None) -> Worker:

@@ -102,14 +102,6 @@ def submit_enrolment(
     return requests
 
 
-def wait_for(requests: Sequence[RecognitionRequest], *, seconds: float) -> bool:
-    """Waits in this thread until all of `requests` are finished, `seconds` at most; a web view uses waiting.py instead.
-
-    Returns whether they are; the rows are not reloaded.
-    """
-    return queue.wait_until_finished([request.pk for request in requests], seconds=seconds)
-
-
 def raise_if_photo_was_bad(request: RecognitionRequest) -> None:
     """Raises the reason of a failed request as an error of its own status."""
     if request.status == Status.FAILED:

@@ -21,16 +21,21 @@ class WaitingMixin:
     def answer_later(self, ids: Sequence[UUID]) -> Response:
         """The answer when all of `ids` are finished, or after as long as the caller prefers to wait."""
         seconds = seconds_to_wait(self.request)
-        response = Response(status=202) if seconds else self.answer(ids)
+        answer = partial(self.answer, ids)
+        response = self.wait_then(ids, seconds, answer) if seconds else answer()
         response.waits_for = ids
-        if seconds:
-            response.later = Later(partial(queue.arrival_of, ids), seconds, partial(self._final_answer, ids))
         return response
 
-    def _final_answer(self, ids: Sequence[UUID]) -> Response:
+    def wait_then(self, ids: Sequence[UUID], seconds: float, answer: Callable[[], Response]) -> Response:
+        """What `answer` gives when all of `ids` are finished, or after `seconds`."""
+        response = Response(status=202)
+        response.later = Later(partial(queue.arrival_of, ids), seconds, partial(self._final_answer, answer))
+        return response
+
+    def _final_answer(self, answer: Callable[[], Response]) -> Response:
         """As APIView.dispatch ends: errors become problems, and the answer is rendered."""
         try:
-            response = self.answer(ids)
+            response = answer()
         except Exception as error:  # noqa: BLE001 - handle_exception raises again what it does not know
             response = self.handle_exception(error)
         return self.finalize_response(self.request, response, *self.args, **self.kwargs).render()

@@ -1,7 +1,7 @@
 """Looking at faces without a gallery's people: detect, embed, compare two photos; and a search by vector.
 
 The worker looks at the photos, over the same queue. Its rows keep no picture, and are deleted after ANSWER_KEPT: wait for
-them with recognition.services.wait_for, then read the answer with analysis/answers.py.
+them with recognition/waiting.py, then read the answer with analysis/answers.py.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Photos: recognise, detect, verify. Thin: parse, one service, answer."""
 
-from rest_framework.response import Response
-
 from accounts.roles import Scope
 from recognition.analysis.answers import comparison_as_dict
 from recognition.analysis.services import compare_faces, detect_faces, embed_faces
@@ -22,8 +20,8 @@ class RecognizeView(PhotoView):
         row = submit_recognition(
             actor=self.actor, gallery=self.gallery, photo=photo, top_k=wish.prediction_count, **wish.selection
         )
-        [row] = self.finished([row], RecognitionRequest.objects.recognitions().with_results())
-        return Response(answers.recognised(require_face(row), wish))
+        rows = RecognitionRequest.objects.recognitions().with_results()
+        return self.when_done([row], rows, lambda row: answers.recognised(require_face(row), wish))
 
 
 class DetectView(PhotoView):
@@ -33,8 +31,8 @@ class DetectView(PhotoView):
         look = embed_faces if wants_vectors else detect_faces
         row = look(actor=self.actor, gallery=self.gallery, photo=photo, **wish.selection)
         purpose = Purpose.EMBED if wants_vectors else Purpose.DETECT
-        [row] = self.finished([row], RecognitionRequest.objects.analyses(purpose))
-        return Response(answers.detected(require_face(row), wish))
+        rows = RecognitionRequest.objects.analyses(purpose)
+        return self.when_done([row], rows, lambda row: answers.detected(require_face(row), wish))
 
 
 class VerifyFaceView(PhotoView):
@@ -43,9 +41,13 @@ class VerifyFaceView(PhotoView):
     def post(self, request, image_id):
         wish, [photo] = wish_of(request), photos_of(request)
         sample = self.sample(image_id)
-        rows = compare_faces(actor=self.actor, gallery=self.gallery, photo=photo, reference=sample, **wish.selection)
-        [row] = self.finished(rows, RecognitionRequest.objects.analyses(Purpose.COMPARE))
-        return Response(answers.verified(row, comparison_as_dict(row)["matches"], wish))
+        submitted = compare_faces(
+            actor=self.actor, gallery=self.gallery, photo=photo, reference=sample, **wish.selection
+        )
+        rows = RecognitionRequest.objects.analyses(Purpose.COMPARE)
+        return self.when_done(
+            submitted, rows, lambda row: answers.verified(row, comparison_as_dict(row)["matches"], wish)
+        )
 
 
 class VerifyView(PhotoView):
@@ -53,6 +55,12 @@ class VerifyView(PhotoView):
 
     def post(self, request):
         wish, [source, target] = wish_of(request), photos_of(request, TwoFilesInput)
-        rows = compare_faces(actor=self.actor, gallery=self.gallery, photo=target, reference=source, **wish.selection)
-        target, source = self.finished(rows, RecognitionRequest.objects.analyses(Purpose.COMPARE))
-        return Response(answers.verified_pair(target, source, comparison_as_dict(target)["matches"], wish))
+        submitted = compare_faces(
+            actor=self.actor, gallery=self.gallery, photo=target, reference=source, **wish.selection
+        )
+        rows = RecognitionRequest.objects.analyses(Purpose.COMPARE)
+
+        def answer(target: RecognitionRequest, source: RecognitionRequest) -> dict:
+            return answers.verified_pair(target, source, comparison_as_dict(target)["matches"], wish)
+
+        return self.when_done(submitted, rows, answer)

@@ -1,9 +1,10 @@
 """What the views have in common: the key, its gallery, waiting for a photo, and errors in CompreFace's shape."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from faceplatform.api import LONGEST_WAIT
@@ -13,9 +14,10 @@ from gallery.models import FaceSample, Gallery
 from recognition.compreface.authentication import CompreFaceAuthentication
 from recognition.compreface.errors import compreface_error
 from recognition.compreface.parameters import uuids
-from recognition.models import RecognitionRequest
+from recognition.models import RecognitionRequest, Status
 from recognition.results import REFUSALS
-from recognition.services import raise_if_photo_was_bad, wait_for
+from recognition.services import raise_if_photo_was_bad
+from recognition.waiting import WaitingMixin
 
 KEY_WITHOUT_GALLERY = (
     "This API key is for all galleries, and CompreFace's clients do not say which one. "
@@ -23,12 +25,16 @@ KEY_WITHOUT_GALLERY = (
 )
 
 
-class CompreFaceView(ActorMixin, APIView):
+class CompreFaceView(WaitingMixin, ActorMixin, APIView):
     """Not part of our own schema: CompreFace's documentation describes these calls."""
 
     schema = None
     authentication_classes = [CompreFaceAuthentication]
     parser_classes = [MultiPartParser, JSONParser]
+
+    def initial(self, request, *args, **kwargs):
+        """Without an Idempotency-Key: CompreFace knows none."""
+        APIView.initial(self, request, *args, **kwargs)
 
     def get_exception_handler(self):
         return compreface_error
@@ -51,19 +57,30 @@ class CompreFaceView(ActorMixin, APIView):
             raise NotFound(f"Image {image_id} is not found", code="embedding_not_found")
         return found
 
-    def waited(self, submitted: Sequence[RecognitionRequest], rows) -> list[RecognitionRequest]:
-        """Waits until the requests are done or failed, and loads them from the queryset `rows`. Raises Unavailable."""
-        if not wait_for(submitted, seconds=LONGEST_WAIT):
-            message = f"The photo was not looked at within {LONGEST_WAIT} s: too many wait. Try again."
-            raise Unavailable(message, code="not_finished", retry_after=LONGEST_WAIT)
-        return [self.get_visible(rows, pk=row.pk) for row in submitted]
+    def when_finished(self, submitted: Sequence[RecognitionRequest], rows, answer: Callable[..., Response]) -> Response:
+        """What `answer` makes of the requests when they are done or failed, loaded from the queryset `rows`.
 
-    def finished(self, submitted: Sequence[RecognitionRequest], rows) -> list[RecognitionRequest]:
-        """The same; raises the reason why a photo cannot be used."""
-        found = self.waited(submitted, rows)
-        for row in found:
-            raise_if_photo_was_bad(row)
-        return found
+        503 (not_finished) where they are not by then.
+        """
+
+        def final() -> Response:
+            found = [self.get_visible(rows, pk=row.pk) for row in submitted]
+            if any(row.status not in (Status.DONE, Status.FAILED) for row in found):
+                message = f"The photo was not looked at within {LONGEST_WAIT} s: too many wait. Try again."
+                raise Unavailable(message, code="not_finished", retry_after=LONGEST_WAIT)
+            return answer(*found)
+
+        return self.wait_then([row.pk for row in submitted], LONGEST_WAIT, final)
+
+    def when_done(self, submitted: Sequence[RecognitionRequest], rows, answer: Callable[..., dict]) -> Response:
+        """The same, where a photo that cannot be used is an error."""
+
+        def final(*found: RecognitionRequest) -> Response:
+            for row in found:
+                raise_if_photo_was_bad(row)
+            return Response(answer(*found))
+
+        return self.when_finished(submitted, rows, final)
 
 
 def require_face(row: RecognitionRequest) -> RecognitionRequest:

@@ -82,10 +82,13 @@ class FacesView(CollectionView):
         submitted, is_new = services.submit_example(
             **self.acting, name=name, photo=photo, min_detection_score=wish.det_prob_threshold
         )
-        [row] = self.waited([submitted], RecognitionRequest.objects.enrolments([submitted.pk]))
-        if row.status == Status.FAILED and is_new:
-            services.forget_if_empty(actor=self.actor, identity=submitted.identity)
-        return Response(_face(_sample_of(row)), status=201)
+
+        def answer(row: RecognitionRequest) -> Response:
+            if row.status == Status.FAILED and is_new:
+                services.forget_if_empty(actor=self.actor, identity=submitted.identity)
+            return Response(_face(_sample_of(row)), status=201)
+
+        return self.when_finished([submitted], RecognitionRequest.objects.enrolments([submitted.pk]), answer)
 
     def delete(self, request):
         """All faces of the subject, or of all; the subjects go with them, as they do in CompreFace."""

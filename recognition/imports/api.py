@@ -1,6 +1,5 @@
 """Imports over REST. Thin: parse, one service or queryset, answer."""
 
-import csv
 from pathlib import PurePath
 
 from django.http import StreamingHttpResponse
@@ -14,11 +13,12 @@ from rest_framework.response import Response
 from accounts.roles import Role, Scope
 from faceplatform.api import ProblemSerializer
 from faceplatform.filters import Filter, filtered, list_parameters
+from faceplatform.streaming import download
 from gallery.api import PROBLEMS, ActorMixin
 from gallery.models import Gallery, QualityGate
 from recognition import tasks
 from recognition.imports import services
-from recognition.imports.report import report_lines
+from recognition.imports.report import report_blocks
 from recognition.models import Import
 
 CONFLICTS = {**PROBLEMS, 409: ProblemSerializer}
@@ -117,23 +117,14 @@ class ImportViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
 
     @extend_schema(summary="What became of each photo", responses={(200, "text/csv"): OpenApiTypes.STR, **PROBLEMS})
     def report(self, request, pk):
-        return report_response(self._job(pk))
+        return report_response(request, self._job(pk))
 
     def _job(self, pk) -> Import:
         return self.get_visible(Import.objects.select_related("gallery"), pk=pk)
 
 
-def report_response(job: Import) -> StreamingHttpResponse:
-    """The report as a download, a line at a time."""
-    writer = csv.writer(_Echo())
-    lines = (writer.writerow(line) for line in report_lines(job))
+def report_response(request, job: Import) -> StreamingHttpResponse:
+    """The report as a download, some lines at a time."""
+    blocks = (block.encode() for block in report_blocks(job))
     name = f"import-{job.created_at:%Y%m%d-%H%M}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"}
-    return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
-
-
-class _Echo:
-    """Gives what is written back to the writer."""
-
-    def write(self, text: str) -> str:
-        return text
+    return download(request, blocks, name=name, content_type="text/csv; charset=utf-8")

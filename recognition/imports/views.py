@@ -63,7 +63,7 @@ def import_(request, pk):
 
 
 def report(request, pk):
-    return report_response(_job(request, pk))
+    return report_response(request, _job(request, pk))
 
 
 @require_POST

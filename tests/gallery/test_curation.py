@@ -216,6 +216,17 @@ def test_what_cannot_be_undone(curator, people, gallery):
 
 
 # --- Purge ---
+def test_what_came_from_somebody_purged_does_not_go_back(curator, people):
+    ann, double = people
+    sample = ann.samples.first()
+    moved = curation.move_sample(actor=curator, sample=sample, to=double)
+    services.delete_identity(actor=curator, identity=ann)
+    curation.purge_deleted(before=timezone.now())
+    with pytest.raises(Conflict, match="purged"):
+        undo(actor=curator, event=moved.event)
+    assert FaceSample.objects.get(pk=sample.pk).identity == double
+
+
 def test_a_purge_takes_rows_crops_vectors_and_history(curator, people):
     ann, double = people
     services.delete_identity(actor=curator, identity=ann)

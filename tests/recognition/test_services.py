@@ -1,5 +1,6 @@
 import pytest
-from factories import GalleryFactory, IdentityFactory, member, stranger
+from django.utils import timezone
+from factories import GalleryFactory, IdentityFactory, SampleFactory, member, stranger
 
 from accounts.actor import system_actor
 from accounts.models import AuditEvent
@@ -44,11 +45,15 @@ def test_the_margin_needs_no_second_candidate_in_the_answer():
 
 
 # --- Thresholds -------------------------------------------------------------------------------------------------------
-def test_the_threshold_follows_the_active_people(pack_dir):
+def test_the_threshold_follows_the_faces_a_search_may_find(pack_dir):
     gallery = GalleryFactory()
     empty = threshold_of(gallery)
-    IdentityFactory.create_batch(40, gallery=gallery)
-    IdentityFactory.create_batch(5, gallery=gallery, active=False)
+    people = IdentityFactory.create_batch(20, gallery=gallery)
+    for person in [*people, *people]:
+        SampleFactory(identity=person)
+    SampleFactory(identity=IdentityFactory(gallery=gallery, active=False))
+    SampleFactory(identity=people[0], rejected=True)
+    SampleFactory(identity=people[0], deleted_at=timezone.now())
     full = threshold_of(gallery)
     assert (empty.source, full.source) == ("size", "size")
     assert full.distance == pytest.approx(0.468, abs=0.001)

@@ -2,6 +2,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from factories import GalleryFactory, IdentityFactory
 
 from accounts.actor import system_actor
 from accounts.models import AuditEvent
-from recognition import queue, results, services
+from recognition import queue, results
 from recognition.engine.pipeline import Pipeline
 from recognition.models import RecognitionRequest, Status
 from recognition.services import Photo, submit_enrolment, submit_recognition
@@ -180,7 +181,8 @@ def test_a_waiting_caller_is_woken_by_the_worker(worker, hopper):
     running = threading.Thread(target=worker.run, args=(stop,))
     running.start()
     try:
-        assert services.wait_for([row], seconds=30)
+        with closing(queue.arrival_of([row.pk])) as arrival:
+            assert arrival.wait(30)
     finally:
         stop.set()
         running.join()
@@ -211,4 +213,5 @@ def test_a_worker_outlives_the_database_going_away(worker, hopper):
 @pytest.mark.django_db
 def test_waiting_for_nobody_ends_at_the_deadline(hopper):
     row = submit(GalleryFactory(), hopper)
-    assert not services.wait_for([row], seconds=0)
+    with closing(queue.arrival_of([row.pk])) as arrival:
+        assert not arrival.wait(0)
