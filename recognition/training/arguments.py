@@ -13,7 +13,7 @@ from recognition.training.schedule import SCHEDULES
 # Options' fields that carry over as they are.
 CARRIED = (
     "network", "dim", "width", "loss", "m1", "m2", "m3", "scale", "extension", "alpha", "group", "batch", "steps", "epochs",
-    "lr", "schedule", "warm_up", "momentum", "weight_decay", "mirror", "augment", "sampling", "hold_out", "seed",
+    "lr", "schedule", "warm_up", "momentum", "weight_decay", "clip", "mirror", "augment", "sampling", "hold_out", "seed",
     "frozen_batchnorm",
 )  # fmt: skip
 
@@ -36,7 +36,7 @@ def add_loss(parser: argparse.ArgumentParser, default: str = "arcface") -> None:
 
 def add_course(parser: argparse.ArgumentParser, **changed) -> None:
     """changed: other defaults."""
-    defaults = {"batch": 128, "lr": 0.1, "epochs": None, "frozen_batchnorm": False} | changed
+    defaults = {"batch": 128, "lr": 0.1, "epochs": None, "clip": None, "frozen_batchnorm": False} | changed
     parser.add_argument("--scale", type=float, help="of the cosines before the softmax (64)")
     parser.add_argument("--extension", choices=EXTENSIONS, help="of a margin past 180° (monotone)")
     parser.add_argument("--batch", type=int, default=defaults["batch"], help="faces a step, of each process")
@@ -50,6 +50,9 @@ def add_course(parser: argparse.ArgumentParser, **changed) -> None:
     parser.add_argument("--warm-up", type=int, default=0, help="steps in which the rate rises from nought")
     parser.add_argument("--momentum", type=float, default=0.9)
     parser.add_argument("--weight-decay", type=float, default=5e-4)
+    parser.add_argument(
+        "--clip", type=float, default=defaults["clip"], help="most of its length an array is moved by a step"
+    )
     parser.add_argument("--no-mirror", dest="mirror", action="store_false", help="never mirror a face")
     parser.add_argument("--augment", action="store_true", help="also turn, move, relight, blur")
     parser.add_argument("--sampling", choices=SAMPLINGS, help="shuffled (default), balanced, identities (triplet)")
@@ -57,6 +60,7 @@ def add_course(parser: argparse.ArgumentParser, **changed) -> None:
         "--frozen-batchnorm", action=argparse.BooleanOptionalAction, default=defaults["frozen_batchnorm"]
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log-every", type=int, default=20, help="steps between lines")
 
 
 def add_machine(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +74,6 @@ def add_watching(parser: argparse.ArgumentParser) -> None:
         "--eval-set", type=Path, action="append", default=[], help=".bin to look at on the way; may repeat"
     )
     parser.add_argument("--check-every", type=int, help="steps between looks and checkpoints (2000, or an epoch)")
-    parser.add_argument("--log-every", type=int, default=20, help="steps between lines")
     parser.add_argument("--patience", type=int, help="looks without a better accuracy, then end")
 
 
@@ -111,7 +114,7 @@ def run_from(given: dict, folder: Path | str, **hooks) -> Run:
         devices=devices_from(given["devices"]),
         threads=given["loader_threads"],
         check_every=given.get("check_every"),
-        log_every=given.get("log_every") or 20,
+        log_every=given["log_every"],
         patience=given.get("patience"),
         resume=given.get("resume", False),
         **hooks,

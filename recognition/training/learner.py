@@ -21,6 +21,7 @@ from recognition.training.nets import TrainableNet, training_graph
 
 EMBED_BATCH = 32
 DECAYING = ("_weight", "_gamma")
+SHORTEST = 0.01  # of an array, for `clip`: biases may be nought
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,14 @@ class Learner:
         devices: tuple[str, ...] = ("cpu",),
         momentum: float = 0.9,
         weight_decay: float = 5e-4,
+        clip: float | None = None,
         frozen_batchnorm: bool = False,
         exchange: Exchange | None = None,
     ):
         if batch % len(devices):
             raise TrainingError(f"The batch, {batch}, cannot be shared by {len(devices)} devices. Change --batch.")
-        self.net, self._loss, self._momentum, self._decay = net, loss, momentum, weight_decay
+        self.net, self._loss = net, loss
+        self._momentum, self._decay, self._clip = momentum, weight_decay, clip
         graph = training_graph(net, frozen_batchnorm=frozen_batchnorm)
         self._exchange = exchange or Exchange(len(devices))
         part = batch // len(devices)
@@ -74,7 +77,7 @@ class Learner:
             self._exchange.add_up(name, [replica.gradients[name] for replica in self._replicas])
         share = 1 / (parts * self._exchange.processes)
         for replica in self._replicas:
-            replica.update(self._names, rate, self._momentum, self._decay, share)
+            replica.update(self._names, rate, share, momentum=self._momentum, decay=self._decay, clip=self._clip)
         return Step(loss / self._exchange.processes, right / self._exchange.processes, stops > 0)
 
     def trained_graph(self) -> Graph:
@@ -157,7 +160,9 @@ class _Replica:
         self._executor.backward([vectors.grad])
         return float(value.asscalar()), right
 
-    def update(self, names: list[str], rate: float, momentum: float, decay: float, share: float) -> None:
+    def update(
+        self, names: list[str], rate: float, share: float, *, momentum: float, decay: float, clip: float | None
+    ) -> None:
         for name in names:
             weight = self.params[name]
             self._mx.nd.sgd_mom_update(
@@ -167,6 +172,16 @@ class _Replica:
                 lr=rate,
                 momentum=momentum,
                 wd=decay if name.endswith(DECAYING) else 0.0,
-                rescale_grad=share,
+                rescale_grad=share * (self._within(name, rate * share, clip) if clip else 1.0),
                 out=weight,
             )
+
+    def _within(self, name: str, rate: float, clip: float) -> float:
+        """What the gradient is to be multiplied by, so that it moves its array by `clip` of the array's length at most.
+
+        Nets with BatchNorm and scaling folded into their weights have layers of very different scales; one rate for all
+        would throw some of them about (as LARS, You et al., 2017, which always scales; this only holds back).
+        """
+        weight, gradient = self.params[name], self.gradients[name]
+        length = max(float(weight.norm().asscalar()), SHORTEST)
+        return min(1.0, clip * length / max(rate * float(gradient.norm().asscalar()), 1e-30))

@@ -111,7 +111,7 @@ class Trainer:
         own = loss.initial_params(net.dim, np.random.default_rng([options.seed, 1]))
         self.learner = Learner(
             net, loss, own, batch=options.batch, devices=run.devices, momentum=options.momentum,
-            weight_decay=options.weight_decay, frozen_batchnorm=options.frozen_batchnorm, exchange=exchange,
+            weight_decay=options.weight_decay, clip=options.clip, frozen_batchnorm=options.frozen_batchnorm, exchange=exchange,
         )  # fmt: skip
         self._rank = exchange.rank
         self._set = hashlib.sha256(faces.labels.tobytes()).hexdigest()

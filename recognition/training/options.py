@@ -19,7 +19,8 @@ class Options:
     """network: None where a pack is trained on. m1 … scale: None as the loss has them. alpha, group: of triplets.
 
     batch: of each process. processes: how many take part. steps, or epochs: how long; steps_an_epoch makes one of the
-    other. drops: steps at which the rate falls to a tenth; None: at the same shares of the run as published.
+    other. drops: steps at which the rate falls to a tenth; None: at the same shares of the run as published. clip: most
+    of its own length that a step's gradient moves an array by.
     """
 
     network: str | None = "r50"
@@ -43,6 +44,7 @@ class Options:
     warm_up: int = 0
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    clip: float | None = None
     mirror: bool = True
     augment: bool = False
     sampling: str | None = None
@@ -68,6 +70,8 @@ class Options:
         for name in ("warm_up", "momentum", "weight_decay", "hold_out", "seed"):
             if getattr(self, name) < 0:
                 raise TrainingError(f"The option {name} is not to be below 0.")
+        if self.clip is not None and not self.clip > 0:
+            raise TrainingError("The option clip is to be above 0.")
         if self.loss != "triplet":
             self._margin()
 

@@ -9,16 +9,19 @@ from django.core.management import CommandError, call_command
 from PIL import Image
 
 from accounts.models import AuditEvent
+from accounts.roles import Role
+from faceplatform.errors import NotAllowed
 from gallery.models import FaceCrop
-from recognition.engine.align import ARCFACE_TARGETS
+from recognition.engine.align import ALIGNMENTS, ARCFACE_TARGETS
 from recognition.engine.mxnet_runtime import import_mxnet
 from recognition.engine.pipeline import Pipeline
+from recognition.finetuning import take_faces_for_finetuning
 from recognition.packs.manifest import load_manifest, verify_pack
 from recognition.training.export import PackFacts, export_pack
 from recognition.training.faces import write_records
 from recognition.training.folders import open_faces
 from recognition.training.nets import net_of_pack, new_net
-from tests.factories import GalleryFactory, IdentityFactory, SampleFactory
+from tests.factories import GalleryFactory, IdentityFactory, SampleFactory, member
 from tests.training_tools import jpeg, patterns
 
 SMALL = [
@@ -184,7 +187,7 @@ FINETUNE = ["finetune", "--gallery", "staff", *PACK, "--batch", "20", "--threads
 
 
 def test_a_fine_tuned_net_that_is_better_becomes_a_pack(first, gallery, settings, capsys):
-    call_command(*FINETUNE, "--steps", "25", "--lr", "0.02", "--no-frozen-batchnorm")
+    call_command(*FINETUNE, "--steps", "20", "--lr", "0.02", "--clip", "1", "--no-frozen-batchnorm")
     out = capsys.readouterr().out
     assert "72 faces of 18 people, 8 of them held out to judge by." in out
     assert "Accepted: accuracy on 8 people held out" in out
@@ -203,6 +206,22 @@ def test_one_that_is_not_better_is_refused(first, gallery, settings, capsys):
     assert "Refused: accuracy on 8 people held out" in capsys.readouterr().out
     assert not (settings.MODELS_DIR / "mine").exists()
     assert AuditEvent.objects.filter(action="finetuning.refused", details__people=8).count() == 1
+
+
+def test_a_gallerys_faces_are_its_owners_to_train_on(gallery):
+    arcface = ALIGNMENTS["arcface-112"]
+    for role in (Role.VIEWER, Role.CURATOR):
+        with pytest.raises(NotAllowed):
+            take_faces_for_finetuning(actor=member(gallery, role), gallery=gallery, pack="first", alignment=arcface)
+    assert not AuditEvent.objects.exists()
+    gallery.identities.order_by("id").first().samples.update(rejected=True)
+    taken = take_faces_for_finetuning(
+        actor=member(gallery, Role.OWNER), gallery=gallery, pack="first", alignment=arcface
+    )
+    assert (taken.faces.classes, len(taken.faces.labels), taken.held_out) == (17, 68, 8)
+    assert taken.faces.chip(0).shape == (112, 112, 3)
+    event = AuditEvent.objects.get()
+    assert (event.action, event.details) == ("finetuning.started", {"pack": "first", "people": 17, "faces": 68})
 
 
 def test_too_few_people_to_be_judged_by(first, gallery):

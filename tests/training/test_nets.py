@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from recognition.engine.mxnet_runtime import import_mxnet
-from recognition.training.learner import embedder_of
+from recognition.training.learner import Learner, embedder_of
+from recognition.training.losses import TripletLoss
 from recognition.training.nets import new_net, training_graph
 from tests.training_tools import patterns, tiny_net
 
@@ -66,3 +67,16 @@ def test_the_seed_decides_the_weights():
     assert all((one[name] == same[name]).all() for name in one)
     assert (one["conv_1_conv2d_weight"] != other["conv_1_conv2d_weight"]).any()
     assert (one["conv_1_relu_gamma"] == 0.25).all()
+
+
+def test_a_step_moves_no_array_by_more_than_its_share():
+    """Without momentum and decay, and with weights of very different scales."""
+    net, chips = tiny_net(dropout=0), patterns(4, 3)
+    net.graph.params["conv0_weight"] *= 0.02
+    learner = Learner(net, TripletLoss(), {}, batch=12, momentum=0.0, weight_decay=0.0, clip=0.01)
+    before = learner.trained_graph().params
+    learner.learn(*chips, rate=1e3, seed=0)
+    after = learner.trained_graph().params
+    for name in ("conv0_weight", "conv1_weight", "pre_fc1_weight"):
+        moved = np.linalg.norm(after[name] - before[name]) / np.linalg.norm(before[name])
+        assert moved == pytest.approx(0.01, rel=0.01)

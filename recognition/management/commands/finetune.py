@@ -24,7 +24,7 @@ class Command(TrainingCommand):
         parser.add_argument("--gallery", required=True, metavar="SLUG")
         parser.add_argument("--pack", help="to begin with (the gallery's)")
         arguments.add_loss(parser, default="triplet")
-        arguments.add_course(parser, batch=30, lr=0.001, epochs=10.0, frozen_batchnorm=True)
+        arguments.add_course(parser, batch=30, lr=0.001, epochs=10.0, clip=0.001, frozen_batchnorm=True)
         arguments.add_machine(parser)
         arguments.add_pack(parser, required=True)
 
