@@ -128,7 +128,7 @@ class CursorPagination(pagination.CursorPagination):
         orderings = getattr(view, "orderings", {})
         asked = request.query_params.get("ordering")
         if not asked or not orderings:
-            return (self.ordering,)
+            return (self.ordering,) if isinstance(self.ordering, str) else self.ordering
         sign, name = ("-", asked[1:]) if asked.startswith("-") else ("", asked)
         if name not in orderings:
             raise InvalidInput(f"ordering must be one of {', '.join(orderings)}, perhaps with - before it.")
