@@ -37,8 +37,11 @@ class GalleryScopedQuerySet(models.QuerySet):
 
 class ApiKeyQuerySet(models.QuerySet):
     def visible_to(self, actor):
-        """A user's own keys; an operator sees all."""
-        return self if actor.sees_everything else self.filter(user=actor.user)
+        """A user's own keys; an operator sees all. With a key for one gallery, those for that gallery."""
+        rows = self if actor.sees_everything else self.filter(user=actor.user)
+        if actor.api_key is not None and actor.api_key.gallery_id is not None:
+            rows = rows.filter(gallery_id=actor.api_key.gallery_id)
+        return rows
 
     def usable_at(self, moment):
         return self.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=moment), revoked_at__isnull=True)

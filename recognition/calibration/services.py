@@ -6,7 +6,7 @@ from uuid import UUID
 import numpy as np
 
 from accounts.actor import Actor
-from accounts.roles import Scope
+from accounts.roles import Role, Scope
 from faceplatform.errors import Conflict, InvalidInput
 from gallery.models import Gallery
 from gallery.services import calibrate_gallery
@@ -43,6 +43,7 @@ def apply_calibration(*, actor: Actor, gallery: Gallery, fpir: float | None = No
     Raises Conflict (not_calibrated, too_few_faces, pack_changed) where there is no advice for the pack in force.
     """
     actor.require_scope(Scope.MANAGE)
+    actor.require_role(gallery, Role.OWNER)
     report = CalibrationReport.objects.filter(gallery=gallery).first()
     if report is None or report.computed_at is None:
         raise Conflict("The gallery has not been calibrated yet. Measure first.", code="not_calibrated")

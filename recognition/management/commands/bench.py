@@ -2,6 +2,8 @@
 
 import json
 import os
+import tempfile
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,7 +16,7 @@ DEFAULT_RUNTIMES = ("mxnet", "mxnet-fp32", "mxnet-stock", "ort", "openvino-bf16"
 
 
 class Command(BaseCommand):
-    help = "Measures the engine against other runtimes, the vector search on galleries of any size, and training."
+    help = "Measures the engine against other runtimes, the vector search, training, and the REST API under load."
     requires_system_checks = []
 
     def add_arguments(self, parser):
@@ -36,6 +38,7 @@ class Command(BaseCommand):
         search.add_argument("--dim", nargs="+", type=int, default=[128, 512])
         search.add_argument("--keep", action="store_true", help="leave the large gallery in the database")
         search.add_argument("--json", type=Path, help="write the figures to this file")
+        _add_api_arguments(parts.add_parser("api", help="the REST API of a platform of its own, or of one that runs"))
 
         training = parts.add_parser("training", help="faces a second that each network learns from")
         training.add_argument("--nets", nargs="+", choices=NETWORKS, default=NETWORKS)
@@ -114,6 +117,48 @@ class Command(BaseCommand):
         if json:
             self._write(json, {"training": [asdict(speed) for speed in found], "threads": threads, "device": device})
 
+    def bench_api(self, *, url, key, workers, photos, samples, dim, clients, seconds, minutes, json: Path | None,
+                  **options):  # fmt: skip
+        from recognition.bench.api.measure import drawn_photos
+        from recognition.bench.api.platform import OwnPlatform, RunningPlatform
+        from recognition.bench.chain import photos_in
+        from recognition.bench.engine import BenchError
+
+        if url and not key:
+            raise CommandError("--url needs --key, an API key with all scopes of a user who may make galleries.")
+        if url and samples:
+            raise CommandError("--samples fills the database of a platform of the bench's own. Leave --url out.")
+        pictures = photos_in(photos) if photos else drawn_photos()
+        with tempfile.TemporaryDirectory(prefix="faceplatform-bench-") as folder:
+            own = None if url else OwnPlatform(Path(folder), settings.MODELS_DIR, workers)
+            try:
+                with own or nullcontext(RunningPlatform(url, key)) as platform:
+                    gallery = platform.fill_gallery(samples, dim) if samples else None
+                    figures = self._api(platform, pictures, gallery, clients, seconds, minutes, workers)
+            except BenchError as error:
+                raise CommandError(str(error)) from error
+        if json:
+            self._write(json, figures)
+
+    def _api(self, platform, photos, gallery, clients, seconds, minutes, workers) -> dict:
+        from recognition.bench.api.bare_engine import BareEngine
+        from recognition.bench.api.measure import measure, prepared, soak, table
+
+        pack = settings.MODELS_DIR / settings.DEFAULT_PACK
+        with prepared(platform, photos, gallery) as calls:
+            rows = []
+            with BareEngine(pack, photos, workers) if platform.processes else nullcontext() as engine:
+                for name, call in calls.items():
+                    for count in clients:
+                        held_against = engine if name == "recognise" else None
+                        rows.append(measure(platform, call, clients=count, seconds=seconds, engine=held_against))
+            self.stdout.write("\n".join(table(rows)))
+            figures = {"workers": workers, "calls": [row.as_dict() for row in rows]}
+            if minutes:
+                mixed = list(calls.values())
+                figures["soak"] = soak(platform, mixed, clients=max(clients), minutes=minutes, say=self.stdout.write)
+        return figures
+
     def _table(self, lines, rows):
         for line in lines:
             self.stdout.write(line)
@@ -141,3 +186,18 @@ class Command(BaseCommand):
     @staticmethod
     def _write(path: Path, figures: dict) -> None:
         path.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def _add_api_arguments(api) -> None:
+    api.add_argument("--clients", nargs="+", type=int, default=[1, 8, 32])
+    api.add_argument("--seconds", type=float, default=10, help="of each measurement")
+    api.add_argument(
+        "--minutes", type=float, help="besides: all calls mixed by the most clients, for so long, watching memory"
+    )
+    api.add_argument("--workers", type=int, default=os.cpu_count(), help="of the bench's own platform")
+    api.add_argument("--photos", type=Path, help="a folder; without it, drawn faces")
+    api.add_argument("--samples", type=int, help="search in a gallery of so many made-up vectors besides")
+    api.add_argument("--dim", type=int, default=128, help="of the pack's vectors, for --samples")
+    api.add_argument("--url", help="a platform that runs already; a gallery is made in it, and deleted again")
+    api.add_argument("--key", help="an API key for --url, with all scopes")
+    api.add_argument("--json", type=Path, help="write the figures to this file")

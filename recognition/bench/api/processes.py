@@ -1,0 +1,95 @@
+"""What the processes of a platform cost, from /proc."""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PARTS = (("recognition_worker", "workers"), ("procrastinate", "jobs"), ("uvicorn", "web"))
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Of one part: processor seconds so far, memory of each of its processes in MB without shared buffers."""
+
+    cpu: float
+    megabytes: tuple[int, ...]
+
+
+class Processes:
+    """The parts under a supervisor, its database server, and the clients (this process).
+
+    server: gives the database server's process id.
+    """
+
+    def __init__(self, supervisor: int, server: Callable[[], int | None]):
+        self._supervisor = supervisor
+        self._server = server
+
+    def usage(self) -> dict[str, Usage]:
+        """By part: workers, web, jobs, database, clients."""
+        found = defaultdict(list)
+        rows = {pid: row for pid in _pids() if (row := _stat(pid))}
+        server = self._server()
+        for pid, (parent, cpu, _) in rows.items():
+            if parent == self._supervisor and (part := _part(pid)):
+                found[part].append((pid, cpu))
+            elif server and parent == server:
+                found["database"].append((pid, cpu))
+        if server in rows:  # with what its children spent that have ended
+            found["database"].append((server, rows[server][1] + rows[server][2]))
+        found["clients"].append((os.getpid(), rows[os.getpid()][1]))
+        return {
+            part: Usage(sum(cpu for _, cpu in rows), tuple(_megabytes(pid) for pid, _ in sorted(rows)))
+            for part, rows in found.items()
+        }
+
+
+def spent(before: dict[str, Usage], after: dict[str, Usage], calls: int) -> dict[str, float]:
+    """Processor milliseconds a call, by part."""
+    return {
+        part: round((after[part].cpu - before[part].cpu) * 1000 / max(calls, 1), 2) for part in before if part in after
+    }
+
+
+def megabytes(usage: dict[str, Usage]) -> dict[str, list[int]]:
+    """Memory by part: each process's, of the database the sum, as its processes come and go."""
+    return {
+        part: [sum(one.megabytes)] if part == "database" else list(one.megabytes)
+        for part, one in usage.items()
+        if part != "clients"
+    }
+
+
+def _pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+
+
+def _stat(pid: int) -> tuple[int, float, float] | None:
+    """Parent, processor seconds, and those of children that have ended; None where it has ended itself."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    own, children = (sum(int(fields[n]) for n in numbers) / TICKS for numbers in ((11, 12), (13, 14)))
+    return int(fields[1]), own, children
+
+
+def _part(pid: int) -> str | None:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return None
+    return next((part for word, part in PARTS if word in command), None)
+
+
+def _megabytes(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    sizes = {name: int(kb) for name, kb in re.findall(r"^(VmRSS|RssShmem):\s+(\d+)", status, re.MULTILINE)}
+    return (sizes.get("VmRSS", 0) - sizes.get("RssShmem", 0)) // 1024
