@@ -124,7 +124,8 @@ def _room(count: int, dim: int) -> np.ndarray:
     """In memory, or where that were too much, in a file the system forgets with the process."""
     if count * dim * 4 <= IN_MEMORY:
         return np.zeros((count, dim), "float32")
-    return np.memmap(tempfile.TemporaryFile(), "float32", "w+", shape=(count, dim))
+    with tempfile.TemporaryFile() as file:  # the map keeps it
+        return np.memmap(file, "float32", "w+", shape=(count, dim))
 
 
 def distances_of(pairs: VerificationSet, vectors: np.ndarray, failed: dict[int, str]) -> np.ndarray:

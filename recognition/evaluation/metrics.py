@@ -18,7 +18,11 @@ Z95 = 1.959964  # of the normal distribution, two-sided 95 %
 
 @dataclass(frozen=True, slots=True)
 class Operating:
-    """The loosest threshold whose FAR is at most `far`. low, high: 95 % of TAR (Wilson). accepted: impostor pairs."""
+    """The loosest threshold whose FAR is at most `far` on these pairs. accepted: how many of two people pass it.
+
+    low, high: 95 % of TAR: by chance as many other impostor pairs pass as `binomial_range` says, which moves the threshold,
+    and a share of the genuine pairs is what `wilson` says. With few impostor pairs the first is by far the larger.
+    """
 
     far: float
     tar: float
@@ -82,13 +86,35 @@ def tar_at_far(genuine: np.ndarray, impostor: np.ndarray, far: float) -> Operati
     if allowed < 1:
         return None
     ordered = np.sort(impostor)
-    if allowed >= len(ordered):
-        threshold = float(max(ordered[-1], genuine.max()))
-    else:
-        threshold = _just_below(float(ordered[allowed]), genuine, ordered)
-    accepted = int((ordered <= threshold).sum())
+    least, most = binomial_range(len(impostor), far)
+    cautious, threshold, lenient = (_letting_pass(count, genuine, ordered) for count in (least, allowed, most))
     hits = int((genuine <= threshold).sum())
-    return Operating(far, hits / len(genuine), *wilson(hits, len(genuine)), threshold, accepted)
+    low = wilson(int((genuine <= cautious).sum()), len(genuine))[0]
+    high = wilson(int((genuine <= lenient).sum()), len(genuine))[1]
+    return Operating(far, hits / len(genuine), low, high, threshold, int((ordered <= threshold).sum()))
+
+
+def _letting_pass(count: int, genuine: np.ndarray, ordered: np.ndarray) -> float:
+    """The loosest threshold that at most `count` impostor pairs pass. ordered: their distances, ascending."""
+    if count >= len(ordered):
+        return float(max(ordered[-1], genuine.max()))
+    return _just_below(float(ordered[count]), genuine, ordered)
+
+
+def binomial_range(count: int, share: float) -> tuple[int, int]:
+    """Between which numbers of `count` trials that each succeed with probability `share` succeed, 95 % of the time."""
+    mean, deviation = count * share, math.sqrt(count * share * (1 - share))
+    if mean > 100:
+        return math.floor(mean - Z95 * deviation), min(math.ceil(mean + Z95 * deviation), count)
+    term, total, low, number = (1 - share) ** count, 0.0, None, 0
+    while True:
+        total += term
+        if low is None and total >= 0.025:
+            low = number
+        if total >= 0.975 or number == count:
+            return low or 0, number
+        term *= (count - number) / (number + 1) * share / (1 - share)
+        number += 1
 
 
 def _just_below(distance: float, *others: np.ndarray) -> float:

@@ -44,6 +44,7 @@ class PackUnderTest:
             threshold=self.manifest.threshold_1to1,
             progress=progress,
         )
+        result.engine = self.pipeline.engine
         if self._by_template:
             result.notes.append(
                 f"In {self._by_template} of {result.images} crops the pack's detector saw no face where the set's alignment "

@@ -46,6 +46,7 @@ class VerificationResult:
     accuracy, deviation: over the folds, of the pairs that could be compared. accuracy_all: the other pairs counted as
     wrong answers. thresholds: which the folds chose from, "published grid" or "exact". fold_kind: "as published" or
     "dealt out". roc: [FAR, TAR, distance] rows. histogram: {"edges", "genuine", "impostor"}, counts.
+    spread: least, median and largest distance of each kind of pair. engine: what a pack's nets ran on, see PackNets.describe.
     """
 
     set_name: str
@@ -69,7 +70,9 @@ class VerificationResult:
     at_threshold: AtThreshold | None = None
     roc: list[list[float]] = field(default_factory=list)
     histogram: dict[str, list] = field(default_factory=dict)
+    spread: dict[str, list[float]] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    engine: dict = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict:
@@ -120,6 +123,11 @@ def summarise(
         result.notes.append(f"{result.pairs - result.compared} of {result.pairs} pairs could not be compared.")
     if result.compared:
         result.histogram = _histogram(genuine, impostor)
+        result.spread = {
+            name: [round(float(value), 4) for value in np.percentile(values, [0, 50, 100])]
+            for name, values in (("genuine", genuine), ("impostor", impostor))
+            if len(values)
+        }
         if threshold is not None:
             result.at_threshold = _at(threshold, genuine, impostor)
     if len(genuine) and len(impostor):

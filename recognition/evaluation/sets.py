@@ -20,6 +20,7 @@ from recognition.evaluation.unpickle import Array, PickleRefused, Span, bytes_at
 
 COLUMNS = ("a", "b", "same")
 SAME = {"1": True, "true": True, "0": False, "false": False}
+MOST_PAIRS = 10_000_000  # of a .bin
 LARGEST_IMAGE = 64 * 1024 * 1024
 
 
@@ -112,6 +113,8 @@ def read_bin(path: Path) -> VerificationSet:
         found = read_pickle(data)
         if not (type(found) in (tuple, list) and len(found) == 2 and type(found[0]) in (tuple, list)):
             raise PickleRefused("it is no pair of images and flags")
+        if len(found[0]) > 2 * MOST_PAIRS:
+            raise PickleRefused(f"it holds more than {MOST_PAIRS} pairs")
         same = _flags(data, found[1])
         images, numbers = _distinct(data, found[0])
     except PickleRefused as error:
@@ -131,21 +134,32 @@ def _flags(data, values: object) -> np.ndarray:
 
 
 def _distinct(data, items: list) -> tuple[BinImages, np.ndarray]:
-    """The images without those that are there twice, and the number of each position's image."""
+    """The images without those that are there twice, and the number of each position's image.
+
+    First by their place in the file, as pickle keeps what it meets again, so that every byte is hashed once at most.
+    """
+    starts = np.fromiter((_image(item)[0].start for item in items), "int64", len(items))
+    places, order, which = _first_seen(starts)
     known: dict[bytes, int] = {}
-    spans, shapes, positions, numbers = [], {}, array("q"), array("i")
-    for position, item in enumerate(items):
-        span, shape = _image(item)
+    spans, shapes, positions = [], {}, array("q")
+    number_of_place = np.empty(len(places), "int32")
+    for place in order:
+        span, shape = _image(items[places[place]])
         with memoryview(data) as view:
             digest = hashlib.blake2b(view[span.start : span.end], digest_size=16).digest()
-        number = known.setdefault(digest, len(spans))
+        number = number_of_place[place] = known.setdefault(digest, len(spans))
         if number == len(spans):
             spans.append(span)
-            positions.append(position)
+            positions.append(places[place])
             if shape:
                 shapes[number] = shape
-        numbers.append(number)
-    return BinImages(data, spans, shapes, positions), np.array(numbers, "int32")
+    return BinImages(data, spans, shapes, positions), number_of_place[which]
+
+
+def _first_seen(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where each different value is first; those in the order in which they come; and each position's value among them."""
+    _, first, which = np.unique(values, return_index=True, return_inverse=True)
+    return first, np.argsort(first), which
 
 
 def _image(item: object) -> tuple[Span, tuple[int, ...] | None]:
@@ -207,15 +221,20 @@ def _listed(path: Path, photos: Path, pairs: Iterator[Pair], aligned: bool) -> V
 
 def _csv_pairs(path: Path) -> Iterator[Pair]:
     with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.reader(file)
         try:
-            rows = csv.DictReader(file)
-            if missing := set(COLUMNS) - set(rows.fieldnames or ()):
+            head = [name.strip() for name in next(rows, [])]
+            if missing := set(COLUMNS) - set(head):
                 raise SetError(f"{path} lacks the columns {', '.join(sorted(missing))}. It needs {', '.join(COLUMNS)}.")
+            at_a, at_b, at_same = (head.index(name) for name in COLUMNS)
             for row in rows:
-                a, b, same = ((row[column] or "").strip() for column in COLUMNS)
-                if not a or not b or same.lower() not in SAME:
+                if not row:
+                    continue
+                cells = row if len(row) >= len(head) else row + [""] * len(head)
+                a, b, same = cells[at_a].strip(), cells[at_b].strip(), SAME.get(cells[at_same].strip().lower())
+                if not a or not b or same is None:
                     raise SetError(f"{path}, line {rows.line_num}: a and b are paths, same is 1 or 0.")
-                yield a, b, SAME[same.lower()]
+                yield a, b, same
         except (csv.Error, UnicodeDecodeError) as error:
             raise SetError(f"{path} is no CSV in UTF-8, from line {rows.line_num + 1} on: {error}.") from error
 

@@ -82,8 +82,10 @@ class _Machine:
         self.stack: list = []
         self.marks: list[int] = []
         self.memo: dict[int, object] = {}
-        # An image has more bytes than these take memory.
-        self.most_items, self.most_memo = 10_000 + self.size // 100, 10_000 + self.size // 64
+        self.lengths: dict[int, int] = {}  # of texts that stand for bytes, by where they start: counted once
+        self.made = 0  # strings and numbers
+        # An item of a list takes two bytes at least where it is met again, an image far more where it is met first.
+        self.most_items, self.most_made = 10_000 + self.size // 2, 10_000 + self.size // 64
 
     def run(self) -> object:
         while True:
@@ -95,7 +97,7 @@ class _Machine:
                 known = pickletools.code2op.get(chr(code))
                 raise PickleRefused(f"it holds the opcode {known.name if known else hex(code)}, which no set needs")
             step(self)
-            if len(self.stack) > STACK or len(self.memo) > self.most_memo:
+            if len(self.stack) > STACK or max(len(self.memo), self.made) > self.most_made:
                 raise PickleRefused("it holds far more objects than its size allows for")
 
     # --- reading ---
@@ -110,6 +112,11 @@ class _Machine:
             raise PickleRefused("it ends too early: a string should go on beyond its end")
         self.stack.append(Span(self.at, self.at + length, text))
         self.at += length
+        self.made += 1
+
+    def push_number(self, form: str) -> None:
+        self.stack.append(self.number(form))
+        self.made += self.stack[-1] not in range(-5, 257)  # those Python has but once
 
     def line(self) -> str:
         end = self.data.find(b"\n", self.at, self.at + LONGEST_NAME)
@@ -124,6 +131,14 @@ class _Machine:
         if not isinstance(value, Span) or value.end - value.start > LONGEST_NAME:
             raise PickleRefused("a name in it is none")
         return bytes(self.data[value.start : value.end]).decode("ascii")
+
+    def length(self, span: Span) -> int:
+        """Of the bytes that it means."""
+        if not span.latin:
+            return span.end - span.start
+        if span.start not in self.lengths:
+            self.lengths[span.start] = len(bytes_at(self.data, span))
+        return self.lengths[span.start]
 
     # --- stack ---
     def pop_mark(self) -> list:
@@ -199,7 +214,7 @@ class _Machine:
         return text._replace(latin=True)
 
     def _scalar(self, dtype: DType, data: Span) -> int:
-        if int(dtype.code[1]) != 1:
+        if int(dtype.code[1]) != 1 or self.length(data) != 1:
             raise PickleRefused(f"a number in it has the type {dtype.code}")
         return bytes_at(self.data, data)[0]
 
@@ -214,8 +229,7 @@ class _Machine:
         count = int(dtype.code[1])
         for side in shape:
             count *= side
-        length = len(bytes_at(self.data, data)) if data.latin else data.end - data.start
-        if min(shape) < 0 or count != length:
+        if min(shape) < 0 or count != self.length(data):
             raise PickleRefused("an array in it has not the size it declares")
         array.shape, array.dtype, array.data = tuple(shape), dtype.code, data
         return array
@@ -244,9 +258,9 @@ STEPS = {
         0x88: _push(True),
         0x89: _push(False),
         "I": lambda m: m.boolean_or_int(),
-        "K": lambda m: m.stack.append(m.number("<B")),
-        "M": lambda m: m.stack.append(m.number("<H")),
-        "J": lambda m: m.stack.append(m.number("<i")),
+        "K": lambda m: m.push_number("<B"),
+        "M": lambda m: m.push_number("<H"),
+        "J": lambda m: m.push_number("<i"),
         "U": lambda m: m.span("<B"),
         "T": lambda m: m.span("<i"),
         "C": lambda m: m.span("<B"),
