@@ -36,6 +36,11 @@ class TrainingCommand(BaseCommand):
             raise CommandError(f"{error} For a training that is --devices cpu.") from error
         except (TrainingError, PackError, SetError) as error:
             raise CommandError(str(error)) from error
+        except OSError as error:  # such as a full disk, wherever it is met
+            place = error.filename or "A file"
+            raise CommandError(
+                f"{place} cannot be read or written: {error.strerror}. Mend that, and go on by --resume."
+            ) from error
         finally:
             if self._bar is not None:
                 self._bar.close()

@@ -65,13 +65,15 @@ class Learner:
     def learn(self, chips: np.ndarray, labels: np.ndarray, *, rate: float, seed: int, stop: bool = False) -> Step:
         """One step. seed: of what is random in the net, such as Dropout. Raises no error on a loss that is no number."""
         parts = len(self._replicas)
-        pixels = self.net.prepared(chips)
-        found = [
-            replica.differentiate(own, own_labels, self._loss, seed + number)
-            for number, (replica, own, own_labels) in enumerate(
-                zip(self._replicas, np.split(pixels, parts), np.split(labels, parts), strict=True)
-            )
+        for number, (replica, pixels) in enumerate(
+            zip(self._replicas, np.split(self.net.prepared(chips), parts), strict=True)
+        ):
+            replica.forward(pixels, seed + number)
+        values = [
+            replica.backward(own, self._loss)
+            for replica, own in zip(self._replicas, np.split(labels, parts), strict=True)
         ]
+        found = [(float(value.asscalar()), right) for value, right in values]
         loss, right, stops = self._exchange.add_figures(np.array([*np.mean(found, axis=0), float(stop)]))
         for name in self._names:
             self._exchange.add_up(name, [replica.gradients[name] for replica in self._replicas])
@@ -147,18 +149,20 @@ class _Replica:
         kinds = {name: "null" if name == "data" else "write" for name in arguments}
         return symbol.bind(self._device, arguments, args_grad=gradients, grad_req=kinds, aux_states=self.auxiliary)
 
-    def differentiate(self, pixels: np.ndarray, labels: np.ndarray, loss: Loss, seed: int) -> tuple[float, float]:
-        """Fills the gradients of the mean loss of this part of the batch; returns it, and how much was right."""
-        mx = self._mx
-        mx.random.seed(seed, ctx=self._device)
-        [vectors] = self._executor.forward(is_train=True, data=mx.nd.array(pixels, ctx=self._device))
-        vectors = vectors.copy()
+    def forward(self, pixels: np.ndarray, seed: int) -> None:
+        """Begins with this part of the batch; does not wait, so that all devices work at once."""
+        self._mx.random.seed(seed, ctx=self._device)
+        self._executor.forward(is_train=True, data=self._mx.nd.array(pixels, ctx=self._device))
+
+    def backward(self, labels: np.ndarray, loss: Loss) -> tuple[object, float]:
+        """Fills the gradients of the part's mean loss; returns that, an NDArray, and how much was right."""
+        vectors = self._executor.outputs[0].copy()
         vectors.attach_grad()
-        with mx.autograd.record():
+        with self._mx.autograd.record():
             value, right = loss(vectors, labels, self._own)
         value.backward()
         self._executor.backward([vectors.grad])
-        return float(value.asscalar()), right
+        return value, right
 
     def update(
         self, names: list[str], rate: float, share: float, *, momentum: float, decay: float, clip: float | None

@@ -239,10 +239,10 @@ class Trainer:
             "options": self.options.as_dict(),
             "set": self._set,
         }
-        save_checkpoint(self.run.folder / LAST, state, facts)
-        if better:
+        if better:  # first: killed between the two, a resumed run comes here again
             params = {name: array for name, array in state.items() if name.startswith("param:")}
             save_checkpoint(self.run.folder / BEST, params, facts)
+        save_checkpoint(self.run.folder / LAST, state, facts)
         self._curves.draw()
 
 

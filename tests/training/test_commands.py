@@ -102,6 +102,7 @@ def test_a_pack_is_trained_on_with_triplets(place, records, settings, capsys):
         (["--devices", "gpu:0"], "The device gpu:0 is wanted.* For a training that is --devices cpu"),
         (["--eval-set", "no-such.bin"], "There is no set no-such.bin"),
         (["--pretrained", "no-such"], "There is no pack in"),
+        (["--out", "/dev/null/x"], "cannot be read or written: Not a directory"),
     ],
 )
 def test_what_cannot_be_trained_is_told_at_once(place, records, options, match):
