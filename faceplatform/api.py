@@ -134,6 +134,12 @@ class CursorPagination(pagination.CursorPagination):
             raise InvalidInput(f"ordering must be one of {', '.join(orderings)}, perhaps with - before it.")
         return tuple(dict.fromkeys((sign + orderings[name], f"{sign}id")))
 
+    def decode_cursor(self, request):
+        try:
+            return super().decode_cursor(request)
+        except exceptions.NotFound as error:
+            raise InvalidInput("cursor must be that of an answer's `next` or `previous`.") from error
+
     def get_page_size(self, request):
         text = request.query_params.get("limit")
         if text is not None and not (text.isascii() and text.isdigit() and 1 <= int(text) <= self.max_page_size):

@@ -66,7 +66,9 @@ class GallerySerializer(serializers.ModelSerializer):
 class IdentitySerializer(serializers.ModelSerializer):
     gallery = serializers.SlugField(source="gallery.slug", help_text="The gallery's slug.")
     sample_count = serializers.IntegerField(read_only=True)
-    portrait = serializers.UUIDField(source="portrait_id", read_only=True, help_text="The sample that shows best.")
+    portrait = serializers.UUIDField(
+        source="portrait_id", read_only=True, allow_null=True, help_text="The sample that shows best."
+    )
     metadata = serializers.JSONField(required=False)
     has_valid_consent = serializers.BooleanField(read_only=True, help_text="Given, and not expired today.")
 
@@ -124,20 +126,24 @@ class GalleryViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet)
         return Gallery.objects.visible_to(self.actor).with_counts().order_by("-id")
 
     def retrieve(self, request, slug):
-        return Response(GallerySerializer(self.get_visible(Gallery.objects.with_counts(), slug=slug)).data)
+        return self._answer(slug)
 
     def create(self, request):
         values = _validated(GallerySerializer, request)
-        return Response(GallerySerializer(services.create_gallery(actor=self.actor, **values)).data, status=201)
+        return self._answer(services.create_gallery(actor=self.actor, **values).slug, status=201)
 
     def partial_update(self, request, slug):
         gallery = self.get_visible(Gallery.objects.all(), slug=slug)
         values = _validated(GallerySerializer, request, partial=True)
-        return Response(GallerySerializer(services.update_gallery(actor=self.actor, gallery=gallery, **values)).data)
+        return self._answer(services.update_gallery(actor=self.actor, gallery=gallery, **values).slug)
 
     def destroy(self, request, slug):
         services.delete_gallery(actor=self.actor, gallery=self.get_visible(Gallery.objects.all(), slug=slug))
         return Response(status=204)
+
+    def _answer(self, slug, status: int = 200) -> Response:
+        gallery = self.get_visible(Gallery.objects.with_counts(), slug=slug)
+        return Response(GallerySerializer(gallery).data, status=status)
 
 
 @extend_schema_view(

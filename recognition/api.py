@@ -1,6 +1,7 @@
 """Recognitions and enrolment over REST. Thin: parse, one service or queryset, answer."""
 
 from django.urls import reverse
+from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import serializers, viewsets
@@ -184,7 +185,7 @@ class IdentitySamplesView(WaitingMixin, ActorMixin, APIView):
         summary="Installed model packs",
         description="What each is made of, under which licence, and whether that allows commercial use.",
         operation_id="packs_list",
-        responses=PacksSchema,
+        responses=forced_singular_serializer(PacksSchema),
     ),
     retrieve=extend_schema(summary="A model pack", responses={200: PackSchema, **PROBLEMS}),
 )

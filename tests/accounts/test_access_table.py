@@ -3,42 +3,25 @@
 An operation without a row in TABLE fails. Each caller's calls are tried on the same world; each one is rolled back.
 """
 
-import base64
-import io
 import json
-import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from api_client import client_of, upload
+from api_world import in_address, make_rows
 from django.apps import apps
 from django.db import connection, transaction
 from django.utils import timezone
-from factories import GalleryFactory, IdentityFactory, SampleFactory, UserFactory, member, stranger, unit
-from PIL import Image
+from factories import GalleryFactory, member, stranger
 from rest_framework.test import APIClient
 
-from accounts import audit
 from accounts.actor import system_actor
 from accounts.models import ApiKey
 from accounts.roles import Role, Scope
 from accounts.services import create_api_key
-from gallery.services import delete_identity
-from recognition import queue
-from recognition.models import (
-    Erasure,
-    Evaluation,
-    HealthFinding,
-    Import,
-    Purpose,
-    RecognitionFace,
-    RecognitionRequest,
-    ReEmbedding,
-)
 
 OPENAPI = json.loads((Path(__file__).resolve().parents[1] / "openapi.json").read_text())
 ANYBODY, OPERATOR = 0, 99  # signed in; beside the roles
@@ -146,7 +129,6 @@ TABLE = {
     "POST /api/v1/imports/{id}/stop": Row(CURATOR, ENROL, 409, **HIDDEN),  # it is stopped
     "POST /api/v1/imports/{id}/resume": Row(CURATOR, ENROL, **HIDDEN),
 }
-NUMBERS = dict.fromkeys(("pairs", "compared", "accuracy", "deviation", "auc", "eer"), 1) | {"tar_at_far": []}
 # What nobody from outside the gallery finds in any answer.
 SECRETS = (
     "identity",
@@ -160,16 +142,6 @@ SECRETS = (
     "recognition",
     "key",
 )
-# What an address's {id} and the rest stand for, by its first word.
-IDS = {
-    "api-keys": "key",
-    "health-findings": "finding",
-    "galleries": "reembedding",
-    "identities": "identity",
-    "samples": "sample",
-    "recognitions": "recognition",
-    "undo": "event",
-}
 
 
 def test_every_operation_has_its_row():
@@ -194,67 +166,6 @@ def world(db, pack_dir, settings):
     return World(rows, make_clients(rows), state())
 
 
-def make_rows() -> dict[str, Any]:
-    gallery = GalleryFactory(slug="staff")
-    ada, ben, gone = (IdentityFactory(gallery=gallery, name=name) for name in ("Ada", "Ben", "Gone"))
-    samples = [SampleFactory(identity=ada, vector=unit(number)) for number in range(2)]
-    SampleFactory(identity=ben, vector=unit(2))
-    queue.register_worker(host="test", process_id=1)
-    delete_identity(actor=system_actor(), identity=gone)
-    photo = picture()
-    requests = {purpose: make_request(gallery, purpose, photo, samples[0]) for purpose in Purpose if purpose != "enrol"}
-    found = RecognitionFace.objects.create(
-        request=requests["recognize"], index=0, box=[10, 10, 50, 50], landmarks=[[0, 0]] * 5, detection_score=0.9,
-        quality_score=0.9, crop=photo, crop_landmarks=[[0, 0]] * 5, decision="unknown", vector=unit(5),
-    )  # fmt: skip
-    operator = UserFactory(is_superuser=True)
-    key, _ = create_api_key(actor=system_actor(), user=operator, scopes=["manage"])
-    return {
-        "gallery": gallery,
-        "slug": "staff",
-        "username": member(gallery, Role.VIEWER).user.username,
-        "identity": ada.pk,
-        "other": str(ben.pk),
-        "sample": str(samples[0].pk),
-        "photo": base64.b64encode(photo).decode(),
-        "vector": unit(0).tolist(),
-        "zip": zipped({"Cy/1.jpg": photo}),
-        "operator": operator,
-        "key": key.pk,
-        "event": audit.AuditEvent.objects.get(action="identity.deleted").pk,
-        "finding": HealthFinding.objects.create(
-            gallery=gallery, kind="weak", reason="single", rank=1, identity=ada, total=2
-        ).pk,
-        "reembedding": make_reembedding(gallery).pk,
-        "imports": Import.objects.create(gallery=gallery, name="a.zip", status="stopped").pk,
-        "erasures": Erasure.objects.create(gallery=gallery, gallery_slug="staff", identities=[ada.pk], reason="x").pk,
-        "evaluations": Evaluation.objects.create(
-            pack="dlib-resnet", pack_sha256="a", set_name="set", set_sha256="b", numbers=NUMBERS, curves={}
-        ).pk,
-        "recognition": requests["recognize"].pk,
-        "detections": requests["detect"].pk,
-        "embeddings": requests["embed"].pk,
-        "comparisons": requests["compare"].pk,
-        "name": "dlib-resnet",
-        "index": found.index,
-    }
-
-
-def make_request(gallery, purpose: str, photo: bytes, sample) -> RecognitionRequest:
-    options = {"reference": {"sample": str(sample.pk)}, "threshold": None} if purpose == "compare" else {}
-    ended = {"status": "done", "finished_at": timezone.now()} if purpose == "recognize" else {}
-    return RecognitionRequest.objects.create(
-        gallery=gallery, purpose=purpose, pack="dlib-resnet", photo=photo, photo_sha256="a", keep_photo=True,
-        image_width=100, image_height=100, options=options, threshold_distance=0.5, **ended,
-    )  # fmt: skip
-
-
-def make_reembedding(gallery) -> ReEmbedding:
-    return ReEmbedding.objects.create(
-        gallery=gallery, old_pack="dlib-resnet", old_embedding_id="a", pack="second", embedding_id="b"
-    )
-
-
 def make_clients(rows) -> dict[str, APIClient]:
     """anonymous, stranger, the roles, operator; the operator's keys of one scope each, and one of another gallery."""
     operator = rows["operator"]
@@ -272,20 +183,6 @@ def with_key(user, **values) -> APIClient:
     row, key = create_api_key(actor=system_actor(), user=user, **values)
     ApiKey.objects.filter(pk=row.pk).update(last_used_at=timezone.now())  # or the next call would write it
     return APIClient(HTTP_AUTHORIZATION=f"Bearer {key}")
-
-
-def picture() -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(np.full((100, 100, 3), 90, "uint8")).save(out, "JPEG")
-    return out.getvalue()
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return out.getvalue()
 
 
 # --- The calls ---
@@ -307,8 +204,7 @@ def existing() -> list[str]:
 def called(world: World, who: str, operation: str):
     """The answer; what it changed is rolled back afterwards."""
     method, path = operation.split()
-    word = path.split("/")[3]
-    names = world.rows | {"id": world.rows[IDS.get(word, word)] if "{id}" in path else ""}
+    names = in_address(path, world.rows)
     body = filled(TABLE[operation].body, world.rows)
     kind = "multipart" if body and "file" in body else "json"
     client = world.clients[who]

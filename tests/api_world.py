@@ -1,0 +1,124 @@
+"""One row of each kind that the API has an address for, for tests that call all of it."""
+
+import base64
+import io
+import zipfile
+from typing import Any
+
+import numpy as np
+from django.utils import timezone
+from factories import GalleryFactory, IdentityFactory, SampleFactory, UserFactory, member, unit
+from PIL import Image
+
+from accounts.actor import system_actor
+from accounts.models import AuditEvent
+from accounts.roles import Role
+from accounts.services import create_api_key
+from gallery.services import delete_identity
+from recognition import queue
+from recognition.models import (
+    Erasure,
+    Evaluation,
+    HealthFinding,
+    Import,
+    Purpose,
+    RecognitionFace,
+    RecognitionRequest,
+    ReEmbedding,
+)
+
+NUMBERS = dict.fromkeys(("pairs", "compared", "accuracy", "deviation", "auc", "eer"), 1) | {"tar_at_far": []}
+# What an address's {id} and the rest stand for, by its first word.
+IDS = {
+    "api-keys": "key",
+    "health-findings": "finding",
+    "galleries": "reembedding",
+    "identities": "identity",
+    "samples": "sample",
+    "recognitions": "recognition",
+    "undo": "event",
+}
+
+
+def in_address(path: str, rows: dict[str, Any]) -> dict[str, Any]:
+    """What stands in a path of the schema, by name."""
+    word = path.split("/")[3]
+    return rows | ({"id": rows[IDS.get(word, word)]} if "{id}" in path else {})
+
+
+def make_rows() -> dict[str, Any]:
+    gallery = GalleryFactory(slug="staff")
+    ada, ben, gone = (IdentityFactory(gallery=gallery, name=name) for name in ("Ada", "Ben", "Gone"))
+    samples = [SampleFactory(identity=ada, vector=unit(number)) for number in range(2)]
+    SampleFactory(identity=ben, vector=unit(2))
+    queue.register_worker(host="test", process_id=1)
+    delete_identity(actor=system_actor(), identity=gone)
+    photo = picture()
+    requests = {purpose: make_request(gallery, purpose, photo, samples[0]) for purpose in Purpose if purpose != "enrol"}
+    found = RecognitionFace.objects.create(
+        request=requests["recognize"], index=0, box=[10, 10, 50, 50], landmarks=[[0, 0]] * 5, detection_score=0.9,
+        quality_score=0.9, crop=photo, crop_landmarks=[[0, 0]] * 5, decision="unknown", vector=unit(5),
+    )  # fmt: skip
+    operator = UserFactory(is_superuser=True)
+    key, _ = create_api_key(actor=system_actor(), user=operator, scopes=["manage"])
+    return {
+        "gallery": gallery,
+        "slug": "staff",
+        "username": member(gallery, Role.VIEWER).user.username,
+        "identity": ada.pk,
+        "other": str(ben.pk),
+        "sample": str(samples[0].pk),
+        "photo": base64.b64encode(photo).decode(),
+        "vector": unit(0).tolist(),
+        "zip": zipped({"Cy/1.jpg": photo}),
+        "operator": operator,
+        "key": key.pk,
+        "event": AuditEvent.objects.get(action="identity.deleted").pk,
+        "finding": HealthFinding.objects.create(
+            gallery=gallery, kind="weak", reason="single", rank=1, identity=ada, total=2
+        ).pk,
+        "reembedding": make_reembedding(gallery).pk,
+        "imports": Import.objects.create(gallery=gallery, name="a.zip", status="stopped").pk,
+        "erasures": Erasure.objects.create(
+            gallery=gallery, gallery_slug="staff", identities=[ada.pk], reason="x", event_id=ada.pk
+        ).pk,
+        "evaluations": Evaluation.objects.create(
+            pack="dlib-resnet", pack_sha256="a", set_name="set", set_sha256="b", numbers=NUMBERS, curves={}
+        ).pk,
+        "recognition": requests["recognize"].pk,
+        "detections": requests["detect"].pk,
+        "embeddings": requests["embed"].pk,
+        "comparisons": requests["compare"].pk,
+        "name": "dlib-resnet",
+        "index": found.index,
+    }
+
+
+def make_request(gallery, purpose: str, photo: bytes, sample) -> RecognitionRequest:
+    options = {"reference": {"sample": str(sample.pk)}, "threshold": None} if purpose == "compare" else {}
+    ended = {"status": "done", "finished_at": timezone.now()} if purpose == "recognize" else {}
+    return RecognitionRequest.objects.create(
+        gallery=gallery, purpose=purpose, pack="dlib-resnet", photo=photo, photo_sha256="a", keep_photo=True,
+        image_width=100, image_height=100, options=options, threshold_distance=0.5,
+        threshold_source="size", **ended,
+    )  # fmt: skip
+
+
+def make_reembedding(gallery) -> ReEmbedding:
+    return ReEmbedding.objects.create(
+        gallery=gallery, old_pack="dlib-resnet", old_embedding_id="a", pack="second", embedding_id="b"
+    )
+
+
+def picture() -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(np.full((100, 100, 3), 90, "uint8")).save(out, "JPEG")
+    return out.getvalue()
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return out.getvalue()
