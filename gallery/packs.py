@@ -9,15 +9,19 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Count, Q
 
+from faceplatform.errors import Conflict
 from gallery.indexing import BUILD_FROM
 from gallery.models import FaceEmbedding, FaceSample, Gallery, ThresholdSource, VectorIndex
 
 
 def hold_pack(gallery_id: UUID) -> str:
-    """The pack in force, which stays so until the end of the transaction."""
+    """The pack in force, which stays so until the end of the transaction. Raises Conflict (deleted_meanwhile)."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pack FROM gallery_gallery WHERE id = %s FOR KEY SHARE", [gallery_id])
-        return cursor.fetchone()[0]
+        row = cursor.fetchone()
+    if row is None:
+        raise Conflict("This gallery has been deleted meanwhile.", code="deleted_meanwhile")
+    return row[0]
 
 
 def lock_pack(gallery_id: UUID) -> Gallery:

@@ -69,8 +69,11 @@ def claim(*, worker_id: UUID, packs: Sequence[str], only: UUID | None = None) ->
         cursor.execute(WITH_WORK, {"packs": list(packs), "only": only, "first": UUID(int=0)})
         jobs = [pk for (pk,) in cursor.fetchall()]
     for pk in jobs:
-        if part := _claim_of(pk, worker_id):
-            return part
+        try:
+            if part := _claim_of(pk, worker_id):
+                return part
+        except IntegrityError:
+            continue  # what was handed out has been purged just now: the next look sees that
     return None
 
 
@@ -109,7 +112,7 @@ def _give_up(part: ReEmbeddingPart) -> None:
     elif part.kind == Kind.FACES:
         part.job.faces.filter(pk__in=part.items).update(change=PreviewedFace.Change.UNREADABLE)
     else:
-        _write_unembedded(part, dict.fromkeys(part.items, reason))
+        _write_unembedded(part, dict.fromkeys(still_there(set(part.items)), reason))
     part.delete()
 
 

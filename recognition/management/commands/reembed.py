@@ -53,7 +53,7 @@ class Command(BaseCommand):
         try:
             if forget_old:
                 return self._forget(actor, found)
-            job = services.go_back(actor=actor, gallery=found) if back else self._job(actor, found, pack)
+            job = self._way_back(actor, found) if back else self._job(actor, found, pack)
             self._work(actor, job)
             if cut_over and self._fresh(job).status == Status.READY:
                 maintain_indexes()
@@ -71,6 +71,11 @@ class Command(BaseCommand):
         """The re-embedding to `pack` that runs, or a new one, or one that was broken off."""
         live = gallery.reembeddings.live().filter(pack=pack, restores=None).first()
         return live or services.start_reembedding(actor=actor, gallery=gallery, pack=pack)
+
+    @staticmethod
+    def _way_back(actor: Actor, gallery: Gallery) -> ReEmbedding:
+        live = gallery.reembeddings.live().filter(restores__isnull=False).first()
+        return live or services.go_back(actor=actor, gallery=gallery)
 
     def _work(self, actor: Actor, job: ReEmbedding) -> None:
         """Does parts of it until it is through, and photos that wait in between, alongside any running workers."""
