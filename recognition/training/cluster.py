@@ -6,6 +6,7 @@ are MXNet itself: its import does that work, and ends the process when the worke
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -53,7 +54,8 @@ def serve() -> None:
 def train_here(command: Sequence[str], processes: int, *, environment: dict[str, str] | None = None) -> int:
     """Starts a scheduler, a server and `processes` workers on this machine, and waits for them.
 
-    command: of a worker. Returns the first exit status of a worker that is not nought; the others are then ended.
+    command: of a worker. A SIGTERM is passed on to the workers, and waited for. Returns the first exit status of a worker
+    that is not nought; the others are then ended.
     """
     common = {
         **os.environ,
@@ -67,9 +69,12 @@ def train_here(command: Sequence[str], processes: int, *, environment: dict[str,
     parts = [([sys.executable, "-c", SERVE], name) for name in ("scheduler", "server")]
     parts += [(list(command), "worker")] * processes
     started = [subprocess.Popen(line, env=common | {"DMLC_ROLE": name}) for line, name in parts]
+    workers = started[2:]
+    kept = signal.signal(signal.SIGTERM, lambda number, frame: [worker.terminate() for worker in workers])
     try:
-        return _wait(started[2:])
+        return _wait(workers)
     finally:
+        signal.signal(signal.SIGTERM, kept)
         for process in started:
             process.kill()
             process.wait()
