@@ -176,6 +176,12 @@ def test_an_answer_is_for_the_one_who_asked_and_for_curators(viewer, gallery, wo
     problem(viewer.get(f"/api/v1/embeddings/{first['id']}"), 404, "not_found")
     problem(viewer.get(f"/api/v1/recognitions/{first['id']}"), 404, "not_found")
     assert client_of(member(gallery, Role.CURATOR)).get(address).json() == first
+    viewer.logout()
+    asker = RecognitionRequest.objects.get().requested_by
+    for scope in Scope:
+        _, key = create_api_key(actor=system_actor(), user=asker, scopes=[scope])
+        viewer.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
+        assert viewer.get(address).status_code == (200 if scope == Scope.RECOGNIZE else 403)
 
 
 def test_the_reference_is_no_comparison_of_its_own(viewer, worker, hopper):
