@@ -158,7 +158,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.HasScope"],
     "DEFAULT_THROTTLE_CLASSES": ["accounts.throttling.RateThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["faceplatform.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "faceplatform.api.CursorPagination",
     "DEFAULT_SCHEMA_CLASS": "faceplatform.openapi.PlatformSchema",
     "EXCEPTION_HANDLER": "faceplatform.api.problem_response",

@@ -5,7 +5,7 @@ from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import serializers, viewsets
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -13,6 +13,7 @@ from accounts.roles import Scope
 from faceplatform.api import PREFER, ProblemSerializer
 from faceplatform.errors import NotFound
 from faceplatform.filters import Filter, filtered, list_parameters, moment
+from faceplatform.parsers import JSONParser
 from gallery.api import PROBLEMS, ActorMixin, SampleSerializer, picture
 from gallery.models import Gallery, Identity
 from recognition import services

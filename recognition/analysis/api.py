@@ -3,12 +3,13 @@
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import viewsets
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.roles import Scope
 from faceplatform.api import PREFER, ProblemSerializer
+from faceplatform.parsers import JSONParser
 from gallery.api import PROBLEMS, ActorMixin
 from gallery.models import FaceSample, Gallery, Identity
 from recognition.analysis import answers, schema, services

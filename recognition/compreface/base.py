@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from faceplatform.api import LONGEST_WAIT
 from faceplatform.errors import NotFound, Unavailable, Unprocessable
+from faceplatform.parsers import JSONParser
 from gallery.api import ActorMixin
 from gallery.models import FaceSample, Gallery
 from recognition.compreface.authentication import CompreFaceAuthentication

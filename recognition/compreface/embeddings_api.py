@@ -1,9 +1,9 @@
 """Recognise and verify by vectors, as the plugin `calculator` gives them. Thin: parse, one service, answer."""
 
-from rest_framework.parsers import JSONParser
 from rest_framework.response import Response
 
 from accounts.roles import Scope
+from faceplatform.parsers import JSONParser
 from recognition.analysis.services import compare_vectors, search_vectors
 from recognition.compreface import answers
 from recognition.compreface.base import CompreFaceView

@@ -1,0 +1,91 @@
+"""What clients send by mistake or malice, in every field of every call: refused with a reason, or taken; never a crash."""
+
+import json
+from pathlib import Path
+
+import pytest
+from api_world import in_address, make_rows
+from django.db import transaction
+from rest_framework.test import APIClient
+
+OPENAPI = json.loads((Path(__file__).resolve().parents[1] / "openapi.json").read_text())
+TAKING = {
+    f"{method.upper()} {path}": operation["requestBody"]["content"]
+    for path, methods in OPENAPI["paths"].items()
+    for method, operation in methods.items()
+    if "requestBody" in operation
+}
+DEEP = "leaf"
+for _ in range(200):
+    DEEP = [DEEP]
+NASTY = [
+    None, True, 0, -1, 10**30, -(10**30), 1e308, "NaN", "-Infinity", "1e999", "", " ", "\0", "a\0b", "\ud800", "\udfff!",
+    "\u202eevil\u2066", "👩‍👩‍👧‍👦", "Z̷̧a̡l͢g͘o", "é" * 300, "x" * 100_000, "../../etc/passwd", "%00", "9999999-01-01", "0000-00-00",
+    "24:00", [], {}, [None], [[[]]], ["\0"], ["\ud800"], [1e308] * 128, list(range(10_000)), {"\0": "\0"}, {"": DEEP}, DEEP,
+    "01a2139c-4161-70aa-8796-0efc54225732", "data:,", "====",
+]  # fmt: skip
+
+
+@pytest.fixture
+def rows(db, pack_dir, settings):
+    settings.KEY_RATE = settings.USER_RATE = 0
+    return make_rows()
+
+
+@pytest.fixture
+def client(rows) -> APIClient:
+    made = APIClient(raise_request_exception=False, HTTP_PREFER="wait=0")
+    made.force_login(rows["operator"])
+    return made
+
+
+def send(client, operation: str, rows, data: bytes, kind: str = "application/json", **headers):
+    """The answer; what it changed is rolled back."""
+    method, path = operation.split()
+    with transaction.atomic():
+        answer = client.generic(method, path.format(**in_address(path, rows)), data, content_type=kind, **headers)
+        transaction.set_rollback(True)
+    return answer
+
+
+def fair(answer) -> bool:
+    """Taken, or refused as a problem that says why."""
+    if answer.status_code < 400 or "enrolled" in answer.json():
+        return True
+    return answer.status_code < 500 and answer["Content-Type"] == "application/problem+json" and answer.json()["detail"]
+
+
+@pytest.mark.parametrize("operation", [name for name, content in TAKING.items() if "application/json" in content])
+def test_every_field_takes_anything(operation, client, rows):
+    example = TAKING[operation]["application/json"]["example"]
+    example |= {"gallery": "staff"} if "gallery" in example else {}
+    bodies = [value for value in NASTY if not isinstance(value, str)]
+    # A third of the values for each field, so that all are tried on some.
+    bodies += [example | {field: value} for n, field in enumerate(example) for value in NASTY[n % 3 :: 3]]
+    unfair = []
+    for body in bodies:
+        answer = send(client, operation, rows, json.dumps(body).encode())
+        if not fair(answer):
+            unfair.append((str(body)[:200], answer.status_code, answer.content[:200]))
+    assert unfair == []
+
+
+RAW = [
+    b"", b"{", b"nul", b"\xff\xfe{\0}\0", b"\x80\x81", b'{"name": NaN}', b'{"name": 1e999}', b'{"a": 1, "a": 2}', b"[" * 100_000,
+    b'{"a":' * 50_000, b"1" * 10_000, b'{"name": "\\ud800"}', b"\0", b'"' + b"x" * 1_000_000 + b'"',
+]  # fmt: skip
+KINDS = [
+    "", "text/plain", "application/xml", "application/json; charset=utf-16", "application/json; charset=nonsense",
+    "multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=x",
+    "application/x-www-form-urlencoded",
+    "application/octet-stream", "image/jpeg", "a", "\x7f/\x7f", "application/json;" * 500,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", TAKING)
+def test_every_call_takes_any_bytes_under_any_type(operation, client, rows):
+    pairs = [(data, "application/json") for data in RAW]
+    kinds = KINDS[list(TAKING).index(operation) % 3 :: 3]
+    pairs += [(data, kind) for kind in kinds for data in (b"", b'{"name": "Ada"}', b"--x\r\n\r\n", b"--x--")]
+    answers = {(data[:50], kind[:50]): send(client, operation, rows, data, kind) for data, kind in pairs}
+    assert {pair: answer.content for pair, answer in answers.items() if not fair(answer)} == {}
