@@ -13,14 +13,16 @@ import numpy as np
 from django.db import connection, transaction
 from django.utils import timezone
 
+SHORTEST_LIST = 40  # samples
 LONGEST_LIST = 1000  # pgvector's largest hnsw.ef_search; who is not found within it is searched exactly
 MEAN_OF = 3  # samples
 SPARE = 3  # people scored beyond those asked for, as "not X" takes some away
 
 READY_INDEX = "SELECT ef_search FROM gallery_vectorindex WHERE gallery_id = %s AND pack = %s AND state = 'ready'"
+STANDING = "identity.active AND identity.deleted_at IS NULL"
 # Who may be found at all. The gallery's setting is looked up once a query; consent that has expired today counts no more.
-PROPOSED = """identity.active AND identity.deleted_at IS NULL AND (
-                NOT (SELECT requires_consent FROM gallery_gallery WHERE id = {gallery})
+PROPOSED = f"""{STANDING} AND (
+                NOT (SELECT requires_consent FROM gallery_gallery WHERE id = {{gallery}})
                 OR identity.consent = 'given'
                     AND (identity.consent_until IS NULL OR identity.consent_until >= %(today)s)
             )"""
@@ -56,14 +58,6 @@ SHORTLISTED = """
         ON mine.identity_id = person.id AND mine.gallery_id = {gallery} AND mine.deleted_at IS NULL
     JOIN gallery_faceembedding embedding
         ON embedding.gallery_id = {gallery} AND embedding.pack = {pack} AND embedding.sample_id = mine.id
-"""
-NEAREST_SAMPLE = """
-SELECT nearest.vector::vector <-> %(probe)s::vector FROM (
-    SELECT near.vector FROM gallery_faceembedding near
-    WHERE near.gallery_id = {gallery} AND near.pack = {pack}
-    ORDER BY near.vector::halfvec({dim}) <-> %(probe)s::halfvec({dim})
-    LIMIT 1
-) nearest
 """
 NEAREST = """
 SELECT probe.number - 1, nearest.identity_id, nearest.sample_id, nearest.distance, nearest.mean_distance
@@ -124,7 +118,7 @@ def search_index(
     """Through the gallery's index, whose nearest `limit` samples are looked at. A probe with fewer people than asked for
     (many samples of few people, or many of them inactive) is looked at again with a longer list, and exactly in the end."""
     some = {"gallery_id": gallery_id, "pack": pack, "top_k": top_k}
-    limit = limit or max(40, 8 * top_k)
+    limit = limit or max(SHORTEST_LIST, 8 * top_k)
     found = _search(SHORTLISTED, probes=probes, ef_search=max(ef_search, limit), limit=limit, **some)
     short = [number for number, matches in enumerate(found) if len(matches) < top_k]
     if not short:
@@ -138,20 +132,28 @@ def search_index(
     return found
 
 
-def nearest_sample(*, gallery_id: UUID, pack: str, probe: np.ndarray, ef_search: int) -> float:
-    """The distance of the nearest sample as the index alone finds it; to measure its recall."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        _look_at(cursor, ef_search)
-        sql = NEAREST_SAMPLE.format(dim=len(probe), **_constants(gallery_id, pack))
-        cursor.execute(sql, {"probe": _text(probe)})
-        return cursor.fetchone()[0]
+def nearest_through_index(*, gallery_id: UUID, pack: str, probe: np.ndarray, ef_search: int) -> float:
+    """How near the person is whom the index alone finds, whether with consent or without; to measure its recall."""
+    some = {"gallery_id": gallery_id, "pack": pack, "probes": probe[None], "top_k": 1}
+    [matches] = _search(
+        SHORTLISTED, ef_search=max(ef_search, SHORTEST_LIST), limit=SHORTEST_LIST, proposed=STANDING, **some
+    )
+    return matches[0].distance if matches else np.inf
 
 
 def _search(
-    samples: str, *, gallery_id: UUID, pack: str, probes: np.ndarray, top_k: int, ef_search: int = 0, limit: int = 0
+    samples: str,
+    *,
+    gallery_id: UUID,
+    pack: str,
+    probes: np.ndarray,
+    top_k: int,
+    ef_search: int = 0,
+    limit: int = 0,
+    proposed: str = PROPOSED,
 ) -> list[list[Match]]:
     names = _constants(gallery_id, pack) | {"dim": probes.shape[1], "limit": limit, "mean_of": MEAN_OF}
-    names["proposed"] = PROPOSED.format(**names)
+    names["proposed"] = proposed.format(**names)
     sql = NEAREST.format(samples=samples.format(**names), **names)
     found: list[list[Match]] = [[] for _ in probes]
     with transaction.atomic() if ef_search else nullcontext(), connection.cursor() as cursor:
