@@ -179,12 +179,12 @@ def _run(job: Import, runner: UUID, source: Rows, work: Work, progress, interrup
     """Whether it came to the end of the source. Raises Interrupted, with photos of the import still in the queue."""
     handled = set(job.rows.values_list("path", flat=True))
     left = (row for row in source.rows() if row.path not in handled)
-    waiting = _pending(job)
+    waiting, known = _pending(job), {}
     while _keep(job, runner):
         if interrupted():
             raise Interrupted
         stop = Import.objects.values_list("stop_requested", flat=True).get(pk=job.pk)
-        exhausted = stop or not _fill(job, left, waiting)
+        exhausted = stop or not _fill(job, left, waiting, known)
         if waiting:
             work(list(waiting.values()))
             _collect(job, waiting)
@@ -194,26 +194,28 @@ def _run(job: Import, runner: UUID, source: Rows, work: Work, progress, interrup
     raise Conflict("The import was taken over by another process.")
 
 
-def _fill(job: Import, left: Iterator[SourceRow], waiting: dict[UUID, UUID]) -> bool:
-    """Hands rows in until IN_FLIGHT wait. Returns whether there may be more."""
+def _fill(job: Import, left: Iterator[SourceRow], waiting: dict[UUID, UUID], known: dict[str, Identity]) -> bool:
+    """Hands rows in until IN_FLIGHT wait. Returns whether there may be more. known: the person of the row before, by key."""
     while len(waiting) < IN_FLIGHT:
         row = next(left, None)
         if row is None:
             return False
-        made = _hand_in(job, row)
+        made = _hand_in(job, row, known)
         if made.request_id:
             waiting[made.pk] = made.request_id
     return True
 
 
-def _hand_in(job: Import, row: SourceRow) -> ImportRow:
+def _hand_in(job: Import, row: SourceRow, known: dict[str, Identity]) -> ImportRow:
     """A request for the row's photo, or at once why there is none."""
     made = ImportRow(job=job, path=row.path, name=row.name, key=row.key)
     try:
         data = row.read()
         with transaction.atomic():
-            _submit(job, row, made, data)
+            _submit(job, row, made, data, known)
             made.save(force_insert=True)
+        known.clear()
+        known[row.key] = made.identity
     except DomainError as error:
         _refuse(made, error.code, error.message)
     except UNREADABLE as error:
@@ -222,11 +224,11 @@ def _hand_in(job: Import, row: SourceRow) -> ImportRow:
     return made
 
 
-def _submit(job: Import, row: SourceRow, made: ImportRow, data: bytes) -> None:
+def _submit(job: Import, row: SourceRow, made: ImportRow, data: bytes, known: dict[str, Identity]) -> None:
     if not row.name:
         raise InvalidInput("The row has no name.", code="name_missing")
     actor = _actor_of(job)
-    made.identity = _identity(actor, job.gallery, row)
+    made.identity = known.get(row.key) or _identity(actor, job.gallery, row)
     digest = hashlib.sha256(data).hexdigest()
     there = FaceSample.objects.filter(gallery=job.gallery, photo_sha256=digest, rejected=False)
     if sample := there.select_related("identity").first():
