@@ -199,7 +199,7 @@ def test_too_large_and_wrong_content_and_method(client, living_worker, hopper, s
     refusal(client.post("/api/v1/recognition/recognize", "x", content_type="text/plain"), 415, 0)
     refusal(client.post("/api/v1/recognition/recognize", "{", content_type="application/json"), 400, 36)
     lone_surrogate = r'{"subject": "\ud800"}'
-    refusal(client.post("/api/v1/recognition/subjects", lone_surrogate, content_type="application/json"), 400, 26)
+    refusal(client.post("/api/v1/recognition/subjects", lone_surrogate, content_type="application/json"), 400, 36)
     refusal(client.get("/api/v1/recognition/recognize"), 405, 0)
     refusal(client.get("/api/v1/recognition/faces?subject=A%00B"), 400, 36)
     refusal(client.delete("/api/v1/recognition/subjects/A%00B"), 400, 26)
