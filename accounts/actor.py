@@ -3,6 +3,7 @@
 import getpass
 import os
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from django.db import models
@@ -36,7 +37,7 @@ class Actor:
             user=request.user,
             api_key=getattr(request, "auth", None),
             via=via,
-            ip=request.META.get("REMOTE_ADDR") or None,
+            ip=_address_of(request),
             request_id=getattr(request, "request_id", ""),
             name=request.user.get_username(),
         )
@@ -92,6 +93,14 @@ class Actor:
             raise NotAllowed(
                 f"This needs the role {role.label.lower()} in the gallery “{gallery.name}”. Ask one of its owners for it."
             )
+
+
+def _address_of(request) -> str | None:
+    """The caller's IP address; None where there is none, or a proxy passed on what is no address."""
+    try:
+        return str(ip_address(request.META.get("REMOTE_ADDR", "").partition("%")[0]))
+    except ValueError:
+        return None
 
 
 def system_actor() -> Actor:

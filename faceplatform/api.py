@@ -5,6 +5,7 @@ import binascii
 import re
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import JsonResponse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -134,10 +135,13 @@ class CursorPagination(pagination.CursorPagination):
             raise InvalidInput(f"ordering must be one of {', '.join(orderings)}, perhaps with - before it.")
         return tuple(dict.fromkeys((sign + orderings[name], f"{sign}id")))
 
-    def decode_cursor(self, request):
+    def paginate_queryset(self, queryset, request, view=None):
+        """Raises InvalidInput where the cursor is none, or none of this list."""
         try:
-            return super().decode_cursor(request)
-        except exceptions.NotFound as error:
+            return super().paginate_queryset(queryset, request, view)
+        except (exceptions.NotFound, ValidationError, ValueError) as error:
+            if self.cursor_query_param not in request.query_params:
+                raise
             raise InvalidInput("cursor must be that of an answer's `next` or `previous`.") from error
 
     def get_page_size(self, request):

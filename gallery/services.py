@@ -281,7 +281,12 @@ def _save(row) -> None:
     """Validates and saves; a broken rule becomes InvalidInput or, where a name is taken, Conflict."""
     try:
         row.full_clean()
-        row.save()
+        try:
+            with transaction.atomic():
+                row.save()
+        except IntegrityError:
+            row.full_clean()  # somebody took the name since: now it says so
+            raise
     except ValidationError as error:
         taken = any(e.code in ("unique", "unique_together") for es in error.error_dict.values() for e in es)
         raise (Conflict if taken else InvalidInput)("; ".join(_sentences(error))) from error

@@ -4,9 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
-from api_world import in_address, make_rows
+from api_client import NOW, problem, upload
+from api_world import in_address, make_rows, picture
 from django.db import transaction
+from hypothesis import HealthCheck, example, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 from rest_framework.test import APIClient
+
+from recognition.models import RecognitionRequest
 
 OPENAPI = json.loads((Path(__file__).resolve().parents[1] / "openapi.json").read_text())
 TAKING = {
@@ -89,3 +95,80 @@ def test_every_call_takes_any_bytes_under_any_type(operation, client, rows):
     pairs += [(data, kind) for kind in kinds for data in (b"", b'{"name": "Ada"}', b"--x\r\n\r\n", b"--x--")]
     answers = {(data[:50], kind[:50]): send(client, operation, rows, data, kind) for data, kind in pairs}
     assert {pair: answer.content for pair, answer in answers.items() if not fair(answer)} == {}
+
+
+BAD_VECTORS = [
+    ["NaN"] * 128, ["Infinity"] * 128, [1e308] * 128, [-1e39] * 128, [0.0] * 128, [1.0] * 127, [1.0] * 4096, [], [[1.0]],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("vector", BAD_VECTORS, ids=lambda vector: f"{len(vector)} x {vector[:1]}")
+def test_vectors_that_are_none(vector, client, rows):
+    body = {"gallery": "staff", "vector": vector}
+    problem(client.post("/api/v1/searches", body, format="json"), 400, "invalid_input")
+
+
+@pytest.mark.parametrize("threshold", ["NaN", "Infinity", -1, 0, 1e308])
+def test_thresholds_that_are_none(threshold, client, rows):
+    vector = rows["vector"]
+    searched = client.post(
+        "/api/v1/searches", {"gallery": "staff", "vector": vector, "threshold": threshold}, format="json"
+    )
+    problem(searched, 400, "invalid_input")
+    sent = {"gallery": "staff", "photo": upload(picture()), "threshold": threshold}
+    problem(client.post("/api/v1/recognitions", sent, **NOW), 400, "invalid_input")
+    values = {"threshold_source": "manual", "threshold_distance": threshold}
+    if threshold != 1e308:  # a gallery may have any above 0
+        problem(client.patch("/api/v1/galleries/staff", values, format="json"), 400, "invalid_input")
+
+
+NAMES = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=300),
+    st.sampled_from(
+        ["a\0b.jpg", "a\r\nX: y.jpg", "../../a.jpg", '"; filename="b', "\u202egpj.a", "👩‍👩‍👧.png", "é" * 255]
+    ),
+)
+
+
+@given(
+    noise=st.binary(max_size=300),
+    at=st.integers(0, 700),
+    name=NAMES,
+    address=st.sampled_from(["recognitions", "detections"]),
+)
+@example(noise=b"", at=0, name="\0", address="recognitions")
+@examples(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_damaged_photos_under_any_name(client, rows, noise, at, name, address):
+    """Taken into the queue, where the worker looks closer, or refused with a reason code."""
+    data = bytearray(picture())
+    data[at : at + len(noise)] = noise
+    with transaction.atomic():
+        sent = {"gallery": "staff", "photo": upload(bytes(data), name or "x")}
+        answer = client.post(f"/api/v1/{address}", sent)
+        assert answer.status_code in (202, 400, 413, 422), answer.content
+        if answer.status_code == 202:
+            kept = RecognitionRequest.objects.latest("id")
+            assert bytes(kept.photo) == bytes(data) and "\0" not in kept.photo_name and len(kept.photo_name) <= 255
+        transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize(
+    "name", ["محمد", "👩‍👩‍👧‍👦 Familie", "Z̷̧a̡l͢g͘o", "\u202eevil", "ﷺ" * 50, "Ωλυμπία ½", "𝒜𝒹𝒶", "x" * 200]
+)
+def test_names_of_all_scripts_are_kept_as_they_are(name, client, rows):
+    made = client.post("/api/v1/identities", {"gallery": "staff", "name": name}, format="json")
+    assert made.status_code == 201 and made.json()["name"] == name
+    found = client.get("/api/v1/identities", {"search": name}).json()["results"]
+    assert [person["name"] for person in found] == [name]
+
+
+CURSORS = ["", "x", "%00", "cD0x", "bz05OTk5OTk5OTk5OTk5OTk5OTk5OTk5", "cD0lMDA=", "cj0xJnA9eA==", "é", "=" * 5000]
+LISTS = ("identities", "identities?ordering=updated_at", "audit-events", "galleries/staff/health/findings", "imports")
+
+
+@pytest.mark.parametrize("cursor", CURSORS)
+def test_cursors_that_are_none(cursor, client, rows):
+    for address in LISTS:
+        path, _, ordering = address.partition("?ordering=")
+        asked = {"cursor": cursor, "limit": 1} | ({"ordering": ordering} if ordering else {})
+        assert fair(client.get(f"/api/v1/{path}", asked)), address

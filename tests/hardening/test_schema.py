@@ -22,7 +22,7 @@ from accounts.actor import system_actor
 from accounts.roles import Scope
 from accounts.services import create_api_key
 
-EXAMPLES = int(os.environ.get("HARDENING_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("HARDENING_EXAMPLES", "4"))
 OPENAPI = json.loads((Path(__file__).resolve().parents[1] / "openapi.json").read_text())
 SCHEMA = schemathesis.openapi.from_dict(OPENAPI)
 OPERATIONS = {f"{method.upper()} {path}" for path, methods in OPENAPI["paths"].items() for method in methods}
