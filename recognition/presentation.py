@@ -13,7 +13,7 @@ ENROLMENT_COLOURS = {"enrolled": COLOURS["known"], "refused": "#b42318", "pendin
 def recognition_context(request: RecognitionRequest) -> dict[str, Any]:
     """Takes a request with its results."""
     answer = recognition_as_dict(request)
-    for face, row in zip(answer["faces"], request.faces.all(), strict=True):
+    for face, row in zip(answer["faces"], request.settled_faces, strict=True):
         face["has_crop"] = row.has_crop  # an unknown face's goes before the answer does, if the gallery says so
     labels = [(label_of(face), COLOURS[face["decision"]]) for face in answer["faces"]]
     return {
@@ -30,7 +30,7 @@ def enrolment_context(identity: Identity, requests: list[RecognitionRequest]) ->
     results = []
     for number, (request, result) in enumerate(zip(requests, answer["results"], strict=True)):
         colour = ENROLMENT_COLOURS[result["status"]]
-        picture = _picture(request, [("", colour)] * len(request.faces.all()))
+        picture = _picture(request, [("", colour)] * len(request.settled_faces))
         results.append(result | {"picture": picture, "number": number})
     return {
         "gallery": identity.gallery,
@@ -47,7 +47,7 @@ def _picture(request: RecognitionRequest, labels: list[tuple[str, str]]) -> dict
     width, height = request.image_width, request.image_height
     letter = max(width, height) / 36
     faces = []
-    for face, (label, colour) in zip(request.faces.all(), labels, strict=True):
+    for face, (label, colour) in zip(request.settled_faces, labels, strict=True):
         x, y, w, h = face.box
         plate = letter * (0.6 + 0.6 * len(label))
         above = y >= letter * 1.5

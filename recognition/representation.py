@@ -20,7 +20,7 @@ def recognition_as_dict(request: RecognitionRequest) -> dict[str, Any]:
         "photo": request.photo_name,
         "image": image_as_dict(request),
         "threshold": threshold_as_dict(request),
-        "faces": [face_as_dict(face, request) for face in request.faces.all()],
+        "faces": [face_as_dict(face, request) for face in request.settled_faces],
         "timings_ms": request.timings_ms,
         "error": error_as_dict(request.error_code, request.error_message),
     }

@@ -19,7 +19,7 @@ OF_PACK = "pack"  # the source of a comparison's threshold
 def detection_as_dict(row: RecognitionRequest) -> dict[str, Any]:
     """Takes a row of `analyses()`. No face is an answer: an empty list."""
     raise_if_photo_was_bad(row)
-    return _head(row) | {"faces": [_face_as_dict(face, row) for face in row.faces.all()]}
+    return _head(row) | {"faces": [_face_as_dict(face, row) for face in row.settled_faces]}
 
 
 def embedding_as_dict(row: RecognitionRequest) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def embedding_as_dict(row: RecognitionRequest) -> dict[str, Any]:
     answer = detection_as_dict(row)
     if row.status == Status.DONE:
         _require_face(row)
-    for face, shown in zip(row.faces.all(), answer["faces"], strict=True):
+    for face, shown in zip(row.settled_faces, answer["faces"], strict=True):
         shown["embedding"] = [float(value) for value in face.vector]
     return answer
 

@@ -130,6 +130,12 @@ class RecognitionRequest(models.Model):
     def __str__(self):
         return f"{self.get_purpose_display()} {self.photo_name or self.pk}"
 
+    @property
+    def settled_faces(self):
+        """Its faces as an answer shows them: none before its end. They are read after the request itself, so a request
+        that was still running when it was read may have them already, but not yet the size of its photo."""
+        return self.faces.all() if self.finished_at else ()
+
 
 class RecognitionFace(models.Model):
     """A face found in a photo.

@@ -7,13 +7,18 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.db.models import prefetch_related_objects
 from factories import GalleryFactory, IdentityFactory
 
 from accounts.actor import system_actor
 from accounts.models import AuditEvent
 from recognition import queue, results
+from recognition.analysis.answers import embedding_as_dict
+from recognition.analysis.services import embed_faces
 from recognition.engine.pipeline import Pipeline
-from recognition.models import RecognitionRequest, Status
+from recognition.models import Purpose, RecognitionRequest, Status
+from recognition.presentation import recognition_context
+from recognition.representation import recognition_as_dict
 from recognition.services import Photo, submit_enrolment, submit_recognition
 
 SCRIPT = Path(__file__).with_name("worker_that_dies.py")
@@ -59,6 +64,23 @@ def test_recognises_a_batch(worker, hopper, hopper_again, collins, no_face):
     assert grace.last_recognized_at is not None
     answered = AuditEvent.objects.filter(action="recognition.answered").order_by("id")[0]
     assert answered.details == {"known": 1, "unknown": 0, "unusable": 0, "identities": [str(grace.pk)]}
+
+
+@pytest.mark.django_db
+def test_a_request_read_before_its_end_is_shown_without_faces_written_since(worker, living_worker, hopper):
+    gallery = GalleryFactory()
+    asked = submit(gallery, hopper)
+    embed_faces(actor=ACTOR, gallery=gallery, photo=Photo("hopper.jpg", hopper))
+    recognitions = RecognitionRequest.objects.with_results()
+    analyses = RecognitionRequest.objects.analyses(Purpose.EMBED)
+    early = [rows.prefetch_related(None).get() for rows in (recognitions.filter(pk=asked.pk), analyses)]
+    worker.run_once()
+    for rows, row in zip((recognitions, analyses), early, strict=True):
+        prefetch_related_objects([row], *rows._prefetch_related_lookups)
+    assert len(early[0].faces.all()) == len(early[1].faces.all()) == 1
+    assert (recognition_as_dict(early[0])["status"], recognition_as_dict(early[0])["faces"]) == ("queued", [])
+    assert recognition_context(early[0])["picture"] is None
+    assert embedding_as_dict(early[1])["faces"] == []
 
 
 @pytest.mark.django_db
