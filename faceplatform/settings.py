@@ -90,6 +90,7 @@ DATABASES["default"] |= {
     "CONN_HEALTH_CHECKS": True,
     # A thread a request under ASGI: a pool bounds the connections and spares opening one each time.
     "OPTIONS": {
+        "prepare_threshold": 0,  # for faceplatform/planned.py; the ORM's own queries are never prepared
         "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE, "timeout": 5},
         **DATABASES["default"].get("OPTIONS", {}),
     },

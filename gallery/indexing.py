@@ -11,21 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-import numpy as np
 from django.conf import settings
 from django.db import OperationalError, connection
 from django.utils import timezone
 
 from gallery.models import VectorIndex
-from gallery.search import nearest_through_index
-from gallery.vectors import VectorBlock, dimension_of, enrolled_vectors, nearest_distances
+from gallery.recall import tune_index
+from gallery.vectors import dimension_of
 
 logger = logging.getLogger(__name__)
 BUILD_FROM = 2_000  # vectors; an exact search of so many takes about 2 ms
 DROP_BELOW = 1_000
-EF_SEARCH = (40, 64, 100, 160, 250, 400, 640, 1000)
-WANTED_RECALL = 0.99
-PROBES = 500
 LOCK = 0x5EA4C4  # one maintenance at a time, on any machine
 
 State = VectorIndex.State
@@ -64,33 +60,11 @@ def build_index(*, gallery_id: UUID, pack: str) -> VectorIndex:
     index.build_seconds = time.monotonic() - started
     index.built_at = timezone.now()
     tune_index(index)
-    logger.info("built %s: %s rows in %.0f s, recall %.3f", name, rows, index.build_seconds, index.recall)
+    logger.info(
+        "built %s: %s rows in %.0f s, recall %.4f of %s probes with ef_search %s",
+        *(name, rows, index.build_seconds, index.recall, index.recall_probes, index.ef_search),
+    )
     return index
-
-
-def tune_index(index: VectorIndex, *, probes: int = PROBES) -> VectorIndex:
-    """Measures recall@1 on the gallery's own vectors and takes the smallest ef_search that reaches WANTED_RECALL."""
-    for ef, recall, count in measure_recall(gallery_id=index.gallery_id, pack=index.pack, probes=probes):
-        index.ef_search, index.recall, index.recall_probes = ef, recall, count
-        if recall >= WANTED_RECALL:
-            break
-    index.state = State.READY
-    index.save()
-    return index
-
-
-def measure_recall(*, gallery_id: UUID, pack: str, probes: int = PROBES) -> Iterator[tuple[int, float, int]]:
-    """For each ef_search, rising: (ef_search, recall@1, probes). Exact answers come from NumPy, in blocks.
-
-    A probe is a sample's vector moved as far as two samples of one person lie apart: a view of the person yet unseen. It
-    counts as found where the nearest face of the person found is as near as the nearest of all, to 1e-3: vectors are stored
-    in half precision.
-    """
-    views = _new_views(gallery_id, pack, probes)
-    exact = nearest_distances(gallery_id=gallery_id, pack=pack, probes=views)
-    for ef in EF_SEARCH:
-        found = [nearest_through_index(gallery_id=gallery_id, pack=pack, probe=view, ef_search=ef) for view in views]
-        yield ef, float((np.array(found) <= exact + 1e-3).mean()), len(views)
 
 
 def analyze(cursor) -> None:
@@ -182,30 +156,3 @@ def _alone() -> Iterator[bool]:
         finally:
             if held:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
-
-
-def _new_views(gallery_id: UUID, pack: str, count: int) -> np.ndarray:
-    """`count` made-up views of people from all over the gallery, the same at every run. float32 (count, dim)."""
-    random = np.random.default_rng(0)
-    views, keys = np.empty((0, 0), "float32"), np.empty(0)
-    for block in enrolled_vectors(gallery_id=gallery_id, pack=pack):
-        drawn = random.random(len(block.samples))
-        chosen = np.argsort(drawn)[:count]
-        moved = block.vectors[chosen] + _differences(block, random, len(chosen))
-        views = np.concatenate([views, moved]) if len(views) else moved
-        keys = np.concatenate([keys, drawn[chosen]])
-        best = np.argsort(keys)[:count]
-        views, keys = views[best], keys[best]
-    return views
-
-
-def _differences(block: VectorBlock, random: np.random.Generator, count: int) -> np.ndarray:
-    """Between two samples of one person, drawn from the block; where it has none, 0.4 of those between two people."""
-    order = np.argsort(block.identities.view("S16"), kind="stable")
-    people, vectors = block.identities[order], block.vectors[order]
-    steps = np.diff(vectors, axis=0)
-    same = people[1:] == people[:-1]
-    steps = steps[same] if same.any() else 0.4 * steps
-    if not len(steps):
-        return np.zeros((count, vectors.shape[1]), "float32")
-    return steps[random.integers(len(steps), size=count)]

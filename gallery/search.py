@@ -5,20 +5,24 @@ gives a shortlist of samples, then every sample of the shortlisted people is sco
 X": whose nearest sample is a rejected one is not proposed; nor is who has no valid consent where the gallery requires it.
 """
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
-from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
+from pgvector.psycopg.vector import VectorBinaryDumper
+
+from faceplatform.planned import planned_once
 
 SHORTEST_LIST = 40  # samples
 LONGEST_LIST = 1000  # pgvector's largest hnsw.ef_search; who is not found within it is searched exactly
 MEAN_OF = 3  # samples
 SPARE = 3  # people scored beyond those asked for, as "not X" takes some away
 
-READY_INDEX = "SELECT ef_search FROM gallery_vectorindex WHERE gallery_id = %s AND pack = %s AND state = 'ready'"
+PROBE = "%(probe)b::vector"
 STANDING = "identity.active AND identity.deleted_at IS NULL"
 # Who may be found at all. The gallery's setting is looked up once a query; consent that has expired today counts no more.
 PROPOSED = f"""{STANDING} AND (
@@ -39,10 +43,10 @@ EVERYBODY = """
 SHORTLISTED = """
     SELECT person.id AS identity_id, mine.id AS sample_id, mine.rejected, embedding.vector FROM (
         SELECT identity.id FROM (
-            SELECT near.sample_id, near.vector::halfvec({dim}) <-> probe.vector::halfvec({dim}) AS distance
+            SELECT near.sample_id, near.vector::halfvec({dim}) <-> {probe}::halfvec({dim}) AS distance
             FROM gallery_faceembedding near
             WHERE near.gallery_id = {gallery} AND near.pack = {pack}
-            ORDER BY near.vector::halfvec({dim}) <-> probe.vector::halfvec({dim})
+            ORDER BY near.vector::halfvec({dim}) <-> {probe}::halfvec({dim})
             LIMIT {limit}
         ) near
         JOIN gallery_facesample sample
@@ -60,26 +64,33 @@ SHORTLISTED = """
         ON embedding.gallery_id = {gallery} AND embedding.pack = {pack} AND embedding.sample_id = mine.id
 """
 NEAREST = """
-SELECT probe.number - 1, nearest.identity_id, nearest.sample_id, nearest.distance, nearest.mean_distance
-FROM unnest(%(probes)s::vector[]) WITH ORDINALITY AS probe(vector, number)
-CROSS JOIN LATERAL (
-    SELECT identity_id, min(distance) AS distance,
-        avg(distance) FILTER (WHERE NOT rejected) AS mean_distance,
-        (array_agg(sample_id ORDER BY distance))[1] AS sample_id
+SELECT identity_id, (array_agg(sample_id ORDER BY distance))[1], min(distance) AS distance,
+    avg(distance) FILTER (WHERE NOT rejected)
+FROM (
+    SELECT scored.*, row_number() OVER (PARTITION BY identity_id ORDER BY distance, sample_id) AS place
     FROM (
-        SELECT scored.*, row_number() OVER (PARTITION BY identity_id ORDER BY distance, sample_id) AS place
-        FROM (
-            SELECT identity_id, sample_id, rejected, vector::vector <-> probe.vector AS distance FROM ({samples}) chosen
-        ) scored
-    ) ranked
-    WHERE place <= {mean_of}
-    GROUP BY identity_id
-    HAVING NOT bool_or(rejected AND place = 1)
-    ORDER BY distance, identity_id
-    LIMIT %(top_k)s
-) nearest
-ORDER BY probe.number, nearest.distance, nearest.identity_id
+        SELECT identity_id, sample_id, rejected, vector::vector <-> {probe} AS distance FROM ({samples}) chosen
+    ) scored
+) ranked
+WHERE place <= {mean_of}
+GROUP BY identity_id
+HAVING NOT bool_or(rejected AND place = 1)
+ORDER BY distance, identity_id
+LIMIT %(top_k)s
 """
+# How the statements above are planned and run: with the ef_search given, that of the gallery's index where it has one that is
+# ready, or none, exactly. An exact search takes every sample of a gallery; the planner, to which the galleries of person,
+# sample and vector have nothing to do with each other, expects a handful and would look each up alone.
+SETTINGS = ("plan_cache_mode", "enable_nestloop", "hnsw.ef_search")
+SET = """
+SELECT ef_search, set_config('plan_cache_mode', 'force_generic_plan', true),
+    set_config('enable_nestloop', CASE WHEN ef_search IS NULL THEN 'off' ELSE 'on' END, true),
+    set_config('hnsw.ef_search', least(greatest(ef_search, %(limit)s), %(longest)s)::text, true)
+FROM (SELECT nullif(coalesce(%(ef_search)s::int, (
+    SELECT ef_search FROM gallery_vectorindex WHERE gallery_id = %(gallery)s AND pack = %(pack)s AND state = 'ready'
+)), 0) AS ef_search) index
+"""
+EXACTLY = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,84 +108,84 @@ def nearest_identities(*, gallery_id: UUID, pack: str, probes: np.ndarray, top_k
 
     probes: float32 (n, dim) of `pack`. The answer has n lists; all are empty in an empty gallery.
     """
-    if not len(probes):
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute(READY_INDEX, [gallery_id, pack])
-        index = cursor.fetchone()
-    if index is None:
-        return search_exactly(gallery_id=gallery_id, pack=pack, probes=probes, top_k=top_k)
-    return search_index(gallery_id=gallery_id, pack=pack, probes=probes, top_k=top_k, ef_search=index[0])
+    return _search(gallery_id, pack, probes, top_k)
 
 
 def search_exactly(*, gallery_id: UUID, pack: str, probes: np.ndarray, top_k: int) -> list[list[Match]]:
     """Scores every sample of the gallery."""
-    return _search(EVERYBODY, gallery_id=gallery_id, pack=pack, probes=probes, top_k=top_k)
+    return _search(gallery_id, pack, probes, top_k, EXACTLY)
 
 
-def search_index(
-    *, gallery_id: UUID, pack: str, probes: np.ndarray, top_k: int, ef_search: int, limit: int = 0
-) -> list[list[Match]]:
-    """Through the gallery's index, whose nearest `limit` samples are looked at. A probe with fewer people than asked for
-    (many samples of few people, or many of them inactive) is looked at again with a longer list, and exactly in the end."""
-    some = {"gallery_id": gallery_id, "pack": pack, "top_k": top_k}
-    limit = limit or max(SHORTEST_LIST, 8 * top_k)
-    found = _search(SHORTLISTED, probes=probes, ef_search=max(ef_search, limit), limit=limit, **some)
-    short = [number for number, matches in enumerate(found) if len(matches) < top_k]
-    if not short:
-        return found
-    if 4 * limit <= LONGEST_LIST:
-        again = search_index(probes=probes[short], ef_search=ef_search, limit=4 * limit, **some)
-    else:
-        again = search_exactly(probes=probes[short], **some)
-    for number, matches in zip(short, again, strict=True):
-        found[number] = matches
-    return found
+def search_index(*, gallery_id: UUID, pack: str, probes: np.ndarray, top_k: int, ef_search: int) -> list[list[Match]]:
+    """Through the gallery's index. A probe with fewer people than asked for (many samples of few people, or many of them
+    inactive) is looked at again with a longer list, and exactly in the end."""
+    return _search(gallery_id, pack, probes, top_k, ef_search)
 
 
-def nearest_through_index(*, gallery_id: UUID, pack: str, probe: np.ndarray, ef_search: int) -> float:
-    """How near the person is whom the index alone finds, whether with consent or without; to measure its recall."""
-    some = {"gallery_id": gallery_id, "pack": pack, "probes": probe[None], "top_k": 1}
-    [matches] = _search(
-        SHORTLISTED, ef_search=max(ef_search, SHORTEST_LIST), limit=SHORTEST_LIST, proposed=STANDING, **some
-    )
-    return matches[0].distance if matches else np.inf
+def distances_through_index(*, gallery_id: UUID, pack: str, probes: np.ndarray, ef_search: int) -> np.ndarray:
+    """How near the person is whom the index alone finds, whether with consent or without; to measure its recall. (n,)"""
+    with _Search.begun(gallery_id, pack, top_k=1, proposed=STANDING) as search:
+        search.settle(SHORTEST_LIST, ef_search)
+        found = search.run(SHORTLISTED, probes, SHORTEST_LIST)
+    return np.array([matches[0].distance if matches else np.inf for matches in found])
 
 
 def _search(
-    samples: str,
-    *,
-    gallery_id: UUID,
-    pack: str,
-    probes: np.ndarray,
-    top_k: int,
-    ef_search: int = 0,
-    limit: int = 0,
-    proposed: str = PROPOSED,
+    gallery_id: UUID, pack: str, probes: np.ndarray, top_k: int, ef_search: int | None = None
 ) -> list[list[Match]]:
-    names = _constants(gallery_id, pack) | {"dim": probes.shape[1], "limit": limit, "mean_of": MEAN_OF}
-    names["proposed"] = proposed.format(**names)
-    sql = NEAREST.format(samples=samples.format(**names), **names)
-    found: list[list[Match]] = [[] for _ in probes]
-    with transaction.atomic() if ef_search else nullcontext(), connection.cursor() as cursor:
-        if ef_search:
-            _look_at(cursor, ef_search)
-        values = {"probes": [_text(probe) for probe in probes], "top_k": top_k, "people": top_k + SPARE}
-        cursor.execute(sql, values | {"today": timezone.localdate()})
-        for number, *match in cursor:
-            found[number].append(Match(*match))
-    return found
+    if not len(probes):
+        return []
+    with _Search.begun(gallery_id, pack, top_k) as search:
+        return search.nearest(probes, max(SHORTEST_LIST, 8 * top_k), ef_search)
 
 
-def _text(probe: np.ndarray) -> str:
-    return f"[{','.join(map(repr, probe.tolist()))}]"
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """A search in one gallery, on a cursor of its own. limit: how many samples the index is asked for."""
 
+    cursor: CursorWrapper
+    gallery_id: UUID
+    pack: str
+    top_k: int
+    proposed: str
 
-def _look_at(cursor, ef_search: int) -> None:
-    cursor.execute("SELECT set_config('hnsw.ef_search', %s, true)", [str(min(ef_search, LONGEST_LIST))])
+    @classmethod
+    @contextmanager
+    def begun(cls, gallery_id: UUID, pack: str, top_k: int, proposed: str = PROPOSED) -> Iterator["_Search"]:
+        with planned_once(SETTINGS) as cursor:
+            cursor.adapters.register_dumper(np.ndarray, VectorBinaryDumper)
+            yield cls(cursor, gallery_id, pack, top_k, proposed)
 
+    def nearest(self, probes: np.ndarray, limit: int, ef_search: int | None) -> list[list[Match]]:
+        """A list a probe. One that is shorter than asked for is looked for again, further and in the end exactly."""
+        if not self.settle(limit, ef_search):
+            return self.run(EVERYBODY, probes, limit)
+        found = self.run(SHORTLISTED, probes, limit)
+        short = [number for number, matches in enumerate(found) if len(matches) < self.top_k]
+        if short:
+            further = ef_search if 4 * limit <= LONGEST_LIST else EXACTLY
+            for number, matches in zip(short, self.nearest(probes[short], 4 * limit, further), strict=True):
+                found[number] = matches
+        return found
 
-def _constants(gallery_id: UUID, pack: str) -> dict[str, str]:
-    """As constants in the text, because the planner matches a partial index's condition with nothing else."""
-    quoted = pack.replace("'", "''").replace("%", "%%")
-    return {"gallery": f"'{gallery_id}'::uuid", "pack": f"'{quoted}'"}
+    def settle(self, limit: int, ef_search: int | None) -> int | None:
+        """Sets how to look, and tells the ef_search in force; None: exactly. See SET."""
+        values = {"gallery": self.gallery_id, "pack": self.pack, "ef_search": ef_search}
+        self.cursor.execute(SET, values | {"limit": limit, "longest": LONGEST_LIST})
+        return self.cursor.fetchone()[0]
+
+    def run(self, samples: str, probes: np.ndarray, limit: int) -> list[list[Match]]:
+        names = {"dim": probes.shape[1], "limit": limit, "mean_of": MEAN_OF, "probe": PROBE, **self._constants()}
+        names["proposed"] = self.proposed.format(**names)
+        sql = NEAREST.format(samples=samples.format(**names), **names)
+        values = {"top_k": self.top_k, "people": self.top_k + SPARE, "today": timezone.localdate()}
+        found = []
+        for probe in probes:
+            self.cursor.execute(sql, values | {"probe": probe})
+            found.append([Match(*row) for row in self.cursor])
+        return found
+
+    def _constants(self) -> dict[str, str]:
+        """As constants in the text, because the planner matches a partial index's condition with nothing else."""
+        quoted = self.pack.replace("'", "''").replace("%", "%%")
+        return {"gallery": f"'{self.gallery_id}'::uuid", "pack": f"'{quoted}'"}

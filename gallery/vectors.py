@@ -1,5 +1,6 @@
 """A gallery's vectors as NumPy arrays, in blocks, so that a million of them need little memory."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
@@ -11,6 +12,7 @@ from faceplatform.binary_copy import UUID as UUID_TYPE
 from faceplatform.binary_copy import halfvec, read_blocks, write_rows
 
 BLOCK = 20_000
+PROBES_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,15 @@ def add_vectors(*, gallery_id: UUID, pack: str, samples: np.ndarray, vectors: np
 
 def nearest_distances(*, gallery_id: UUID, pack: str, probes: np.ndarray) -> np.ndarray:
     """How far the nearest vector is from each probe (n, dim), exactly. float32 (n,)."""
-    best = np.full(len(probes), np.inf, "float32")
-    squares = (probes**2).sum(1)[:, None]
+    best = np.full(len(probes), np.inf, "float32")  # squared, less the probe's own square
     for block in enrolled_vectors(gallery_id=gallery_id, pack=pack):
-        distances = squares + (block.vectors**2).sum(1)[None] - 2 * probes @ block.vectors.T
-        best = np.minimum(best, distances.min(1))
-    return np.sqrt(np.maximum(best, 0))
+        squares = (block.vectors**2).sum(1)
+        for some in np.array_split(np.arange(len(probes)), math.ceil(len(probes) / PROBES_AT_ONCE) or 1):
+            products = probes[some] @ block.vectors.T
+            products *= -2
+            products += squares
+            best[some] = np.minimum(best[some], products.min(1))
+    return np.sqrt(np.maximum(best + (probes**2).sum(1), 0))
 
 
 ENROLLED = """

@@ -1,0 +1,27 @@
+"""Reads that PostgreSQL plans once a connection, where planning would take as long as running them.
+
+Django puts the parameters into the text of a query, so that each is a new one to the database. Here the database binds them.
+A statement stays planned until a transaction of its connection is rolled back: psycopg forgets them all then.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from django.db import connection, transaction
+from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db.backends.utils import CursorWrapper
+
+
+@contextmanager
+def planned_once(settings: Sequence[str]) -> Iterator[CursorWrapper]:
+    """A cursor for reads; needs `prepare_threshold` in the settings' DATABASES.
+
+    settings: PostgreSQL's, that the block sets with `set_config(…, true)`. They end with it, also in an outer transaction.
+    """
+    nested = connection.in_atomic_block
+    with transaction.atomic(savepoint=False):
+        with connection._prepare_cursor(ServerBindingCursor(connection.connection)) as cursor:
+            yield cursor
+        if nested:
+            with connection.cursor() as cursor:
+                cursor.execute("; ".join(f"SET LOCAL {name} TO DEFAULT" for name in settings))
