@@ -1,7 +1,11 @@
 """The HNSW index of a large gallery, on made-up vectors."""
 
+import io
+import re
+
 import numpy as np
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 from factories import GalleryFactory, IdentityFactory, SampleFactory, unit
 
@@ -143,3 +147,24 @@ def test_vectors_come_in_blocks_without_the_rejected_the_inactive_and_the_delete
     assert set(found) == {sample.pk.bytes for sample in samples}
     np.testing.assert_array_equal(found[samples[3].pk.bytes], unit(3))
     assert list(enrolled_vectors(gallery_id=gallery.pk, pack="other")) == []
+
+
+def run(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command("search_index", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_the_command_measures_and_tunes(large):
+    slug = large.gallery.slug
+    with pytest.raises(CommandError, match="no index in use"):
+        run("--gallery", slug)
+    assert "all are searched exactly" in run()
+    indexing.maintain_indexes()
+    measured = run("--gallery", slug, "--ef", "1", "400", "--probes", "200").splitlines()
+    assert len(measured) == 2 and measured[1].startswith("ef_search  400: recall@1 1.0000 (200 of 200)")
+    VectorIndex.objects.update(ef_search=1000, recall=None)
+    assert re.search(r"ef_search 40, recall@1 (0\.99|1\.00)\d\d of 2500", run("--gallery", slug, "--tune"))
+    assert slug in run() and VectorIndex.objects.get().ef_search == 40
+    with pytest.raises(CommandError, match="no gallery"):
+        run("--gallery", "nowhere")
