@@ -51,6 +51,7 @@ class Actor:
             "ip": self.ip,
             "request_id": self.request_id,
             "api_key": key,
+            "api_key_prefix": self.api_key.prefix if self.api_key else "",
             "is_platform": self.user is None,
         }
 

@@ -51,11 +51,6 @@ class IdentityQuerySet(GalleryScopedQuerySet):
         today = timezone.localdate()
         return self.filter(consent="given", consent_until__range=(today, today + timedelta(days=days)))
 
-    def proposed(self, gallery):
-        """Whom a search of the gallery may find."""
-        active = self.filter(gallery=gallery, active=True)
-        return active.with_valid_consent() if gallery.requires_consent else active
-
     def matching(self, text: str):
         """People whose name, external id, department or position holds `text`."""
         wanted = Q()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
+from django.db import connection
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 from pgvector.psycopg.vector import VectorBinaryDumper
@@ -62,6 +63,12 @@ SHORTLISTED = """
         ON mine.identity_id = person.id AND mine.gallery_id = {gallery} AND mine.deleted_at IS NULL
     JOIN gallery_faceembedding embedding
         ON embedding.gallery_id = {gallery} AND embedding.pack = {pack} AND embedding.sample_id = mine.id
+"""
+FACES = """
+    SELECT count(*) FROM gallery_facesample sample
+    JOIN gallery_identity identity
+        ON identity.id = sample.identity_id AND identity.gallery_id = {gallery} AND {proposed}
+    WHERE sample.gallery_id = {gallery} AND sample.deleted_at IS NULL AND NOT sample.rejected
 """
 NEAREST = """
 SELECT identity_id, (array_agg(sample_id ORDER BY distance))[1], min(distance) AS distance,
@@ -128,6 +135,14 @@ def distances_through_index(*, gallery_id: UUID, pack: str, probes: np.ndarray, 
         search.settle(SHORTEST_LIST, ef_search)
         found = search.run(SHORTLISTED, probes, SHORTEST_LIST)
     return np.array([matches[0].distance if matches else np.inf for matches in found])
+
+
+def count_faces(*, gallery_id: UUID) -> int:
+    """How many faces a search may find."""
+    sql = FACES.format(gallery="%(gallery)s", proposed=PROPOSED.format(gallery="%(gallery)s"))
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"gallery": gallery_id, "today": timezone.localdate()})
+        return cursor.fetchone()[0]
 
 
 def _search(

@@ -1,5 +1,6 @@
 """Writes of galleries, identities and samples. Keyword-only, atomic, audited, with the actor's role checked."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -8,7 +9,7 @@ from uuid import UUID
 import numpy as np
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -250,15 +251,18 @@ def lock_sample(pk: UUID) -> FaceSample:
     return sample
 
 
-def note_recognized(*, identity_ids: list[UUID], at: datetime) -> None:
+def note_recognized(*, identity_ids: Iterable[UUID], at: datetime) -> None:
     """Remembers when people were last recognised. Locks in key order, so that two workers cannot deadlock."""
-    locked = (
-        Identity.with_deleted.select_for_update()
-        .filter(pk__in=identity_ids)
-        .order_by("pk")
-        .values_list("pk", flat=True)
-    )
-    Identity.with_deleted.filter(pk__in=list(locked)).update(last_recognized_at=at)
+    if ids := list(identity_ids):
+        with connection.cursor() as cursor:
+            cursor.execute(NOTE_RECOGNIZED, {"ids": ids, "at": at})
+
+
+NOTE_RECOGNIZED = """
+UPDATE gallery_identity identity SET last_recognized_at = %(at)s
+FROM (SELECT id FROM gallery_identity WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE) locked
+WHERE identity.id = locked.id
+"""
 
 
 def _assign(row, fields: dict, allowed: tuple[str, ...]) -> dict:

@@ -3,9 +3,11 @@
 Channels: QUEUED wakes workers; FINISHED, with the request's id, wakes those who wait for the answer.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import uuid6
@@ -74,6 +76,25 @@ FROM expired WHERE request.id = expired.id
 RETURNING request.id, request.status
 """
 
+HOLD = """
+SELECT id FROM recognition_recognitionrequest WHERE id = ANY(%s) AND claim_token = %s ORDER BY id FOR UPDATE
+"""
+FINISH = """
+UPDATE recognition_recognitionrequest AS request
+SET status = result.status, finished_at = clock_timestamp(), claim_token = NULL, lease_expires_at = NULL,
+    photo = CASE WHEN keep_photo THEN photo END, sample_id = result.sample_id,
+    error_code = coalesce(result.error_code, ''), error_message = coalesce(result.error_message, ''),
+    image_width = result.image_width, image_height = result.image_height,
+    image_rotation = coalesce(result.image_rotation, 0), threshold_distance = result.threshold_distance,
+    threshold_source = coalesce(result.threshold_source, ''), timings_ms = coalesce(result.timings_ms, '{}')
+FROM jsonb_to_recordset(%(results)s) AS result (
+    id uuid, status text, sample_id uuid, error_code text, error_message text, image_width int, image_height int,
+    image_rotation int, threshold_distance float, threshold_source text, timings_ms jsonb
+)
+WHERE request.id = result.id
+RETURNING pg_notify(%(channel)s, request.id::text)
+"""
+
 WORKER_LOST = (
     "The recognition worker stopped while it worked on this photo, {attempts} times. "
     "The photo is given up; send another, and show this one to your operator."
@@ -108,7 +129,7 @@ def claim(*, limit: int, only: Sequence[UUID] | None = None) -> Claim | None:
     token = uuid6.uuid7()
     lease = timedelta(seconds=settings.LEASE_SECONDS)
     values = {"limit": limit, "only": list(only) if only is not None else None, "token": token, "lease": lease}
-    with transaction.atomic(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(CLAIM, values)
         ids = [row[0] for row in cursor.fetchall()]
     if not ids:
@@ -150,13 +171,25 @@ def release_expired() -> int:
     return len(released)
 
 
-def hold(*, request_id: UUID, token: UUID) -> bool:
-    """Locks a request for writing its result; False where the lease was lost and somebody else has it, or it is gone.
+def hold(*, ids: Sequence[UUID], token: UUID) -> set[UUID]:
+    """Locks requests for writing their results. Returns those that are still ours; the others' leases were lost, or they
+    are gone.
 
-    Call inside the transaction that writes the result.
+    Call inside the transaction that writes the results.
     """
-    rows = RecognitionRequest.objects.select_for_update(of=("self",)).filter(pk=request_id, claim_token=token)
-    return rows.exists()
+    with connection.cursor() as cursor:
+        cursor.execute(HOLD, [list(ids), token])
+        return {pk for (pk,) in cursor.fetchall()}
+
+
+def finish(results: Sequence[dict[str, Any]]) -> None:
+    """Ends requests that the caller holds, clears their photos unless they are to be kept, and wakes whoever waits.
+
+    A result has "id" and "status"; where there are such, "sample_id", "error_code", "error_message", "image_width",
+    "image_height", "image_rotation", "threshold_distance", "threshold_source", "timings_ms".
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(FINISH, {"results": json.dumps(results), "channel": FINISHED})
 
 
 def arrival_of(ids: Sequence[UUID]) -> Arrival:

@@ -4,7 +4,8 @@ import time
 from dataclasses import dataclass
 from uuid import UUID
 
-from gallery.models import FaceSample, Gallery, ThresholdSource
+from gallery.models import Gallery, ThresholdSource
+from gallery.search import count_faces
 from recognition.installed import manifest_of
 
 FROM_REQUEST = "request"
@@ -42,10 +43,9 @@ def size_threshold(gallery: Gallery, pack: str) -> Threshold:
 
 
 def _faces_in(gallery: Gallery) -> int:
-    """How many faces a search may find."""
+    """As a search counts them."""
     at, count = _counted.get(gallery.pk, (0.0, 0))
     if count < MANY or time.monotonic() - at > COUNTED_FOR:
-        people = gallery.identities.proposed(gallery)
-        count = FaceSample.objects.enrolled().filter(gallery=gallery, identity__in=people).count()
+        count = count_faces(gallery_id=gallery.pk)
         _counted[gallery.pk] = time.monotonic(), count
     return count

@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
@@ -15,7 +15,7 @@ from django.db import IntegrityError, InterfaceError, OperationalError, close_ol
 
 from faceplatform.errors import DomainError
 from recognition import queue, results
-from recognition.engine.base import PhotoError
+from recognition.engine.base import PhotoAnalysis, PhotoError
 from recognition.engine.mxnet_runtime import DeviceError
 from recognition.engine.pipeline import Pipeline
 from recognition.models import Purpose, RecognitionRequest
@@ -104,8 +104,7 @@ class RecognitionWorker:
             logger.exception("the engine failed on a batch of %s", len(claim.requests))
             self._one_by_one(pipeline, claim)
             return
-        for request, analysis in zip(claim.requests, found, strict=True):
-            self._write(request, claim.token, analysis)
+        self._write_together(claim.token, list(zip(claim.requests, found, strict=True)))
 
     def _one_by_one(self, pipeline: Pipeline, claim: Claim) -> None:
         for request in claim.requests:
@@ -127,13 +126,29 @@ class RecognitionWorker:
             max_pixels=settings.MAX_PHOTO_PIXELS,
         )
 
+    def _write_together(self, token: UUID, found: list[tuple[RecognitionRequest, PhotoAnalysis | PhotoError]]) -> None:
+        """The answers in one transaction; the rest, and all answers where one of them fails, a photo at a time."""
+        answers = [(request, analysis) for request, analysis in found if _is_answer(request, analysis)]
+        alone = [(request, analysis) for request, analysis in found if not _is_answer(request, analysis)]
+        try:
+            kept = results.answer(found=answers, token=token)
+        except (DomainError, IntegrityError) as error:
+            logger.info("the answers of a claim are written one by one: %s", error)
+            alone += answers
+        else:
+            _say_if_lost(request for request, _ in answers if request.pk not in kept)
+        for request, analysis in alone:
+            self._write(request, token, analysis)
+
     @staticmethod
-    def _write(request: RecognitionRequest, token: UUID, analysis) -> None:
+    def _write(request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis | PhotoError) -> None:
         try:
             if isinstance(analysis, PhotoError):
                 kept = results.fail(request=request, token=token, code=analysis.code, message=analysis.message)
+            elif request.purpose == Purpose.ENROL:
+                kept = results.enrol(request=request, token=token, analysis=analysis)
             else:
-                kept = results.complete(request=request, token=token, analysis=analysis)
+                kept = results.answer(found=[(request, analysis)], token=token)
         except DomainError as error:  # such as an account that is gone
             kept = results.fail(request=request, token=token, code=error.code, message=error.message)
         except IntegrityError as error:
@@ -142,7 +157,7 @@ class RecognitionWorker:
             queue.give_back(request_id=request.pk, token=token)
             return
         if not kept:
-            logger.warning("request %s was taken over by another worker, or deleted", request.pk)
+            _say_if_lost([request])
 
     def pipeline(self, pack: str) -> Pipeline:
         """The loaded pack. Raises PackError, DeviceError."""
@@ -192,6 +207,15 @@ class RecognitionWorker:
                 logger.warning("no sign of life could be written: %s", error)
                 connection.close()
         connection.close()
+
+
+def _is_answer(request: RecognitionRequest, analysis: PhotoAnalysis | PhotoError) -> bool:
+    return request.purpose != Purpose.ENROL and not isinstance(analysis, PhotoError)
+
+
+def _say_if_lost(requests: Iterable[RecognitionRequest]) -> None:
+    for request in requests:
+        logger.warning("request %s was taken over by another worker, or deleted", request.pk)
 
 
 def _nets(engine: dict) -> str:

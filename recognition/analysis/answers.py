@@ -10,7 +10,7 @@ from recognition.analysis.services import Found
 from recognition.installed import manifest_of
 from recognition.models import Decision, Purpose, RecognitionFace, RecognitionRequest, Status
 from recognition.representation import error_as_dict, found_as_dict, identity_as_dict, image_as_dict
-from recognition.results import REFUSALS
+from recognition.results.refusals import REFUSALS
 from recognition.services import raise_if_photo_was_bad
 
 OF_PACK = "pack"  # the source of a comparison's threshold

@@ -22,7 +22,7 @@ from gallery.search import nearest_identities
 from recognition import queue
 from recognition.installed import manifest_of
 from recognition.models import ANALYSES, Purpose, RecognitionRequest
-from recognition.results import Verdict, decide
+from recognition.results.decisions import Verdict, decide
 from recognition.services import DEFAULT_TOP_K, Photo, inspect_photo, new_request, recognition_options, require_worker
 from recognition.thresholds import Threshold, threshold_of
 

@@ -16,7 +16,7 @@ from recognition.compreface.authentication import CompreFaceAuthentication
 from recognition.compreface.errors import compreface_error
 from recognition.compreface.parameters import uuids
 from recognition.models import RecognitionRequest, Status
-from recognition.results import REFUSALS
+from recognition.results.refusals import REFUSALS
 from recognition.services import raise_if_photo_was_bad
 from recognition.waiting import WaitingMixin
 

@@ -6,7 +6,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.response import Response
 
 from faceplatform.api import problem_response
-from recognition.results import REFUSALS
+from recognition.results.refusals import REFUSALS
 
 # Our code → status and code of CompreFace (CommonExceptionCode and CrudExceptionCode in its source).
 NO_USABLE_FACE = dict.fromkeys(REFUSALS, (HTTPStatus.BAD_REQUEST, 28))

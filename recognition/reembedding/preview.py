@@ -17,7 +17,7 @@ from gallery.models import FaceEmbedding, FaceSample, Gallery
 from gallery.search import nearest_identities
 from gallery.vectors import enrolled_vectors
 from recognition.models import Decision, PreviewedFace, ReEmbedding
-from recognition.results import Verdict, decide
+from recognition.results.decisions import Verdict, decide
 from recognition.thresholds import Threshold, size_threshold, threshold_of
 
 LEAVE_ONE_OUT = (100, 1_000)  # samples, at least and at most; the larger the gallery, the fewer

@@ -130,6 +130,7 @@ def test_two_maintenances_do_not_meet(large):
     with other.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", [indexing.LOCK])
         assert indexing.maintain_indexes() == []
+        cursor.execute("SELECT pg_advisory_unlock(%s)", [indexing.LOCK])  # the pool keeps the connection
     other.close()
     assert not VectorIndex.objects.exists()
 

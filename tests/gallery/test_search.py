@@ -6,7 +6,7 @@ from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, SampleFactory, unit
 
 from gallery.models import FaceEmbedding
-from gallery.search import EVERYBODY, SET, SHORTLISTED, nearest_identities
+from gallery.search import EVERYBODY, FACES, SET, SHORTLISTED, nearest_identities
 from gallery.vectors import ENROLLED
 
 pytestmark = pytest.mark.django_db
@@ -90,7 +90,7 @@ def test_the_deleted_are_not_proposed():
     assert search(gallery, unit(0)) == [[]]
 
 
-@pytest.mark.parametrize("sql", [EVERYBODY, SHORTLISTED, SET, ENROLLED])
+@pytest.mark.parametrize("sql", [EVERYBODY, FACES, SHORTLISTED, SET, ENROLLED])
 def test_every_table_is_asked_for_one_gallery(sql):
     """So that each search reads that gallery alone, and a distributed database sends it to one node."""
     tables = re.findall(r"(?:FROM|JOIN) gallery_\w+(?: (?!WHERE|ON)(\w+))?", sql)

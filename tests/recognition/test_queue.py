@@ -117,9 +117,9 @@ def test_only_the_holder_of_the_token_may_write():
     queue.release_expired()
     second = queue.claim(limit=1)
     with transaction.atomic():
-        assert not queue.hold(request_id=row.pk, token=first.token)
-        assert queue.hold(request_id=row.pk, token=second.token)
-        assert not queue.hold(request_id=row.pk, token=uuid6.uuid7())
+        assert not queue.hold(ids=[row.pk], token=first.token)
+        assert queue.hold(ids=[row.pk], token=second.token) == {row.pk}
+        assert not queue.hold(ids=[row.pk], token=uuid6.uuid7())
 
 
 def test_heartbeat_moves_the_lease_of_its_claim_alone():

@@ -9,7 +9,7 @@ from faceplatform.errors import DomainError, NotAllowed, Unavailable
 from gallery.search import Match
 from recognition import services
 from recognition.models import Decision, RecognitionRequest
-from recognition.results import decide
+from recognition.results.decisions import decide
 from recognition.services import Photo
 from recognition.thresholds import threshold_of
 

@@ -3,22 +3,27 @@ import sys
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
+import numpy as np
 import pytest
 from django.db import connection
 from django.db.models import prefetch_related_objects
-from factories import GalleryFactory, IdentityFactory
+from factories import GalleryFactory, IdentityFactory, member
 
 from accounts.actor import system_actor
 from accounts.models import AuditEvent
-from recognition import queue, results
+from accounts.roles import Role
+from recognition import queue
 from recognition.analysis.answers import embedding_as_dict
 from recognition.analysis.services import embed_faces
 from recognition.engine.pipeline import Pipeline
 from recognition.models import Purpose, RecognitionRequest, Status
 from recognition.presentation import recognition_context
 from recognition.representation import recognition_as_dict
+from recognition.results import decisions
 from recognition.services import Photo, submit_enrolment, submit_recognition
 
 SCRIPT = Path(__file__).with_name("worker_that_dies.py")
@@ -131,26 +136,85 @@ def test_a_request_deleted_meanwhile_is_no_trouble(worker, hopper):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_somebody_deleted_between_search_and_result_is_looked_for_again(worker, hopper, monkeypatch):
+def test_somebody_deleted_between_search_and_result_is_looked_for_again(worker, hopper, collins, monkeypatch):
     gallery = GalleryFactory()
     grace = IdentityFactory(gallery=gallery)
     submit_enrolment(actor=ACTOR, identity=grace, photos=[Photo("a.jpg", hopper)], needs_worker=False)
     worker.run_once()
-    search = results.nearest_identities
+    search = decisions.nearest_identities
 
     def search_then_delete(**values):
         found = search(**values)
         grace.delete()
-        monkeypatch.setattr(results, "nearest_identities", search)
+        monkeypatch.setattr(decisions, "nearest_identities", search)
         return found
 
-    monkeypatch.setattr(results, "nearest_identities", search_then_delete)
+    monkeypatch.setattr(decisions, "nearest_identities", search_then_delete)
+    rows = [submit(gallery, hopper), submit(gallery, collins)]
+    worker.run_once()
+    assert statuses() == ["done", "done"]
+    assert [(face.decision, face.identity) for row in rows for face in row.faces.all()] == [("unknown", None)] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_is_deleted_each_time_is_left_to_a_later_try(worker, hopper, monkeypatch):
+    gallery = GalleryFactory()
+    submit_enrolment(
+        actor=ACTOR, identity=IdentityFactory(gallery=gallery), photos=[Photo("a.jpg", hopper)], needs_worker=False
+    )
+    worker.run_once()
+    search = decisions.nearest_identities
+    [[match]] = search(gallery_id=gallery.pk, pack=gallery.pack, probes=np.zeros((1, 128), "float32"), top_k=1)
+    gone = replace(match, identity_id=uuid4(), distance=0.1)
+    monkeypatch.setattr(decisions, "nearest_identities", lambda **values: [[gone]])
     row = submit(gallery, hopper)
     worker.run_once()
-    assert statuses() == ["running"]
+    assert statuses() == ["done", "running"] and row.faces.count() == 0
+    monkeypatch.setattr(decisions, "nearest_identities", search)
     assert queue.release_expired() == 1
     worker.run_once()
-    assert [(face.decision, face.identity) for face in row.faces.all()] == [("unknown", None)]
+    assert [face.decision for face in row.faces.all()] == ["known"]
+
+
+@pytest.mark.django_db
+def test_a_claim_is_answered_in_so_many_statements_whatever_its_size(
+    worker, hopper, collins, both, django_assert_max_num_queries
+):
+    gallery = GalleryFactory()
+    for data in (hopper, collins, both, hopper, collins, both):
+        submit(gallery, data)
+    with django_assert_max_num_queries(20):
+        assert worker.run_once() == 6
+    assert statuses() == ["done"] * 6
+    assert AuditEvent.objects.filter(action="recognition.answered").count() == 6
+
+
+@pytest.mark.django_db
+def test_an_account_that_is_gone_costs_the_others_of_a_claim_nothing(worker, hopper, collins):
+    gallery = GalleryFactory()
+    viewer = member(gallery, Role.VIEWER)
+    orphan = submit_recognition(actor=viewer, gallery=gallery, photo=Photo("a.jpg", hopper), needs_worker=False)
+    other = submit(gallery, collins)
+    viewer.user.delete()
+    worker.run_once()
+    orphan.refresh_from_db()
+    other.refresh_from_db()
+    assert (orphan.status, orphan.error_code, orphan.faces.count()) == (Status.FAILED, "not_allowed", 0)
+    assert (other.status, other.faces.count()) == (Status.DONE, 1)
+
+
+@pytest.mark.django_db
+def test_of_a_claim_only_what_is_still_ours_is_written(worker, hopper, collins):
+    gallery = GalleryFactory()
+    lost, kept = submit(gallery, hopper), submit(gallery, collins)
+    claim = queue.claim(limit=2)
+    RecognitionRequest.objects.filter(pk=lost.pk).update(claim_token=uuid4())
+    worker.process(claim)
+    lost.refresh_from_db()
+    kept.refresh_from_db()
+    assert (lost.status, lost.faces.count()) == (Status.RUNNING, 0)
+    assert (kept.status, kept.faces.count()) == (Status.DONE, 1)
+    assert AuditEvent.objects.filter(action="recognition.answered").count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
