@@ -76,29 +76,55 @@ def submit_enrolment(
     photos: Sequence[Photo],
     quality_gate: str = "",
     min_detection_score: float | None = None,
-    priority: Priority = Priority.INTERACTIVE,
     needs_worker: bool = True,
 ) -> list[RecognitionRequest]:
-    """Queues photos to be enrolled as samples of `identity`, a request each, in order.
+    """Queues photos to be enrolled as samples of `identity`, a request each, in order. See `submit_enrolments`.
 
     min_detection_score: what is less surely a face is not counted as one.
-    A file that is no photo does not refuse the others: its request is failed at once, with the reason; so are all where
-    the person has not given the consent that the gallery requires.
     """
-    actor.require_scope(Scope.ENROL)
-    actor.require_role(identity.gallery, Role.CURATOR)
+    _require_curator(actor, identity.gallery)
     check_enrolment(photos, quality_gate)
     if needs_worker:
         require_worker()
     require_share("min_detection_score", min_detection_score)
-    options = {
-        "quality_gate": quality_gate or identity.gallery.quality_gate,
-        "min_detection_score": min_detection_score,
-    }
-    requests = [_enrolment_request(actor, identity, photo, options, priority) for photo in photos]
-    with transaction.atomic():
-        RecognitionRequest.objects.bulk_create(requests)
-        queue.notify(queue.QUEUED)
+    return _queue_enrolments(
+        actor, [(identity, photo) for photo in photos], quality_gate, min_detection_score, Priority.INTERACTIVE
+    )
+
+
+def submit_enrolments(
+    *, actor: Actor, gallery: Gallery, photos: Sequence[tuple[Identity, Photo]], quality_gate: str = ""
+) -> list[RecognitionRequest]:
+    """Queues photos of any number of the gallery's people, a request each, in order; nobody waits for them.
+
+    A file that is no photo does not refuse the others: its request is failed at once, with the reason; so are those of
+    people who have not given the consent that the gallery requires.
+    """
+    _require_curator(actor, gallery)
+    return _queue_enrolments(actor, photos, quality_gate, None, Priority.BULK)
+
+
+def _require_curator(actor: Actor, gallery: Gallery) -> None:
+    actor.require_scope(Scope.ENROL)
+    actor.require_role(gallery, Role.CURATOR)
+
+
+def _queue_enrolments(
+    actor: Actor,
+    photos: Sequence[tuple[Identity, Photo]],
+    quality_gate: str,
+    min_detection_score: float | None,
+    priority: Priority,
+) -> list[RecognitionRequest]:
+    requests = []
+    for identity, photo in photos:
+        gate = quality_gate or identity.gallery.quality_gate
+        options = {"quality_gate": gate, "min_detection_score": min_detection_score}
+        requests.append(_enrolment_request(actor, identity, photo, options, priority))
+    if requests:
+        with transaction.atomic():
+            RecognitionRequest.objects.bulk_create(requests)
+            queue.notify(queue.QUEUED)
     return requests
 
 

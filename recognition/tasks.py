@@ -19,7 +19,7 @@ from gallery.models import Gallery
 from recognition.analysis.services import delete_old_analyses
 from recognition.calibration.services import run_calibration
 from recognition.health.services import run_health
-from recognition.imports.services import run_import, wait_for_one
+from recognition.imports.running import run_import, wait_for_some
 from recognition.models import CalibrationReport, HealthReport, Import
 from recognition.privacy.services import apply_retention
 from recognition.services import follow_merges
@@ -49,7 +49,7 @@ def clean_analyses(timestamp: int) -> None:
 @app.task(pass_context=True)
 def import_uploaded(context: JobContext, job_id: str) -> None:
     """Runs an import whose ZIP was uploaded; nothing where it runs already."""
-    run_import(UUID(job_id), work=wait_for_one, interrupted=context.should_abort)
+    run_import(UUID(job_id), work=wait_for_some, interrupted=context.should_abort)
 
 
 @app.periodic(cron="* * * * *")

@@ -13,7 +13,8 @@ from faceplatform.errors import DomainError
 from gallery.models import Gallery, QualityGate
 from gallery.services import create_gallery
 from recognition.imports.report import report_lines
-from recognition.imports.services import create_import, resume_import, run_import, unfinished_at
+from recognition.imports.running import run_import
+from recognition.imports.services import create_import, resume_import, unfinished_at
 from recognition.imports.sources import Rows, SourceLost
 from recognition.local import all_cores, helping
 from recognition.models import Import

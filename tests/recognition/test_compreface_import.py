@@ -24,7 +24,8 @@ from recognition.compreface.client import CompreFaceClient
 from recognition.compreface.services import prepare_subjects
 from recognition.compreface.source import CompreFaceSource
 from recognition.imports.report import report_lines
-from recognition.imports.services import create_import, resume_import, run_import
+from recognition.imports.running import run_import
+from recognition.imports.services import create_import, resume_import
 from recognition.imports.sources import SourceLost
 from recognition.services import Photo, submit_enrolment
 

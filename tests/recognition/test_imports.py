@@ -21,9 +21,10 @@ from faceplatform.errors import Conflict, InvalidInput
 from gallery.curation import merge_identities
 from gallery.models import FaceSample, Identity
 from recognition import tasks
-from recognition.imports import services
+from recognition.imports import running
 from recognition.imports.report import report_lines
-from recognition.imports.services import create_import, resume_import, run_import, stop_import
+from recognition.imports.running import run_import
+from recognition.imports.services import create_import, resume_import, stop_import
 from recognition.imports.upload import PIECE, StoredUpload, store_upload
 from recognition.models import Import, ImportPiece, RecognitionRequest
 
@@ -95,7 +96,7 @@ def test_the_same_again_changes_nothing(gallery, archive, worker):
 
 
 def test_stopped_and_resumed(gallery, archive, worker, monkeypatch):
-    monkeypatch.setattr(services, "IN_FLIGHT", 1)
+    monkeypatch.setattr(running, "IN_FLIGHT", 1)
     job = new(gallery, archive)
 
     def work(requests):
@@ -114,7 +115,7 @@ def test_stopped_and_resumed(gallery, archive, worker, monkeypatch):
 
 
 def test_a_killed_run_is_taken_up_and_no_photo_is_done_twice(gallery, archive, worker, monkeypatch):
-    monkeypatch.setattr(services, "IN_FLIGHT", 2)
+    monkeypatch.setattr(running, "IN_FLIGHT", 2)
     job = new(gallery, archive)
 
     def die(requests):
@@ -280,7 +281,7 @@ def test_a_large_zip_is_not_held_in_memory():
             archive.writestr(f"person {number // 10}/{number}.jpg", b"x" * 5_000)
     tracemalloc.start()
     try:
-        source = services.Source(out)
+        source = running.Source(out)
         assert sum(len(row.read()) for row in source.rows()) == 100_000_000
         _, most = tracemalloc.get_traced_memory()
     finally:
