@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from django.apps import apps
 from django.db import models
 
 from accounts.roles import Role, Scope
+from faceplatform.compiled import Compiled, Given
 from faceplatform.errors import NotAllowed
+
+MEMBERSHIP = Compiled(
+    lambda: (
+        apps.get_model("accounts", "Membership").objects.filter(user=Given("user"), gallery=Given("gallery")).order_by()
+    )
+)
 
 
 class Via(models.TextChoices):
@@ -83,8 +91,8 @@ class Actor:
             return None
         if self.sees_everything:
             return Role.OWNER
-        membership = self.user.memberships.filter(gallery=gallery).only("role").first()
-        return Role(membership.role) if membership else None
+        memberships = MEMBERSHIP(user=self.user.pk, gallery=gallery.pk)
+        return Role(memberships[0].role) if memberships else None
 
     def require_role(self, gallery, role: Role) -> None:
         """Raises NotAllowed where the actor is less than `role` in a gallery it can see."""
