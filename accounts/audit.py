@@ -10,6 +10,7 @@ from django.db import transaction
 
 from accounts.actor import Actor
 from accounts.models import AuditEvent
+from faceplatform.compiled import insert
 
 _change: ContextVar[UUID | None] = ContextVar("change", default=None)
 
@@ -32,7 +33,7 @@ def audited(service: Callable) -> Callable:
 
 def record(*, actor: Actor, action: str, gallery=None, target=None, details: dict | None = None) -> AuditEvent:
     """Writes one event: `actor` did `action` (such as "identity.created") to `target`, a model instance, in `gallery`."""
-    return AuditEvent.objects.create(
+    event = AuditEvent(
         action=action,
         user=actor.user,
         user_name=actor.name,
@@ -48,3 +49,5 @@ def record(*, actor: Actor, action: str, gallery=None, target=None, details: dic
         object_name=str(target)[:200] if target is not None else "",
         details=details or {},
     )
+    insert(event)
+    return event

@@ -7,10 +7,10 @@ from django.test.utils import CaptureQueriesContext
 from factories import GalleryFactory, IdentityFactory, SampleFactory, UserFactory, member
 
 from accounts.actor import Actor, Via, system_actor
-from accounts.models import ApiKey, Membership
+from accounts.models import ApiKey, AuditEvent, Membership
 from accounts.roles import Role
 from accounts.visible import VisibleRow
-from faceplatform.compiled import Compiled, Given
+from faceplatform.compiled import Compiled, Given, insert
 from gallery.models import FaceSample, Gallery, Identity
 from gallery.visible import GALLERY, PERSON
 from recognition.models import Candidate, Purpose, RecognitionRequest
@@ -116,6 +116,26 @@ def test_rows_keep_the_order_of_the_queryset_and_prefetch_for_each():
     assert (found, len(ran)) == ([("b", 0), ("c", 2)], 2)
     assert [person.name for person in read(after="b")] == ["c"]
     assert read(after="z") == []
+
+
+def test_an_insert_writes_what_save_writes():
+    gallery, user = GalleryFactory(), UserFactory()
+    request = {
+        "gallery": gallery,
+        "pack": "x",
+        "photo": b"\0\xff",
+        "options": {"a": [1, None, "ü"]},
+        "requested_by": user,
+    }
+    event = {"action": "a", "user": user, "ip": "2001:db8::1", "gallery_id": gallery.pk, "details": {"b": {}}}
+    for model, values, moment in ((RecognitionRequest, request, "created_at"), (AuditEvent, event, "at")):
+        saved, inserted = model(**values), model(**values)
+        saved.save()
+        insert(inserted)
+        assert not inserted._state.adding
+        first, second = (model.objects.values().get(pk=row.pk) for row in (saved, inserted))
+        assert {name for name in first if first[name] != second[name]} == {"id", moment}
+        assert getattr(inserted, moment) == second[moment]
 
 
 def test_rows_that_are_only_deferred_are_loaded_as_ever():
