@@ -13,12 +13,6 @@ from accounts.roles import Role, Scope
 from faceplatform.compiled import Compiled, Given
 from faceplatform.errors import NotAllowed
 
-MEMBERSHIP = Compiled(
-    lambda: (
-        apps.get_model("accounts", "Membership").objects.filter(user=Given("user"), gallery=Given("gallery")).order_by()
-    )
-)
-
 
 class Via(models.TextChoices):
     WEB = "web", "Pages"
@@ -91,8 +85,8 @@ class Actor:
             return None
         if self.sees_everything:
             return Role.OWNER
-        memberships = MEMBERSHIP(user=self.user.pk, gallery=gallery.pk)
-        return Role(memberships[0].role) if memberships else None
+        membership = MEMBERSHIP.first(user=self.user.pk, gallery=gallery.pk)
+        return Role(membership.role) if membership else None
 
     def require_role(self, gallery, role: Role) -> None:
         """Raises NotAllowed where the actor is less than `role` in a gallery it can see."""
@@ -101,6 +95,14 @@ class Actor:
             raise NotAllowed(
                 f"This needs the role {role.label.lower()} in the gallery “{gallery.name}”. Ask one of its owners for it."
             )
+
+
+def _memberships():
+    rows = apps.get_model("accounts", "Membership").objects.order_by()
+    return rows.filter(user=Given("user"), gallery=Given("gallery"))
+
+
+MEMBERSHIP = Compiled(_memberships)
 
 
 def _address_of(request) -> str | None:

@@ -24,7 +24,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         if key is None:
             return None
         now = timezone.now()
-        api_key = next(iter(USABLE_KEY(now=now, key_hash=hash_key(key))), None)
+        api_key = USABLE_KEY.first(now=now, key_hash=hash_key(key))
         if api_key is None or not api_key.user.is_active:
             raise AuthenticationFailed("This API key is unknown, expired or revoked. Ask an operator for a new one.")
         if api_key.last_used_at is None or now - api_key.last_used_at > LAST_USED_RESOLUTION:

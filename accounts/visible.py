@@ -23,8 +23,7 @@ class VisibleRow:
         kind = user is None, gallery is None
         if kind not in self._compiled:
             self._compiled[kind] = Compiled(lambda: self._visible_to(_of_kind(*kind)))
-        found = self._compiled[kind](value=value, user=user, gallery=gallery)
-        return found[0] if found else None
+        return self._compiled[kind].first(value=value, user=user, gallery=gallery)
 
     def _visible_to(self, actor: Actor) -> QuerySet:
         return self._rows().visible_to(actor).filter(**{self._lookup: Given("value")}).order_by()

@@ -40,6 +40,9 @@ class Compiled:
             related.attach_to(rows)
         return rows
 
+    def first(self, **values) -> Model | None:
+        return next(iter(self(**values)), None)
+
     @cached_property
     def queryset(self) -> QuerySet:
         return self._build()
@@ -91,7 +94,7 @@ class _Prefetched:
 
 
 def insert(row: Model) -> None:
-    """`row.save(force_insert=True)`, for a model without parents and signals, whose defaults of the database are left to it."""
+    """`row.save(force_insert=True)`, for a model without parents and signals that leaves some of its defaults to the database."""
     sql, given, made = _insertion(type(row))
     values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in given]
     with connection.cursor() as cursor:
