@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from django.apps import apps
 from django.db import models
 
 from accounts.roles import Role, Scope
+from faceplatform.compiled import Compiled, Given
 from faceplatform.errors import NotAllowed
 
 
@@ -84,7 +86,7 @@ class Actor:
             return None
         if self.sees_everything:
             return Role.OWNER
-        membership = self.user.memberships.filter(gallery=gallery).only("role").first()
+        membership = MEMBERSHIP.first(user=self.user.pk, gallery=gallery.pk)
         return Role(membership.role) if membership else None
 
     def require_role(self, gallery, role: Role) -> None:
@@ -94,6 +96,14 @@ class Actor:
             raise NotAllowed(
                 f"This needs the role {role.label.lower()} in the gallery “{gallery.name}”. Ask one of its owners for it."
             )
+
+
+def _memberships():
+    rows = apps.get_model("accounts", "Membership").objects.order_by()
+    return rows.filter(user=Given("user"), gallery=Given("gallery"))
+
+
+MEMBERSHIP = Compiled(_memberships)
 
 
 def _address_of(request) -> str | None:

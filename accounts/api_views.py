@@ -6,6 +6,7 @@ from django.db import transaction
 
 from accounts import idempotency
 from accounts.actor import Actor, Via
+from accounts.visible import VisibleRow
 from faceplatform.errors import NotFound
 
 
@@ -20,10 +21,11 @@ class ActorMixin:
 
     def get_visible(self, queryset, **lookup):
         """The row, or NotFound for what is not there and for what is hidden alike."""
-        found = queryset.visible_to(self.actor).filter(**lookup).first()
-        if found is None:
-            raise NotFound("There is nothing here, or you have no access to it.")
-        return found
+        return _there(queryset.visible_to(self.actor).filter(**lookup).first())
+
+    def find_visible(self, row: VisibleRow, value):
+        """The same of a compiled read."""
+        return _there(row.find(self.actor, value))
 
     def initial(self, request, *args, **kwargs):
         super().initial(request, *args, **kwargs)
@@ -42,3 +44,9 @@ class ActorMixin:
         if row.waits_for is None:
             return idempotency.replayed(row)
         return self.answer_later(row.waits_for)
+
+
+def _there(found):
+    if found is None:
+        raise NotFound("There is nothing here, or you have no access to it.")
+    return found

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from accounts.actor import Actor
 from accounts.models import AuditEvent
+from faceplatform.compiled import insert
 
 _change: ContextVar[UUID | None] = ContextVar("change", default=None)
 
@@ -34,13 +35,13 @@ def audited(service: Callable) -> Callable:
 def record(*, actor: Actor, action: str, gallery=None, target=None, details: dict | None = None) -> AuditEvent:
     """Writes one event: `actor` did `action` (such as "identity.created") to `target`, a model instance, in `gallery`."""
     event = _event(actor=actor, action=action, gallery=gallery, target=target, details=details)
-    event.save(force_insert=True)
+    insert([event])
     return event
 
 
 def record_all(events: Iterable[dict[str, Any]]) -> None:
     """Writes several events at once; each with the arguments of `record`."""
-    AuditEvent.objects.bulk_create(_event(**event) for event in events)
+    insert([_event(**event) for event in events])
 
 
 def _event(*, actor: Actor, action: str, gallery=None, target=None, details: dict | None = None) -> AuditEvent:

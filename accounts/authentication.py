@@ -8,8 +8,12 @@ from rest_framework.exceptions import AuthenticationFailed
 
 from accounts.models import ApiKey
 from accounts.services import hash_key
+from faceplatform.compiled import Compiled, Given
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
+USABLE_KEY = Compiled(
+    lambda: ApiKey.objects.usable_at(Given("now")).filter(key_hash=Given("key_hash")).select_related("user").order_by()
+)
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -20,7 +24,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         if key is None:
             return None
         now = timezone.now()
-        api_key = ApiKey.objects.usable_at(now).select_related("user").filter(key_hash=hash_key(key)).first()
+        api_key = USABLE_KEY.first(now=now, key_hash=hash_key(key))
         if api_key is None or not api_key.user.is_active:
             raise AuthenticationFailed("This API key is unknown, expired or revoked. Ask an operator for a new one.")
         if api_key.last_used_at is None or now - api_key.last_used_at > LAST_USED_RESOLUTION:

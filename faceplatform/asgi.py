@@ -5,15 +5,14 @@ import warnings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "faceplatform.settings")
 
+import django
 from django.conf import settings
-from django.core.asgi import get_asgi_application
 
 # WhiteNoise streams its small files synchronously; Django warns of each.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
-application = get_asgi_application()
+django.setup(set_prefix=False)
 
 from faceplatform.body_limit import limit_body
-from faceplatform.later import answer_later
+from faceplatform.handler import Handler
 
-application = answer_later(application, settings.REQUESTS_AT_ONCE)
-application = limit_body(application, settings.MAX_UPLOAD_BYTES, settings.MAX_IMPORT_BYTES)
+application = limit_body(Handler(settings.REQUESTS_AT_ONCE), settings.MAX_UPLOAD_BYTES, settings.MAX_IMPORT_BYTES)

@@ -31,7 +31,8 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request):
-        request.request_id = request_id_of(request.headers.get("X-Request-ID", ""))
+        if not hasattr(request, "request_id"):  # else it passes for the second time; see later.py
+            request.request_id = request_id_of(request.headers.get("X-Request-ID", ""))
         token = current_request_id.set(request.request_id)
         try:
             response = self.get_response(request)

@@ -18,6 +18,7 @@ from faceplatform.filters import Filter, filtered, list_parameters, moment, yes_
 from gallery import services
 from gallery.curation import move_sample
 from gallery.models import FaceCrop, FaceSample, Gallery, Identity
+from gallery.visible import GALLERY, PERSON
 
 PROBLEMS = dict.fromkeys((400, 401, 403, 404), ProblemSerializer)
 
@@ -94,6 +95,9 @@ class IdentitySerializer(serializers.ModelSerializer):
         ]
         read_only_fields = ["last_recognized_at", "created_at", "updated_at"]
         validators = []
+
+
+person_as_dict = IdentitySerializer().to_representation  # one for all: it makes its fields when it is first used
 
 
 class SampleSerializer(serializers.ModelSerializer):
@@ -195,7 +199,7 @@ class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet
 
     def create(self, request):
         values = _validated(IdentitySerializer, request)
-        gallery = self.get_visible(Gallery.objects.all(), slug=values.pop("gallery")["slug"])
+        gallery = self.find_visible(GALLERY, values.pop("gallery")["slug"])
         identity = services.create_identity(actor=self.actor, gallery=gallery, **values)
         return self._answer(identity.pk, status=201)
 
@@ -213,12 +217,12 @@ class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet
         return Response(status=204)
 
     def _identity(self, pk) -> Identity:
-        return self.get_visible(Identity.objects.select_related("gallery").with_portrait(), pk=pk)
+        return self.find_visible(PERSON, pk)
 
     def _answer(self, pk, status: int = 200) -> Response:
         identity = self._identity(pk)
         version = {"ETag": f'"{identity.updated_at.isoformat()}"'}
-        return Response(IdentitySerializer(identity).data, status=status, headers=version)
+        return Response(person_as_dict(identity), status=status, headers=version)
 
 
 @extend_schema_view(

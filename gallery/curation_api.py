@@ -11,6 +11,7 @@ from faceplatform.api import ProblemSerializer
 from gallery import curation, history
 from gallery.api import PROBLEMS, ActorMixin, IdentitySerializer
 from gallery.models import FaceSample, Identity
+from gallery.visible import PERSON
 
 CONFLICTS = {**PROBLEMS, 409: ProblemSerializer}
 
@@ -49,7 +50,7 @@ class CurationView(ActorMixin, APIView):
         return serializer.validated_data
 
     def identity(self, pk) -> Identity:
-        return self.get_visible(Identity.objects.select_related("gallery").with_portrait(), pk=pk)
+        return self.find_visible(PERSON, pk)
 
     def answer(self, done: curation.Curated) -> Response:
         identity = IdentitySerializer(self.identity(done.identity.pk)).data

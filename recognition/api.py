@@ -15,7 +15,8 @@ from faceplatform.errors import NotFound
 from faceplatform.filters import Filter, filtered, list_parameters, moment
 from faceplatform.parsers import JSONParser
 from gallery.api import PROBLEMS, ActorMixin, SampleSerializer, picture
-from gallery.models import Gallery, Identity
+from gallery.models import Identity
+from gallery.visible import GALLERY
 from recognition import services
 from recognition.drawing import draw_kept_photo
 from recognition.installed import installed_manifests, pack_as_dict
@@ -31,6 +32,7 @@ from recognition.schema import (
     RecognitionSchema,
 )
 from recognition.services import Photo
+from recognition.visible import RECOGNITION
 from recognition.waiting import WaitingMixin
 
 REFUSED = dict.fromkeys((413, 422, 503), ProblemSerializer)
@@ -83,7 +85,7 @@ class RecognitionViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
         serializer = RecognitionInput(data=request.data)
         serializer.is_valid(raise_exception=True)
         values = serializer.validated_data
-        gallery = self.get_visible(Gallery.objects.all(), slug=values.pop("gallery"))
+        gallery = self.find_visible(GALLERY, values.pop("gallery"))
         photo = Photo(*values.pop("photo"))
         row = services.submit_recognition(actor=self.actor, gallery=gallery, photo=photo, **values)
         return self.answer_later([row.pk])
@@ -109,7 +111,7 @@ class RecognitionViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
         return picture(draw_kept_photo(self._recognition(pk)))
 
     def _recognition(self, pk) -> RecognitionRequest:
-        return self.get_visible(RecognitionRequest.objects.recognitions().with_results(), pk=pk)
+        return self.find_visible(RECOGNITION, pk)
 
 
 class RejectInput(serializers.Serializer):
@@ -136,8 +138,7 @@ class RejectFaceView(ActorMixin, APIView):
             Identity.objects.select_related("gallery"), pk=serializer.validated_data["identity"]
         )
         reject_identity(actor=self.actor, face=face, identity=identity)
-        rows = RecognitionRequest.objects.recognitions().with_results()
-        return Response(recognition_as_dict(self.get_visible(rows, pk=pk)))
+        return Response(recognition_as_dict(self.find_visible(RECOGNITION, pk)))
 
 
 class IdentitySamplesView(WaitingMixin, ActorMixin, APIView):

@@ -22,8 +22,10 @@ class RecognitionRequestQuerySet(GalleryScopedQuerySet):
 
     def enrolments(self, ids):
         """Enrolment photos in the order they were handed in, with what became of them."""
-        rows = self.filter(pk__in=ids).defer("photo")
-        return rows.select_related("sample", "identity").prefetch_related("faces").order_by("id")
+        return self.filter(pk__in=ids).with_sample().order_by("id")
+
+    def with_sample(self):
+        return self.defer("photo").select_related("sample", "identity").prefetch_related("faces")
 
     def recognitions(self):
         return self.filter(purpose="recognize")
@@ -42,15 +44,11 @@ class RecognitionRequestQuerySet(GalleryScopedQuerySet):
         faces = face.objects.defer("crop", "vector").select_related("identity__merged_into").order_by("index")
         faces = faces.annotate(has_crop=ExpressionWrapper(~Q(crop=b""), BooleanField()))
         rejections = rejection.objects.filter(sample__deleted_at=None).select_related("sample__identity__merged_into")
-        return (
-            self.defer("photo")
-            .select_related("gallery", "identity")
-            .prefetch_related(
-                Prefetch("faces", queryset=faces),
-                Prefetch("faces__candidates", queryset=candidates),
-                Prefetch("faces__rejections", queryset=rejections),
-            )
+        faces = faces.prefetch_related(
+            Prefetch("candidates", queryset=candidates), Prefetch("rejections", queryset=rejections)
         )
+        rows = self.defer("photo").select_related("gallery", "identity")
+        return rows.prefetch_related(Prefetch("faces", queryset=faces))
 
 
 class ImportQuerySet(GalleryScopedQuerySet):

@@ -16,11 +16,19 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from faceplatform.compiled import Compiled, Given
 from faceplatform.listen import Arrival, Hub
 from recognition.models import Priority, RecognitionRequest, Worker
+from recognition.querysets import WORKER_ALIVE_FOR
 
 QUEUED = "recognition_queued"
 FINISHED = "recognition_finished"
+
+PROSPECTS = """
+SELECT EXISTS (SELECT FROM recognition_worker WHERE last_seen_at > statement_timestamp() - %(alive_for)s),
+       EXISTS (SELECT FROM recognition_recognitionrequest WHERE status = 'queued' AND priority = %(priority)s
+               OFFSET %(limit)s - 1)
+"""
 
 # A request that was deleted does not wait any more either.
 ARRIVED = """
@@ -57,6 +65,14 @@ SET status = 'running', attempts = attempts + 1, claim_token = %(token)s, claime
 FROM batch WHERE request.id = batch.id
 RETURNING request.id
 """
+
+CLAIMED = Compiled(
+    lambda: (
+        RecognitionRequest.objects.filter(pk=Given("ids", one_of=True))
+        .select_related("gallery", "identity__gallery", "requested_by")
+        .order_by("priority", "id")
+    )
+)
 
 # Whose lease is over goes back to the queue, or is given up when its attempts are spent.
 RELEASE = """
@@ -115,10 +131,12 @@ def notify(channel: str, key: UUID | str = "") -> None:
         cursor.execute("SELECT pg_notify(%s, %s)", [channel, str(key)])
 
 
-def is_full() -> bool:
-    """Whether so many photos wait that somebody waits for, that one more would wait in vain."""
-    waiting = RecognitionRequest.objects.filter(status="queued", priority=Priority.INTERACTIVE).order_by()
-    return waiting[settings.QUEUE_LIMIT - 1 : settings.QUEUE_LIMIT].exists()
+def prospects() -> tuple[bool, bool]:
+    """Whether a worker lives, and whether so many photos wait that somebody waits for, that one more would wait in vain."""
+    values = {"alive_for": WORKER_ALIVE_FOR, "priority": Priority.INTERACTIVE, "limit": settings.QUEUE_LIMIT}
+    with connection.cursor() as cursor:
+        cursor.execute(PROSPECTS, values)
+        return cursor.fetchone()
 
 
 def claim(*, limit: int, only: Sequence[UUID] | None = None) -> Claim | None:
@@ -134,8 +152,7 @@ def claim(*, limit: int, only: Sequence[UUID] | None = None) -> Claim | None:
         ids = [row[0] for row in cursor.fetchall()]
     if not ids:
         return None
-    rows = RecognitionRequest.objects.filter(pk__in=ids).select_related("gallery", "identity__gallery", "requested_by")
-    return Claim(token, list(rows.order_by("priority", "id")))
+    return Claim(token, CLAIMED(ids=ids))
 
 
 def extend_lease(*, token: UUID) -> None:
@@ -195,9 +212,10 @@ def finish(results: Sequence[dict[str, Any]]) -> None:
 def arrival_of(ids: Sequence[UUID]) -> Arrival:
     """To wait with until none of `ids` waits or runs any more; close it in the end."""
     arrival = hub.arrival(FINISHED, map(str, ids))
-    unfinished = RecognitionRequest.objects.filter(pk__in=ids, status__in=["queued", "running"])
-    for pk in set(ids) - set(unfinished.values_list("pk", flat=True)):
-        arrival.note(str(pk))
+    with connection.cursor() as cursor:
+        cursor.execute(ARRIVED, [list(arrival.keys)])
+        for (key,) in cursor.fetchall():
+            arrival.note(key)
     return arrival
 
 

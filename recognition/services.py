@@ -11,13 +11,14 @@ from django.utils import timezone
 from accounts import audit
 from accounts.actor import Actor
 from accounts.roles import Role, Scope
+from faceplatform.compiled import insert
 from faceplatform.errors import DomainError, InvalidInput, Unavailable, Unprocessable
 from gallery.models import Gallery, Identity, QualityGate
 from gallery.services import require_consent
 from recognition import queue
 from recognition.engine.base import PhotoError
 from recognition.engine.image import ImageInfo, inspect
-from recognition.models import Priority, Purpose, RecognitionRequest, Status, Worker
+from recognition.models import Priority, Purpose, RecognitionRequest, Status
 
 PHOTO_STATUS = {"image_too_large": 413}
 MAX_TOP_K = 100
@@ -62,7 +63,7 @@ def submit_recognition(
         keep_photo=gallery.keep_photos if keep_photo is None else keep_photo,
     )
     with transaction.atomic():
-        request.save(force_insert=True)
+        insert([request])
         details = {"photo": photo.name, "sha256": request.photo_sha256}
         audit.record(actor=actor, action="recognition.requested", gallery=gallery, target=request, details=details)
         queue.notify(queue.QUEUED)
@@ -183,14 +184,15 @@ def inspect_photo(photo: Photo) -> ImageInfo:
 
 def require_worker() -> None:
     """Raises Unavailable at once where nobody would do the work, or too much of it waits already."""
-    if not Worker.objects.alive().exists():
+    has_worker, is_full = queue.prospects()
+    if not has_worker:
         raise Unavailable(
             "No recognition worker is running, so nobody would look at the photo. "
             "Ask your operator to start one: manage.py recognition_worker",
             code="no_worker",
             retry_after=10,
         )
-    if queue.is_full():
+    if is_full:
         message = "Too many photos wait already. Send this one again in a few seconds, or ask for more workers."
         raise Unavailable(message, code="queue_full", retry_after=5)
 

@@ -8,12 +8,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.roles import Scope
+from accounts.visible import VisibleRow
 from faceplatform.api import PREFER, ProblemSerializer
 from faceplatform.parsers import JSONParser
 from gallery.api import PROBLEMS, ActorMixin
-from gallery.models import FaceSample, Gallery, Identity
+from gallery.models import FaceSample, Identity
+from gallery.visible import GALLERY
+from recognition import visible
 from recognition.analysis import answers, schema, services
-from recognition.models import Purpose, RecognitionRequest, Status
+from recognition.models import RecognitionRequest, Status
 from recognition.services import Photo
 from recognition.waiting import WaitingMixin
 
@@ -45,14 +48,14 @@ class AnalysisViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
     parser_classes = [MultiPartParser, JSONParser]
     read_scope = write_scope = Scope.RECOGNIZE
     input_class = schema.PhotoInput
-    purpose: Purpose
+    row: VisibleRow
     address: str
 
     def create(self, request):
         serializer = self.input_class(data=request.data)
         serializer.is_valid(raise_exception=True)
         values = serializer.validated_data
-        gallery = self.get_visible(Gallery.objects.all(), slug=values.pop("gallery"))
+        gallery = self.find_visible(GALLERY, values.pop("gallery"))
         photo = Photo(*values.pop("photo"))
         rows = self.submit(gallery=gallery, photo=photo, **values)
         return self.answer_later([row.pk for row in rows])
@@ -71,11 +74,8 @@ class AnalysisViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
     def as_dict(self, row: RecognitionRequest) -> dict:
         raise NotImplementedError
 
-    def visible_rows(self):
-        return RecognitionRequest.objects.analyses(self.purpose)
-
     def _as_dict(self, pk) -> dict:
-        return self.as_dict(self.get_visible(self.visible_rows(), pk=pk))
+        return self.as_dict(self.find_visible(self.row, pk))
 
 
 @_described(
@@ -85,7 +85,7 @@ class AnalysisViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
     schema.DetectionSchema,
 )
 class DetectionViewSet(AnalysisViewSet):
-    purpose, address = Purpose.DETECT, "api:detection-detail"
+    row, address = visible.DETECTION, "api:detection-detail"
     serializer_class = schema.DetectionSchema
     as_dict = staticmethod(answers.detection_as_dict)
 
@@ -100,7 +100,7 @@ class DetectionViewSet(AnalysisViewSet):
     schema.EmbeddingSchema,
 )
 class EmbeddingViewSet(AnalysisViewSet):
-    purpose, address = Purpose.EMBED, "api:embedding-detail"
+    row, address = visible.EMBEDDING, "api:embedding-detail"
     serializer_class = schema.EmbeddingSchema
     as_dict = staticmethod(answers.embedding_as_dict)
 
@@ -116,7 +116,7 @@ class EmbeddingViewSet(AnalysisViewSet):
     schema.ComparisonSchema,
 )
 class ComparisonViewSet(AnalysisViewSet):
-    purpose, address = Purpose.COMPARE, "api:comparison-detail"
+    row, address = visible.FIRST_OF_COMPARISON, "api:comparison-detail"
     serializer_class = schema.ComparisonSchema
     input_class = schema.ComparisonInput
     as_dict = staticmethod(answers.comparison_as_dict)
@@ -129,10 +129,6 @@ class ComparisonViewSet(AnalysisViewSet):
         else:
             other = self.get_visible(Identity.objects.all(), pk=identity)
         return services.compare_faces(actor=self.actor, reference=other, **values)
-
-    def visible_rows(self):
-        """Without the rows of the reference photos."""
-        return super().visible_rows().filter(options__has_key="reference")
 
 
 class SearchView(ActorMixin, APIView):
@@ -148,7 +144,7 @@ class SearchView(ActorMixin, APIView):
         serializer = schema.SearchInput(data=request.data)
         serializer.is_valid(raise_exception=True)
         values = serializer.validated_data
-        gallery = self.get_visible(Gallery.objects.all(), slug=values.pop("gallery"))
+        gallery = self.find_visible(GALLERY, values.pop("gallery"))
         vectors = [values.pop("vector")]
         [found] = services.search_vectors(actor=self.actor, gallery=gallery, vectors=vectors, **values)
         return Response(answers.search_as_dict(found))

@@ -16,6 +16,7 @@ from accounts import audit
 from accounts.actor import Actor
 from accounts.audit import audited
 from accounts.roles import Role, Scope
+from faceplatform.compiled import insert
 from faceplatform.errors import InvalidInput, Unprocessable
 from gallery.models import FaceEmbedding, FaceSample, Gallery, Identity
 from gallery.search import nearest_identities
@@ -109,7 +110,7 @@ def _submit(
         first.options = options | {"reference": {"photo": str(other.pk)}}
         other.options = options | {"max_faces": None}
     with transaction.atomic():
-        RecognitionRequest.objects.bulk_create(rows)
+        insert(rows)
         details = {"sha256": [row.photo_sha256 for row in rows], **first.options.get("reference", {})}
         action = f"{purpose}.requested"
         audit.record(actor=actor, action=action, gallery=gallery, target=first, details=details)

@@ -6,8 +6,9 @@ from recognition.analysis.services import compare_faces, detect_faces, embed_fac
 from recognition.compreface import answers
 from recognition.compreface.base import CompreFaceView, require_face
 from recognition.compreface.parameters import CALCULATOR, TwoFilesInput, photos_of, wish_of
-from recognition.models import Purpose, RecognitionRequest
+from recognition.models import RecognitionRequest
 from recognition.services import submit_recognition
+from recognition.visible import COMPARISON, DETECTION, EMBEDDING, RECOGNITION
 
 
 class PhotoView(CompreFaceView):
@@ -20,8 +21,7 @@ class RecognizeView(PhotoView):
         row = submit_recognition(
             actor=self.actor, gallery=self.gallery, photo=photo, top_k=wish.prediction_count, **wish.selection
         )
-        rows = RecognitionRequest.objects.recognitions().with_results()
-        return self.when_done([row], rows, lambda row: answers.recognised(require_face(row), wish))
+        return self.when_done([row], RECOGNITION, lambda row: answers.recognised(require_face(row), wish))
 
 
 class DetectView(PhotoView):
@@ -30,9 +30,8 @@ class DetectView(PhotoView):
         wants_vectors = CALCULATOR in wish.plugins
         look = embed_faces if wants_vectors else detect_faces
         row = look(actor=self.actor, gallery=self.gallery, photo=photo, **wish.selection)
-        purpose = Purpose.EMBED if wants_vectors else Purpose.DETECT
-        rows = RecognitionRequest.objects.analyses(purpose)
-        return self.when_done([row], rows, lambda row: answers.detected(require_face(row), wish))
+        read = EMBEDDING if wants_vectors else DETECTION
+        return self.when_done([row], read, lambda row: answers.detected(require_face(row), wish))
 
 
 class VerifyFaceView(PhotoView):
@@ -44,9 +43,8 @@ class VerifyFaceView(PhotoView):
         submitted = compare_faces(
             actor=self.actor, gallery=self.gallery, photo=photo, reference=sample, **wish.selection
         )
-        rows = RecognitionRequest.objects.analyses(Purpose.COMPARE)
         return self.when_done(
-            submitted, rows, lambda row: answers.verified(row, comparison_as_dict(row)["matches"], wish)
+            submitted, COMPARISON, lambda row: answers.verified(row, comparison_as_dict(row)["matches"], wish)
         )
 
 
@@ -58,9 +56,8 @@ class VerifyView(PhotoView):
         submitted = compare_faces(
             actor=self.actor, gallery=self.gallery, photo=target, reference=source, **wish.selection
         )
-        rows = RecognitionRequest.objects.analyses(Purpose.COMPARE)
 
         def answer(target: RecognitionRequest, source: RecognitionRequest) -> dict:
             return answers.verified_pair(target, source, comparison_as_dict(target)["matches"], wish)
 
-        return self.when_done(submitted, rows, answer)
+        return self.when_done(submitted, COMPARISON, answer)

@@ -7,6 +7,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.visible import VisibleRow
 from faceplatform.api import LONGEST_WAIT
 from faceplatform.errors import NotFound, Unavailable, Unprocessable
 from faceplatform.parsers import JSONParser
@@ -58,14 +59,16 @@ class CompreFaceView(WaitingMixin, ActorMixin, APIView):
             raise NotFound(f"Image {image_id} is not found", code="embedding_not_found")
         return found
 
-    def when_finished(self, submitted: Sequence[RecognitionRequest], rows, answer: Callable[..., Response]) -> Response:
-        """What `answer` makes of the requests when they are done or failed, loaded from the queryset `rows`.
+    def when_finished(
+        self, submitted: Sequence[RecognitionRequest], read: VisibleRow, answer: Callable[..., Response]
+    ) -> Response:
+        """What `answer` makes of the requests when they are done or failed, loaded with `read`.
 
         503 (not_finished) where they are not by then.
         """
 
         def final() -> Response:
-            found = [self.get_visible(rows, pk=row.pk) for row in submitted]
+            found = [self.find_visible(read, row.pk) for row in submitted]
             if any(row.status not in (Status.DONE, Status.FAILED) for row in found):
                 message = f"The photo was not looked at within {LONGEST_WAIT} s: too many wait. Try again."
                 raise Unavailable(message, code="not_finished", retry_after=LONGEST_WAIT)
@@ -73,7 +76,9 @@ class CompreFaceView(WaitingMixin, ActorMixin, APIView):
 
         return self.wait_then([row.pk for row in submitted], LONGEST_WAIT, final)
 
-    def when_done(self, submitted: Sequence[RecognitionRequest], rows, answer: Callable[..., dict]) -> Response:
+    def when_done(
+        self, submitted: Sequence[RecognitionRequest], read: VisibleRow, answer: Callable[..., dict]
+    ) -> Response:
         """The same, where a photo that cannot be used is an error."""
 
         def final(*found: RecognitionRequest) -> Response:
@@ -81,7 +86,7 @@ class CompreFaceView(WaitingMixin, ActorMixin, APIView):
                 raise_if_photo_was_bad(row)
             return Response(answer(*found))
 
-        return self.when_finished(submitted, rows, final)
+        return self.when_finished(submitted, read, final)
 
 
 def require_face(row: RecognitionRequest) -> RecognitionRequest:

@@ -22,6 +22,7 @@ from recognition.compreface.parameters import (
 )
 from recognition.models import RecognitionRequest, Status
 from recognition.services import raise_if_photo_was_bad
+from recognition.visible import ENROLMENT
 
 
 class CollectionView(CompreFaceView):
@@ -88,7 +89,7 @@ class FacesView(CollectionView):
                 services.forget_if_empty(actor=self.actor, identity=submitted.identity)
             return Response(_face(_sample_of(row)), status=201)
 
-        return self.when_finished([submitted], RecognitionRequest.objects.enrolments([submitted.pk]), answer)
+        return self.when_finished([submitted], ENROLMENT, answer)
 
     def delete(self, request):
         """All faces of the subject, or of all; the subjects go with them, as they do in CompreFace."""

@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.actor import Actor
 from accounts.models import ApiKey
+from faceplatform.compiled import insert
 from gallery import services as gallery_services
 from recognition import queue
 from recognition.engine.base import Face, PhotoAnalysis
@@ -93,9 +94,9 @@ def _write(answers: Sequence[Answer]) -> None:
         return
     for one in answers:
         one.rows = list(_recognised(one) if one.is_recognition else _looked_at(one))
-    RecognitionFace.objects.bulk_create(row for one in answers for row in one.rows)
+    insert([row for one in answers for row in one.rows])
     recognitions = [one for one in answers if one.is_recognition]
-    Candidate.objects.bulk_create(row for one in recognitions for row in _candidates(one))
+    insert([row for one in recognitions for row in _candidates(one)])
     known = {verdict.identity_id for one in recognitions for verdict in one.verdicts} - {None}
     gallery_services.note_recognized(identity_ids=known, at=timezone.now())
     queue.finish([_ended(one) for one in answers])

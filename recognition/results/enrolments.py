@@ -7,6 +7,7 @@ from django.db import transaction
 
 from accounts.actor import Actor
 from accounts.models import ApiKey
+from faceplatform.compiled import insert
 from faceplatform.errors import DomainError
 from gallery import services as gallery_services
 from gallery.models import QualityGate
@@ -33,7 +34,7 @@ def enrol(*, request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis) 
         if (pack := hold_pack(request.gallery_id)) != request.pack:
             queue.put_back(request_id=request.pk, token=token, pack=pack)
             return True
-        RecognitionFace.objects.bulk_create(_rows(request, faces))
+        insert(_rows(request, faces))
         try:
             with transaction.atomic():
                 sample = _enrol(request, analysis, faces)

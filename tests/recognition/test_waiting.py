@@ -134,16 +134,42 @@ def test_the_same_call_twice_at_once_waits_for_one_photo(web, key, speck, worker
         calls = [await post(web, key, speck, **{"Idempotency-Key": "abc"}) for _ in range(2)]
         await until_waiting(1)
         await asyncio.sleep(0.3)
-        assert await asyncio.to_thread(work_off) == 1
+        assert await asyncio.to_thread(work_off, worker) == 1
         return await asyncio.gather(*(call.answer() for call in calls))
-
-    def work_off():
-        with closing(connection):
-            return worker.run_once()
 
     first, second = asyncio.run(twice())
     assert first[0] == second[0] == 422
     assert RecognitionRequest.objects.count() == 1
+
+
+def test_who_waited_gets_the_same_headers(web, key, speck, worker):
+    """The caller's request id, and what every answer carries, as a read of the same answer has it."""
+    queue.register_worker(host="test", process_id=1)
+
+    async def waited():
+        call = await post(web, key, speck, **{"X-Request-ID": "mine"})
+        await until_waiting(1)
+        await asyncio.to_thread(work_off, worker)
+        status, headers, body = await call.answer()
+        pk = await asyncio.to_thread(newest)
+        read = await Call.start(web.port, "GET", f"/api/v1/detections/{pk}", Authorization=f"Bearer {key}")
+        return status, headers, body, (await read.answer())[1]
+
+    status, headers, body, usual = asyncio.run(waited())
+    assert (status, headers["x-request-id"], json.loads(body)["request_id"]) == (422, "mine", "mine")
+    assert headers["content-length"] == str(len(body))
+    for name in ("content-type", "content-security-policy", "x-content-type-options", "referrer-policy"):
+        assert headers[name] == usual[name]
+
+
+def work_off(worker) -> int:
+    with closing(connection):
+        return worker.run_once()
+
+
+def newest():
+    with closing(connection):
+        return RecognitionRequest.objects.latest("id").pk
 
 
 def test_a_page_waits_too_and_keeps_its_session(web, key, hopper, worker, client):

@@ -1,0 +1,99 @@
+"""How the ASGI server calls Django: the whole of a request in one thread, and a wait for photos in none.
+
+Django's own handler changes threads some ten times a request, starts a thread for each and sets its database wrapper up anew.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
+
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.core import signals
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.handlers.base import BaseHandler
+from django.db import close_old_connections
+from django.urls import set_script_prefix
+
+from faceplatform.later import Pending
+
+
+class Handler(ASGIHandler):
+    """at_once: so many requests are in Django at a time, each with its thread and connection; the others wait before it, with
+    their bodies read."""
+
+    def __init__(self, at_once: int):
+        BaseHandler.__init__(self)
+        self.load_middleware()
+        self.threads = ThreadPoolExecutor(at_once, thread_name_prefix="request")
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            raise ValueError(f"Only HTTP is served here, not {scope['type']}.")
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        with body:
+            request, refusal = self.create_request(scope, body)
+            response = refusal or await self._respond(request, receive)
+            if response is not None and response.streaming:
+                await self._stream(response, receive, send)
+            elif response is not None:
+                await self.send_response(response, send)
+
+    async def _respond(self, request, receive):
+        """The answer, after a second pass where it waited for something; None where the client is gone by then."""
+        request.pending = pending = Pending()
+        passing = asyncio.get_running_loop().run_in_executor
+        try:
+            response = await passing(self.threads, self._pass, request)
+            if pending.later is None:
+                return response
+            arrived = asyncio.wrap_future(pending.arrival.future)
+            if not await _while_there(receive, arrived, pending.later.seconds):
+                return None
+            return await passing(self.threads, self._pass, request)
+        finally:
+            if pending.arrival is not None:
+                pending.arrival.close()
+
+    def _pass(self, request):
+        """One pass through Django, in a thread: gives its database connection back in the end."""
+        set_script_prefix(get_script_prefix(request.scope))
+        signals.request_started.send(sender=self.__class__, scope=request.scope)
+        response = self.get_response(request)
+        response._handler_class = self.__class__
+        if response.streaming:
+            close_old_connections()
+        else:
+            response.close()
+        return response
+
+    async def _stream(self, response, receive, send) -> None:
+        """What is made while it is sent, in a thread of its own, which holds the database connection."""
+        async with ThreadSensitiveContext():
+            sending = asyncio.ensure_future(self.send_response(response, send))
+            try:
+                await _while_there(receive, sending)
+                with contextlib.suppress(asyncio.CancelledError):
+                    await sending
+            finally:
+                await sync_to_async(response.close)()
+
+
+async def _while_there(receive, work: Awaitable, seconds: float | None = None) -> bool:
+    """Waits for `work`, so many seconds at most. Returns whether the client is still there; else `work` is cancelled."""
+    gone = asyncio.ensure_future(_disconnection(receive))
+    try:
+        await asyncio.wait({work, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return not gone.done()
+    finally:
+        for task in (work, gone):
+            task.cancel()
+
+
+async def _disconnection(receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

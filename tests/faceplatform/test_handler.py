@@ -1,0 +1,95 @@
+"""The web server's way through Django, from outside: threads, connections, headers, downloads, sessions."""
+
+import asyncio
+import io
+import json
+import zipfile
+from contextlib import closing
+
+import pytest
+from django.db import connection
+from factories import GalleryFactory, IdentityFactory, member
+from web_process import Call, WebProcess
+
+from accounts.roles import Role
+from accounts.services import create_api_key
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def web(tmp_path, db):
+    running = WebProcess(tmp_path, PGAPPNAME="web")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def person():
+    return IdentityFactory(gallery=GalleryFactory(slug="staff"), name="Ada")
+
+
+@pytest.fixture
+def curator(person):
+    return member(person.gallery, Role.CURATOR)
+
+
+@pytest.fixture
+def key(curator):
+    return create_api_key(actor=curator, user=curator.user, scopes=["read", "enrol", "recognize"])[1]
+
+
+def ask(web, method: str, path: str, body: dict | None = None, *, times: int = 1, **headers: str) -> list:
+    """The answers to as many calls at once."""
+
+    async def all_of_them():
+        calls = [await Call.start(web.port, method, f"/api/v1/{path}", body, **headers) for _ in range(times)]
+        return await asyncio.gather(*(call.answer() for call in calls))
+
+    return asyncio.run(all_of_them())
+
+
+def connections() -> int:
+    """Of the web server to the database."""
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'web'")
+        return cursor.fetchone()[0]
+
+
+def test_each_request_gives_its_connection_back(web, key, person):
+    answers = ask(web, "GET", f"identities/{person.pk}", times=60, Authorization=f"Bearer {key}")
+    assert {(status, json.loads(body)["name"]) for status, _, body in answers} == {(200, "Ada")}
+    assert 0 < connections() <= 20
+    assert len({headers["x-request-id"] for _, headers, _ in answers}) == 60
+    assert web.threads < 40
+
+
+def test_downloads_come_whole_and_give_their_connections_back(web, key, person):
+    async def let_go():
+        for _ in range(25):
+            call = await Call.start(web.port, "GET", path, Authorization=f"Bearer {key}")
+            call.hang_up()
+
+    path = f"/api/v1/identities/{person.pk}/export"
+    asyncio.run(let_go())
+    for status, headers, body in ask(
+        web, "GET", path.removeprefix("/api/v1/"), times=30, Authorization=f"Bearer {key}"
+    ):
+        assert (status, headers["content-type"]) == (200, "application/zip")
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            assert archive.testzip() is None
+    [(status, _, _)] = ask(web, "GET", "me", Authorization=f"Bearer {key}")
+    assert status == 200
+    assert 0 < connections() <= 20
+
+
+def test_a_session_needs_its_csrf_token(web, curator, client):
+    client.force_login(curator.user)
+    client.get("/galleries/staff/recognise")
+    cookies = {name: client.cookies[name].value for name in ("sessionid", "csrftoken")}
+    headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+    new = {"gallery": "staff", "name": "Grace"}
+    [(status, _, body)] = ask(web, "POST", "identities", new, **headers)
+    assert (status, json.loads(body)["code"]) == (403, "not_allowed")
+    [(status, _, _)] = ask(web, "POST", "identities", new, **headers, X_CSRFToken=cookies["csrftoken"])
+    assert status == 201
