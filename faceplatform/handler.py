@@ -16,7 +16,7 @@ from django.core.handlers.base import BaseHandler
 from django.db import close_old_connections
 from django.urls import set_script_prefix
 
-from faceplatform.later import Pending
+from faceplatform.later import Later, Pending
 
 
 class Handler(ASGIHandler):
@@ -53,6 +53,7 @@ class Handler(ASGIHandler):
                 return response
             arrived = asyncio.wrap_future(pending.arrival.future)
             if not await _while_there(receive, arrived, pending.later.seconds):
+                await passing(self.threads, _abandon, pending.later)
                 return None
             return await passing(self.threads, self._pass, request)
         finally:
@@ -81,6 +82,13 @@ class Handler(ASGIHandler):
                     await sending
             finally:
                 await sync_to_async(response.close)()
+
+
+def _abandon(later: Later) -> None:
+    try:
+        later.abandon()
+    finally:
+        close_old_connections()
 
 
 async def _while_there(receive, work: Awaitable, seconds: float | None = None) -> bool:

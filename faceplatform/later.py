@@ -18,11 +18,13 @@ from faceplatform.middleware import error_page
 
 @dataclass
 class Later:
-    """until: starts the waiting, in the view's thread. answer: gives the final answer, in any thread."""
+    """until: starts the waiting, in the view's thread. answer: gives the final answer, in any thread. abandon: called, in any
+    thread, where the client hangs up before."""
 
     until: Callable[[], Arrival]
     seconds: float
     answer: Callable[[], HttpResponse]
+    abandon: Callable[[], object] = lambda: None
 
 
 @dataclass

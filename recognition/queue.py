@@ -111,6 +111,14 @@ WHERE request.id = result.id
 RETURNING pg_notify(%(channel)s, request.id::text)
 """
 
+ABANDON = """
+UPDATE recognition_recognitionrequest
+SET status = 'failed', finished_at = clock_timestamp(), error_code = 'client_gone', error_message = %(message)s,
+    photo = CASE WHEN keep_photo THEN photo END
+WHERE id = ANY(%(ids)s) AND status = 'queued' AND purpose <> 'enrol'
+"""
+CLIENT_GONE = "The client hung up before anybody looked at the photo, so nobody did. Send it again."
+
 WORKER_LOST = (
     "The recognition worker stopped while it worked on this photo, {attempts} times. "
     "The photo is given up; send another, and show this one to your operator."
@@ -207,6 +215,12 @@ def finish(results: Sequence[dict[str, Any]]) -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute(FINISH, {"results": json.dumps(results), "channel": FINISHED})
+
+
+def abandon(ids: Sequence[UUID]) -> None:
+    """Gives up what nobody waits for any more and no worker has begun. Enrolments go on: they are not done for the answer."""
+    with connection.cursor() as cursor:
+        cursor.execute(ABANDON, {"ids": list(ids), "message": CLIENT_GONE})
 
 
 def arrival_of(ids: Sequence[UUID]) -> Arrival:

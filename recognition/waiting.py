@@ -27,9 +27,12 @@ class WaitingMixin:
         return response
 
     def wait_then(self, ids: Sequence[UUID], seconds: float, answer: Callable[[], Response]) -> Response:
-        """What `answer` gives when all of `ids` are finished, or after `seconds`."""
+        """What `answer` gives when all of `ids` are finished, or after `seconds`. Photos of a client that hangs up are given
+        up, unless it has an Idempotency-Key to ask again with."""
         response = Response(status=202)
         response.later = Later(partial(queue.arrival_of, ids), seconds, partial(self._final_answer, answer))
+        if "Idempotency-Key" not in self.request.headers:
+            response.later.abandon = partial(queue.abandon, ids)
         return response
 
     def _final_answer(self, answer: Callable[[], Response]) -> Response:

@@ -122,6 +122,17 @@ def test_only_the_holder_of_the_token_may_write():
         assert not queue.hold(ids=[row.pk], token=uuid6.uuid7())
 
 
+def test_only_a_waiting_photo_that_is_no_enrolment_is_abandoned():
+    running = request()
+    assert claimed() == [running.pk]
+    waiting = request(keep_photo=True)
+    person = IdentityFactory(gallery=waiting.gallery)
+    enrolment = request(purpose="enrol", identity=person, gallery=person.gallery)
+    queue.abandon([running.pk, waiting.pk, enrolment.pk])
+    assert [reloaded(row).status for row in (running, waiting, enrolment)] == ["running", "failed", "queued"]
+    assert bytes(reloaded(waiting).photo) == b"photo", "it was to be kept"
+
+
 def test_heartbeat_moves_the_lease_of_its_claim_alone():
     mine, other = request(), request()
     claim = queue.claim(limit=1)

@@ -127,6 +127,24 @@ def test_who_does_not_wait_is_answered_at_once_and_a_full_queue_refuses(tmp_path
     assert (third, json.loads(problem)["code"], headers["retry-after"]) == (503, "queue_full", "5")
 
 
+def test_who_hangs_up_gives_the_photo_up_unless_it_may_be_asked_for_again(web, key, speck, living_worker):
+    async def hang_up():
+        gone = [await post(web, key, speck), await post(web, key, speck, what="recognitions")]
+        back = await post(web, key, speck, **{"Idempotency-Key": "abc"})
+        await until_waiting(3)
+        for call in (*gone, back):
+            call.hang_up()
+        await until_waiting(1)
+
+    asyncio.run(hang_up())
+    rows = RecognitionRequest.objects.order_by("id")
+    assert [(row.status, row.error_code) for row in rows] == [
+        *[("failed", "client_gone")] * 2,
+        ("queued", ""),
+    ]
+    assert [row.photo is None for row in rows] == [True, True, False]
+
+
 def test_the_same_call_twice_at_once_waits_for_one_photo(web, key, speck, worker):
     queue.register_worker(host="test", process_id=1)
 
