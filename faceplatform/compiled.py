@@ -14,6 +14,8 @@ from django.db import connection, connections
 from django.db.models import NOT_PROVIDED, Field, Model, Prefetch, QuerySet, Value
 from django.db.models.query import ModelIterable
 
+from faceplatform.planned import planned_cursor
+
 
 class Given(Value):
     """Stands in a queryset for a value that each call brings. one_of: for one of a list of values."""
@@ -64,10 +66,23 @@ class Compiled:
         compiled, sql, parameters = self._compiled
         bound = tuple(values[one.name] if isinstance(one, Given) else one for one in parameters)
         compiler = copy.copy(compiled)
-        compiler.connection = connections[self.queryset.db]  # this thread's
+        compiler.connection = _Planning(connections[self.queryset.db])  # this thread's
         compiler.as_sql = lambda: (sql, bound)
         query = SimpleNamespace(get_compiler=lambda using: compiler)
         return SimpleNamespace(db=self.queryset.db, query=query, _known_related_objects={})
+
+
+class _Planning:
+    """A connection whose statements are planned once."""
+
+    def __init__(self, wrapped):
+        self._wrapped = wrapped
+
+    def cursor(self):
+        return planned_cursor()
+
+    def __getattr__(self, name):
+        return getattr(self._wrapped, name)
 
 
 class _Prefetched:

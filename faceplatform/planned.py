@@ -12,15 +12,21 @@ from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.backends.utils import CursorWrapper
 
 
+def planned_cursor() -> CursorWrapper:
+    """Needs `prepare_threshold` in the settings' DATABASES. Not for what pghistory tracks: it puts statements before others."""
+    connection.ensure_connection()
+    return connection._prepare_cursor(ServerBindingCursor(connection.connection))
+
+
 @contextmanager
 def planned_once(settings: Sequence[str]) -> Iterator[CursorWrapper]:
-    """A cursor for reads; needs `prepare_threshold` in the settings' DATABASES.
+    """A `planned_cursor` in a transaction.
 
     settings: PostgreSQL's, that the block sets with `set_config(…, true)`. They end with it, also in an outer transaction.
     """
     nested = connection.in_atomic_block
     with transaction.atomic(savepoint=False):
-        with connection._prepare_cursor(ServerBindingCursor(connection.connection)) as cursor:
+        with planned_cursor() as cursor:
             yield cursor
         if nested:
             with connection.cursor() as cursor:
