@@ -235,6 +235,15 @@ def test_subjects_from_adding_to_deleting(client, gallery):
     assert names(gallery) == ["Åsa"]
 
 
+def test_a_subject_in_the_address_is_taken_to_its_end(client, gallery):
+    for name in ("A", "A/", "A\nB"):
+        IdentityFactory(gallery=gallery, name=name)
+    assert client.delete("/api/v1/recognition/subjects/A%2F").json() == {"subject": "A/"}
+    address = "/api/v1/recognition/subjects/A%0AB"
+    assert client.put(address, {"subject": "B"}, format="json").json() == {"updated": True}
+    assert names(gallery) == ["A", "B"]
+
+
 def test_renaming_to_somebody_merges_and_can_be_undone(client, gallery):
     anna, ana = (IdentityFactory(gallery=gallery, name=name) for name in ("Anna", "Ana"))
     sample = SampleFactory(identity=ana)
