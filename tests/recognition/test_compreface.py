@@ -200,6 +200,11 @@ def test_too_large_and_wrong_content_and_method(client, living_worker, hopper, s
     refusal(client.get("/api/v1/recognition/recognize"), 405, 0)
     refusal(client.get("/api/v1/recognition/faces?subject=A%00B"), 400, 36)
     refusal(client.delete("/api/v1/recognition/subjects/A%00B"), 400, 26)
+    refusal(client.post("/api/v1/recognition/recognize", {f"field{number}": "" for number in range(1001)}), 400, 36)
+    half_a_pair = client.generic(
+        "GET", "/api/v1/recognition/faces?subject=%2B2AA-", content_type="text/plain; charset=utf-7"
+    )
+    refusal(half_a_pair, 400, 36)
 
 
 def test_without_a_worker_it_says_so_at_once(client, gallery, hopper):
