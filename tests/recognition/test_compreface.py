@@ -13,8 +13,10 @@ from accounts.actor import system_actor
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from accounts.services import create_api_key, revoke_api_key
+from gallery.curation import merge_identities
 from gallery.history import undo
-from gallery.models import FaceSample, Identity
+from gallery.models import FaceSample, Gallery, Identity
+from recognition import queue
 from recognition.models import RecognitionRequest
 
 pytestmark = pytest.mark.django_db
@@ -327,6 +329,29 @@ def test_a_refused_photo_leaves_no_subject_and_a_repeated_one_no_double(
     assert add_face(client, "grace", hopper).json() == first
     assert "looks more like Grace" in refusal(add_face(client, "Somebody", hopper), 400, 0)
     assert (names(gallery), FaceSample.objects.count()) == (["Grace"], 1)
+
+
+def test_people_merged_and_faces_deleted_before_the_answer(
+    client, gallery, living_worker, instant_worker, hopper, monkeypatch
+):
+    Gallery.objects.update(quality_gate="off")
+    anna, grace = (IdentityFactory(gallery=gallery, name=name) for name in ("Anna", "Grace"))
+    first = add_face(client, "Anna", hopper).json()
+    looked_at = queue.arrival_of
+
+    def merge_then_look(ids):
+        merge_identities(actor=SYSTEM, into=anna, others=[grace])
+        return looked_at(ids)
+
+    def look_then_delete(ids):
+        arrival = looked_at(ids)
+        FaceSample.objects.all().delete()
+        return arrival
+
+    monkeypatch.setattr(queue, "arrival_of", merge_then_look)
+    assert add_face(client, "Grace", hopper).json() == first
+    monkeypatch.setattr(queue, "arrival_of", look_then_delete)
+    refusal(add_face(client, "Anna", hopper), 404, 44)
 
 
 def test_many_photos_of_a_new_subject_at_once_make_one_person(client, gallery, running_worker, hopper, hopper_again):
