@@ -1,4 +1,4 @@
-"""What the API's tests share: clients, uploads, and the shape of an error."""
+"""What the API's tests share: clients, uploads, and the shapes of an error."""
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
@@ -14,6 +14,14 @@ def client_of(actor) -> APIClient:
 
 def upload(data: bytes, name: str = "photo.jpg") -> SimpleUploadedFile:
     return SimpleUploadedFile(name, data)
+
+
+def compreface_error(response) -> dict:
+    """Asserts that the answer is an error in CompreFace's shape; gives its body."""
+    assert response.status_code >= 400 and response["Content-Type"] == "application/json", response.content
+    body = response.json()
+    assert set(body) == {"message", "code"} and body["message"] and isinstance(body["code"], int), body
+    return body
 
 
 def problem(response, status: int, code: str) -> dict:

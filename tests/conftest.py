@@ -130,6 +130,26 @@ def running_worker(transactional_db, worker):
 
 
 @pytest.fixture
+def instant_worker(db, pack_dir, monkeypatch):
+    """Who waits for a photo looks at it, in the test's own transaction, and finds one unknown face in it."""
+    from api_world import OneFace
+
+    from recognition import queue
+    from recognition.worker import RecognitionWorker
+
+    made = RecognitionWorker(pack_dir.parent)
+    made._pipelines["dlib-resnet"] = OneFace()
+    arrival_of = queue.arrival_of
+
+    def looked_at(ids):
+        made.run_once(only=ids)
+        return arrival_of(ids)
+
+    monkeypatch.setattr(queue, "arrival_of", looked_at)
+    return made
+
+
+@pytest.fixture
 def living_worker(db):
     """A worker's row with a fresh heartbeat, for what needs one to be alive without doing the work."""
     from recognition import queue

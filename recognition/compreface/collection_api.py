@@ -5,7 +5,7 @@ from django.http import HttpResponse
 from rest_framework.response import Response
 
 from accounts.roles import Scope
-from faceplatform.errors import InvalidInput
+from faceplatform.errors import InvalidInput, NotFound
 from gallery.api import picture
 from gallery.models import FaceCrop, FaceSample, Identity
 from recognition.compreface import services
@@ -127,9 +127,14 @@ def _face(sample: FaceSample) -> dict[str, str]:
 
 
 def _sample_of(row: RecognitionRequest) -> FaceSample:
-    """What was enrolled; where the photo had been before, what was then. Raises the reason why it was refused."""
+    """What was enrolled; where the photo had been before, what was then. Raises the reason why it was refused, and NotFound
+    (embedding_not_found) where somebody has deleted it since."""
     rows = FaceSample.objects.enrolled().select_related("identity")
     if row.error_code == "duplicate_photo":
-        return rows.get(identity=row.identity, photo_sha256=row.photo_sha256)
-    raise_if_photo_was_bad(row)
-    return rows.get(pk=row.sample_id)
+        rows = rows.filter(identity=row.identity.standing, photo_sha256=row.photo_sha256)
+    else:
+        raise_if_photo_was_bad(row)
+        rows = rows.filter(pk=row.sample_id)
+    if (sample := rows.first()) is None:
+        raise NotFound("The face has been deleted meanwhile. Add it again.", code="embedding_not_found")
+    return sample

@@ -2,10 +2,12 @@
 
 from http import HTTPStatus
 
+from django.core.exceptions import SuspiciousOperation
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.response import Response
 
 from faceplatform.api import problem_response
+from faceplatform.errors import InvalidInput
 from recognition.results.refusals import REFUSALS
 
 # Our code → status and code of CompreFace (CommonExceptionCode and CrudExceptionCode in its source).
@@ -35,10 +37,16 @@ CODES = NO_USABLE_FACE | {
     "engine_error": (HTTPStatus.INTERNAL_SERVER_ERROR, 41),
 }
 UNDEFINED = 0
+UNREADABLE = (
+    "The request cannot be read: it has too many parameters or files, one that is too large, or text that is no Unicode. "
+    "Check its form and send it again."
+)
 
 
 def compreface_error(error: Exception, context: dict) -> Response | None:
     """REST framework's exception handler of these views: what the rest of the API would answer, in CompreFace's words."""
+    if isinstance(error, SuspiciousOperation | UnicodeError):
+        error = InvalidInput(UNREADABLE)
     answer = problem_response(error, context)
     if answer is None:
         return None

@@ -1,4 +1,6 @@
-"""CompreFace's addresses, under /api/v1/. A slash at the end is taken as well, as its documentation writes some."""
+"""CompreFace's addresses, under /api/v1/. A slash at the end is taken as well, as its documentation writes some; of a subject's
+address it is part of the name.
+"""
 
 from django.urls import re_path
 
@@ -9,7 +11,7 @@ ADDRESSES = {
     "detection/detect": api.DetectView,
     "verification/verify": api.VerifyView,
     "recognition/subjects": collection_api.SubjectsView,
-    "recognition/subjects/(?P<subject>.+?)": collection_api.SubjectView,
+    "recognition/subjects/(?P<subject>(?s:.+))": collection_api.SubjectView,
     "recognition/faces": collection_api.FacesView,
     "recognition/faces/delete": collection_api.DeleteFacesView,
     "recognition/faces/(?P<image_id>[^/]+)": collection_api.FaceView,
