@@ -35,13 +35,13 @@ def audited(service: Callable) -> Callable:
 def record(*, actor: Actor, action: str, gallery=None, target=None, details: dict | None = None) -> AuditEvent:
     """Writes one event: `actor` did `action` (such as "identity.created") to `target`, a model instance, in `gallery`."""
     event = _event(actor=actor, action=action, gallery=gallery, target=target, details=details)
-    insert([event])
+    insert([event], tracked=_change.get() is not None)
     return event
 
 
 def record_all(events: Iterable[dict[str, Any]]) -> None:
     """Writes several events at once; each with the arguments of `record`."""
-    insert([_event(**event) for event in events])
+    insert([_event(**event) for event in events], tracked=_change.get() is not None)
 
 
 def _event(*, actor: Actor, action: str, gallery=None, target=None, details: dict | None = None) -> AuditEvent:

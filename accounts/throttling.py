@@ -8,11 +8,11 @@ import math
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 from rest_framework.throttling import BaseThrottle
 
 from accounts.models import RequestBucket
+from faceplatform.planned import planned_cursor
 
 # One statement for both buckets, in the order of their names' kinds, so that no two calls lock each other out.
 COUNT = """
@@ -56,7 +56,7 @@ def forget_idle() -> int:
 
 def _count(subjects: list[str], rates: dict[str, int]) -> int:
     """Counts a call. Returns the seconds to wait; 0 where it is allowed."""
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(COUNT, {"subjects": subjects, "rates": json.dumps(rates)})
         refused = [(subject, level) for subject, level, allowed in cursor.fetchall() if not allowed]
     waits = []

@@ -108,13 +108,16 @@ class _Prefetched:
                 self._field.set_cached_value(row, parent)
 
 
-def insert(rows: Sequence[Model]) -> None:
-    """`bulk_create`, for a model without parents and signals that leaves some of its defaults to the database."""
+def insert(rows: Sequence[Model], *, tracked: bool = False) -> None:
+    """`bulk_create`, for a model without parents and signals that leaves some of its defaults to the database.
+
+    tracked: inside a context of pghistory, which puts statements before others.
+    """
     if not rows:
         return
     sql, given, made = _insertion(type(rows[0]), len(rows))
     values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for row in rows for field in given]
-    with connection.cursor() as cursor:
+    with connection.cursor() if tracked else planned_cursor() as cursor:
         cursor.execute(sql, values)
         for row, returned in zip(rows, cursor.fetchall() if made else [()] * len(rows), strict=True):
             for field, value in zip(made, returned, strict=True):

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
-from django.db import connection
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 from pgvector.psycopg.vector import VectorBinaryDumper
 
-from faceplatform.planned import planned_once
+from faceplatform.planned import planned_cursor, planned_once
 
 SHORTEST_LIST = 40  # samples
 LONGEST_LIST = 1000  # pgvector's largest hnsw.ef_search; who is not found within it is searched exactly
@@ -140,7 +139,7 @@ def distances_through_index(*, gallery_id: UUID, pack: str, probes: np.ndarray, 
 def count_faces(*, gallery_id: UUID) -> int:
     """How many faces a search may find."""
     sql = FACES.format(gallery="%(gallery)s", proposed=PROPOSED.format(gallery="%(gallery)s"))
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(sql, {"gallery": gallery_id, "today": timezone.localdate()})
         return cursor.fetchone()[0]
 

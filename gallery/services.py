@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -19,6 +19,7 @@ from accounts.audit import audited
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed
+from faceplatform.planned import planned_cursor
 from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Gallery, Identity, ThresholdSource
 from gallery.packs import hold_pack
 
@@ -254,7 +255,7 @@ def lock_sample(pk: UUID) -> FaceSample:
 def note_recognized(*, identity_ids: Iterable[UUID], at: datetime) -> None:
     """Remembers when people were last recognised. Locks in key order, so that two workers cannot deadlock."""
     if ids := list(identity_ids):
-        with connection.cursor() as cursor:
+        with planned_cursor() as cursor:
             cursor.execute(NOTE_RECOGNIZED, {"ids": ids, "at": at})
 
 

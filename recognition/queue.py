@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 
 from faceplatform.compiled import Compiled, Given
 from faceplatform.listen import Arrival, Hub
+from faceplatform.planned import planned_cursor
 from recognition.models import Priority, RecognitionRequest, Worker
 from recognition.querysets import WORKER_ALIVE_FOR
 
@@ -142,7 +143,7 @@ def notify(channel: str, key: UUID | str = "") -> None:
 def prospects() -> tuple[bool, bool]:
     """Whether a worker lives, and whether so many photos wait that somebody waits for, that one more would wait in vain."""
     values = {"alive_for": WORKER_ALIVE_FOR, "priority": Priority.INTERACTIVE, "limit": settings.QUEUE_LIMIT}
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(PROSPECTS, values)
         return cursor.fetchone()
 
@@ -155,7 +156,7 @@ def claim(*, limit: int, only: Sequence[UUID] | None = None) -> Claim | None:
     token = uuid6.uuid7()
     lease = timedelta(seconds=settings.LEASE_SECONDS)
     values = {"limit": limit, "only": list(only) if only is not None else None, "token": token, "lease": lease}
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(CLAIM, values)
         ids = [row[0] for row in cursor.fetchall()]
     if not ids:
@@ -202,7 +203,7 @@ def hold(*, ids: Sequence[UUID], token: UUID) -> set[UUID]:
 
     Call inside the transaction that writes the results.
     """
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(HOLD, [list(ids), token])
         return {pk for (pk,) in cursor.fetchall()}
 
@@ -213,7 +214,7 @@ def finish(results: Sequence[dict[str, Any]]) -> None:
     A result has "id" and "status"; where there are such, "sample_id", "error_code", "error_message", "image_width",
     "image_height", "image_rotation", "threshold_distance", "threshold_source", "timings_ms".
     """
-    with connection.cursor() as cursor:
+    with planned_cursor() as cursor:
         cursor.execute(FINISH, {"results": json.dumps(results), "channel": FINISHED})
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, InterfaceError, OperationalError, close_old_connections, connection
+from django.db import IntegrityError, InterfaceError, OperationalError, connection
 
 from faceplatform.errors import DomainError
 from recognition import queue, results
@@ -24,6 +24,7 @@ from recognition.queue import Claim
 
 logger = logging.getLogger(__name__)
 BATCH = 8  # photos a claim
+IDLE_EVERY = 1.0  # seconds, between looks for something else to do
 SWEEP_EVERY = 5.0  # seconds, between looks for the photos of dead workers
 LONGEST_BATCH = 300.0  # seconds; a batch that hangs longer loses its lease
 LONGEST_PAUSE = 10.0  # seconds, between tries to reach the database again
@@ -67,14 +68,18 @@ class RecognitionWorker:
                 pause = min(pause * 2, LONGEST_PAUSE)
 
     def _work(self, stop: threading.Event, subscription) -> None:
-        swept = 0.0
+        swept = idled = 0.0
         while not stop.is_set():
             if time.monotonic() - swept > SWEEP_EVERY:
                 queue.release_expired()
                 swept = time.monotonic()
-            if not self.run_once() and not self._idle(self):
-                close_old_connections()
-                subscription.wait()
+            if self.run_once():
+                continue
+            if time.monotonic() - idled > IDLE_EVERY:
+                if self._idle(self):
+                    continue
+                idled = time.monotonic()
+            subscription.wait()
 
     def run_once(self, *, only: Sequence[UUID] | None = None) -> int:
         """Claims a batch and answers it. Returns how many photos that were; 0 where nothing waited."""

@@ -82,11 +82,11 @@ class Call:
         self.reader, self.writer = reader, writer
 
     @classmethod
-    async def start(cls, port: int, method: str, path: str, body: dict | None = None, **headers: str) -> "Call":
+    async def start(cls, port: int, method: str, path: str, body: dict | bytes | None = None, **headers: str) -> "Call":
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        data = json.dumps(body).encode() if body is not None else b""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
         lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: close", f"Content-Length: {len(data)}"]
-        lines += ["Content-Type: application/json"] if body is not None else []
+        lines += ["Content-Type: application/json"] if body is not None and "Content-Type" not in headers else []
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + data)
         await writer.drain()

@@ -104,7 +104,10 @@ def _check_conflict(request: RecognitionRequest, face: Face) -> None:
     [matches] = nearest_identities(
         gallery_id=request.gallery_id, pack=request.pack, probes=face.embedding[None], top_k=1
     )
-    other = next((match for match in matches if match.identity_id != request.identity_id), None)
+    person = (
+        request.identity.standing or request.identity
+    )  # who may have been merged into another while the photo waited
+    other = next((match for match in matches if match.identity_id != person.pk), None)
     if other and other.distance <= threshold_of(request.gallery).distance:
         name = request.gallery.identities.get(pk=other.identity_id).name
-        raise Refusal("identity_similarity_conflict", other=name, name=request.identity.name)
+        raise Refusal("identity_similarity_conflict", other=name, name=person.name)

@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from contextlib import closing
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
@@ -93,3 +94,25 @@ def test_a_session_needs_its_csrf_token(web, curator, client):
     assert (status, json.loads(body)["code"]) == (403, "not_allowed")
     [(status, _, _)] = ask(web, "POST", "identities", new, **headers, X_CSRFToken=cookies["csrftoken"])
     assert status == 201
+
+
+@pytest.mark.parametrize("charset", ["hex", "idna", "utf-7", "unicode_escape", "utf-16", "nonsense", "\u00e9"])
+def test_a_charset_that_is_none_breaks_nothing(web, key, person, charset):
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": f"application/json; charset={charset}"}
+    query = urlencode({"gallery": "staff", "q": "+2AA-"})
+    [(status, _, _)] = ask(web, "GET", f"identities?{query}", **headers)
+    assert status == 200
+    [(status, _, body)] = ask(web, "POST", "identities", {"gallery": "staff", "name": "Zo\u00eb"}, **headers)
+    assert (status, json.loads(body)["name"]) == (201, "Zo\u00eb")
+
+
+def test_a_charset_that_is_one_counts(web, key, person):
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json; charset=iso-8859-1"}
+
+    async def post():
+        call = await Call.start(web.port, "POST", "/api/v1/identities", **headers, body=body)
+        return await call.answer()
+
+    body = json.dumps({"gallery": "staff", "name": "Zo\u00eb"}, ensure_ascii=False).encode("iso-8859-1")
+    status, _, answer = asyncio.run(post())
+    assert (status, json.loads(answer)["name"]) == (201, "Zo\u00eb")

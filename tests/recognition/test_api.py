@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from accounts.actor import system_actor
 from accounts.models import Membership
 from accounts.roles import Role
+from gallery.curation import merge_identities
 from gallery.models import FaceSample
 from recognition.models import RecognitionRequest
 from recognition.services import Photo, submit_enrolment
@@ -244,6 +245,15 @@ def test_somebody_else_is_not_enrolled_under_this_name(curator, gallery, grace, 
     assert row.error_code == "identity_similarity_conflict"
     assert "Grace Hopper" in row.error_message
     assert person.samples.count() == 0
+
+
+def test_who_is_merged_while_a_photo_waits_is_no_conflict(curator, gallery, grace, living_worker, worker, hopper_again):
+    person = IdentityFactory(gallery=gallery, name="Ada")
+    enrol(curator, person, photo=hopper_again)
+    merge_identities(actor=system_actor(), into=grace, others=[person])
+    worker.run_once()
+    [row] = RecognitionRequest.objects.filter(identity=person)
+    assert (row.status, row.error_code, row.sample.identity) == ("done", "", grace)
 
 
 def test_the_strict_gate_refuses_what_standard_takes_with_a_warning(curator, gallery, living_worker, worker, hopper):

@@ -130,6 +130,7 @@ def test_who_does_not_wait_is_answered_at_once_and_a_full_queue_refuses(tmp_path
 def test_who_hangs_up_gives_the_photo_up_unless_it_may_be_asked_for_again(web, key, speck, living_worker):
     async def hang_up():
         gone = [await post(web, key, speck), await post(web, key, speck, what="recognitions")]
+        await until_waiting(2)
         back = await post(web, key, speck, **{"Idempotency-Key": "abc"})
         await until_waiting(3)
         for call in (*gone, back):
