@@ -9,6 +9,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 
 from recognition.training.options import NETWORKS
 
@@ -94,6 +95,8 @@ class Command(BaseCommand):
     def bench_search(self, *, rows, dim, keep, json: Path | None, **options):
         from gallery.search_bench import bench_search, describe
 
+        if "gallery_faceembedding" not in connection.introspection.table_names():
+            raise CommandError("The database is empty. Run manage.py migrate first.")
         found = []
         for size in rows:
             for length in dim:
