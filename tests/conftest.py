@@ -10,10 +10,15 @@ import matplotlib
 import numpy as np
 import pytest
 import skimage
+from hypothesis import settings
 from PIL import Image
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's sync API runs a loop in the test's thread
 sys.path.insert(0, str(Path(__file__).parent))
+
+# The same examples at every run; others with --hypothesis-profile=default.
+settings.register_profile("steady", derandomize=True)
+settings.load_profile("steady")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "faces"
 ROOT = Path(__file__).resolve().parents[1]
