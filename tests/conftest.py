@@ -155,6 +155,16 @@ def instant_worker(db, pack_dir, monkeypatch):
 
 
 @pytest.fixture
+def web(tmp_path, db):
+    """A web server in a process of its own; `web` is its name in the database."""
+    from web_process import WebProcess
+
+    running = WebProcess(tmp_path, PGAPPNAME="web")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
 def living_worker(db):
     """A worker's row with a fresh heartbeat, for what needs one to be alive without doing the work."""
     from recognition import queue

@@ -16,7 +16,7 @@ from gallery import services as gallery_services
 from recognition import queue
 from recognition.engine.base import Face, PhotoAnalysis
 from recognition.installed import manifest_of
-from recognition.models import ANALYSES, Candidate, Decision, Purpose, RecognitionFace, RecognitionRequest, Status
+from recognition.models import Candidate, Decision, Purpose, RecognitionFace, RecognitionRequest, Status
 from recognition.results.decisions import Verdict, decide_all
 from recognition.results.ending import ended, face_row, milliseconds, points, wanted
 from recognition.thresholds import Threshold, threshold_of
@@ -120,7 +120,7 @@ def _recognised(one: Answer) -> Iterator[RecognitionFace]:
 
 def _looked_at(one: Answer) -> Iterator[RecognitionFace]:
     """Nobody is searched for, and no picture is kept."""
-    keeps_vectors = one.request.purpose in ANALYSES and one.request.purpose != Purpose.DETECT
+    keeps_vectors = one.request.purpose != Purpose.DETECT
     for index, face in enumerate(one.faces):
         vector = face.embedding.tolist() if keeps_vectors else None
         decision = None if face.quality.usable else Decision.UNUSABLE

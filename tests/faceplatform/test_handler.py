@@ -10,19 +10,12 @@ from urllib.parse import urlencode
 import pytest
 from django.db import connection
 from factories import GalleryFactory, IdentityFactory, member
-from web_process import Call, WebProcess
+from web_process import Call
 
 from accounts.roles import Role
 from accounts.services import create_api_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def web(tmp_path, db):
-    running = WebProcess(tmp_path, PGAPPNAME="web")
-    yield running
-    running.stop()
 
 
 @pytest.fixture

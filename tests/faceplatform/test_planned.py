@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import pytest
 from django.db import connection, transaction
 
@@ -18,21 +20,15 @@ def plans_of(text: str) -> list[tuple[int, int]]:
         return cursor.fetchall()
 
 
-@pytest.mark.parametrize("outer", [False, True])
+@pytest.mark.parametrize("outer", [nullcontext, transaction.atomic])
 @pytest.mark.django_db(transaction=True)
 def test_what_the_block_sets_ends_with_it(outer):
     before = work_mem()
-    with transaction.atomic() if outer else planned_once(["work_mem"]) as cursor:
-        if outer:
-            with planned_once(["work_mem"]) as cursor:
-                cursor.execute(ASK, {"value": "77MB"})
-                assert work_mem() == "77MB"
-        else:
+    with outer():
+        with planned_once(["work_mem"]) as cursor:
             cursor.execute(ASK, {"value": "77MB"})
             assert work_mem() == "77MB"
-        if outer:
-            assert work_mem() == before
-    assert work_mem() == before
+        assert work_mem() == before
 
 
 @pytest.mark.django_db(transaction=True)

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from factories import GalleryFactory, member
 from PIL import Image
-from web_process import Call, WebProcess
+from web_process import Call
 
 from accounts.roles import Role
 from accounts.services import create_api_key
@@ -20,13 +20,6 @@ from recognition.models import RecognitionRequest
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SCOPES = ["recognize", "read", "enrol"]
-
-
-@pytest.fixture
-def web(tmp_path, db):
-    running = WebProcess(tmp_path)
-    yield running
-    running.stop()
 
 
 @pytest.fixture

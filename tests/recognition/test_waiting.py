@@ -26,13 +26,6 @@ CLIENTS = 500
 
 
 @pytest.fixture
-def web(tmp_path, db):
-    running = WebProcess(tmp_path)
-    yield running
-    running.stop()
-
-
-@pytest.fixture
 def key():
     actor = member(GalleryFactory(slug="staff"), Role.VIEWER)
     return create_api_key(actor=actor, user=actor.user, scopes=["recognize"])[1]
