@@ -10,7 +10,7 @@ from django.apps import apps
 from django.db import models
 
 from accounts.roles import Role, Scope
-from faceplatform.compiled import Compiled, Given
+from faceplatform.database.compiled import Compiled, Given
 from faceplatform.errors import NotAllowed
 
 

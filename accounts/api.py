@@ -8,7 +8,7 @@ from rest_framework.views import APIView
 from accounts.actor import Actor, Via
 from accounts.models import AuditEvent
 from accounts.roles import Role
-from faceplatform.filters import Filter, filtered, list_parameters, moment
+from faceplatform.web.filters import Filter, filtered, list_parameters, moment
 
 FILTERS = [
     Filter("gallery", "gallery_slug", "Only this gallery (slug)."),

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from accounts.actor import Actor
 from accounts.models import AuditEvent
-from faceplatform.compiled import insert
+from faceplatform.database.compiled import insert
 
 _change: ContextVar[UUID | None] = ContextVar("change", default=None)
 

@@ -8,7 +8,7 @@ from rest_framework.exceptions import AuthenticationFailed
 
 from accounts.models import ApiKey
 from accounts.services import hash_key
-from faceplatform.compiled import Compiled, Given
+from faceplatform.database.compiled import Compiled, Given
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 USABLE_KEY = Compiled(

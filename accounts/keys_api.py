@@ -8,8 +8,8 @@ from accounts import services
 from accounts.api_views import ActorMixin
 from accounts.models import ApiKey, Membership
 from accounts.roles import Scope
-from faceplatform.api import ProblemSerializer
 from faceplatform.errors import NotFound
+from faceplatform.web.api import ProblemSerializer
 
 PROBLEMS = dict.fromkeys((400, 401, 403, 404), ProblemSerializer)
 Gallery = Membership._meta.get_field("gallery").related_model

@@ -12,7 +12,7 @@ from django.utils import timezone
 from rest_framework.throttling import BaseThrottle
 
 from accounts.models import RequestBucket
-from faceplatform.planned import planned_cursor
+from faceplatform.database.planned import planned_cursor
 
 # One statement for both buckets, in the order of their names' kinds, so that no two calls lock each other out.
 COUNT = """

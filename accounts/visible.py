@@ -7,7 +7,7 @@ from django.db.models import Model, QuerySet
 
 from accounts.actor import Actor
 from accounts.models import Membership
-from faceplatform.compiled import Compiled, Given
+from faceplatform.database.compiled import Compiled, Given
 
 
 class VisibleRow:

@@ -12,7 +12,7 @@ from django.conf import settings
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 django.setup(set_prefix=False)
 
-from faceplatform.body_limit import limit_body
-from faceplatform.handler import Handler
+from faceplatform.web.body_limit import limit_body
+from faceplatform.web.handler import Handler
 
 application = limit_body(Handler(settings.REQUESTS_AT_ONCE), settings.MAX_UPLOAD_BYTES, settings.MAX_IMPORT_BYTES)

@@ -2,7 +2,8 @@
 
 from psycopg.conninfo import conninfo_to_dict
 
-from faceplatform import env, postgres
+from faceplatform import env
+from faceplatform.database import postgres
 
 env.check_all()
 BASE_DIR = env.BASE_DIR
@@ -34,11 +35,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "faceplatform.middleware.RequestIdMiddleware",
+    "faceplatform.web.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "faceplatform.middleware.ContentSecurityPolicyMiddleware",
-    "faceplatform.later.LaterMiddleware",
+    "faceplatform.web.middleware.ContentSecurityPolicyMiddleware",
+    "faceplatform.web.later.LaterMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -47,7 +48,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "faceplatform.middleware.DomainErrorMiddleware",
+    "faceplatform.web.middleware.DomainErrorMiddleware",
 ]
 
 ROOT_URLCONF = "faceplatform.urls"
@@ -86,11 +87,11 @@ def _external(url: str) -> dict:
 
 DATABASES = {"default": _external(DATABASE_URL) if DATABASE_URL else dict(postgres.connection_settings(DATA_DIR))}
 DATABASES["default"] |= {
-    "ENGINE": "faceplatform.embedded" if EMBEDDED_POSTGRES else "django.db.backends.postgresql",
+    "ENGINE": "faceplatform.database.embedded" if EMBEDDED_POSTGRES else "django.db.backends.postgresql",
     "CONN_HEALTH_CHECKS": True,
     # A thread a request under ASGI: a pool bounds the connections and spares opening one each time.
     "OPTIONS": {
-        "prepare_threshold": 0,  # for faceplatform/planned.py; the ORM's own queries are never prepared
+        "prepare_threshold": 0,  # for faceplatform/database/planned.py; the ORM's own queries are never prepared
         "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE, "timeout": 5},
         **DATABASES["default"].get("OPTIONS", {}),
     },
@@ -141,7 +142,7 @@ BACKUP_RETENTION_DAYS = env.get("FACEPLATFORM_BACKUP_RETENTION_DAYS")
 QUEUE_LIMIT = env.get("FACEPLATFORM_QUEUE_LIMIT")
 REQUEST_RETENTION_DAYS = env.get("FACEPLATFORM_REQUEST_RETENTION_DAYS")
 # base64 makes a photo a third larger; some room for the other fields.
-CSRF_FAILURE_VIEW = "faceplatform.views.csrf_failure"
+CSRF_FAILURE_VIEW = "faceplatform.web.views.csrf_failure"
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_PHOTO_BYTES * 4 // 3 + 1024 * 1024
 MAX_IMPORT_BYTES = env.get("FACEPLATFORM_MAX_IMPORT_MB") * 1024 * 1024
 MAX_CSV_BYTES = 64 * 1024 * 1024
@@ -159,10 +160,10 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.HasScope"],
     "DEFAULT_THROTTLE_CLASSES": ["accounts.throttling.RateThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["faceplatform.parsers.JSONParser"],
-    "DEFAULT_PAGINATION_CLASS": "faceplatform.api.CursorPagination",
-    "DEFAULT_SCHEMA_CLASS": "faceplatform.openapi.PlatformSchema",
-    "EXCEPTION_HANDLER": "faceplatform.api.problem_response",
+    "DEFAULT_PARSER_CLASSES": ["faceplatform.web.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "faceplatform.web.api.CursorPagination",
+    "DEFAULT_SCHEMA_CLASS": "faceplatform.web.openapi.PlatformSchema",
+    "EXCEPTION_HANDLER": "faceplatform.web.api.problem_response",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Faceplatform",
@@ -176,7 +177,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "faceplatform.openapi.complete",
+        "faceplatform.web.openapi.complete",
     ],
     "ENUM_NAME_OVERRIDES": {
         "DecisionEnum": "recognition.models.Decision",
@@ -188,7 +189,7 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "faceplatform.middleware.RequestIdFilter"}},
+    "filters": {"request_id": {"()": "faceplatform.web.middleware.RequestIdFilter"}},
     "formatters": {"plain": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": env.get("FACEPLATFORM_LOG_LEVEL")},

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from faceplatform import views
+from faceplatform.web import views
 
 urlpatterns = [
     path("api/v1/", include("faceplatform.api_urls")),
@@ -14,7 +14,7 @@ urlpatterns = [
     path("health/live", views.live, name="live"),
     path("health/ready", views.ready, name="ready"),
 ]
-handler400 = "faceplatform.views.bad_request"
-handler403 = "faceplatform.views.not_allowed"
-handler404 = "faceplatform.views.not_found"
-handler500 = "faceplatform.views.server_error"
+handler400 = "faceplatform.web.views.bad_request"
+handler403 = "faceplatform.web.views.not_allowed"
+handler404 = "faceplatform.web.views.not_found"
+handler500 = "faceplatform.web.views.server_error"

@@ -12,9 +12,9 @@ from rest_framework.response import Response
 
 from accounts.api_views import ActorMixin
 from accounts.roles import Scope
-from faceplatform.api import ProblemSerializer
 from faceplatform.errors import Conflict, InvalidInput
-from faceplatform.filters import Filter, filtered, list_parameters, moment, yes_or_no
+from faceplatform.web.api import ProblemSerializer
+from faceplatform.web.filters import Filter, filtered, list_parameters, moment, yes_or_no
 from gallery import services
 from gallery.curation import move_sample
 from gallery.models import FaceCrop, FaceSample, Gallery, Identity

@@ -7,7 +7,7 @@ from rest_framework.views import APIView
 
 from accounts.models import AuditEvent
 from accounts.roles import Scope
-from faceplatform.api import ProblemSerializer
+from faceplatform.web.api import ProblemSerializer
 from gallery import curation, history
 from gallery.api import PROBLEMS, ActorMixin, IdentitySerializer
 from gallery.models import FaceSample, Identity

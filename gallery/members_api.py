@@ -8,8 +8,8 @@ from accounts import services
 from accounts.api_views import ActorMixin
 from accounts.models import Membership, User
 from accounts.roles import Role, Scope
-from faceplatform.api import ProblemSerializer
 from faceplatform.errors import NotFound
+from faceplatform.web.api import ProblemSerializer
 from gallery.api import PROBLEMS
 from gallery.models import Gallery
 

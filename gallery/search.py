@@ -15,7 +15,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 from pgvector.psycopg.vector import VectorBinaryDumper
 
-from faceplatform.planned import planned_cursor, planned_once
+from faceplatform.database.planned import planned_cursor, planned_once
 
 SHORTEST_LIST = 40  # samples
 LONGEST_LIST = 1000  # pgvector's largest hnsw.ef_search; who is not found within it is searched exactly

@@ -18,8 +18,8 @@ from accounts.actor import Actor
 from accounts.audit import audited
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
+from faceplatform.database.planned import planned_cursor
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed
-from faceplatform.planned import planned_cursor
 from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Gallery, Identity, ThresholdSource
 from gallery.packs import hold_pack
 

@@ -16,8 +16,8 @@ import uuid6
 from django.conf import settings
 from django.db import connection, transaction
 
-from faceplatform.binary_copy import UUID as UUID_TYPE
-from faceplatform.binary_copy import constant, write_rows
+from faceplatform.database.binary_copy import UUID as UUID_TYPE
+from faceplatform.database.binary_copy import constant, write_rows
 from gallery.indexing import analyze
 from gallery.models import Gallery
 from gallery.vectors import add_vectors

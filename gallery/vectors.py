@@ -8,8 +8,8 @@ from uuid import UUID
 import numpy as np
 from django.db import connection
 
-from faceplatform.binary_copy import UUID as UUID_TYPE
-from faceplatform.binary_copy import halfvec, read_blocks, write_rows
+from faceplatform.database.binary_copy import UUID as UUID_TYPE
+from faceplatform.database.binary_copy import halfvec, read_blocks, write_rows
 
 BLOCK = 20_000
 PROBES_AT_ONCE = 500

@@ -10,10 +10,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.roles import Scope
-from faceplatform.api import PREFER, ProblemSerializer
 from faceplatform.errors import NotFound
-from faceplatform.filters import Filter, filtered, list_parameters, moment
-from faceplatform.parsers import JSONParser
+from faceplatform.web.api import PREFER, ProblemSerializer
+from faceplatform.web.filters import Filter, filtered, list_parameters, moment
+from faceplatform.web.parsers import JSONParser
 from gallery.api import PROBLEMS, ActorMixin, SampleSerializer, picture
 from gallery.models import Identity
 from gallery.visible import GALLERY

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.conf import settings
 
 from faceplatform import env
-from faceplatform.supervisor import Part, Supervisor
+from faceplatform.processes.supervisor import Part, Supervisor
 from recognition import queue
 from recognition.models import RecognitionRequest, Worker
 from recognition.worker import RecognitionWorker

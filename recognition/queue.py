@@ -16,9 +16,9 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from faceplatform.compiled import Compiled, Given
-from faceplatform.listen import Arrival, Hub
-from faceplatform.planned import planned_cursor
+from faceplatform.database.compiled import Compiled, Given
+from faceplatform.database.listen import Arrival, Hub
+from faceplatform.database.planned import planned_cursor
 from recognition.models import Priority, RecognitionRequest, Worker
 from recognition.querysets import WORKER_ALIVE_FOR
 

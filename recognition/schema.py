@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from faceplatform.api import PhotoField
+from faceplatform.web.api import PhotoField
 from gallery.api import SampleSerializer
 from gallery.models import QualityGate
 from recognition.models import Decision, Status

@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.actor import Actor
 from accounts.roles import Role, Scope
-from faceplatform.compiled import insert
+from faceplatform.database.compiled import insert
 from faceplatform.errors import DomainError, InvalidInput, Unavailable, Unprocessable
 from gallery.models import Gallery, Identity, QualityGate
 from gallery.services import require_consent

@@ -9,8 +9,8 @@ from django.views.decorators.http import require_POST
 
 from accounts.roles import Role
 from accounts.views import actor_of, done
-from faceplatform.api import read_upload
 from faceplatform.errors import DomainError, NotFound
+from faceplatform.web.api import read_upload
 from gallery.api import picture
 from gallery.models import Gallery, Identity
 from gallery.services import create_identity

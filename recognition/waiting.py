@@ -1,4 +1,4 @@
-"""Views whose answer waits for photos in the queue; see faceplatform/later.py."""
+"""Views whose answer waits for photos in the queue; see faceplatform/web/later.py."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -7,8 +7,8 @@ from uuid import UUID
 from django.http import HttpResponse
 from rest_framework.response import Response
 
-from faceplatform.api import seconds_to_wait
-from faceplatform.later import Later
+from faceplatform.web.api import seconds_to_wait
+from faceplatform.web.later import Later
 from recognition import queue
 
 

@@ -9,8 +9,8 @@ from rest_framework.views import APIView
 
 from accounts.roles import Scope
 from accounts.visible import VisibleRow
-from faceplatform.api import PREFER, ProblemSerializer
-from faceplatform.parsers import JSONParser
+from faceplatform.web.api import PREFER, ProblemSerializer
+from faceplatform.web.parsers import JSONParser
 from gallery.api import PROBLEMS, ActorMixin
 from gallery.models import FaceSample, Identity
 from gallery.visible import GALLERY

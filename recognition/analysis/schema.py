@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from faceplatform.api import PhotoField
+from faceplatform.web.api import PhotoField
 from recognition.analysis.answers import OF_PACK
 from recognition.models import Decision, Status
 from recognition.schema import (

@@ -16,7 +16,7 @@ from accounts import audit
 from accounts.actor import Actor
 from accounts.audit import audited
 from accounts.roles import Role, Scope
-from faceplatform.compiled import insert
+from faceplatform.database.compiled import insert
 from faceplatform.errors import InvalidInput, Unprocessable
 from gallery.models import FaceEmbedding, FaceSample, Gallery, Identity
 from gallery.search import nearest_identities

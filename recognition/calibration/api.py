@@ -6,7 +6,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.roles import Role, Scope
-from faceplatform.api import ProblemSerializer
+from faceplatform.web.api import ProblemSerializer
 from gallery.api import PROBLEMS, ActorMixin, GallerySerializer
 from gallery.models import Gallery
 from recognition import tasks

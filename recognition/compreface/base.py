@@ -8,9 +8,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.visible import VisibleRow
-from faceplatform.api import LONGEST_WAIT
 from faceplatform.errors import NotFound, Unavailable, Unprocessable
-from faceplatform.parsers import JSONParser
+from faceplatform.web.api import LONGEST_WAIT
+from faceplatform.web.parsers import JSONParser
 from gallery.api import ActorMixin
 from gallery.models import FaceSample, Gallery
 from recognition.compreface.authentication import CompreFaceAuthentication

@@ -3,7 +3,7 @@
 from rest_framework.response import Response
 
 from accounts.roles import Scope
-from faceplatform.parsers import JSONParser
+from faceplatform.web.parsers import JSONParser
 from recognition.analysis.services import compare_vectors, search_vectors
 from recognition.compreface import answers
 from recognition.compreface.base import CompreFaceView

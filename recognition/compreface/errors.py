@@ -6,8 +6,8 @@ from django.core.exceptions import SuspiciousOperation
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.response import Response
 
-from faceplatform.api import problem_response
 from faceplatform.errors import InvalidInput
+from faceplatform.web.api import problem_response
 from recognition.results.refusals import REFUSALS
 
 # Our code → status and code of CompreFace (CommonExceptionCode and CrudExceptionCode in its source).

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from faceplatform.api import PhotoField
 from faceplatform.errors import InvalidInput
+from faceplatform.web.api import PhotoField
 from gallery.models import Identity
 from recognition.services import MAX_TOP_K, Photo
 

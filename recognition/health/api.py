@@ -7,7 +7,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.roles import Role, Scope
-from faceplatform.api import CursorPagination, ProblemSerializer
+from faceplatform.web.api import CursorPagination, ProblemSerializer
 from gallery.api import PROBLEMS, ActorMixin
 from gallery.models import Gallery
 from recognition import tasks

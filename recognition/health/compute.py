@@ -6,8 +6,8 @@ import numpy as np
 from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Q
 
-from faceplatform.binary_copy import UUID as UUID_TYPE
-from faceplatform.binary_copy import read_blocks
+from faceplatform.database.binary_copy import UUID as UUID_TYPE
+from faceplatform.database.binary_copy import read_blocks
 from gallery.models import FaceEmbedding, Gallery, Identity
 from gallery.vectors import enrolled_vectors
 from recognition.enrolled import EnrolledFaces, sortable

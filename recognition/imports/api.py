@@ -11,9 +11,9 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
 from accounts.roles import Role, Scope
-from faceplatform.api import ProblemSerializer
-from faceplatform.filters import Filter, filtered, list_parameters
-from faceplatform.streaming import download
+from faceplatform.web.api import ProblemSerializer
+from faceplatform.web.filters import Filter, filtered, list_parameters
+from faceplatform.web.streaming import download
 from gallery.api import PROBLEMS, ActorMixin
 from gallery.models import Gallery, QualityGate
 from recognition import tasks

@@ -9,9 +9,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.roles import Role, Scope
-from faceplatform.api import ProblemSerializer
 from faceplatform.errors import NotFound
-from faceplatform.streaming import download
+from faceplatform.web.api import ProblemSerializer
+from faceplatform.web.streaming import download
 from gallery.api import PROBLEMS, ActorMixin
 from gallery.models import Gallery
 from recognition.models import Erasure

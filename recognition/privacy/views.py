@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 from accounts.roles import Role
 from accounts.views import actor_of
 from faceplatform.errors import DomainError, NotFound
-from faceplatform.streaming import download
+from faceplatform.web.streaming import download
 from gallery.models import Gallery, Identity
 from gallery.services import update_gallery
 from gallery.views import visible

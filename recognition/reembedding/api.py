@@ -6,7 +6,7 @@ from rest_framework import serializers, viewsets
 from rest_framework.response import Response
 
 from accounts.roles import Role, Scope
-from faceplatform.api import ProblemSerializer
+from faceplatform.web.api import ProblemSerializer
 from gallery.api import PROBLEMS, ActorMixin
 from gallery.models import Gallery
 from recognition.models import Decision, PreviewedFace, ReEmbedding

@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.actor import Actor
 from accounts.models import ApiKey
-from faceplatform.compiled import insert
+from faceplatform.database.compiled import insert
 from gallery import services as gallery_services
 from recognition import queue
 from recognition.engine.base import Face, PhotoAnalysis

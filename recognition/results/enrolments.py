@@ -7,7 +7,7 @@ from django.db import transaction
 
 from accounts.actor import Actor
 from accounts.models import ApiKey
-from faceplatform.compiled import insert
+from faceplatform.database.compiled import insert
 from faceplatform.errors import DomainError
 from gallery import services as gallery_services
 from gallery.models import QualityGate

@@ -1,7 +1,7 @@
 import asyncio
 import json
 
-from faceplatform.body_limit import limit_body
+from faceplatform.web.body_limit import limit_body
 
 
 async def echo(scope, receive, send):

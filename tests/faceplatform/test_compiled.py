@@ -10,7 +10,7 @@ from accounts.actor import Actor, Via, system_actor
 from accounts.models import ApiKey, AuditEvent, Membership
 from accounts.roles import Role
 from accounts.visible import VisibleRow
-from faceplatform.compiled import Compiled, Given, insert
+from faceplatform.database.compiled import Compiled, Given, insert
 from gallery.models import FaceSample, Gallery, Identity
 from gallery.visible import GALLERY, PERSON
 from recognition.models import Candidate, Purpose, RecognitionRequest

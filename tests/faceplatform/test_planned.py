@@ -3,7 +3,7 @@ from contextlib import nullcontext
 import pytest
 from django.db import connection, transaction
 
-from faceplatform.planned import planned_once
+from faceplatform.database.planned import planned_once
 
 ASK = "SELECT set_config('work_mem', %(value)s, true)"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from faceplatform import postgres
+from faceplatform.database import postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from faceplatform import supervisor
-from faceplatform.supervisor import Part, Supervisor
+from faceplatform.processes import supervisor
+from faceplatform.processes.supervisor import Part, Supervisor
 
 SLEEPS = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
 DIES = [sys.executable, "-c", "raise SystemExit(3)"]

@@ -14,9 +14,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from accounts.services import create_first_administrator
-from faceplatform import env, postgres
+from faceplatform import env
+from faceplatform.database import postgres
 from faceplatform.errors import DomainError
-from faceplatform.supervisor import Part, Supervisor
+from faceplatform.processes.supervisor import Part, Supervisor
 from recognition.models import Worker
 from recognition.packs.install import install_pack
 from recognition.packs.manifest import PackError

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.db.backends.postgresql import base
 
-from faceplatform import postgres
+from faceplatform.database import postgres
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

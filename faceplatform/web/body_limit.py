@@ -2,8 +2,8 @@
 
 import json
 
-from faceplatform.api import PROBLEM
-from faceplatform.middleware import request_id_of
+from faceplatform.web.api import PROBLEM
+from faceplatform.web.middleware import request_id_of
 
 
 def limit_body(application, usual: int, imports: int | None = None):

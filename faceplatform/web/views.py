@@ -10,7 +10,7 @@ from django.http import JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from faceplatform.api import DATABASE_DOWN, NOT_STORABLE, problem_json
+from faceplatform.web.api import DATABASE_DOWN, NOT_STORABLE, problem_json
 from recognition.models import Worker
 
 logger = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
-from faceplatform.api import CODES, PROBLEM, TITLES
+from faceplatform.web.api import CODES, PROBLEM, TITLES
 
 ONCE = OpenApiParameter(
     "Idempotency-Key",

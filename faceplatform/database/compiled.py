@@ -14,7 +14,7 @@ from django.db import connection, connections
 from django.db.models import NOT_PROVIDED, Field, Model, Prefetch, QuerySet, Value
 from django.db.models.query import ModelIterable
 
-from faceplatform.planned import planned_cursor
+from faceplatform.database.planned import planned_cursor
 
 
 class Given(Value):

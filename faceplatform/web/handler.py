@@ -17,7 +17,7 @@ from django.db import close_old_connections
 from django.urls import set_script_prefix
 from django.utils.http import parse_header_parameters
 
-from faceplatform.later import Later, Pending
+from faceplatform.web.later import Later, Pending
 
 
 class Request(ASGIRequest):

@@ -1,7 +1,7 @@
 """Answers that wait for the queue, without holding a thread or a database connection meanwhile.
 
 A view answers with a response that carries a Later. Under the ASGI server that response is dropped: the handler
-(faceplatform/handler.py) waits where waiting is cheap, and hangs up where the client has; then the request passes a second
+(faceplatform/web/handler.py) waits where waiting is cheap, and hangs up where the client has; then the request passes a second
 time, and LaterMiddleware gives the final answer. Without that server, in tests, the thread waits in the middleware.
 """
 
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from django.http import HttpResponse
 
+from faceplatform.database.listen import Arrival
 from faceplatform.errors import DomainError
-from faceplatform.listen import Arrival
-from faceplatform.middleware import error_page
+from faceplatform.web.middleware import error_page
 
 
 @dataclass
