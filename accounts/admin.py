@@ -6,41 +6,10 @@ from django.contrib.auth.models import Group
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import services
-from accounts.actor import Actor, Via
+from accounts.admin_base import ReadOnlyAdmin, ScopedAdmin, actor_of
+from accounts.keys.services import revoke_api_key
 from accounts.models import ApiKey, AuditEvent, Membership, User
-
-
-def actor_of(request) -> Actor:
-    return Actor.from_request(request, Via.ADMIN)
-
-
-class ReadOnlyAdmin(ModelAdmin):
-    """To look at, for those who may view; nobody adds, changes or deletes here."""
-
-    def has_add_permission(self, request, obj=None):
-        return False
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False
-
-
-class ScopedAdmin(ModelAdmin):
-    """Shows the rows that are visible to the user, and deletes through `delete_service(actor, row)`."""
-
-    def get_queryset(self, request):
-        return super().get_queryset(request).visible_to(actor_of(request))
-
-    def delete_model(self, request, obj):
-        self.delete_service(actor_of(request), obj)
-
-    def delete_queryset(self, request, queryset):
-        for row in queryset:
-            self.delete_service(actor_of(request), row)
-
+from accounts.users import services
 
 admin.site.unregister(Group)
 
@@ -100,7 +69,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     @admin.action(description="Revoke")
     def revoke(self, request, queryset):
         for key in queryset.visible_to(actor_of(request)):
-            services.revoke_api_key(actor=actor_of(request), api_key=key)
+            revoke_api_key(actor=actor_of(request), api_key=key)
         messages.success(request, "Revoked.")
 
 

@@ -131,7 +131,7 @@ class AuditEvent(models.Model):
     """What was done, by whom, from where. Written in the transaction of the act; a trigger refuses to change it.
 
     One change is let through: the erasure of a person takes `object_name` and `details` from events that name them, and
-    `redacted_by` says which event that was (accounts/audit_chain.py). It names users and galleries without foreign keys:
+    `redacted_by` says which event that was (accounts/audit/chain.py). It names users and galleries without foreign keys:
     it outlives them.
     """
 
@@ -174,7 +174,7 @@ class AuditEvent(models.Model):
 
 
 class AuditSeal(models.Model):
-    """A link of the audit's hash chain; accounts/audit_chain.py says how it is made and checked.
+    """A link of the audit's hash chain; accounts/audit/chain.py says how it is made and checked.
 
     number: from 1, without gaps. commitment: SHA-256 of the salt and the event's name and details; digest: SHA-256 of the
     digest before, the commitment and the rest of the event. Without the salt, nobody can guess what was committed to.

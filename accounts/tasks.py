@@ -1,26 +1,5 @@
-"""Background jobs of the accounts."""
+"""The jobs of the accounts: procrastinate looks for them here."""
 
-import logging
+from accounts.audit.tasks import note_audit_head, seal_audit
 
-from procrastinate.contrib.django import app
-
-from accounts import audit_chain
-from accounts.models import AuditSeal
-
-logger = logging.getLogger(__name__)
-
-
-@app.periodic(cron="* * * * *")
-@app.task(queueing_lock="seal-audit", pass_context=False)
-def seal_audit(timestamp: int = 0) -> None:
-    """Seals the audit events of the last minutes."""
-    audit_chain.seal()
-
-
-@app.periodic(cron="7 3 * * *")
-@app.task(queueing_lock="note-audit-head", pass_context=False)
-def note_audit_head(timestamp: int = 0) -> None:
-    """Seals what is left, and puts the head of the chain in the log: outside of the database, to compare with."""
-    audit_chain.seal(everything=True)
-    if last := AuditSeal.objects.last():
-        logger.info("the audit's head is %s:%s", last.number, bytes(last.digest).hex())
+__all__ = ["note_audit_head", "seal_audit"]

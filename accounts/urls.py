@@ -1,11 +1,13 @@
 from django.urls import path
 
-from accounts import keys_views, views
+from accounts.audit import views as audit_views
+from accounts.keys import views as keys_views
+from accounts.sign_in.views import SignIn, SignOut
 
 urlpatterns = [
-    path("sign-in", views.SignIn.as_view(), name="sign-in"),
-    path("sign-out", views.SignOut.as_view(), name="sign-out"),
-    path("audit", views.audit, name="audit"),
+    path("sign-in", SignIn.as_view(), name="sign-in"),
+    path("sign-out", SignOut.as_view(), name="sign-out"),
+    path("audit", audit_views.audit, name="audit"),
     path("api-keys", keys_views.api_keys, name="api-keys"),
     path("api-keys/<uuid:pk>/rotate", keys_views.rotate, name="rotate-api-key"),
     path("api-keys/<uuid:pk>/revoke", keys_views.revoke, name="revoke-api-key"),

@@ -3,8 +3,9 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from accounts.api import AuditEventViewSet, MeView
-from accounts.keys_api import ApiKeyViewSet
+from accounts.audit.api import AuditEventViewSet
+from accounts.keys.api import ApiKeyViewSet
+from accounts.users.api import MeView
 from gallery.api import GalleryViewSet, IdentityViewSet, SampleViewSet
 from gallery.curation_api import MergeView, RejectSampleView, SplitView, UndoView
 from gallery.members_api import MemberViewSet

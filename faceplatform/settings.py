@@ -154,11 +154,11 @@ KEY_RATE = env.get("FACEPLATFORM_KEY_RATE")
 USER_RATE = env.get("FACEPLATFORM_USER_RATE")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "accounts.authentication.ApiKeyAuthentication",
+        "accounts.keys.authentication.ApiKeyAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.HasScope"],
-    "DEFAULT_THROTTLE_CLASSES": ["accounts.throttling.RateThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.keys.throttling.RateThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["faceplatform.web.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "faceplatform.web.api.CursorPagination",

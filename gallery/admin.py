@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.admin import TabularInline
 
-from accounts.admin import ScopedAdmin, actor_of
+from accounts.admin_base import ScopedAdmin, actor_of
 from accounts.models import Membership
 from gallery import services
 from gallery.admin_actions import FLAGS, merge_selected, move_selected, reject_selected, set_flag, split_selected

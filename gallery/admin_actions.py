@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.db import transaction
 from django.template.response import TemplateResponse
 
-from accounts.admin import actor_of
+from accounts.admin_base import actor_of
 from faceplatform.errors import DomainError
 from gallery import curation, services
 from gallery.models import Identity

@@ -10,8 +10,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from accounts.models import AuditEvent
+from accounts.pages import actor_of, done
 from accounts.roles import Role
-from accounts.views import actor_of, done
 from faceplatform.errors import Conflict, InvalidInput
 from gallery import curation, history, services
 from gallery.forms import MoveForm, PersonForm, SamplesForm, SplitForm

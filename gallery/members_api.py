@@ -4,10 +4,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, viewsets
 from rest_framework.response import Response
 
-from accounts import services
 from accounts.api_views import ActorMixin
 from accounts.models import Membership, User
 from accounts.roles import Role, Scope
+from accounts.users import services
 from faceplatform.errors import NotFound
 from faceplatform.web.api import ProblemSerializer
 from gallery.api import PROBLEMS

@@ -6,8 +6,8 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from accounts.pages import actor_of, done
 from accounts.roles import Role
-from accounts.views import actor_of, done
 from faceplatform.errors import DomainError, NotFound
 from gallery import services
 from gallery.forms import ConsentForm, GalleryForm, IdentityForm

@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.admin import TabularInline
 
-from accounts.admin import ReadOnlyAdmin, actor_of
+from accounts.admin_base import ReadOnlyAdmin, actor_of
 from recognition.models import RecognitionFace, RecognitionRequest, Worker
 
 

@@ -3,8 +3,8 @@
 from django.db.models import Count
 from django.shortcuts import render
 
+from accounts.pages import actor_of
 from accounts.roles import Role
-from accounts.views import actor_of
 from faceplatform.errors import NotFound
 from gallery.models import Gallery
 from recognition.installed import installed_manifests, pack_as_dict

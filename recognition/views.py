@@ -7,8 +7,8 @@ from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
+from accounts.pages import actor_of, done
 from accounts.roles import Role
-from accounts.views import actor_of, done
 from faceplatform.errors import DomainError, NotFound
 from faceplatform.web.api import read_upload
 from gallery.api import picture

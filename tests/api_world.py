@@ -15,9 +15,9 @@ from PIL import Image
 from rest_framework.schemas.generators import EndpointEnumerator
 
 from accounts.actor import system_actor
+from accounts.keys.services import create_api_key
 from accounts.models import ApiKey, AuditEvent
 from accounts.roles import Role
-from accounts.services import create_api_key
 from gallery.services import delete_identity
 from recognition import queue
 from recognition.engine.base import Box, Crop, Face, PhotoAnalysis, Quality

@@ -9,8 +9,8 @@ import pytest
 from factories import GalleryFactory, member
 from web_process import WebProcess
 
+from accounts.keys.services import create_api_key
 from accounts.roles import Role
-from accounts.services import create_api_key
 from gallery.models import Identity
 from recognition.models import Worker
 

@@ -6,8 +6,8 @@ from django.shortcuts import redirect, render
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_POST
 
+from accounts.pages import actor_of
 from accounts.roles import Role
-from accounts.views import actor_of
 from faceplatform.errors import DomainError
 from gallery.models import Gallery, ThresholdSource
 from gallery.services import update_gallery

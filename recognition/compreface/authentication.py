@@ -1,6 +1,6 @@
 """`x-api-key: <key>`, as CompreFace's clients send it."""
 
-from accounts.authentication import ApiKeyAuthentication
+from accounts.keys.authentication import ApiKeyAuthentication
 from faceplatform.errors import InvalidInput
 
 

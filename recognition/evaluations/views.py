@@ -7,7 +7,7 @@ from django.http import QueryDict
 from django.shortcuts import render
 from django.utils.safestring import mark_safe
 
-from accounts.views import actor_of
+from accounts.pages import actor_of
 from faceplatform.errors import NotFound
 from gallery.views import visible
 from recognition.evaluation.drawing import SERIES, distance_chart, roc_chart

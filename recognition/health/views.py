@@ -7,9 +7,9 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
+from accounts.pages import actor_of, done
 from accounts.querysets import UNDOABLE
 from accounts.roles import Role
-from accounts.views import actor_of, done
 from faceplatform.errors import Conflict, InvalidInput
 from gallery.models import Gallery
 from gallery.views import visible

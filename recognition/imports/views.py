@@ -7,8 +7,8 @@ from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
+from accounts.pages import actor_of
 from accounts.roles import Role
-from accounts.views import actor_of
 from faceplatform.errors import Conflict, DomainError
 from gallery.models import Gallery
 from gallery.views import visible

@@ -1,7 +1,7 @@
 """Erasing a person for good, the report of it, and doing it again after a restore.
 
 Nothing that names the person stays: rows are deleted, texts that name them are emptied, and the audit keeps what was done
-without the name (accounts/audit_chain.py). What stays is the report: ids, counts, by whom and why.
+without the name (accounts/audit/chain.py). What stays is the report: ids, counts, by whom and why.
 """
 
 import json
@@ -15,9 +15,9 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from accounts import audit, audit_chain
+from accounts import audit
 from accounts.actor import Actor
-from accounts.audit import audited
+from accounts.audit import audited, chain
 from accounts.roles import Role, Scope
 from faceplatform.errors import InvalidInput
 from gallery.models import Identity
@@ -53,12 +53,12 @@ def erase_subject(*, actor: Actor, subject: Subject, confirm: str, reason: str) 
     details = {"identities": [str(pk) for pk in subject.people], "reason": erasure.reason}
     event = audit.record(
         actor=actor,
-        action=audit_chain.ERASED,
+        action=chain.ERASED,
         gallery=subject.gallery,
         target=erasure,
-        details=details | audit_chain.redaction_details(events),
+        details=details | chain.redaction_details(events),
     )
-    audit_chain.redact(erasure=event, events=events)
+    chain.redact(erasure=event, events=events)
     erasure.event_id = event.pk
     erasure.save(update_fields=["event_id"])
     erasure.refresh_from_db()
@@ -78,7 +78,7 @@ def _check(subject: Subject, confirm: str, reason: str) -> None:
 def _events_about(subject: Subject) -> list[UUID]:
     found = faces_of(subject).values_list("request_id", flat=True)
     enrolments = RecognitionRequest.objects.filter(identity__in=subject.people).values_list("pk", flat=True)
-    return audit_chain.events_about(
+    return chain.events_about(
         gallery_id=subject.gallery.pk,
         ids=[*subject.people, *subject.samples, *found, *enrolments],
         mentioned=subject.people,

@@ -13,9 +13,9 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from accounts import audit, audit_chain
+from accounts import audit
 from accounts.actor import Actor
-from accounts.audit import audited
+from accounts.audit import audited, chain
 from accounts.models import AuditEvent
 from accounts.roles import Role, Scope
 from gallery.models import FaceEmbedding, FaceSample, Identity
@@ -195,7 +195,7 @@ def _imports(subject: Subject) -> Iterator[dict[str, Any]]:
 
 def _audit(subject: Subject) -> Iterator[dict[str, Any]]:
     """Not who did it: that is about somebody else."""
-    ids = audit_chain.events_about(
+    ids = chain.events_about(
         gallery_id=subject.gallery.pk,
         ids=[*subject.people, *subject.samples],
         mentioned=subject.people,

@@ -7,8 +7,8 @@ from django.http import JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
+from accounts.pages import actor_of
 from accounts.roles import Role
-from accounts.views import actor_of
 from faceplatform.errors import DomainError, NotFound
 from faceplatform.web.streaming import download
 from gallery.models import Gallery, Identity

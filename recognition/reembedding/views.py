@@ -5,8 +5,8 @@ from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
+from accounts.pages import actor_of
 from accounts.roles import Role
-from accounts.views import actor_of
 from faceplatform.errors import DomainError, Unavailable
 from gallery.models import Gallery, Identity
 from gallery.packs import vectors_by_pack

@@ -6,9 +6,9 @@ from factories import GalleryFactory, IdentityFactory, UserFactory, member
 from rest_framework.test import APIClient
 
 from accounts.actor import system_actor
+from accounts.keys.services import create_api_key, revoke_api_key
 from accounts.models import ApiKey
 from accounts.roles import Role
-from accounts.services import create_api_key, revoke_api_key
 from gallery.models import Gallery
 from recognition.models import RecognitionRequest
 

@@ -8,8 +8,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.utils import DatabaseError
 
-from accounts import audit, audit_chain
+from accounts import audit
 from accounts.actor import system_actor
+from accounts.audit import chain
 from accounts.models import AuditEvent, AuditSeal
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +21,7 @@ ACTOR = system_actor()
 def events() -> list[AuditEvent]:
     """Five sealed events."""
     made = [audit.record(actor=ACTOR, action="test.done", details={"name": f"Ann {n}", "ü": [n]}) for n in range(5)]
-    assert audit_chain.seal() == 5
+    assert chain.seal() == 5
     return made
 
 
@@ -37,9 +38,9 @@ def tamper(statement: str, *values) -> None:
 
 def erase(events: list[AuditEvent]) -> AuditEvent:
     ids = [event.pk for event in events]
-    details = audit_chain.redaction_details(ids)
-    erasure = audit.record(actor=ACTOR, action=audit_chain.ERASED, details=details)
-    audit_chain.redact(erasure=erasure, events=ids)
+    details = chain.redaction_details(ids)
+    erasure = audit.record(actor=ACTOR, action=chain.ERASED, details=details)
+    chain.redact(erasure=erasure, events=ids)
     return erasure
 
 
@@ -50,20 +51,20 @@ def run(*arguments) -> str:
 
 
 def test_sealing_again_adds_what_is_new(events):
-    assert audit_chain.seal() == 0
+    assert chain.seal() == 0
     audit.record(actor=ACTOR, action="test.done")
-    assert audit_chain.seal() == 1
+    assert chain.seal() == 1
     assert list(AuditSeal.objects.values_list("number", flat=True)) == [1, 2, 3, 4, 5, 6]
-    found = audit_chain.verify()
+    found = chain.verify()
     assert (found.sealed, found.broken) == (6, "")
-    assert audit_chain.verify(expect=(6, found.head)).broken == ""
+    assert chain.verify(expect=(6, found.head)).broken == ""
 
 
 def test_an_event_of_a_long_transaction_is_sealed_by_the_daily_look(events):
     AuditEvent.objects.create(pk="01900000-0000-7000-8000-000000000000", action="test.late", via="system")
-    assert audit_chain.seal() == 0
-    assert audit_chain.seal(everything=True) == 1
-    assert audit_chain.verify().broken == ""
+    assert chain.seal() == 0
+    assert chain.seal(everything=True) == 1
+    assert chain.verify().broken == ""
 
 
 @pytest.mark.parametrize(
@@ -81,43 +82,43 @@ def test_an_event_of_a_long_transaction_is_sealed_by_the_daily_look(events):
 )
 def test_tampering_shows_at_the_first_bad_event(events, statement, says):
     tamper(statement, events[2].pk)
-    found = audit_chain.verify()
+    found = chain.verify()
     assert says in found.broken
     assert found.sealed == 2
     assert "Seal 3" in found.broken or str(events[2].pk) in found.broken
 
 
 def test_a_cut_or_renewed_chain_shows_against_a_noted_head(events):
-    head = audit_chain.verify().head
+    head = chain.verify().head
     tamper("DELETE FROM accounts_auditseal WHERE number > 3")
-    assert audit_chain.verify().broken == ""
-    assert "cut off after seal 3" in audit_chain.verify(expect=(5, head)).broken
-    audit_chain.seal()
-    assert "made anew" in audit_chain.verify(expect=(5, head)).broken
+    assert chain.verify().broken == ""
+    assert "cut off after seal 3" in chain.verify(expect=(5, head)).broken
+    chain.seal()
+    assert "made anew" in chain.verify(expect=(5, head)).broken
 
 
 def test_an_erasure_takes_names_away_and_the_chain_holds(events):
     erasure = erase(events[1:3])
-    audit_chain.seal()
-    found = audit_chain.verify()
+    chain.seal()
+    found = chain.verify()
     assert (found.broken, found.sealed, found.redacted) == ("", 6, {erasure.pk: 2})
     event = AuditEvent.objects.get(pk=events[1].pk)
     assert (event.object_name, event.details, event.redacted_by, event.action) == ("", {}, erasure.pk, "test.done")
     tamper("UPDATE accounts_auditevent SET action = 'x' WHERE id = %s", event.pk)
-    assert str(event.pk) in audit_chain.verify().broken
+    assert str(event.pk) in chain.verify().broken
 
 
 def test_an_event_erased_before_it_is_sealed(events):
     late = audit.record(actor=ACTOR, action="test.done", details={"name": "Ann"})
     erase([late])
-    audit_chain.seal()
-    assert audit_chain.verify().broken == ""
+    chain.seal()
+    assert chain.verify().broken == ""
 
 
 def test_more_than_the_erasure_says_was_redacted(events):
     erasure = erase(events[1:3])
-    audit_chain.redact(erasure=erasure, events=[events[4].pk])
-    assert "does not say so" in audit_chain.verify().broken
+    chain.redact(erasure=erasure, events=[events[4].pk])
+    assert "does not say so" in chain.verify().broken
 
 
 @pytest.mark.parametrize(
@@ -137,14 +138,14 @@ def test_more_than_the_erasure_says_was_redacted(events):
 )
 def test_the_database_refuses(events, statement):
     erasure = erase(events[:1])
-    audit_chain.seal()
+    chain.seal()
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for table, trigger in (("event", "audit_no_truncate"), ("seal", "audit_seal_no_truncate")):
             cursor.execute(f"ALTER TABLE accounts_audit{table} ENABLE TRIGGER {trigger}")
         with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
             cursor.execute(statement.replace("ERASURE", str(erasure.pk)))
-    assert audit_chain.verify().sealed == 6
+    assert chain.verify().sealed == 6
 
 
 def test_the_command_verifies_and_exports(events, tmp_path):

@@ -9,8 +9,8 @@ from django.utils import timezone
 from factories import GalleryFactory, UserFactory, member, stranger
 from rest_framework.test import APIClient
 
-from accounts import services
 from accounts.actor import Actor, Via
+from accounts.keys import services
 from accounts.models import ApiKey, AuditEvent
 from accounts.roles import Role, Scope
 from faceplatform.errors import Conflict, NotAllowed

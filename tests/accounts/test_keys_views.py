@@ -6,9 +6,9 @@ import pytest
 from factories import GalleryFactory, member, stranger
 from rest_framework.test import APIClient
 
+from accounts.keys.services import create_api_key
 from accounts.models import ApiKey, AuditEvent
 from accounts.roles import Role
-from accounts.services import create_api_key
 
 pytestmark = pytest.mark.django_db
 FORM = {"name": "door", "scopes": ["recognize"], "days": "30", "gallery": ""}

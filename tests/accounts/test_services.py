@@ -3,10 +3,11 @@ from django.db import IntegrityError, connection, transaction
 from django.db.utils import DatabaseError
 from factories import GalleryFactory, IdentityFactory, UserFactory, member, stranger
 
-from accounts import services
 from accounts.actor import Actor, Via, cli_actor
+from accounts.keys import services as key_services
 from accounts.models import ApiKey, AuditEvent, Membership, User
 from accounts.roles import Role
+from accounts.users import services
 from faceplatform.errors import Conflict, DomainError, InvalidInput, NotAllowed
 from gallery.models import Gallery
 
@@ -90,20 +91,20 @@ def test_a_gallery_keeps_an_owner():
 @pytest.mark.parametrize("scopes", [[], ["everything"], ["read", "write"]])
 def test_a_key_has_known_scopes(scopes):
     with pytest.raises(InvalidInput, match="recognize"):
-        services.create_api_key(actor=SYSTEM, user=UserFactory(), scopes=scopes)
+        key_services.create_api_key(actor=SYSTEM, user=UserFactory(), scopes=scopes)
     assert not ApiKey.objects.exists()
 
 
 def test_a_key_is_for_a_gallery_of_its_user():
     gallery = GalleryFactory()
     with pytest.raises(InvalidInput, match="no member"):
-        services.create_api_key(actor=SYSTEM, user=UserFactory(), gallery=gallery, scopes=["read"])
+        key_services.create_api_key(actor=SYSTEM, user=UserFactory(), gallery=gallery, scopes=["read"])
 
 
 def test_revoking_twice_is_one_event():
-    row, _ = services.create_api_key(actor=SYSTEM, user=UserFactory(), scopes=["read"])
-    services.revoke_api_key(actor=SYSTEM, api_key=row)
-    services.revoke_api_key(actor=SYSTEM, api_key=row)
+    row, _ = key_services.create_api_key(actor=SYSTEM, user=UserFactory(), scopes=["read"])
+    key_services.revoke_api_key(actor=SYSTEM, api_key=row)
+    key_services.revoke_api_key(actor=SYSTEM, api_key=row)
     assert actions() == ["api_key.created", "api_key.revoked"]
 
 
@@ -123,7 +124,7 @@ def test_an_event_says_who_what_and_from_where():
     "statement", ["UPDATE accounts_auditevent SET action = 'x'", "DELETE FROM accounts_auditevent"]
 )
 def test_the_database_refuses_to_change_an_event(statement):
-    services.create_api_key(actor=SYSTEM, user=UserFactory(), scopes=["read"])
+    key_services.create_api_key(actor=SYSTEM, user=UserFactory(), scopes=["read"])
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
     assert actions() == ["api_key.created"]

@@ -9,9 +9,9 @@ from django.utils import timezone
 from factories import stranger
 from rest_framework.test import APIClient
 
+from accounts.keys.services import create_api_key
+from accounts.keys.throttling import forget_idle
 from accounts.models import RequestBucket
-from accounts.services import create_api_key
-from accounts.throttling import forget_idle
 
 pytestmark = pytest.mark.django_db
 

@@ -12,8 +12,8 @@ from django.db import connection
 from factories import GalleryFactory, IdentityFactory, member
 from web_process import Call
 
+from accounts.keys.services import create_api_key
 from accounts.roles import Role
-from accounts.services import create_api_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -19,8 +19,8 @@ from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 
 from accounts.actor import system_actor
+from accounts.keys.services import create_api_key
 from accounts.roles import Scope
-from accounts.services import create_api_key
 
 EXAMPLES = int(os.environ.get("HARDENING_EXAMPLES", "4"))
 OPENAPI = json.loads((Path(__file__).resolve().parents[1] / "openapi.json").read_text())

@@ -10,9 +10,9 @@ from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, SampleFactory, member, stranger, unit
 
 from accounts.actor import Actor, Via, system_actor
+from accounts.keys.services import create_api_key
 from accounts.models import AuditEvent
 from accounts.roles import Role, Scope
-from accounts.services import create_api_key
 from faceplatform.errors import DomainError
 from recognition.analysis.services import delete_old_analyses, search_vectors
 from recognition.models import RecognitionFace, RecognitionRequest

@@ -10,9 +10,9 @@ from factories import GalleryFactory, IdentityFactory, SampleFactory, member, un
 from rest_framework.test import APIClient
 
 from accounts.actor import system_actor
+from accounts.keys.services import create_api_key, revoke_api_key
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
-from accounts.services import create_api_key, revoke_api_key
 from gallery.curation import merge_identities
 from gallery.history import undo
 from gallery.models import FaceSample, Gallery, Identity

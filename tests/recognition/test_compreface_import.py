@@ -12,9 +12,9 @@ from django.core.management import CommandError, call_command
 from factories import GalleryFactory, IdentityFactory, SampleFactory, member
 
 from accounts.actor import system_actor
+from accounts.keys.services import create_api_key
 from accounts.models import AuditEvent
 from accounts.roles import Role
-from accounts.services import create_api_key
 from faceplatform.errors import InvalidInput
 from gallery.curation import merge_identities
 from gallery.models import FaceSample, Gallery, Identity

@@ -8,9 +8,9 @@ from compreface import CompreFace
 from factories import GalleryFactory, member
 
 from accounts.actor import system_actor
+from accounts.keys.services import create_api_key
 from accounts.models import ApiKey, AuditEvent
 from accounts.roles import Role
-from accounts.services import create_api_key
 from gallery.models import Identity
 
 OPTIONS = {"limit": 0, "prediction_count": 2, "face_plugins": "landmarks,calculator,age,gender,mask", "status": "true"}

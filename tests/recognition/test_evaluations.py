@@ -9,9 +9,9 @@ from django.core.management import CommandError, call_command
 from factories import GalleryFactory, UserFactory, member, stranger
 
 from accounts.actor import Actor, Via, cli_actor
+from accounts.keys.services import create_api_key
 from accounts.models import AuditEvent
 from accounts.roles import Role, Scope
-from accounts.services import create_api_key
 from faceplatform.errors import NotAllowed
 from recognition.evaluation.protocol import summarise
 from recognition.evaluations.services import record_evaluation

@@ -7,8 +7,8 @@ from factories import GalleryFactory, UserFactory, member
 from rest_framework.test import APIClient
 
 from accounts.actor import system_actor
+from accounts.keys.services import create_api_key
 from accounts.roles import Role, Scope
-from accounts.services import create_api_key
 from recognition import queue
 
 pytestmark = pytest.mark.django_db

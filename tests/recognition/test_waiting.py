@@ -15,8 +15,8 @@ from factories import GalleryFactory, member
 from PIL import Image
 from web_process import Call, WebProcess
 
+from accounts.keys.services import create_api_key
 from accounts.roles import Role
-from accounts.services import create_api_key
 from gallery.models import Gallery
 from recognition import queue
 from recognition.models import RecognitionRequest

@@ -2,9 +2,10 @@
 
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts import services
 from accounts.actor import cli_actor
-from accounts.models import ApiKey, Membership, User
+from accounts.galleries import galleries
+from accounts.keys import services
+from accounts.models import ApiKey, User
 from accounts.roles import Scope
 from faceplatform.errors import DomainError
 
@@ -42,7 +43,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no user “{user}”.")
         found = None
         if gallery:
-            found = Membership._meta.get_field("gallery").related_model.objects.filter(slug=gallery).first()
+            found = galleries().filter(slug=gallery).first()
             if found is None:
                 raise CommandError(f"There is no gallery “{gallery}”.")
         _, key = services.create_api_key(

@@ -10,7 +10,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from accounts import audit_chain
+from accounts.audit import chain
 
 
 class Command(BaseCommand):
@@ -30,8 +30,8 @@ class Command(BaseCommand):
         getattr(self, action)(**options)
 
     def verify(self, *, expect, **options):
-        audit_chain.seal(everything=True)
-        found = audit_chain.verify(expect=_head(expect) if expect else None)
+        chain.seal(everything=True)
+        found = chain.verify(expect=_head(expect) if expect else None)
         for erasure, events in found.redacted.items():
             self.stdout.write(f"{events} events: name and details redacted by the erasure {erasure}")
         if found.broken:
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         moment = _moment(since) if since else None
         count = 0
         with file.open("w", encoding="utf-8") if file else nullcontext(self.stdout._out) as out:
-            for event in audit_chain.events_with_seals(since=moment):
+            for event in chain.events_with_seals(since=moment):
                 out.write(json.dumps(event, cls=DjangoJSONEncoder, ensure_ascii=False) + "\n")
                 count += 1
         print(f"{count} events exported.", file=sys.stderr)

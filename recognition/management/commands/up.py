@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from accounts.services import create_first_administrator
+from accounts.users.services import create_first_administrator
 from faceplatform import env
 from faceplatform.database import postgres
 from faceplatform.errors import DomainError

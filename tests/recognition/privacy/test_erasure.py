@@ -11,8 +11,8 @@ from django.utils import timezone
 from factories import IdentityFactory, member, stranger
 from subjects import erase, tables_with
 
-from accounts import audit_chain
 from accounts.actor import system_actor
+from accounts.audit import chain
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed, NotFound
@@ -50,8 +50,8 @@ def test_nothing_of_an_erased_person_is_left(lived_in, gallery):
     assert eileen.samples.count() == 1 and tables_with("Eileen")
     assert set(Identity.with_deleted.values_list("name", flat=True)) == {"Eileen Collins", "Grandma COBOL"}
 
-    audit_chain.seal()
-    found = audit_chain.verify()
+    chain.seal()
+    found = chain.verify()
     assert (found.broken, found.redacted) == ("", {erasure.event_id: erasure.counts["accounts_auditevent"]})
     assert erasure.counts["gallery_identity"] == 2 and erasure.counts["gallery_facesample"] == 2
     event = AuditEvent.objects.get(pk=erasure.event_id)

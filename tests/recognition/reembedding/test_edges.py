@@ -10,8 +10,8 @@ from factories import IdentityFactory, member, stranger
 from reembedded import SECOND, SYSTEM, enrol, recognise, work_off
 from rest_framework.test import APIClient
 
+from accounts.keys.services import create_api_key
 from accounts.roles import Role, Scope
-from accounts.services import create_api_key
 from gallery.packs import vectors_by_pack
 from recognition.models import PreviewedFace, ReEmbedding
 from recognition.reembedding import services

@@ -6,8 +6,8 @@ from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 
+from accounts.keys.services import hash_key
 from accounts.models import ApiKey
-from accounts.services import hash_key
 from faceplatform.database.compiled import Compiled, Given
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)

@@ -4,15 +4,15 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.response import Response
 
-from accounts import services
 from accounts.api_views import ActorMixin
-from accounts.models import ApiKey, Membership
+from accounts.galleries import galleries
+from accounts.keys import services
+from accounts.models import ApiKey
 from accounts.roles import Scope
 from faceplatform.errors import NotFound
 from faceplatform.web.api import ProblemSerializer
 
 PROBLEMS = dict.fromkeys((400, 401, 403, 404), ProblemSerializer)
-Gallery = Membership._meta.get_field("gallery").related_model
 
 
 class ApiKeySerializer(serializers.ModelSerializer):
@@ -89,7 +89,7 @@ class ApiKeyViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
     def create(self, request):
         values = _validated(ApiKeyInput, request)
         slug = values.pop("gallery")
-        gallery = self.get_visible(Gallery.objects.all(), slug=slug) if slug else None
+        gallery = self.get_visible(galleries(), slug=slug) if slug else None
         scopes = sorted(values.pop("scopes"))
         made = services.create_api_key(actor=self.actor, user=request.user, gallery=gallery, scopes=scopes, **values)
         return _shown_once(*made)

@@ -5,10 +5,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from accounts import services
-from accounts.forms import ApiKeyForm
+from accounts.keys import services
+from accounts.keys.forms import ApiKeyForm
 from accounts.models import ApiKey
-from accounts.views import actor_of
+from accounts.pages import actor_of
 from faceplatform.errors import DomainError, NotFound
 
 

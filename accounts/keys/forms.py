@@ -2,16 +2,15 @@
 
 from django import forms
 
-from accounts.models import Membership
+from accounts.galleries import galleries
 from accounts.roles import Scope
 
 ENDS = [("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"), ("", "never")]
-Gallery = Membership._meta.get_field("gallery").related_model
 
 
 class ApiKeyForm(forms.Form):
     name = forms.CharField(max_length=100, help_text="What will use it, such as “front door”.")
-    gallery = forms.ModelChoiceField(queryset=Gallery.objects.none(), required=False, empty_label="All of mine")
+    gallery = forms.ModelChoiceField(queryset=None, required=False, empty_label="All of mine")
     scopes = forms.MultipleChoiceField(
         label="May", choices=Scope.choices, widget=forms.CheckboxSelectMultiple, initial=[Scope.RECOGNIZE, Scope.READ]
     )
@@ -21,4 +20,4 @@ class ApiKeyForm(forms.Form):
 
     def __init__(self, actor, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["gallery"].queryset = Gallery.objects.visible_to(actor).order_by("name")
+        self.fields["gallery"].queryset = galleries().visible_to(actor).order_by("name")

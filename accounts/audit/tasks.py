@@ -1,0 +1,26 @@
+"""Background jobs of the audit."""
+
+import logging
+
+from procrastinate.contrib.django import app
+
+from accounts.audit import chain
+from accounts.models import AuditSeal
+
+logger = logging.getLogger(__name__)
+
+
+@app.periodic(cron="* * * * *")
+@app.task(queueing_lock="seal-audit", pass_context=False, aliases=["accounts.tasks.seal_audit"])
+def seal_audit(timestamp: int = 0) -> None:
+    """Seals the audit events of the last minutes."""
+    chain.seal()
+
+
+@app.periodic(cron="7 3 * * *")
+@app.task(queueing_lock="note-audit-head", pass_context=False, aliases=["accounts.tasks.note_audit_head"])
+def note_audit_head(timestamp: int = 0) -> None:
+    """Seals what is left, and puts the head of the chain in the log: outside of the database, to compare with."""
+    chain.seal(everything=True)
+    if last := AuditSeal.objects.last():
+        logger.info("the audit's head is %s:%s", last.number, bytes(last.digest).hex())
