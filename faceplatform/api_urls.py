@@ -6,8 +6,9 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from accounts.audit.api import AuditEventViewSet
 from accounts.keys.api import ApiKeyViewSet
 from accounts.users.api import MeView
-from gallery.api import GalleryViewSet, IdentityViewSet, SampleViewSet
-from gallery.curation_api import MergeView, RejectSampleView, SplitView, UndoView
+from gallery.api import GalleryViewSet, IdentityViewSet
+from gallery.curation.api import MergeView, RejectSampleView, SplitView, UndoView
+from gallery.curation.samples_api import SampleViewSet
 from gallery.members_api import MemberViewSet
 from recognition.analysis.api import ComparisonViewSet, DetectionViewSet, EmbeddingViewSet, SearchView
 from recognition.api import IdentitySamplesView, PackViewSet, RecognitionViewSet, RejectFaceView

@@ -8,7 +8,14 @@ from unfold.admin import TabularInline
 from accounts.admin_base import ScopedAdmin, actor_of
 from accounts.models import Membership
 from gallery import services
-from gallery.admin_actions import FLAGS, merge_selected, move_selected, reject_selected, set_flag, split_selected
+from gallery.curation.admin_actions import (
+    FLAGS,
+    merge_selected,
+    move_selected,
+    reject_selected,
+    set_flag,
+    split_selected,
+)
 from gallery.models import FaceSample, Gallery, Identity
 
 

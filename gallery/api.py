@@ -1,11 +1,9 @@
-"""Galleries, identities and samples over REST. Thin: parse, one service or queryset, answer."""
+"""Galleries and identities over REST; how a sample looks there. Thin: parse, one service or queryset, answer."""
 
 from contextlib import contextmanager
 from datetime import datetime
 
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.response import Response
@@ -16,8 +14,7 @@ from faceplatform.errors import Conflict, InvalidInput
 from faceplatform.web.api import ProblemSerializer
 from faceplatform.web.filters import Filter, filtered, list_parameters, moment, yes_or_no
 from gallery import services
-from gallery.curation import move_sample
-from gallery.models import FaceCrop, FaceSample, Gallery, Identity
+from gallery.models import FaceSample, Gallery, Identity
 from gallery.visible import GALLERY, PERSON
 
 PROBLEMS = dict.fromkeys((400, 401, 403, 404), ProblemSerializer)
@@ -133,12 +130,12 @@ class GalleryViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet)
         return self._answer(slug)
 
     def create(self, request):
-        values = _validated(GallerySerializer, request)
+        values = validated(GallerySerializer, request)
         return self._answer(services.create_gallery(actor=self.actor, **values).slug, status=201)
 
     def partial_update(self, request, slug):
         gallery = self.get_visible(Gallery.objects.all(), slug=slug)
-        values = _validated(GallerySerializer, request, partial=True)
+        values = validated(GallerySerializer, request, partial=True)
         return self._answer(services.update_gallery(actor=self.actor, gallery=gallery, **values).slug)
 
     def destroy(self, request, slug):
@@ -198,14 +195,14 @@ class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet
         return Response(status=304, headers={"ETag": answer["ETag"]}) if unchanged else answer
 
     def create(self, request):
-        values = _validated(IdentitySerializer, request)
+        values = validated(IdentitySerializer, request)
         gallery = self.find_visible(GALLERY, values.pop("gallery")["slug"])
         identity = services.create_identity(actor=self.actor, gallery=gallery, **values)
         return self._answer(identity.pk, status=201)
 
     def partial_update(self, request, pk):
         identity = self._identity(pk)
-        values = _validated(IdentitySerializer, request, partial=True)
+        values = validated(IdentitySerializer, request, partial=True)
         values.pop("gallery", None)
         with precondition():
             services.update_identity(actor=self.actor, identity=identity, seen=version_seen(request), **values)
@@ -223,40 +220,6 @@ class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet
         identity = self._identity(pk)
         version = {"ETag": f'"{identity.updated_at.isoformat()}"'}
         return Response(person_as_dict(identity), status=status, headers=version)
-
-
-@extend_schema_view(
-    retrieve=extend_schema(summary="A sample", responses={200: SampleSerializer, **PROBLEMS}),
-    partial_update=extend_schema(
-        summary="Give a sample to another person",
-        responses={200: SampleSerializer, **PROBLEMS, 409: ProblemSerializer},
-    ),
-    destroy=extend_schema(summary="Delete a sample", responses={204: None, **PROBLEMS}),
-)
-class SampleViewSet(ActorMixin, viewsets.GenericViewSet):
-    queryset = FaceSample.objects.none()
-    serializer_class = SampleSerializer
-    write_scope = Scope.ENROL
-
-    def retrieve(self, request, pk):
-        return Response(SampleSerializer(self.get_visible(FaceSample.objects.all(), pk=pk)).data)
-
-    def partial_update(self, request, pk):
-        sample = self.get_visible(FaceSample.objects.select_related("identity__gallery"), pk=pk)
-        to = _validated(SampleSerializer, request)["identity_id"]
-        person = self.get_visible(Identity.objects.select_related("gallery"), pk=to)
-        move_sample(actor=self.actor, sample=sample, to=person)
-        return self.retrieve(request, pk)
-
-    def destroy(self, request, pk):
-        sample = self.get_visible(FaceSample.objects.select_related("identity__gallery"), pk=pk)
-        services.delete_sample(actor=self.actor, sample=sample)
-        return Response(status=204)
-
-    @extend_schema(summary="The face as JPEG", responses={(200, "image/jpeg"): OpenApiTypes.BINARY, **PROBLEMS})
-    def crop(self, request, pk):
-        sample = self.get_visible(FaceSample.objects.all(), pk=pk)
-        return picture(get_object_or_404(FaceCrop, pk=sample.pk).jpeg)
 
 
 def picture(jpeg) -> HttpResponse:
@@ -284,7 +247,7 @@ def version_seen(request) -> datetime | None:
         raise InvalidInput("If-Match must be the ETag of an earlier answer.") from error
 
 
-def _validated(serializer_class, request, *, partial: bool = False) -> dict:
+def validated(serializer_class, request, *, partial: bool = False) -> dict:
     serializer = serializer_class(data=request.data, partial=partial)
     serializer.is_valid(raise_exception=True)
     return serializer.validated_data

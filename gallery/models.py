@@ -1,7 +1,7 @@
 """Who is known: galleries, identities, and their enrolled faces with one embedding a model pack.
 
 Deletion is soft until it is purged: `objects` leaves deleted rows out, `with_deleted` has all. Every change of a person or
-a sample leaves the row as it was in a history table, written by a trigger; gallery/history.py reads it to undo.
+a sample leaves the row as it was in a history table, written by a trigger; gallery/curation/history.py reads it to undo.
 """
 
 import pghistory

@@ -21,7 +21,7 @@ from accounts.roles import Role
 from faceplatform.database.planned import planned_cursor
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed
 from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Gallery, Identity, ThresholdSource
-from gallery.packs import hold_pack
+from gallery.pack_in_force import hold_pack
 
 GALLERY_FIELDS = (
     "name", "threshold_source", "threshold_distance", "target_fpir", "quality_gate", "keep_photos", "requires_consent",

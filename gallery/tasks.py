@@ -1,12 +1,5 @@
-"""Background jobs of the galleries."""
+"""The jobs of the galleries: procrastinate looks for them here."""
 
-from procrastinate.contrib.django import app
+from gallery.search.tasks import maintain_vector_indexes
 
-from gallery.indexing import maintain_indexes
-
-
-@app.periodic(cron="*/5 * * * *")
-@app.task(queueing_lock="vector-indexes", pass_context=False)
-def maintain_vector_indexes(timestamp: int = 0) -> None:
-    """Gives galleries that have grown large their index, and takes it from those that have shrunk."""
-    maintain_indexes()
+__all__ = ["maintain_vector_indexes"]

@@ -1,6 +1,7 @@
 from django.urls import path
 
-from gallery import curation_views, views
+from gallery import views
+from gallery.curation import views as curation_views
 
 urlpatterns = [
     path("", views.home, name="home"),

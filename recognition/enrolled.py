@@ -6,7 +6,7 @@ from uuid import UUID
 import numpy as np
 
 from gallery.models import Gallery
-from gallery.vectors import enrolled_vectors
+from gallery.search.vectors import enrolled_vectors
 from recognition.evaluation.neighbours import Faces
 
 

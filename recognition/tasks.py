@@ -14,7 +14,7 @@ from procrastinate.contrib.django import app
 from accounts.actor import system_actor
 from accounts.idempotency import delete_expired
 from accounts.keys.throttling import forget_idle
-from gallery.curation import purge_deleted
+from gallery.curation.services import purge_deleted
 from gallery.models import Gallery
 from recognition.analysis.services import delete_old_analyses
 from recognition.calibration.services import run_calibration

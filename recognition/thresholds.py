@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from gallery.models import Gallery, ThresholdSource
-from gallery.search import count_faces
+from gallery.search.query import count_faces
 from recognition.installed import manifest_of
 
 FROM_REQUEST = "request"

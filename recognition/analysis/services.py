@@ -19,7 +19,7 @@ from accounts.roles import Role, Scope
 from faceplatform.database.compiled import insert
 from faceplatform.errors import InvalidInput, Unprocessable
 from gallery.models import FaceEmbedding, FaceSample, Gallery, Identity
-from gallery.search import nearest_identities
+from gallery.search.query import nearest_identities
 from recognition import queue
 from recognition.installed import manifest_of
 from recognition.models import ANALYSES, Purpose, RecognitionRequest

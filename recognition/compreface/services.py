@@ -12,7 +12,7 @@ from django.db.models import Q
 from accounts.actor import Actor
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput, NotFound
-from gallery.curation import merge_identities
+from gallery.curation.services import merge_identities
 from gallery.models import FaceSample, Gallery, Identity
 from gallery.services import create_identity, delete_identity, delete_sample, update_identity
 from recognition.imports.sources import storable

@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, OuterRef, Q
 from faceplatform.database.binary_copy import UUID as UUID_TYPE
 from faceplatform.database.binary_copy import read_blocks
 from gallery.models import FaceEmbedding, Gallery, Identity
-from gallery.vectors import enrolled_vectors
+from gallery.search.vectors import enrolled_vectors
 from recognition.enrolled import EnrolledFaces, sortable
 from recognition.evaluation.gallery_health import Finding, Kind, Reason, diagnose
 from recognition.evaluation.neighbours import find_neighbours

@@ -1,4 +1,4 @@
-"""What a curator may do about a finding: the services of gallery/curation.py, which can be undone."""
+"""What a curator may do about a finding: the services of gallery/curation/services.py, which can be undone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from accounts.actor import Actor
 from accounts.models import AuditEvent
 from faceplatform.errors import Conflict, InvalidInput
 from gallery import services
-from gallery.curation import merge_identities, move_sample, reject_sample, split_identity
+from gallery.curation.services import merge_identities, move_sample, reject_sample, split_identity
 from recognition.health.services import dismiss_finding, restore_finding
 from recognition.models import HealthFinding
 

@@ -25,8 +25,8 @@ from accounts import audit
 from accounts.actor import Actor, system_actor
 from accounts.models import ApiKey
 from faceplatform.errors import Conflict, DomainError, InvalidInput, NotAllowed
-from gallery.indexing import analyze
 from gallery.models import FaceSample, Gallery, Identity
+from gallery.search.indexing import analyze
 from gallery.services import create_identity
 from recognition import queue
 from recognition.imports.sources import UNREADABLE, Rows, Source, SourceLost, SourceRow

@@ -14,8 +14,8 @@ from django.db.models.functions import MD5, Cast
 from django.utils import timezone
 
 from gallery.models import FaceEmbedding, FaceSample, Gallery
-from gallery.search import nearest_identities
-from gallery.vectors import enrolled_vectors
+from gallery.search.query import nearest_identities
+from gallery.search.vectors import enrolled_vectors
 from recognition.models import Decision, PreviewedFace, ReEmbedding
 from recognition.results.decisions import Verdict, decide
 from recognition.thresholds import Threshold, size_threshold, threshold_of

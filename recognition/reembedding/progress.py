@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Count, Q
 
 from gallery.models import FaceEmbedding, FaceSample
-from gallery.packs import lacks_index
+from gallery.search.indexing import lacks_index
 from recognition.models import PreviewedFace, ReEmbedding
 
 Change = PreviewedFace.Change

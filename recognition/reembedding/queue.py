@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from gallery.models import FaceEmbedding, FaceSample
-from gallery.packs import samples_without_vector
+from gallery.pack_in_force import samples_without_vector
 from recognition import queue
 from recognition.models import (
     Decision,

@@ -12,15 +12,15 @@ from accounts.models import ApiKey
 from accounts.roles import Role, Scope
 from faceplatform.errors import Conflict, DomainError
 from gallery.models import FaceEmbedding, Gallery, ThresholdSource
-from gallery.packs import (
+from gallery.pack_in_force import (
     change_pack,
     forget_vectors,
-    lacks_index,
     lock_pack,
     samples_without_vector,
     threshold_as_set,
     vectors_by_pack,
 )
+from gallery.search.indexing import lacks_index
 from recognition import queue
 from recognition.installed import manifest_of
 from recognition.models import RecognitionRequest, ReEmbedding, ReEmbeddingPart, Status

@@ -9,7 +9,7 @@ from accounts.pages import actor_of
 from accounts.roles import Role
 from faceplatform.errors import DomainError, Unavailable
 from gallery.models import Gallery, Identity
-from gallery.packs import vectors_by_pack
+from gallery.pack_in_force import vectors_by_pack
 from gallery.views import visible
 from recognition.installed import installed_manifests, pack_as_dict
 from recognition.models import PreviewedFace, ReEmbedding, Worker

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import numpy as np
 
-from gallery.search import Match, nearest_identities
+from gallery.search.query import Match, nearest_identities
 from recognition.engine.base import Face
 from recognition.models import Decision
 

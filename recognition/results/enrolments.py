@@ -11,8 +11,8 @@ from faceplatform.database.compiled import insert
 from faceplatform.errors import DomainError
 from gallery import services as gallery_services
 from gallery.models import QualityGate
-from gallery.packs import hold_pack
-from gallery.search import nearest_identities
+from gallery.pack_in_force import hold_pack
+from gallery.search.query import nearest_identities
 from gallery.services import EnrolledFace
 from recognition import queue
 from recognition.engine.base import Face, PhotoAnalysis

@@ -12,10 +12,11 @@ from accounts.actor import system_actor
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed
-from gallery import curation, services
-from gallery.history import undo
+from gallery import services
+from gallery.curation import services as curation
+from gallery.curation.history import undo
 from gallery.models import Identity
-from gallery.search import nearest_identities, search_exactly, search_index
+from gallery.search.query import nearest_identities, search_exactly, search_index
 from recognition.models import RecognitionRequest
 from recognition.services import Photo, submit_enrolment
 from recognition.thresholds import threshold_of

@@ -12,10 +12,11 @@ from pghistory.models import Context
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import Conflict, DomainError, InvalidInput, NotAllowed
-from gallery import curation, services
-from gallery.history import undo
+from gallery import services
+from gallery.curation import services as curation
+from gallery.curation.history import undo
 from gallery.models import FaceEmbedding, FaceSample, Identity
-from gallery.search import nearest_identities
+from gallery.search.query import nearest_identities
 
 pytestmark = pytest.mark.django_db
 

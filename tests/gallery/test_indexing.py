@@ -9,12 +9,12 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from factories import GalleryFactory, IdentityFactory, SampleFactory, unit
 
-from gallery import indexing
 from gallery.models import FaceEmbedding, Identity, VectorIndex
-from gallery.recall import WANTED_RECALL, Recall, Views
-from gallery.search import nearest_identities, search_exactly, search_index
-from gallery.synthetic import create_synthetic_gallery, fill, remove_synthetic_gallery
-from gallery.vectors import enrolled_vectors
+from gallery.search import indexing
+from gallery.search.query import nearest_identities, search_exactly, search_index
+from gallery.search.recall import WANTED_RECALL, Recall, Views
+from gallery.search.synthetic import create_synthetic_gallery, fill, remove_synthetic_gallery
+from gallery.search.vectors import enrolled_vectors
 
 ROWS, DIM = 2_500, 32
 

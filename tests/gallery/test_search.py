@@ -6,8 +6,8 @@ from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, SampleFactory, unit
 
 from gallery.models import FaceEmbedding
-from gallery.search import EVERYBODY, FACES, SET, SHORTLISTED, nearest_identities
-from gallery.vectors import ENROLLED
+from gallery.search.query import EVERYBODY, FACES, SET, SHORTLISTED, nearest_identities
+from gallery.search.vectors import ENROLLED
 
 pytestmark = pytest.mark.django_db
 

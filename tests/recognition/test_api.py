@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from accounts.actor import system_actor
 from accounts.models import Membership
 from accounts.roles import Role
-from gallery.curation import merge_identities
+from gallery.curation.services import merge_identities
 from gallery.models import FaceSample
 from recognition.models import RecognitionRequest
 from recognition.services import Photo, submit_enrolment

@@ -13,8 +13,8 @@ from accounts.actor import system_actor
 from accounts.keys.services import create_api_key, revoke_api_key
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
-from gallery.curation import merge_identities
-from gallery.history import undo
+from gallery.curation.history import undo
+from gallery.curation.services import merge_identities
 from gallery.models import FaceSample, Gallery, Identity
 from recognition import queue
 from recognition.models import RecognitionRequest

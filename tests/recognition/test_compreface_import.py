@@ -16,7 +16,7 @@ from accounts.keys.services import create_api_key
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import InvalidInput
-from gallery.curation import merge_identities
+from gallery.curation.services import merge_identities
 from gallery.models import FaceSample, Gallery, Identity
 from recognition import local
 from recognition.compreface import source as source_module

@@ -13,7 +13,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
-from gallery.history import undo
+from gallery.curation.history import undo
 from gallery.models import FaceSample, Identity, ThresholdSource
 from gallery.services import update_identity
 from recognition import tasks

@@ -18,7 +18,7 @@ from accounts.actor import system_actor
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
-from gallery.curation import merge_identities
+from gallery.curation.services import merge_identities
 from gallery.models import FaceSample, Identity
 from recognition import tasks
 from recognition.imports import running

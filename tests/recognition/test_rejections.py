@@ -7,7 +7,7 @@ from factories import GalleryFactory, IdentityFactory, SampleFactory, member, st
 from accounts.actor import system_actor
 from accounts.models import AuditEvent
 from accounts.roles import Role
-from gallery.curation import merge_identities
+from gallery.curation.services import merge_identities
 from gallery.models import FaceSample, Identity
 from gallery.services import delete_identity
 from recognition.models import RecognitionRequest

@@ -6,7 +6,7 @@ from accounts.actor import system_actor
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import DomainError, NotAllowed, Unavailable
-from gallery.search import Match
+from gallery.search.query import Match
 from recognition import services
 from recognition.models import Decision, RecognitionRequest
 from recognition.results.decisions import decide

@@ -3,7 +3,7 @@
 from django.core.management.base import BaseCommand, CommandError
 
 from gallery.models import Gallery, VectorIndex
-from gallery.recall import EF_SEARCH, PROBES, WANTED_RECALL, measure_recall, tune_index
+from gallery.search.recall import EF_SEARCH, PROBES, WANTED_RECALL, measure_recall, tune_index
 
 
 class Command(BaseCommand):

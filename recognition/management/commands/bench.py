@@ -93,7 +93,7 @@ class Command(BaseCommand):
                                "nets": as_json(rows), "chain": chain})  # fmt: skip
 
     def bench_search(self, *, rows, dim, keep, json: Path | None, **options):
-        from gallery.search_bench import bench_search, describe
+        from gallery.search.bench import bench_search, describe
 
         if "gallery_faceembedding" not in connection.introspection.table_names():
             raise CommandError("The database is empty. Run manage.py migrate first.")

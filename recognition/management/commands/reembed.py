@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from accounts.actor import Actor, cli_actor
 from faceplatform.errors import DomainError
-from gallery.indexing import maintain_indexes
 from gallery.models import Gallery
+from gallery.search.indexing import maintain_indexes
 from recognition import queue
 from recognition.models import ReEmbedding
 from recognition.reembedding import services

@@ -7,8 +7,9 @@ from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, SampleFactory, UserFactory, unit
 
 from accounts.actor import system_actor
-from gallery import curation, services
-from gallery.history import undo
+from gallery import services
+from gallery.curation import services as curation
+from gallery.curation.history import undo
 from gallery.models import FaceSample, Identity
 from recognition.models import Import, ImportPiece, ImportRow, RecognitionRequest
 from recognition.services import Photo, submit_enrolment, submit_recognition

@@ -16,8 +16,9 @@ from accounts.audit import chain
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from gallery import curation, services
-from gallery.history import undo
+from gallery import services
+from gallery.curation import services as curation
+from gallery.curation.history import undo
 from gallery.models import Identity
 from recognition.models import Erasure, Import, ImportPiece, ImportRow, RecognitionRequest
 from recognition.privacy.erasure import erase_subject, noted_erasures, replay, report_of

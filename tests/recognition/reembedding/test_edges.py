@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from accounts.keys.services import create_api_key
 from accounts.roles import Role, Scope
-from gallery.packs import vectors_by_pack
+from gallery.pack_in_force import vectors_by_pack
 from recognition.models import PreviewedFace, ReEmbedding
 from recognition.reembedding import services
 from recognition.worker import RecognitionWorker

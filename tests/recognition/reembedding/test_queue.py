@@ -10,7 +10,7 @@ from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, SampleFactory, unit
 from reembedded import SECOND, SYSTEM, enrol, work_off
 
-from gallery.packs import vectors_by_pack
+from gallery.pack_in_force import vectors_by_pack
 from recognition import queue as photos
 from recognition.models import ReEmbedding, ReEmbeddingPart, Worker
 from recognition.reembedding import queue, services

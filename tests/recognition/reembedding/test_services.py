@@ -13,7 +13,7 @@ from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import Conflict, NotAllowed, Unavailable
 from gallery.models import FaceEmbedding, FaceSample, Gallery, Identity, VectorIndex
-from gallery.packs import hold_pack, samples_without_vector, vectors_by_pack
+from gallery.pack_in_force import hold_pack, samples_without_vector, vectors_by_pack
 from gallery.services import delete_sample, update_gallery
 from recognition import queue
 from recognition.models import PreviewedFace, ReEmbedding
@@ -208,7 +208,7 @@ def pack_of(gallery) -> str:
 
 
 def test_a_large_gallery_waits_for_its_index(worker, gallery, monkeypatch):
-    monkeypatch.setattr("gallery.packs.BUILD_FROM", 2)
+    monkeypatch.setattr("gallery.pack_in_force.BUILD_FROM", 2)
     job = start(gallery)
     work_off(worker)
     with pytest.raises(Conflict) as refused:

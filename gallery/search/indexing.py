@@ -15,9 +15,9 @@ from django.conf import settings
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from gallery.models import VectorIndex
-from gallery.recall import tune_index
-from gallery.vectors import dimension_of
+from gallery.models import FaceEmbedding, VectorIndex
+from gallery.search.recall import tune_index
+from gallery.search.vectors import dimension_of
 
 logger = logging.getLogger(__name__)
 BUILD_FROM = 2_000  # vectors; an exact search of so many takes about 2 ms
@@ -156,3 +156,10 @@ def _alone() -> Iterator[bool]:
         finally:
             if held:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+
+
+def lacks_index(gallery_id: UUID, pack: str) -> bool:
+    """Whether searches under `pack` would be slow: the gallery is large, and its index for the pack is not built yet."""
+    ready = VectorIndex.objects.filter(gallery=gallery_id, pack=pack, state=VectorIndex.State.READY)
+    rows = FaceEmbedding.objects.filter(gallery=gallery_id, pack=pack)
+    return not ready.exists() and rows[BUILD_FROM : BUILD_FROM + 1].exists()

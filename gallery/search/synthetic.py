@@ -18,9 +18,9 @@ from django.db import connection, transaction
 
 from faceplatform.database.binary_copy import UUID as UUID_TYPE
 from faceplatform.database.binary_copy import constant, write_rows
-from gallery.indexing import analyze
 from gallery.models import Gallery
-from gallery.vectors import add_vectors
+from gallery.search.indexing import analyze
+from gallery.search.vectors import add_vectors
 
 SPREAD = 0.42
 SAMPLES_A_PERSON = 5

@@ -10,8 +10,7 @@ from django.db import connection
 from django.db.models import Count, Q
 
 from faceplatform.errors import Conflict
-from gallery.indexing import BUILD_FROM
-from gallery.models import FaceEmbedding, FaceSample, Gallery, ThresholdSource, VectorIndex
+from gallery.models import FaceEmbedding, FaceSample, Gallery, ThresholdSource
 
 
 def hold_pack(gallery_id: UUID) -> str:
@@ -45,13 +44,6 @@ def threshold_as_set(gallery: Gallery) -> dict:
 def samples_without_vector(gallery_id: UUID, pack: str):
     """Those of the gallery that lack their vector of `pack`; also deleted ones, whose deletion may be undone."""
     return FaceSample.with_deleted.without_vector(gallery_id, pack)
-
-
-def lacks_index(gallery_id: UUID, pack: str) -> bool:
-    """Whether searches under `pack` would be slow: the gallery is large, and its index for the pack is not built yet."""
-    ready = VectorIndex.objects.filter(gallery=gallery_id, pack=pack, state=VectorIndex.State.READY)
-    rows = FaceEmbedding.objects.filter(gallery=gallery_id, pack=pack)
-    return not ready.exists() and rows[BUILD_FROM : BUILD_FROM + 1].exists()
 
 
 def vectors_by_pack(gallery_id: UUID) -> dict[str, int]:

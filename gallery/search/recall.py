@@ -13,8 +13,8 @@ from uuid import UUID
 import numpy as np
 
 from gallery.models import VectorIndex
-from gallery.search import distances_through_index
-from gallery.vectors import VectorBlock, enrolled_vectors, nearest_distances
+from gallery.search.query import distances_through_index
+from gallery.search.vectors import VectorBlock, enrolled_vectors, nearest_distances
 
 EF_SEARCH = (40, 50, 64, 80, 100, 125, 160, 200, 250, 320, 400, 500, 640, 800, 1000)
 WANTED_RECALL = 0.99

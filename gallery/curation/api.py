@@ -8,8 +8,8 @@ from rest_framework.views import APIView
 from accounts.models import AuditEvent
 from accounts.roles import Scope
 from faceplatform.web.api import ProblemSerializer
-from gallery import curation, history
 from gallery.api import PROBLEMS, ActorMixin, IdentitySerializer
+from gallery.curation import history, services
 from gallery.models import FaceSample, Identity
 from gallery.visible import PERSON
 
@@ -52,7 +52,7 @@ class CurationView(ActorMixin, APIView):
     def identity(self, pk) -> Identity:
         return self.find_visible(PERSON, pk)
 
-    def answer(self, done: curation.Curated) -> Response:
+    def answer(self, done: services.Curated) -> Response:
         identity = IdentitySerializer(self.identity(done.identity.pk)).data
         return Response({"event": str(done.event.pk), "identity": identity})
 
@@ -68,7 +68,7 @@ class MergeView(CurationView):
     )
     def post(self, request, pk):
         others = [self.identity(other) for other in self.values()["others"]]
-        return self.answer(curation.merge_identities(actor=self.actor, into=self.identity(pk), others=others))
+        return self.answer(services.merge_identities(actor=self.actor, into=self.identity(pk), others=others))
 
 
 class SplitView(CurationView):
@@ -78,7 +78,7 @@ class SplitView(CurationView):
         summary="Make a new person of some samples", request=SplitInput, responses={200: CuratedSchema, **CONFLICTS}
     )
     def post(self, request, pk):
-        return self.answer(curation.split_identity(actor=self.actor, identity=self.identity(pk), **self.values()))
+        return self.answer(services.split_identity(actor=self.actor, identity=self.identity(pk), **self.values()))
 
 
 class RejectSampleView(CurationView):
@@ -90,7 +90,7 @@ class RejectSampleView(CurationView):
     )
     def post(self, request, pk):
         sample = self.get_visible(FaceSample.objects.select_related("identity__gallery"), pk=pk)
-        return self.answer(curation.reject_sample(actor=self.actor, sample=sample))
+        return self.answer(services.reject_sample(actor=self.actor, sample=sample))
 
 
 class UndoView(CurationView):

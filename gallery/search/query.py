@@ -1,6 +1,6 @@
 """The only vector query: the people of a gallery nearest to each probe face.
 
-A small gallery is searched exactly. One with its own HNSW index (gallery/indexing.py) is searched in two steps: the index
+A small gallery is searched exactly. One with its own HNSW index (gallery/search/indexing.py) is searched in two steps: the index
 gives a shortlist of samples, then every sample of the shortlisted people is scored exactly, in float32. Both honour "not
 X": whose nearest sample is a rejected one is not proposed; nor is who has no valid consent where the gallery requires it.
 """

@@ -1,4 +1,4 @@
-"""Writes that keep a gallery clean: merge, split, move, "not X", purge. What can be undone is undone by gallery/history.py."""
+"""Writes that keep a gallery clean: merge, split, move, “not X”, purge. gallery/curation/history.py undoes what can be undone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

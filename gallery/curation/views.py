@@ -13,10 +13,12 @@ from accounts.models import AuditEvent
 from accounts.pages import actor_of, done
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
-from gallery import curation, history, services
+from gallery import services
+from gallery.curation import history
+from gallery.curation import services as curation
 from gallery.forms import MoveForm, PersonForm, SamplesForm, SplitForm
 from gallery.models import FaceEmbedding, Identity
-from gallery.search import nearest_identities
+from gallery.search.query import nearest_identities
 from gallery.views import visible
 
 CHOICES = 12

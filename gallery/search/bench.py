@@ -9,9 +9,9 @@ from uuid import UUID
 import numpy as np
 from django.db import connection
 
-from gallery.indexing import BUILD_FROM, analyze, build_index
-from gallery.search import nearest_identities, search_exactly
-from gallery.synthetic import (
+from gallery.search.indexing import BUILD_FROM, analyze, build_index
+from gallery.search.query import nearest_identities, search_exactly
+from gallery.search.synthetic import (
     SAMPLES_A_PERSON,
     SyntheticGallery,
     create_synthetic_gallery,

@@ -9,7 +9,8 @@ from django.template.response import TemplateResponse
 
 from accounts.admin_base import actor_of
 from faceplatform.errors import DomainError
-from gallery import curation, services
+from gallery import services
+from gallery.curation import services as curation
 from gallery.models import Identity
 
 FLAGS = (
