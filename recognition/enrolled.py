@@ -7,7 +7,7 @@ import numpy as np
 
 from gallery.models import Gallery
 from gallery.search.vectors import enrolled_vectors
-from recognition.evaluation.neighbours import Faces
+from recognition.lab.evaluation.neighbours import Faces
 
 
 @dataclass(frozen=True, slots=True)

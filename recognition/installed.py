@@ -5,7 +5,7 @@ from functools import lru_cache
 from django.conf import settings
 
 from faceplatform.errors import Unavailable
-from recognition.packs.manifest import Manifest, PackError, load_manifest
+from recognition.engine.manifest import Manifest, PackError, load_manifest
 
 
 @lru_cache(maxsize=16)

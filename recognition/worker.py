@@ -16,10 +16,10 @@ from django.db import IntegrityError, InterfaceError, OperationalError, connecti
 from faceplatform.errors import DomainError
 from recognition import queue, results
 from recognition.engine.base import PhotoAnalysis, PhotoError
+from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import DeviceError
 from recognition.engine.pipeline import Pipeline
 from recognition.models import Purpose, RecognitionRequest
-from recognition.packs.manifest import PackError
 from recognition.queue import Claim
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from recognition.engine.mxnet_runtime import import_mxnet
-from recognition.training.nets import TrainableNet, drawn_net
+from recognition.lab.training.nets import TrainableNet, drawn_net
 
 BATCHNORM = {"fix_gamma": False, "eps": 2e-5, "momentum": 0.9}
 

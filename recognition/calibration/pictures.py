@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from recognition.evaluation.charts import Axis, Bars, Line, Mark, histogram, line_chart
+from recognition.lab.evaluation.charts import Axis, Bars, Line, Mark, histogram, line_chart
 
 FEWEST = 1e-6  # the lowest rate drawn
 

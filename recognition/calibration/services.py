@@ -11,9 +11,9 @@ from faceplatform.errors import Conflict, InvalidInput
 from gallery.models import Gallery
 from gallery.services import calibrate_gallery
 from recognition.enrolled import load_faces
-from recognition.evaluation.calibration import STEP, Comparisons, advise, compare, rates
-from recognition.evaluation.neighbours import Faces
 from recognition.installed import manifest_of
+from recognition.lab.evaluation.calibration import STEP, Comparisons, advise, compare, rates
+from recognition.lab.evaluation.neighbours import Faces
 from recognition.models import CalibrationReport
 from recognition.reports import request_report, run_report
 

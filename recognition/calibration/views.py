@@ -15,8 +15,8 @@ from gallery.views import visible
 from recognition import tasks
 from recognition.calibration import services
 from recognition.calibration.pictures import pairs_histogram, rates_chart
-from recognition.evaluation.calibration import PLENTY_OF_ERRORS
-from recognition.evaluation.charts import Mark
+from recognition.lab.evaluation.calibration import PLENTY_OF_ERRORS
+from recognition.lab.evaluation.charts import Mark
 from recognition.models import CalibrationReport, HealthFinding
 from recognition.report_pages import progress
 from recognition.thresholds import threshold_of

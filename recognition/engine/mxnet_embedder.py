@@ -8,9 +8,9 @@ import numpy as np
 from recognition.engine import builtin_faces
 from recognition.engine.align import ALIGNMENTS, warp
 from recognition.engine.base import Purpose
+from recognition.engine.manifest import Manifest
 from recognition.engine.mxnet_runtime import LARGE
 from recognition.engine.pack_nets import PackNets
-from recognition.packs.manifest import Manifest
 
 # Large nets gain nothing from large batches, and their memory plans are large too. 2: a face and its mirror image.
 BATCHES, LARGE_BATCHES = (1, 2, 4, 8, 16), (2, 4)

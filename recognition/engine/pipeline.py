@@ -21,8 +21,8 @@ from recognition.engine.base import (
 )
 from recognition.engine.find import Finder, Found, enlarged, in_finer_image, turn_back
 from recognition.engine.image import MAX_BYTES, MAX_PIXELS, Decoded, decode, decode_reduced
+from recognition.engine.manifest import Manifest, PackError, verify_pack
 from recognition.engine.quality import assess
-from recognition.packs.manifest import Manifest, PackError, verify_pack
 
 # Detectors look at photos with a long side of 1280 px at most, so larger JPEGs are decoded smaller. A face whose crop
 # would then be smaller than it could be has its photo decoded whole.

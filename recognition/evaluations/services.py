@@ -3,10 +3,10 @@
 from accounts import audit
 from accounts.actor import Actor
 from faceplatform.errors import NotAllowed
-from recognition.evaluation.protocol import VerificationResult
+from recognition.engine.manifest import Manifest
 from recognition.imports.sources import storable
+from recognition.lab.evaluation.protocol import VerificationResult
 from recognition.models import Evaluation
-from recognition.packs.manifest import Manifest
 
 CURVES = ("roc", "histogram")
 MOST_FAILURES = 1000  # kept; the command's report lists all

@@ -11,8 +11,8 @@ from faceplatform.database.binary_copy import read_blocks
 from gallery.models import FaceEmbedding, Gallery, Identity
 from gallery.search.vectors import enrolled_vectors
 from recognition.enrolled import EnrolledFaces, sortable
-from recognition.evaluation.gallery_health import Finding, Kind, Reason, diagnose
-from recognition.evaluation.neighbours import find_neighbours
+from recognition.lab.evaluation.gallery_health import Finding, Kind, Reason, diagnose
+from recognition.lab.evaluation.neighbours import find_neighbours
 from recognition.models import HealthFinding
 
 NAMES_ANOTHER = (Reason.LOOKS_LIKE_OTHER, Reason.SAME_PERSON, Reason.TWO_PEOPLE)

@@ -11,13 +11,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import DeviceError, import_mxnet
-from recognition.evaluation.sets import SetError, VerificationSet, read_set
-from recognition.packs.manifest import PackError
-from recognition.training.errors import TrainingError
-from recognition.training.export import PackFacts
-from recognition.training.folders import open_faces
-from recognition.training.loop import Progress
+from recognition.lab.evaluation.sets import SetError, VerificationSet, read_set
+from recognition.lab.training.errors import TrainingError
+from recognition.lab.training.export import PackFacts
+from recognition.lab.training.folders import open_faces
+from recognition.lab.training.loop import Progress
 
 TRAININGS = "training"  # folder in the data directory
 DEFAULT_DETECTOR = "dlib-resnet"

@@ -8,7 +8,7 @@ from recognition.models.reports import GalleryReport
 class CalibrationReport(GalleryReport):
     """fpir: what was asked for; result["fpir"]: what the result was measured for. result: {"fpir", "people", "faces",
     "compared": {"people", "faces"}, "pairs": {"genuine", "impostor"}, "searches": {"genuine", "impostor"}, "threshold_1to1",
-    "rates": [...], "histogram": {"step", "first", "genuine", "impostor"}, "advice": [...]}; see evaluation/calibration.py.
+    "rates": [...], "histogram": {"step", "first", "genuine", "impostor"}, "advice": [...]}; see lab/evaluation/calibration.py.
     """
 
     fpir = models.FloatField(default=0.01)

@@ -10,9 +10,9 @@ from recognition.engine import builtin_faces
 from recognition.engine.align import ALIGNMENTS
 from recognition.engine.graph.ir import Graph
 from recognition.engine.graph.strip_scaling import strip_scaling
+from recognition.engine.manifest import Manifest, PackError, load_manifest, sha256_of, verify_pack, write_manifest
 from recognition.engine.mxnet_runtime import import_mxnet
 from recognition.packs.install import Say, one_at_a_time, replace_folder, save_graph
-from recognition.packs.manifest import Manifest, PackError, load_manifest, sha256_of, verify_pack, write_manifest
 
 ALIGNMENT_OF = {alignment.chip_size: name for name, alignment in ALIGNMENTS.items()}
 INSIGHTFACE_SCALING = (127.5, 127.5)

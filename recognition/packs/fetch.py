@@ -6,7 +6,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from recognition.packs.manifest import PackError, sha256_of
+from recognition.engine.manifest import PackError, sha256_of
 
 CHUNK = 1 << 18
 MOST_BYTES = 4 << 30

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from recognition.engine.graph.ir import Graph, Node
+from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import import_mxnet
-from recognition.packs.manifest import PackError
 from recognition.packs.params_file import read_params
 
 SUPPORTED = {

@@ -6,8 +6,8 @@ import numpy as np
 
 from recognition.engine.graph.ir import Graph, Node
 from recognition.engine.graph.linear import is_linear, scale_output
+from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import import_mxnet
-from recognition.packs.manifest import PackError
 from recognition.packs.onnx_graph import image_size, read_onnx, to_graph
 
 DETECTOR_SIZE = 128  # px; any multiple of the largest stride will do

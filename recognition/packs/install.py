@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
+from recognition.engine.manifest import Manifest, PackError, sha256_of, verify_pack, write_manifest
 from recognition.packs.fetch import fetch
-from recognition.packs.manifest import Manifest, PackError, sha256_of, verify_pack, write_manifest
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "models" / "catalogue.toml"
 Say = Callable[[str], None]

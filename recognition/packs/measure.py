@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from recognition.engine.base import PhotoError
+from recognition.engine.manifest import Manifest, PackError, write_manifest
 from recognition.engine.pipeline import Pipeline
-from recognition.packs.manifest import Manifest, PackError, write_manifest
 
 STEP = 0.01
 LARGEST_FAR = 0.03  # no threshold lets more strangers pass

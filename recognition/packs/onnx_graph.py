@@ -12,8 +12,8 @@ import onnx
 from onnx import numpy_helper
 
 from recognition.engine.graph.ir import Graph
+from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import import_mxnet
-from recognition.packs.manifest import PackError
 
 MOST_BYTES = 1 << 30
 MOST_NODES = 5000

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recognition.packs.manifest import PackError
+from recognition.engine.manifest import PackError
 
 HEADER = 0x112
 V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA

@@ -9,10 +9,10 @@ from django.db import InterfaceError, OperationalError, transaction
 
 from gallery.models import FaceCrop
 from recognition.engine.base import Crop, PhotoError, Purpose
+from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import DeviceError
 from recognition.engine.pipeline import Pipeline
 from recognition.models import PreviewedFace, ReEmbeddingPart, Rejection
-from recognition.packs.manifest import PackError
 from recognition.reembedding import queue
 from recognition.reembedding.preview import decide_again, summary_of
 from recognition.reembedding.services import finish_way_back

@@ -5,7 +5,7 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from recognition.bench.engine import BenchError, compare
+from recognition.lab.bench.engine import BenchError, compare
 
 pytest.importorskip("onnxruntime", reason="a development requirement")
 

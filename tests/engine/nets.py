@@ -5,7 +5,7 @@ import numpy as np
 from recognition.engine.graph.ir import Graph
 from recognition.engine.graph.strip_scaling import strip_scaling
 from recognition.engine.mxnet_runtime import Net
-from recognition.training.symbols import network, seeded_params
+from recognition.lab.training.symbols import network, seeded_params
 
 
 def published(name: str, *, dim: int = 128, seed: int = 0) -> Graph:

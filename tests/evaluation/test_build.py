@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from verification_sets import tile
 
-from recognition.evaluation import build
-from recognition.evaluation.embedding import crops
-from recognition.evaluation.pairing import draw_pairs
-from recognition.evaluation.sets import SetError, read_set
+from recognition.lab.evaluation import build
+from recognition.lab.evaluation.embedding import crops
+from recognition.lab.evaluation.pairing import draw_pairs
+from recognition.lab.evaluation.sets import SetError, read_set
 
 
 def numbered(sizes: list[int]) -> list[list[int]]:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from recognition.evaluation import calibration
-from recognition.evaluation.calibration import FEWEST_ERRORS, advise, compare, errors_allowed, rates
-from recognition.evaluation.neighbours import Faces
+from recognition.lab.evaluation import calibration
+from recognition.lab.evaluation.calibration import FEWEST_ERRORS, advise, compare, errors_allowed, rates
+from recognition.lab.evaluation.neighbours import Faces
 
 
 def gallery(people: int, each: int, *, seed: int = 0, dim: int = 12) -> Faces:

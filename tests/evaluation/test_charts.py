@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from recognition.evaluation.charts import Axis, Bars, Line, Mark, histogram, line_chart
+from recognition.lab.evaluation.charts import Axis, Bars, Line, Mark, histogram, line_chart
 
 X = Axis("distance", 0.2, 0.8)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from recognition.evaluation.gallery_health import Kind, Reason, diagnose, far_from
-from recognition.evaluation.neighbours import Faces, find_neighbours
+from recognition.lab.evaluation.gallery_health import Kind, Reason, diagnose, far_from
+from recognition.lab.evaluation.neighbours import Faces, find_neighbours
 
 LIMIT = 0.5
 PEOPLE, EACH, DIM = 12, 6, 32

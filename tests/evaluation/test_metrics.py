@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recognition.evaluation import metrics
+from recognition.lab.evaluation import metrics
 
 distances = st.lists(st.integers(0, 12), min_size=1, max_size=25).map(lambda found: np.array(found, "float32") / 8)
 

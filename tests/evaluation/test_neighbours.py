@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from recognition.evaluation import neighbours
-from recognition.evaluation.neighbours import Faces, find_neighbours
+from recognition.lab.evaluation import neighbours
+from recognition.lab.evaluation.neighbours import Faces, find_neighbours
 
 LIMIT = 2.6
 

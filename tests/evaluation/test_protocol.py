@@ -10,11 +10,11 @@ import pytest
 from verification_sets import grey, jpeg, tile, write_bin
 
 from recognition.engine.align import ALIGNMENTS
-from recognition.evaluation import embedding
-from recognition.evaluation.embedding import embed_images
-from recognition.evaluation.pack import PackUnderTest, aligned_faces
-from recognition.evaluation.protocol import summarise, verify
-from recognition.evaluation.sets import read_set
+from recognition.lab.evaluation import embedding
+from recognition.lab.evaluation.embedding import embed_images
+from recognition.lab.evaluation.pack import PackUnderTest, aligned_faces
+from recognition.lab.evaluation.protocol import summarise, verify
+from recognition.lab.evaluation.sets import read_set
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -121,9 +121,9 @@ sys.path[:0] = ["tests", "."]
 import numpy as np
 from pathlib import Path
 from verification_sets import grey
-from recognition.evaluation.embedding import Unusable
-from recognition.evaluation.protocol import verify
-from recognition.evaluation.sets import read_set
+from recognition.lab.evaluation.embedding import Unusable
+from recognition.lab.evaluation.protocol import verify
+from recognition.lab.evaluation.sets import read_set
 
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 before = peak()

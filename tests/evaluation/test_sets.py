@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from verification_sets import jpeg, tile, write_bin
 
-from recognition.evaluation.embedding import Unusable, crop_of, crops
-from recognition.evaluation.sets import SetError, read_set
+from recognition.lab.evaluation.embedding import Unusable, crop_of, crops
+from recognition.lab.evaluation.sets import SetError, read_set
 
 
 def written(tmp_path, name: str, text: str):

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from verification_sets import jpeg, tile, write_bin
 
-from recognition.evaluation.sets import SetError, read_bin
-from recognition.evaluation.unpickle import PickleRefused, read_pickle
+from recognition.lab.evaluation.sets import SetError, read_bin
+from recognition.lab.evaluation.unpickle import PickleRefused, read_pickle
 
 ROOT = Path(__file__).resolve().parents[2]
 JPEGS = [jpeg(tile(number, 0)) for number in range(4)]

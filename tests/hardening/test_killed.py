@@ -9,8 +9,8 @@ import uuid
 import pytest
 from platform_process import Platform
 
-from recognition.bench.api.client import Client, form
-from recognition.bench.api.measure import drawn_photos
+from recognition.lab.bench.api.client import Client, form
+from recognition.lab.bench.api.measure import drawn_photos
 
 CLIENTS, LOAD, PATIENCE = 8, 9.0, 60.0  # seconds
 

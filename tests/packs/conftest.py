@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from recognition.engine.mxnet_runtime import save_net
-from recognition.training.symbols import network, seeded_params
+from recognition.lab.training.symbols import network, seeded_params
 
 
 @pytest.fixture(scope="session")

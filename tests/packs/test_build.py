@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
+from recognition.engine.manifest import Manifest, load_manifest, verify_pack
 from recognition.engine.mxnet_runtime import save_net
 from recognition.engine.pipeline import Pipeline
+from recognition.lab.training.symbols import network, seeded_params
 from recognition.packs.install import CATALOGUE, catalogue
-from recognition.packs.manifest import Manifest, load_manifest, verify_pack
-from recognition.training.symbols import network, seeded_params
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not DATA.exists(), reason="the published models and photos are not here")

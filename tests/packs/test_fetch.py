@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
+from recognition.engine.manifest import PackError
 from recognition.packs.fetch import fetch
-from recognition.packs.manifest import PackError
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -9,11 +9,11 @@ import pytest
 from recognition.engine.choose_net import least_cosine
 from recognition.engine.graph.fold_batchnorm import fold_dense_batchnorm
 from recognition.engine.graph.ir import Graph
+from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import Net, load_graph, save_net
+from recognition.lab.training.symbols import network, seeded_params
 from recognition.packs.import_mxnet import embedder_graph, mtcnn_graphs
-from recognition.packs.manifest import PackError
 from recognition.packs.params_file import read_params
-from recognition.training.symbols import network, seeded_params
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "models" / "mtcnn-mxnet"
 

@@ -5,14 +5,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from recognition.bench.export_onnx import export
 from recognition.engine.choose_net import least_cosine
 from recognition.engine.graph.fold_batchnorm import fold_dense_batchnorm
 from recognition.engine.graph.ir import Graph
+from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import Net, import_mxnet
+from recognition.lab.bench.export_onnx import export
+from recognition.lab.training.symbols import network, seeded_params
 from recognition.packs.import_onnx import embedder_graph, scrfd_graph
-from recognition.packs.manifest import PackError
-from recognition.training.symbols import network, seeded_params
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "models"
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="the published ONNX models are not here")

@@ -3,9 +3,9 @@ import zipfile
 
 import pytest
 
+from recognition.engine.manifest import PackError
 from recognition.packs import install
 from recognition.packs.install import install_pack
-from recognition.packs.manifest import PackError
 
 FILE = "mtcnn/assets/weights/pnet.lz4"
 

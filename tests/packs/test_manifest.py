@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from recognition.packs.manifest import PackError, load_manifest, verify_pack
+from recognition.engine.manifest import PackError, load_manifest, verify_pack
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from gallery.models import Gallery
 from gallery.services import update_gallery
 from recognition.calibration import services
 from recognition.calibration.services import apply_calibration, drawn_people, request_calibration, run_calibration
-from recognition.evaluation.neighbours import Faces
+from recognition.lab.evaluation.neighbours import Faces
 from recognition.models import CalibrationReport
 from recognition.thresholds import threshold_of
 

@@ -13,9 +13,9 @@ from accounts.keys.services import create_api_key
 from accounts.models import AuditEvent
 from accounts.roles import Role, Scope
 from faceplatform.errors import NotAllowed
-from recognition.evaluation.protocol import summarise
 from recognition.evaluations.services import record_evaluation
 from recognition.installed import manifest_of
+from recognition.lab.evaluation.protocol import summarise
 from recognition.models import Evaluation
 
 pytestmark = pytest.mark.django_db

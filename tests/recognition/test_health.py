@@ -17,10 +17,10 @@ from gallery.curation.history import undo
 from gallery.models import FaceSample, Identity, ThresholdSource
 from gallery.services import update_identity
 from recognition import tasks
-from recognition.evaluation import gallery_health
 from recognition.health import services
 from recognition.health.fixes import fix, fixes_of
 from recognition.health.services import dismiss_finding, request_health, restore_finding, run_health
+from recognition.lab.evaluation import gallery_health
 from recognition.models import HealthFinding, HealthReport
 
 pytestmark = pytest.mark.django_db

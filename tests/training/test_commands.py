@@ -13,14 +13,14 @@ from accounts.roles import Role
 from faceplatform.errors import NotAllowed
 from gallery.models import FaceCrop
 from recognition.engine.align import ALIGNMENTS, ARCFACE_TARGETS
+from recognition.engine.manifest import load_manifest, verify_pack
 from recognition.engine.mxnet_runtime import import_mxnet
 from recognition.engine.pipeline import Pipeline
-from recognition.finetuning import take_faces_for_finetuning
-from recognition.packs.manifest import load_manifest, verify_pack
-from recognition.training.export import PackFacts, export_pack
-from recognition.training.faces import write_records
-from recognition.training.folders import open_faces
-from recognition.training.nets import net_of_pack, new_net
+from recognition.finetuning.services import take_faces_for_finetuning
+from recognition.lab.training.export import PackFacts, export_pack
+from recognition.lab.training.faces import write_records
+from recognition.lab.training.folders import open_faces
+from recognition.lab.training.nets import net_of_pack, new_net
 from tests.factories import GalleryFactory, IdentityFactory, SampleFactory, member
 from tests.training_tools import jpeg, patterns
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recognition.training.gate import accuracy_by_person, judge, sign_flip_p
+from recognition.lab.training.gate import accuracy_by_person, judge, sign_flip_p
 
 
 def vectors(people: int, each: int, noise: float, seed: int = 0):

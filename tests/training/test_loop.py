@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recognition.training import cluster
-from recognition.training.checkpoint import load_checkpoint, save_checkpoint
-from recognition.training.errors import TrainingError
-from recognition.training.exchange import Exchange
-from recognition.training.faces import MemoryFaces, split_people
-from recognition.training.held_out import held_out_set
-from recognition.training.learner import Learner
-from recognition.training.loop import BEST, LAST, Run, Trainer, trained_params
-from recognition.training.options import Options
+from recognition.lab.training import cluster
+from recognition.lab.training.checkpoint import load_checkpoint, save_checkpoint
+from recognition.lab.training.errors import TrainingError
+from recognition.lab.training.exchange import Exchange
+from recognition.lab.training.faces import MemoryFaces, split_people
+from recognition.lab.training.held_out import held_out_set
+from recognition.lab.training.learner import Learner
+from recognition.lab.training.loop import BEST, LAST, Run, Trainer, trained_params
+from recognition.lab.training.options import Options
 from tests.training_tools import patterns, tiny_net
 
 TRAINEE = Path(__file__).with_name("trainee.py")

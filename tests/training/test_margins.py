@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from recognition.engine.mxnet_runtime import import_mxnet
-from recognition.training.losses import HEAD, MarginLoss, TripletLoss, mined
-from recognition.training.margin_table import SETTINGS
-from recognition.training.margins import NAMED, NEAREST, Margin, named_margin, target_cosine
+from recognition.lab.training.losses import HEAD, MarginLoss, TripletLoss, mined
+from recognition.lab.training.margin_table import SETTINGS
+from recognition.lab.training.margins import NAMED, NEAREST, Margin, named_margin, target_cosine
 
 ANGLES = np.linspace(0.01, np.pi - 0.01, 400)
 TABLE = [Margin(setting.m1, setting.m2, setting.m3) for setting in SETTINGS]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from recognition.engine.mxnet_runtime import import_mxnet
-from recognition.training.learner import Learner, embedder_of
-from recognition.training.losses import TripletLoss
-from recognition.training.nets import new_net, training_graph
+from recognition.lab.training.learner import Learner, embedder_of
+from recognition.lab.training.losses import TripletLoss
+from recognition.lab.training.nets import new_net, training_graph
 from tests.training_tools import patterns, tiny_net
 
 

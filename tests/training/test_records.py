@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from recognition.engine.mxnet_runtime import import_mxnet
-from recognition.training.batches import Batches
-from recognition.training.errors import TrainingError
-from recognition.training.faces import SomeFaces, UnusableFace, read_records, split_people, write_records
-from recognition.training.records import MAGIC_BYTES, RecordWriter, open_records, unpack_face
-from recognition.training.sampling import Sampler
+from recognition.lab.training.batches import Batches
+from recognition.lab.training.errors import TrainingError
+from recognition.lab.training.faces import SomeFaces, UnusableFace, read_records, split_people, write_records
+from recognition.lab.training.records import MAGIC_BYTES, RecordWriter, open_records, unpack_face
+from recognition.lab.training.sampling import Sampler
 from tests.training_tools import jpeg, patterns
 
 PAYLOADS = [

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from recognition.training.augment import augmented, mirrored
-from recognition.training.batches import Batches, prepared
-from recognition.training.errors import TrainingError
-from recognition.training.faces import MemoryFaces
-from recognition.training.sampling import Sampler
-from recognition.training.schedule import Schedule, published_drops
+from recognition.lab.training.augment import augmented, mirrored
+from recognition.lab.training.batches import Batches, prepared
+from recognition.lab.training.errors import TrainingError
+from recognition.lab.training.faces import MemoryFaces
+from recognition.lab.training.sampling import Sampler
+from recognition.lab.training.schedule import Schedule, published_drops
 from tests.training_tools import patterns
 
 LABELS = np.array([0] * 20 + [1] * 3 + [2] * 1)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from recognition.training import cluster
-from recognition.training.exchange import Exchange
-from recognition.training.faces import MemoryFaces
-from recognition.training.loop import Run, Trainer
-from recognition.training.options import Options
+from recognition.lab.training import cluster
+from recognition.lab.training.exchange import Exchange
+from recognition.lab.training.faces import MemoryFaces
+from recognition.lab.training.loop import Run, Trainer
+from recognition.lab.training.options import Options
 from tests.training_tools import patterns, tiny_net
 
 

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from recognition.training.options import NETWORKS
+from recognition.lab.training.options import NETWORKS
 
 DEFAULT_RUNTIMES = ("mxnet", "mxnet-fp32", "mxnet-stock", "ort", "openvino-bf16")
 
@@ -61,9 +61,9 @@ class Command(BaseCommand):
             raise CommandError(
                 f"{error}. The bench needs the development requirements: requirements-dev.txt"
             ) from error
-        from recognition.bench.cases import CASES
-        from recognition.bench.engine import NO_AMX, BenchError, as_json, compare, table
         from recognition.engine import cpu
+        from recognition.lab.bench.cases import CASES
+        from recognition.lab.bench.engine import NO_AMX, BenchError, as_json, compare, table
 
         environment = NO_AMX if no_amx else {}
         if no_amx:
@@ -106,8 +106,8 @@ class Command(BaseCommand):
             self._write(json, {"search": [figures.as_dict() for figures in found]})
 
     def bench_training(self, *, nets, batch, steps, threads, device, json: Path | None, **options):
-        from recognition.bench.training import training_speed
         from recognition.engine.mxnet_runtime import import_mxnet
+        from recognition.lab.bench.training import training_speed
 
         import_mxnet(threads=threads)
         found = []
@@ -122,10 +122,10 @@ class Command(BaseCommand):
 
     def bench_api(self, *, url, key, workers, photos, samples, dim, clients, seconds, minutes, json: Path | None,
                   **options):  # fmt: skip
-        from recognition.bench.api.measure import drawn_photos
-        from recognition.bench.api.platform import OwnPlatform, RunningPlatform
-        from recognition.bench.chain import photos_in
-        from recognition.bench.engine import BenchError
+        from recognition.lab.bench.api.measure import drawn_photos
+        from recognition.lab.bench.api.platform import OwnPlatform, RunningPlatform
+        from recognition.lab.bench.chain import photos_in
+        from recognition.lab.bench.engine import BenchError
 
         if url and not key:
             raise CommandError("--url needs --key, an API key with all scopes of a user who may make galleries.")
@@ -144,8 +144,8 @@ class Command(BaseCommand):
             self._write(json, figures)
 
     def _api(self, platform, photos, gallery, clients, seconds, minutes, workers) -> dict:
-        from recognition.bench.api.bare_engine import BareEngine
-        from recognition.bench.api.measure import measure, prepared, soak, table
+        from recognition.lab.bench.api.bare_engine import BareEngine
+        from recognition.lab.bench.api.measure import measure, prepared, soak, table
 
         pack = settings.MODELS_DIR / settings.DEFAULT_PACK
         with prepared(platform, photos, gallery) as calls:
@@ -170,8 +170,8 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {row.runtime}: {row.note}")
 
     def _chain(self, photos: Path | None, rounds: int) -> dict:
-        from recognition.bench.chain import measure, photos_in
         from recognition.engine.pipeline import Pipeline
+        from recognition.lab.bench.chain import measure, photos_in
 
         jpegs = photos_in(photos)
         figures = {}

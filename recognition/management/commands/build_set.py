@@ -7,8 +7,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import DeviceError
-from recognition.packs.manifest import PackError
 
 
 class Command(BaseCommand):
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--force", action="store_true", help="replace OUT.bin")
 
     def handle(self, *, source, out, force, list, **options):
-        from recognition.evaluation.sets import SetError
+        from recognition.lab.evaluation.sets import SetError
 
         if out.exists() and not force:
             raise CommandError(f"{out} is there already. Add --force to replace it.")
@@ -46,8 +46,8 @@ class Command(BaseCommand):
 
     def _build(self, source, out, list_path, *, pack, photos, aligned, pairs, folds, seed, **options):
         from recognition.engine.pipeline import Pipeline
-        from recognition.evaluation import build
-        from recognition.evaluation.sets import read_set
+        from recognition.lab.evaluation import build
+        from recognition.lab.evaluation.sets import read_set
 
         given = None if source.is_dir() else read_set(source, photos=photos, aligned=aligned)
         pipeline = None

@@ -9,11 +9,11 @@ from django.db import DatabaseError
 from tqdm import tqdm
 
 from accounts.actor import cli_actor
+from recognition.engine.manifest import PackError, load_manifest
 from recognition.engine.mxnet_runtime import DeviceError
-from recognition.evaluation.figures import figures_of
-from recognition.evaluation.report import MOST_FAILURES, Evaluated, as_json, write_report
-from recognition.evaluation.sets import SetError, VerificationSet, read_set
-from recognition.packs.manifest import PackError, load_manifest
+from recognition.lab.evaluation.figures import figures_of
+from recognition.lab.evaluation.report import MOST_FAILURES, Evaluated, as_json, write_report
+from recognition.lab.evaluation.sets import SetError, VerificationSet, read_set
 
 
 class Command(BaseCommand):
@@ -61,7 +61,7 @@ class Command(BaseCommand):
             ) from error
 
     def _evaluate(self, name: str, sets: list[VerificationSet], *, save: bool, quiet: bool) -> list[Evaluated]:
-        from recognition.evaluation.pack import PackUnderTest
+        from recognition.lab.evaluation.pack import PackUnderTest
 
         pack = PackUnderTest.load(settings.MODELS_DIR / name, device=settings.DEVICE, precision=settings.PRECISION)
         found = []

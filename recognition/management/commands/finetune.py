@@ -9,12 +9,12 @@ from accounts.actor import cli_actor
 from faceplatform.errors import DomainError
 from gallery.models import Gallery
 from recognition.engine.align import ALIGNMENTS
-from recognition.finetuning import record_verdict, take_faces_for_finetuning
+from recognition.finetuning.services import record_verdict, take_faces_for_finetuning
+from recognition.lab.training import arguments
+from recognition.lab.training.export import PackFacts, export_pack
+from recognition.lab.training.finetune import FineTuned, fine_tune
+from recognition.lab.training.nets import net_of_pack
 from recognition.management.training_command import TRAININGS, TrainingCommand
-from recognition.training import arguments
-from recognition.training.export import PackFacts, export_pack
-from recognition.training.finetune import FineTuned, fine_tune
-from recognition.training.nets import net_of_pack
 
 
 class Command(TrainingCommand):

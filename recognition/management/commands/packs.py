@@ -8,9 +8,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from recognition.engine.manifest import COLOURS, METRICS, PackError, load_manifest, sha256_of, verify_pack
 from recognition.engine.mxnet_runtime import DeviceError
 from recognition.packs.install import catalogue, install_pack
-from recognition.packs.manifest import COLOURS, METRICS, PackError, load_manifest, sha256_of, verify_pack
 
 DEFAULT_DETECTOR = "dlib-resnet"
 

@@ -7,8 +7,8 @@ import threading
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import DeviceError
-from recognition.packs.manifest import PackError
 from recognition.reembedding.embed import embed_part
 from recognition.worker import RecognitionWorker
 

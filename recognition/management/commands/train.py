@@ -6,16 +6,16 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import CommandError
 
+from recognition.lab.training import arguments, cluster
+from recognition.lab.training.errors import TrainingError
+from recognition.lab.training.exchange import Exchange
+from recognition.lab.training.export import PackFacts, export_pack, with_params
+from recognition.lab.training.faces import Faces, split_people
+from recognition.lab.training.held_out import held_out_set
+from recognition.lab.training.loop import Outcome, Trainer, trained_params
+from recognition.lab.training.nets import TrainableNet, net_of_pack, new_net
+from recognition.lab.training.options import Options
 from recognition.management.training_command import TRAININGS, TrainingCommand
-from recognition.training import arguments, cluster
-from recognition.training.errors import TrainingError
-from recognition.training.exchange import Exchange
-from recognition.training.export import PackFacts, export_pack, with_params
-from recognition.training.faces import Faces, split_people
-from recognition.training.held_out import held_out_set
-from recognition.training.loop import Outcome, Trainer, trained_params
-from recognition.training.nets import TrainableNet, net_of_pack, new_net
-from recognition.training.options import Options
 
 
 class Command(TrainingCommand):

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from django.conf import settings
 
+from recognition.lab.training import arguments
+from recognition.lab.training.faces import split_people
+from recognition.lab.training.held_out import held_out_set
+from recognition.lab.training.margin_table import SETTINGS, header, train_all
 from recognition.management.training_command import TRAININGS, TrainingCommand
-from recognition.training import arguments
-from recognition.training.faces import split_people
-from recognition.training.held_out import held_out_set
-from recognition.training.margin_table import SETTINGS, header, train_all
 
 
 class Command(TrainingCommand):

@@ -18,9 +18,9 @@ from faceplatform import env
 from faceplatform.database import postgres
 from faceplatform.errors import DomainError
 from faceplatform.processes.supervisor import Part, Supervisor
+from recognition.engine.manifest import PackError
 from recognition.models import Worker
 from recognition.packs.install import install_pack
-from recognition.packs.manifest import PackError
 
 
 class Command(BaseCommand):

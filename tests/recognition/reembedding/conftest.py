@@ -8,8 +8,8 @@ import pytest
 from factories import GalleryFactory, IdentityFactory
 from reembedded import SECOND, enrol
 
+from recognition.engine.manifest import load_manifest, write_manifest
 from recognition.engine.pipeline import Pipeline
-from recognition.packs.manifest import load_manifest, write_manifest
 
 
 @pytest.fixture(scope="session")

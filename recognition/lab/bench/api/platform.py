@@ -1,0 +1,112 @@
+"""A platform to measure: one of the bench's own, started as a user would, or one that runs already."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from recognition.lab.bench.api.client import Client
+from recognition.lab.bench.api.processes import Processes
+from recognition.lab.bench.engine import ROOT, BenchError
+
+START_LIMIT = 180.0  # seconds
+NOT_INHERITED = ("DATABASE_URL", "DJANGO_SETTINGS_MODULE")  # it has a database of its own, and the usual settings
+SCOPES = ("recognize", "read", "enrol", "manage")
+
+
+class RunningPlatform:
+    """Somebody else's: its processes are not ours to look at."""
+
+    processes: Processes | None = None
+
+    def __init__(self, address: str, key: str):
+        self.address = address.rstrip("/")
+        self.key = key
+
+    def connect(self) -> Client:
+        return Client(self.address, self.key)
+
+
+class OwnPlatform(RunningPlatform):
+    """`manage.py up` on a folder and a port of its own, with the embedded database and without a limit of calls."""
+
+    def __init__(self, folder: Path, models_dir: Path, workers: int):
+        self.port = _free_port()
+        super().__init__(f"http://127.0.0.1:{self.port}", "")
+        self.folder = folder
+        inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+        self.environment = inherited | {
+            "FACEPLATFORM_DATA_DIR": str(folder),
+            "FACEPLATFORM_MODELS_DIR": str(models_dir),
+            "FACEPLATFORM_HOST": "127.0.0.1",
+            "FACEPLATFORM_PORT": str(self.port),
+            "FACEPLATFORM_WORKERS": str(workers),
+            "FACEPLATFORM_ADMIN_USERNAME": "bench",
+            "FACEPLATFORM_KEY_RATE": "0",
+            "FACEPLATFORM_USER_RATE": "0",
+        }
+        self.lines: list[str] = []
+        self._process: subprocess.Popen
+        self._reader: threading.Thread
+
+    def __enter__(self) -> "OwnPlatform":
+        self._process = subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), "up"],
+            env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+        try:
+            self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+            self._reader.start()
+            self._await("is ready at")
+            self.key = self.manage("api_key", "create", "--user", "bench", "--scopes", *SCOPES).strip()
+            self.processes = Processes(self._process.pid, self._server)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._process.terminate()
+        self._process.wait()
+        self._reader.join()
+
+    def manage(self, *arguments: str) -> str:
+        """What a command prints. Raises BenchError."""
+        command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BenchError(f"manage.py {arguments[0]} failed:\n{done.stderr[-800:]}")
+        return done.stdout
+
+    def fill_gallery(self, rows: int, dim: int) -> str:
+        """A gallery of so many synthetic samples, with its index; gives its slug."""
+        figures = self.folder / "search.json"
+        self.manage("bench", "search", "--rows", str(rows), "--dim", str(dim), "--keep", "--json", str(figures))
+        galleries = self.connect().set_up("GET", "/galleries")["results"]
+        return next(gallery["slug"] for gallery in galleries if gallery["slug"].startswith(f"bench-{dim}-{rows}-"))
+
+    def _read(self, stream) -> None:
+        with stream:
+            self.lines += stream
+
+    def _await(self, text: str) -> None:
+        deadline = time.monotonic() + START_LIMIT
+        while not any(text in line for line in list(self.lines)):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise BenchError("The platform does not start:\n" + "".join(self.lines[-15:]))
+            time.sleep(0.1)
+
+    def _server(self) -> int | None:
+        try:
+            return int((self.folder / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
+        except (OSError, ValueError):
+            return None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,173 @@
+"""Interleaved comparisons of runtimes: each in processes of its own, one thread each, taking turns on the same cores."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from recognition.engine.choose_net import least_cosine
+from recognition.lab.bench.cases import CASES
+from recognition.lab.bench.export_onnx import export
+
+ROOT = Path(__file__).resolve().parents[3]
+REFERENCE = "ort"
+NO_AMX = {"DNNL_MAX_CPU_ISA": "AVX512_CORE"}
+
+
+class BenchError(Exception):
+    """A benchmark cannot run. The message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """images_per_s: of all processes together. cpu_ms: of one image. ratio: of rates to the reference, median of rounds."""
+
+    case: str
+    batch: int
+    runtime: str
+    images_per_s: float
+    ratio: dict[str, float]
+    cpu_ms: float
+    rss_mb: int
+    cosine: float
+    note: str
+
+
+class _Runner:
+    """The processes of one runtime."""
+
+    def __init__(self, runtime: str, job: dict, processes: int, environment: dict[str, str]):
+        self.runtime = runtime
+        variables = os.environ | environment | {"OMP_NUM_THREADS": "1"}
+        jobs = [
+            job | {"runtime": runtime, "outputs": job["outputs"] if number == 0 else None}
+            for number in range(processes)
+        ]
+        self.children = [
+            subprocess.Popen(
+                [sys.executable, "-m", "recognition.lab.bench.runner", json.dumps(one)],
+                cwd=ROOT, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
+            for one in jobs
+        ]  # fmt: skip
+        ready = [self._read(child) for child in self.children]
+        self.note = ready[0]["note"]
+
+    def turn(self, seconds: float) -> list[dict]:
+        for child in self.children:
+            child.stdin.write(f"{seconds}\n")
+            child.stdin.flush()
+        return [self._read(child) for child in self.children]
+
+    def close(self) -> None:
+        for child in self.children:
+            child.kill()
+            child.communicate()
+
+    def _read(self, child) -> dict:
+        line = child.stdout.readline()
+        if not line:
+            raise BenchError(f"{self.runtime} failed:\n{child.communicate()[1].strip()[-800:]}")
+        return json.loads(line)
+
+
+def compare(
+    case_name: str,
+    batch: int,
+    runtimes: Sequence[str],
+    models_dir: Path,
+    *,
+    seconds: float,
+    rounds: int,
+    processes: int,
+    environment: dict[str, str],
+    say: Callable[[str], object],
+) -> list[Row]:
+    """Rates of several runtimes on one case, the turns of all of them mixed. Raises BenchError."""
+    case = CASES[case_name]
+    with tempfile.TemporaryDirectory() as folder:
+        job = _job(case_name, batch, models_dir, Path(folder))
+        runners: list[_Runner] = []
+        try:
+            for runtime in runtimes:
+                say(f"{case.title}, batch {batch}: {runtime} gets ready …")
+                job["outputs"] = str(Path(folder) / f"{runtime}.npz")
+                runners.append(_Runner(runtime, job, processes, environment))
+            turns = [[runner.turn(seconds) for runner in runners] for _ in range(rounds)]
+        finally:
+            for runner in runners:
+                runner.close()
+        outputs = {runtime: _outputs(Path(folder) / f"{runtime}.npz") for runtime in runtimes}
+    return [_row(case_name, batch, number, runners, turns, outputs) for number in range(len(runners))]
+
+
+def _job(case_name: str, batch: int, models_dir: Path, folder: Path) -> dict:
+    case = CASES[case_name]
+    try:
+        graphs = case.graphs(models_dir)
+    except Exception as error:
+        raise BenchError(f"{case.title} is left out, as its pack is not installed.") from error
+    inputs = case.inputs(batch)
+    np.savez(folder / "inputs.npz", **inputs)
+    onnx = {net: str(folder / f"{net}.onnx") for net in graphs}
+    for net, graph in graphs.items():
+        export(graph, Path(onnx[net]), data=inputs[net].shape)
+    return {"case": case_name, "models_dir": str(models_dir), "inputs": str(folder / "inputs.npz"), "onnx": onnx}
+
+
+def _outputs(path: Path) -> list[np.ndarray]:
+    with np.load(path) as arrays:
+        return list(arrays.values())
+
+
+def _rate(turn: list[dict], images: int) -> float:
+    return sum(done["calls"] / done["wall"] for done in turn) * images
+
+
+def _row(case_name, batch, number, runners, turns, outputs) -> Row:
+    """`turns`: round → runner → process."""
+    own = [turn[number] for turn in turns]
+    rates = [_rate(turn, batch) for turn in own]
+    ratio = {
+        other.runtime: statistics.median(
+            rate / _rate(turn[column], batch) for rate, turn in zip(rates, turns, strict=True)
+        )
+        for column, other in enumerate(runners)
+        if column != number
+    }
+    done = [process for turn in own for process in turn]
+    reference = outputs.get(REFERENCE, outputs[runners[0].runtime])
+    return Row(
+        case=case_name,
+        batch=batch,
+        runtime=runners[number].runtime,
+        images_per_s=round(statistics.median(rates), 1),
+        ratio={name: round(value, 2) for name, value in ratio.items()},
+        cpu_ms=round(1000 * sum(one["cpu"] for one in done) / (sum(one["calls"] for one in done) * batch), 2),
+        rss_mb=max(one["rss_mb"] for one in done),
+        cosine=round(least_cosine(outputs[runners[number].runtime], reference), 6),
+        note=runners[number].note,
+    )
+
+
+def table(rows: Sequence[Row], against: Sequence[str]) -> list[str]:
+    """For people; `against`: the runtimes whose ratios are shown."""
+    heads = [*(f"x {name}" for name in against)]
+    lines = [f"{'net':8}{'batch':>6} {'runtime':15}{'images/s':>10}" + "".join(f"{h:>17}" for h in heads)
+             + f"{'CPU ms':>9}{'MB':>6}{'cosine':>10}"]  # fmt: skip
+    for row in rows:
+        ratios = "".join(f"{row.ratio.get(name, 1.0):17.2f}" for name in against)
+        lines.append(f"{row.case:8}{row.batch:6} {row.runtime:15}{row.images_per_s:10.1f}{ratios}"
+                     f"{row.cpu_ms:9.2f}{row.rss_mb:6}{row.cosine:10.6f}")  # fmt: skip
+    return lines
+
+
+def as_json(rows: Sequence[Row]) -> list[dict]:
+    return [asdict(row) for row in rows]

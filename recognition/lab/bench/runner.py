@@ -1,0 +1,102 @@
+"""One runtime on one case, in a process of its own: python -m recognition.lab.bench.runner JSON
+
+Reports once it is ready; then, for each line it reads, works as many seconds as that says and reports what it did.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+RUNTIMES = ("mxnet", "mxnet-fp32", "mxnet-stock", "ort", "openvino-bf16", "openvino-fp32")
+
+
+def main() -> None:
+    job = json.loads(sys.argv[1])
+    nets = {"mxnet": _mxnet, "ort": _ort, "openvino": _openvino}[job["runtime"].partition("-")[0]](job)
+    inputs = dict(np.load(job["inputs"]))
+    outputs = [np.asarray(output) for net, batch in inputs.items() for output in nets[net](batch)]
+    if job.get("outputs"):
+        np.savez(job["outputs"], *outputs)
+    _say({"ready": True, "note": job.get("note", "")})
+    for line in sys.stdin:
+        _say(_work(nets, inputs, float(line)))
+
+
+def _work(nets, inputs, seconds: float) -> dict:
+    calls, start, cpu = 0, time.perf_counter(), time.process_time()
+    while time.perf_counter() - start < seconds:
+        for net, batch in inputs.items():
+            nets[net](batch)
+        calls += 1
+    return {"calls": calls, "wall": time.perf_counter() - start, "cpu": time.process_time() - cpu, "rss_mb": _rss()}
+
+
+def _rss() -> int:
+    """What the process holds now; its peak would count the weights' way from disk."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() >> 20
+
+
+def _say(content: dict) -> None:
+    print(json.dumps(content), flush=True)
+
+
+def _mxnet(job: dict) -> dict[str, Callable]:
+    from recognition.engine.choose_net import choose_net
+    from recognition.engine.graph.fold_batchnorm import fold_dense_batchnorm
+    from recognition.engine.mxnet_runtime import Net, return_memory
+    from recognition.lab.bench.cases import CASES
+
+    case = CASES[job["case"]]
+    inputs = dict(np.load(job["inputs"]))
+    nets, notes = {}, []
+    for name, graph in case.graphs(Path(job["models_dir"])).items():
+        if job["runtime"] == "mxnet-stock":
+            fold_dense_batchnorm(graph)
+            nets[name] = Net(graph, fused=False)
+            continue
+        precision = "fp32" if job["runtime"] == "mxnet-fp32" else "auto"
+        nets[name], choice = choose_net(graph, inputs[name], precision=precision, bfloat16=case.bfloat16)
+        notes.append(f"{choice.precision}: {choice.why}")
+    del graph
+    return_memory()
+    job["note"] = "; ".join(dict.fromkeys(notes))
+    return nets
+
+
+def _ort(job: dict) -> dict[str, Callable]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    sessions = {
+        net: onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        for net, path in job["onnx"].items()
+    }
+    return {net: lambda batch, s=session: s.run(None, {"data": batch}) for net, session in sessions.items()}
+
+
+def _openvino(job: dict) -> dict[str, Callable]:
+    import openvino
+
+    core = openvino.Core()
+    hints = {
+        "INFERENCE_NUM_THREADS": 1,
+        "NUM_STREAMS": 1,
+        "ENABLE_CPU_PINNING": False,  # or all processes share the first core
+        "INFERENCE_PRECISION_HINT": {"bf16": "bf16", "fp32": "f32"}[job["runtime"].partition("-")[2]],
+    }
+    requests = {net: core.compile_model(path, "CPU", hints).create_infer_request() for net, path in job["onnx"].items()}
+    return {net: lambda batch, r=request: list(r.infer({0: batch}).values()) for net, request in requests.items()}
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()

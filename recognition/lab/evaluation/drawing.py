@@ -1,0 +1,54 @@
+"""The charts of evaluations, from the values that are kept of one: dicts as VerificationResult.as_dict gives them."""
+
+import math
+from collections.abc import Sequence
+
+from recognition.lab.evaluation.charts import Axis, Bars, Line, Mark, histogram, line_chart
+
+SERIES = ("first", "second", "third", "fourth", "fifth", "sixth")  # classes of the stylesheet
+LOWEST = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)  # where the axis of TAR may begin
+
+
+def roc_chart(named: Sequence[tuple[str, dict]]) -> str:
+    """ROCs over each other, FAR by its logarithm; (name, values) each. Empty where none is defined."""
+    drawn = [(name, SERIES[n % len(SERIES)], values["roc"]) for n, (name, values) in enumerate(named) if values["roc"]]
+    if not drawn:
+        return ""
+    smallest = min(far for *_, points in drawn for far, *_ in points if far > 0)
+    floor = 10.0 ** (math.ceil(math.log10(smallest)) - 1)
+    lines = [Line(name, _from(floor, points), kind) for name, kind, points in drawn]
+    least = min(tar for line in lines for _, tar in line.points)
+    return line_chart(
+        title="ROC",
+        description="The share of pairs of one person that are accepted, at each share of pairs of two people that are.",
+        x=Axis("FAR", floor, 1.0, log=True),
+        y=Axis("TAR", max(low for low in LOWEST if low <= least), 1.0),
+        lines=lines,
+    )
+
+
+def _from(floor: float, points: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
+    """(FAR, TAR) from the axis's beginning on: what is accepted without any pair of two people, then the rest."""
+    without = max((tar for far, tar, _ in points if far <= floor), default=0.0)
+    first = next(far for far, *_ in points if far > floor)
+    return [(floor, without), (first, without), *((far, tar) for far, tar, _ in points if far > floor)]
+
+
+def distance_chart(values: dict) -> str:
+    """Histograms of the distances, with the best threshold. Empty where no pair could be compared."""
+    counts = values["histogram"]
+    if not counts:
+        return ""
+    bars = [
+        Bars(name, counts["edges"], [count / sum(counts[kind]) for count in counts[kind]], kind)
+        for name, kind in (("one person", "genuine"), ("two people", "impostor"))
+        if sum(counts[kind])
+    ]
+    best = values["best"]
+    return histogram(
+        title="Distances",
+        description="How the distances of pairs of one person and of pairs of two people are spread.",
+        x=Axis("distance", 0.0, counts["edges"][-1]),
+        bars=bars,
+        marks=[Mark("best threshold", best["threshold"], best["low"], best["high"])] if best else [],
+    )

@@ -1,0 +1,102 @@
+"""From a trained net to a model pack, its thresholds measured on people it has not seen."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from recognition.engine.manifest import Manifest, PackError
+from recognition.engine.pipeline import Pipeline
+from recognition.lab.training.faces import Faces, UnusableFace
+from recognition.lab.training.nets import TrainableNet
+from recognition.packs.build import EmbedderPart, build_pack, installed_detector
+from recognition.packs.measure import Measured, keep, measured
+
+PARAMS = "training"  # the "file" of a trained embedder among a pack's sources
+
+
+@dataclass(frozen=True, slots=True)
+class PackFacts:
+    """What the user says of the pack to be made. detector: the installed pack that finds the faces."""
+
+    name: str
+    licence: str
+    commercial_use: bool = False
+    title: str = ""
+    detector: str = "dlib-resnet"
+    force: bool = False
+
+
+def export_pack(
+    net: TrainableNet,
+    facts: PackFacts,
+    models_dir: Path,
+    *,
+    threshold: float | None = None,
+    held_out: Faces | None = None,
+    described: str = "",
+    say: Callable[[str], object] = print,
+) -> tuple[Manifest, Measured | None]:
+    """Writes models_dir/NAME. Raises PackError; nothing is left half-made.
+
+    threshold: 1:1, for nets of the metric L2. held_out: people not trained on, whose faces give the FAR curve and the
+    threshold; without them, or with too few, the thresholds stay careful guesses. described: what they are.
+    """
+    digest = hashlib.sha256(b"".join(np.ascontiguousarray(value).tobytes() for value in net.graph.params.values()))
+    part = EmbedderPart(
+        graph=net.graph,
+        size=net.size,
+        title=facts.title or facts.name,
+        licence=facts.licence,
+        commercial_use=facts.commercial_use,
+        sources=[{"part": "embedder", "file": PARAMS, "sha256": digest.hexdigest(), "licence": facts.licence}],
+        colours=net.colours,
+        mean=net.mean,
+        std=net.std,
+        metric=net.metric,
+        threshold_1to1=threshold,
+    )
+    detector = installed_detector(models_dir / facts.detector)
+    manifest = build_pack(facts.name, models_dir, part, detector, force=facts.force, say=lambda text: None)
+    say(f"Made the model pack {facts.name} ({manifest.licence}).")
+    if held_out is None:
+        say(f"Nobody was held out: its thresholds are guesses until manage.py packs measure {facts.name} FOLDER.")
+        return manifest, None
+    try:
+        found = measure_faces(Pipeline.load(models_dir / facts.name), held_out)
+    except PackError as error:
+        say(f"Its thresholds are guesses until manage.py packs measure {facts.name} FOLDER: {error}")
+        return manifest, None
+    return keep(manifest, models_dir / facts.name, found, described), found
+
+
+def measure_faces(pipeline: Pipeline, faces: Faces) -> Measured:
+    """As packs/measure.py, on faces that are aligned already: each embedded as an enrolment and as a probe."""
+    chips, people = chips_of(faces, range(len(faces.labels)))
+    template = pipeline.embedder.alignment.targets.astype("float32")
+    enrolled, probes = (
+        np.concatenate([pipeline.embedder.embed([(chip, template)], purpose) for chip in chips])
+        for purpose in ("enrol", "probe")
+    )
+    return measured(enrolled, probes, people, "The people held out")
+
+
+def chips_of(faces: Faces, numbers: Sequence[int]) -> tuple[list[np.ndarray], np.ndarray]:
+    """The chips that can be decoded, and whose they are."""
+    chips, people = [], []
+    for number in numbers:
+        try:
+            chips.append(np.ascontiguousarray(faces.chip(number)))
+        except UnusableFace:
+            continue
+        people.append(int(faces.labels[number]))
+    return chips, np.array(people)
+
+
+def with_params(net: TrainableNet, params: dict[str, np.ndarray]) -> TrainableNet:
+    """The net with the params of a checkpoint."""
+    graph = net.graph.copy()
+    graph.params = {name: params[name] for name in graph.params}
+    return replace(net, graph=graph)
