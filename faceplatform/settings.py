@@ -180,9 +180,9 @@ SPECTACULAR_SETTINGS = {
         "faceplatform.web.openapi.complete",
     ],
     "ENUM_NAME_OVERRIDES": {
-        "DecisionEnum": "recognition.models.Decision",
-        "RequestStatusEnum": "recognition.models.Status",
-        "ImportStatusEnum": "recognition.models.Import.Status",
+        "DecisionEnum": "recognition.photos.models.Decision",
+        "RequestStatusEnum": "recognition.photos.models.Status",
+        "ImportStatusEnum": "recognition.imports.models.Import.Status",
     },
 }
 

@@ -12,7 +12,6 @@ urlpatterns = [
     path("", include("recognition.urls")),
     path("admin/", admin.site.urls),
     path("health/live", views.live, name="live"),
-    path("health/ready", views.ready, name="ready"),
 ]
 handler400 = "faceplatform.web.views.bad_request"
 handler403 = "faceplatform.web.views.not_allowed"

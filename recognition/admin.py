@@ -6,7 +6,7 @@ from django.utils.html import format_html
 from unfold.admin import TabularInline
 
 from accounts.admin_base import ReadOnlyAdmin, actor_of
-from recognition.models import RecognitionFace, RecognitionRequest, Worker
+from recognition.photos.models import RecognitionFace, RecognitionRequest, Worker
 
 
 class FaceInline(TabularInline):

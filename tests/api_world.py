@@ -19,19 +19,14 @@ from accounts.keys.services import create_api_key
 from accounts.models import ApiKey, AuditEvent
 from accounts.roles import Role
 from gallery.services import delete_identity
-from recognition import queue
 from recognition.engine.base import Box, Crop, Face, PhotoAnalysis, Quality
-from recognition.models import (
-    Erasure,
-    Evaluation,
-    HealthFinding,
-    Import,
-    Purpose,
-    RecognitionFace,
-    RecognitionRequest,
-    ReEmbedding,
-    Worker,
-)
+from recognition.evaluations.models import Evaluation
+from recognition.health.models import HealthFinding
+from recognition.imports.models import Import
+from recognition.photos import queue
+from recognition.photos.models import Purpose, RecognitionFace, RecognitionRequest, Worker
+from recognition.privacy.models import Erasure
+from recognition.reembedding.models import ReEmbedding
 
 NUMBERS = dict.fromkeys(("pairs", "compared", "accuracy", "deviation", "auc", "eer"), 1) | {"tar_at_far": []}
 # What an address's {id} and the rest stand for, by its first word.

@@ -30,7 +30,7 @@ def django_db_setup(django_db_setup, django_db_blocker):
     """Lets tests empty the audit's tables; leaves no connection behind that would keep the database from being dropped."""
     from django.db import connection
 
-    from recognition import queue
+    from recognition.photos import queue
 
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         for table, trigger in AUDIT_TRIGGERS.items():
@@ -112,7 +112,7 @@ def exact_pipeline(pack_dir):
 @pytest.fixture
 def worker(pack_dir, pipeline):
     """A worker with the loaded pack, in this process; `run_once()` does what waits."""
-    from recognition.worker import RecognitionWorker
+    from recognition.photos.worker import RecognitionWorker
 
     made = RecognitionWorker(pack_dir.parent)
     made._pipelines["dlib-resnet"] = pipeline
@@ -122,7 +122,7 @@ def worker(pack_dir, pipeline):
 @pytest.fixture
 def running_worker(transactional_db, worker):
     """The same, at work in a thread until the test ends, for what waits for its photo."""
-    from recognition.models import Worker
+    from recognition.photos.models import Worker
 
     stop = threading.Event()
     thread = threading.Thread(target=worker.run, args=(stop,))
@@ -139,8 +139,8 @@ def instant_worker(db, pack_dir, monkeypatch):
     """Who waits for a photo looks at it, in the test's own transaction, and finds one unknown face in it."""
     from api_world import OneFace
 
-    from recognition import queue
-    from recognition.worker import RecognitionWorker
+    from recognition.photos import queue
+    from recognition.photos.worker import RecognitionWorker
 
     made = RecognitionWorker(pack_dir.parent)
     made._pipelines["dlib-resnet"] = OneFace()
@@ -167,7 +167,7 @@ def web(tmp_path, db):
 @pytest.fixture
 def living_worker(db):
     """A worker's row with a fresh heartbeat, for what needs one to be alive without doing the work."""
-    from recognition import queue
+    from recognition.photos import queue
 
     return queue.register_worker(host="test", process_id=1)
 

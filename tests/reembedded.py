@@ -1,8 +1,8 @@
 """What the tests of re-embedding share: photos through a worker in this process, and all there is to embed."""
 
 from accounts.actor import system_actor
+from recognition.photos.services import Photo, submit_enrolment, submit_recognition
 from recognition.reembedding.embed import embed_part
-from recognition.services import Photo, submit_enrolment, submit_recognition
 
 SYSTEM = system_actor()
 SECOND = "second"  # the pack that galleries move to

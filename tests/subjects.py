@@ -4,8 +4,8 @@ from django.db import connection
 
 from accounts.actor import system_actor
 from gallery.models import Identity
-from recognition.models import Erasure
 from recognition.privacy.erasure import erase_subject
+from recognition.privacy.models import Erasure
 from recognition.privacy.subject import find_subject
 
 ACTOR = system_actor()

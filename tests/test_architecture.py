@@ -85,8 +85,8 @@ def test_the_web_process_never_imports_mxnet():
         if path.is_file():
             local = {n for n in imports(path, top_level_only=True) if n.split(".")[0] in (*APPS, "faceplatform")}
             waiting |= {n for n in local if n not in seen}
-    assert "recognition.services" in seen
-    assert not [name for name in seen if "mxnet" in name or name == "recognition.worker"]
+    assert "recognition.photos.services" in seen
+    assert not [name for name in seen if "mxnet" in name or name == "recognition.photos.worker"]
 
 
 def test_the_web_process_really_has_no_mxnet(tmp_path):

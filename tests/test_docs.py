@@ -8,7 +8,7 @@ from django.core.management import get_commands
 from django.db import connection
 
 from faceplatform import env
-from recognition.results.refusals import REFUSALS
+from recognition.photos.results.refusals import REFUSALS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "models" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -12,7 +12,7 @@ from web_process import WebProcess
 from accounts.keys.services import create_api_key
 from accounts.roles import Role
 from gallery.models import Identity
-from recognition.models import Worker
+from recognition.photos.models import Worker
 
 CLIENT = Path(__file__).resolve().parents[1] / "clients" / "python"
 sys.path.insert(0, str(CLIENT / "src"))

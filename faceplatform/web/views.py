@@ -1,17 +1,15 @@
-"""Health, and the pages for what goes wrong outside of any view."""
+"""Whether this process answers, and the pages for what goes wrong outside of any view."""
 
 import logging
 import sys
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import DataError, InterfaceError, OperationalError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from faceplatform.web.api import DATABASE_DOWN, NOT_STORABLE, problem_json
-from recognition.models import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -21,24 +19,6 @@ logger = logging.getLogger(__name__)
 def live(request):
     """The web process answers."""
     return JsonResponse({"status": "ok"})
-
-
-@login_not_required
-@require_safe
-def ready(request):
-    """Database reachable, migrations applied, a recognition worker alive; 503 with what is missing otherwise."""
-    try:
-        executor = MigrationExecutor(connection)
-        pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        workers = 0 if pending else Worker.objects.alive().count()
-    except (OperationalError, InterfaceError):
-        return JsonResponse({"status": "unavailable", "detail": DATABASE_DOWN}, status=503)
-    if pending:
-        return JsonResponse({"status": "unavailable", "detail": "Run: manage.py migrate"}, status=503)
-    if not workers:
-        detail = "No recognition worker is alive. Run: manage.py recognition_worker"
-        return JsonResponse({"status": "unavailable", "detail": detail}, status=503)
-    return JsonResponse({"status": "ok", "workers": workers})
 
 
 def bad_request(request, exception=None):

@@ -7,11 +7,11 @@ import numpy as np
 from faceplatform.errors import Unprocessable
 from gallery.models import FaceEmbedding
 from recognition.analysis.services import Found
-from recognition.installed import manifest_of
-from recognition.models import Decision, Purpose, RecognitionFace, RecognitionRequest, Status
-from recognition.representation import error_as_dict, found_as_dict, identity_as_dict, image_as_dict
-from recognition.results.refusals import REFUSALS
-from recognition.services import raise_if_photo_was_bad
+from recognition.photos.installed import manifest_of
+from recognition.photos.models import Decision, Purpose, RecognitionFace, RecognitionRequest, Status
+from recognition.photos.representation import error_as_dict, found_as_dict, identity_as_dict, image_as_dict
+from recognition.photos.results.refusals import REFUSALS
+from recognition.photos.services import raise_if_photo_was_bad
 
 OF_PACK = "pack"  # the source of a comparison's threshold
 

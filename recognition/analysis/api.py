@@ -14,11 +14,11 @@ from faceplatform.web.parsers import JSONParser
 from gallery.api import PROBLEMS, ActorMixin
 from gallery.models import FaceSample, Identity
 from gallery.visible import GALLERY
-from recognition import visible
 from recognition.analysis import answers, schema, services
-from recognition.models import RecognitionRequest, Status
-from recognition.services import Photo
-from recognition.waiting import WaitingMixin
+from recognition.photos import visible
+from recognition.photos.models import RecognitionRequest, Status
+from recognition.photos.services import Photo
+from recognition.photos.waiting import WaitingMixin
 
 REFUSED = dict.fromkeys((413, 422, 503), ProblemSerializer)
 

@@ -4,8 +4,8 @@ from rest_framework import serializers
 
 from faceplatform.web.api import PhotoField
 from recognition.analysis.answers import OF_PACK
-from recognition.models import Decision, Status
-from recognition.schema import (
+from recognition.photos.models import Decision, Status
+from recognition.photos.schema import (
     BoxSchema,
     CandidateSchema,
     ErrorSchema,
@@ -14,7 +14,7 @@ from recognition.schema import (
     QualitySchema,
     ThresholdSchema,
 )
-from recognition.services import DEFAULT_TOP_K, MAX_TOP_K
+from recognition.photos.services import DEFAULT_TOP_K, MAX_TOP_K
 
 
 class PhotoInput(serializers.Serializer):

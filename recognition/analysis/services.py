@@ -1,7 +1,7 @@
 """Looking at faces without a gallery's people: detect, embed, compare two photos; and a search by vector.
 
 The worker looks at the photos, over the same queue. Its rows keep no picture, and are deleted after ANSWER_KEPT: wait for
-them with recognition/waiting.py, then read the answer with analysis/answers.py.
+them with recognition/photos/waiting.py, then read the answer with analysis/answers.py.
 """
 
 from collections.abc import Sequence
@@ -20,12 +20,19 @@ from faceplatform.database.compiled import insert
 from faceplatform.errors import InvalidInput, Unprocessable
 from gallery.models import FaceEmbedding, FaceSample, Gallery, Identity
 from gallery.search.query import nearest_identities
-from recognition import queue
-from recognition.installed import manifest_of
-from recognition.models import ANALYSES, Purpose, RecognitionRequest
-from recognition.results.decisions import Verdict, decide
-from recognition.services import DEFAULT_TOP_K, Photo, inspect_photo, new_request, recognition_options, require_worker
-from recognition.thresholds import Threshold, threshold_of
+from recognition.photos import queue
+from recognition.photos.installed import manifest_of
+from recognition.photos.models import ANALYSES, Purpose, RecognitionRequest
+from recognition.photos.results.decisions import Verdict, decide
+from recognition.photos.services import (
+    DEFAULT_TOP_K,
+    Photo,
+    inspect_photo,
+    new_request,
+    recognition_options,
+    require_worker,
+)
+from recognition.photos.thresholds import Threshold, threshold_of
 
 ANSWER_KEPT = timedelta(hours=1)
 MAX_VECTORS = 100

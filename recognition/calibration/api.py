@@ -9,9 +9,8 @@ from accounts.roles import Role, Scope
 from faceplatform.web.api import ProblemSerializer
 from gallery.api import PROBLEMS, ActorMixin, GallerySerializer
 from gallery.models import Gallery
-from recognition import tasks
-from recognition.calibration import services
-from recognition.models import CalibrationReport
+from recognition.calibration import services, tasks
+from recognition.calibration.models import CalibrationReport
 
 CONFLICTS = {**PROBLEMS, 409: ProblemSerializer}
 
@@ -129,7 +128,7 @@ class CalibrationView(ActorMixin, APIView):
     def post(self, request, slug):
         gallery = self.gallery(slug)
         report = services.request_calibration(actor=self.actor, gallery=gallery, fpir=_fpir(request))
-        tasks.start_calibration(report)
+        tasks.start(report)
         return self._answer(gallery, status=202)
 
     def gallery(self, slug) -> Gallery:

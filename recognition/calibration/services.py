@@ -10,12 +10,12 @@ from accounts.roles import Role, Scope
 from faceplatform.errors import Conflict, InvalidInput
 from gallery.models import Gallery
 from gallery.services import calibrate_gallery
-from recognition.enrolled import load_faces
-from recognition.installed import manifest_of
+from recognition.calibration.models import CalibrationReport
 from recognition.lab.evaluation.calibration import STEP, Comparisons, advise, compare, rates
 from recognition.lab.evaluation.neighbours import Faces
-from recognition.models import CalibrationReport
-from recognition.reports import request_report, run_report
+from recognition.photos.installed import manifest_of
+from recognition.reports.enrolled import load_faces
+from recognition.reports.running import request_report, run_report
 
 FPIRS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1)
 SMALLEST_FPIR, LARGEST_FPIR = 0.0001, 0.5  # as a gallery's target

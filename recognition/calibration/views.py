@@ -12,14 +12,14 @@ from faceplatform.errors import DomainError
 from gallery.models import Gallery, ThresholdSource
 from gallery.services import update_gallery
 from gallery.views import visible
-from recognition import tasks
-from recognition.calibration import services
+from recognition.calibration import services, tasks
+from recognition.calibration.models import CalibrationReport
 from recognition.calibration.pictures import pairs_histogram, rates_chart
+from recognition.health.models import HealthFinding
 from recognition.lab.evaluation.calibration import PLENTY_OF_ERRORS
 from recognition.lab.evaluation.charts import Mark
-from recognition.models import CalibrationReport, HealthFinding
-from recognition.report_pages import progress
-from recognition.thresholds import threshold_of
+from recognition.photos.thresholds import threshold_of
+from recognition.reports.pages import progress
 
 MANY_MISSED = 0.1
 GROWN = 1.2  # a calibrated gallery with so many times the people should be calibrated again
@@ -68,7 +68,7 @@ def measure(request, slug):
             return messages.error(request, text)
         fpir = form.cleaned_data["percent"] / 100
         report = services.request_calibration(actor=actor_of(request), gallery=gallery, fpir=fpir)
-        return tasks.start_calibration(report)
+        return tasks.start(report)
 
     return _act(request, slug, act)
 

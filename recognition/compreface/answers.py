@@ -10,9 +10,9 @@ from typing import Any
 from recognition.analysis.answers import search_as_dict
 from recognition.analysis.services import Found
 from recognition.compreface.parameters import CALCULATOR, LANDMARKS, Wish
-from recognition.installed import manifest_of
-from recognition.models import Decision, RecognitionFace, RecognitionRequest
-from recognition.representation import face_as_dict, found_as_dict
+from recognition.photos.installed import manifest_of
+from recognition.photos.models import Decision, RecognitionFace, RecognitionRequest
+from recognition.photos.representation import face_as_dict, found_as_dict
 
 BELOW = 0.4999  # the most that an unknown is similar to anybody, where rounding would say 0.5
 Answer = dict[str, Any]

@@ -6,9 +6,9 @@ from recognition.analysis.services import compare_faces, detect_faces, embed_fac
 from recognition.compreface import answers
 from recognition.compreface.base import CompreFaceView, require_face
 from recognition.compreface.parameters import CALCULATOR, TwoFilesInput, photos_of, wish_of
-from recognition.models import RecognitionRequest
-from recognition.services import submit_recognition
-from recognition.visible import COMPARISON, DETECTION, EMBEDDING, RECOGNITION
+from recognition.photos.models import RecognitionRequest
+from recognition.photos.services import submit_recognition
+from recognition.photos.visible import COMPARISON, DETECTION, EMBEDDING, RECOGNITION
 
 
 class PhotoView(CompreFaceView):

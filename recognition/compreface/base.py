@@ -16,10 +16,10 @@ from gallery.models import FaceSample, Gallery
 from recognition.compreface.authentication import CompreFaceAuthentication
 from recognition.compreface.errors import compreface_error
 from recognition.compreface.parameters import uuids
-from recognition.models import RecognitionRequest, Status
-from recognition.results.refusals import REFUSALS
-from recognition.services import raise_if_photo_was_bad
-from recognition.waiting import WaitingMixin
+from recognition.photos.models import RecognitionRequest, Status
+from recognition.photos.results.refusals import REFUSALS
+from recognition.photos.services import raise_if_photo_was_bad
+from recognition.photos.waiting import WaitingMixin
 
 KEY_WITHOUT_GALLERY = (
     "This API key is for all galleries, and CompreFace's clients do not say which one. "

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from faceplatform.errors import InvalidInput
 from faceplatform.web.api import problem_response
-from recognition.results.refusals import REFUSALS
+from recognition.photos.results.refusals import REFUSALS
 
 # Our code → status and code of CompreFace (CommonExceptionCode and CrudExceptionCode in its source).
 NO_USABLE_FACE = dict.fromkeys(REFUSALS, (HTTPStatus.BAD_REQUEST, 28))

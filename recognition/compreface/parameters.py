@@ -10,7 +10,7 @@ from rest_framework import serializers
 from faceplatform.errors import InvalidInput
 from faceplatform.web.api import PhotoField
 from gallery.models import Identity
-from recognition.services import MAX_TOP_K, Photo
+from recognition.photos.services import MAX_TOP_K, Photo
 
 PAGE_SIZE, LARGEST_PAGE = 20, 2000  # as Spring has them
 SUBJECT = serializers.CharField(max_length=Identity._meta.get_field("name").max_length)

@@ -12,12 +12,12 @@ from django.db.models import Q
 from accounts.actor import Actor
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput, NotFound
+from faceplatform.text import storable
 from gallery.curation.services import merge_identities
 from gallery.models import FaceSample, Gallery, Identity
 from gallery.services import create_identity, delete_identity, delete_sample, update_identity
-from recognition.imports.sources import storable
-from recognition.models import RecognitionRequest, Status
-from recognition.services import Photo, inspect_photo, submit_enrolment
+from recognition.photos.models import RecognitionRequest, Status
+from recognition.photos.services import Photo, inspect_photo, submit_enrolment
 
 NAME_LENGTH, ID_LENGTH = (Identity._meta.get_field(field).max_length for field in ("name", "external_id"))
 SEVERAL = (

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from functools import partial
 
 from faceplatform.errors import InvalidInput
+from faceplatform.text import storable
 from recognition.compreface.client import CompreFaceClient
 from recognition.compreface.services import external_id_of
-from recognition.imports.sources import SourceRow, storable
+from recognition.imports.sources import SourceRow
 
 PAGE = 500
 ROUNDS = 3

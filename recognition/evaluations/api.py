@@ -5,7 +5,7 @@ from rest_framework import mixins, serializers, viewsets
 from rest_framework.response import Response
 
 from gallery.api import PROBLEMS, ActorMixin
-from recognition.models import Evaluation
+from recognition.evaluations.models import Evaluation
 
 
 class OperatingSchema(serializers.Serializer):

@@ -3,10 +3,10 @@
 from accounts import audit
 from accounts.actor import Actor
 from faceplatform.errors import NotAllowed
+from faceplatform.text import storable
 from recognition.engine.manifest import Manifest
-from recognition.imports.sources import storable
+from recognition.evaluations.models import Evaluation
 from recognition.lab.evaluation.protocol import VerificationResult
-from recognition.models import Evaluation
 
 CURVES = ("roc", "histogram")
 MOST_FAILURES = 1000  # kept; the command's report lists all

@@ -10,9 +10,9 @@ from django.utils.safestring import mark_safe
 from accounts.pages import actor_of
 from faceplatform.errors import NotFound
 from gallery.views import visible
+from recognition.evaluations.models import Evaluation
 from recognition.lab.evaluation.drawing import SERIES, distance_chart, roc_chart
 from recognition.lab.evaluation.figures import figures_of, for_legend, side_by_side
-from recognition.models import Evaluation
 
 MOST_COMPARED = len(SERIES)
 

@@ -10,12 +10,11 @@ from accounts.roles import Role, Scope
 from faceplatform.web.api import CursorPagination, ProblemSerializer
 from gallery.api import PROBLEMS, ActorMixin
 from gallery.models import Gallery
-from recognition import tasks
-from recognition.health import services
+from recognition.health import services, tasks
 from recognition.health.fixes import DISMISS, RESTORE
+from recognition.health.models import HealthFinding, HealthReport
 from recognition.health.representation import finding_as_dict
-from recognition.models import HealthFinding, HealthReport
-from recognition.schema import IdentityReferenceSchema
+from recognition.photos.schema import IdentityReferenceSchema
 
 CONFLICTS = {**PROBLEMS, 409: ProblemSerializer}
 
@@ -82,7 +81,7 @@ class HealthView(ActorMixin, APIView):
     )
     def post(self, request, slug):
         gallery = self.gallery(slug)
-        tasks.start_health(services.request_health(actor=self.actor, gallery=gallery))
+        tasks.start(services.request_health(actor=self.actor, gallery=gallery))
         return self._answer(gallery, status=202)
 
     def gallery(self, slug) -> Gallery:

@@ -10,10 +10,10 @@ from faceplatform.database.binary_copy import UUID as UUID_TYPE
 from faceplatform.database.binary_copy import read_blocks
 from gallery.models import FaceEmbedding, Gallery, Identity
 from gallery.search.vectors import enrolled_vectors
-from recognition.enrolled import EnrolledFaces, sortable
+from recognition.health.models import HealthFinding
 from recognition.lab.evaluation.gallery_health import Finding, Kind, Reason, diagnose
 from recognition.lab.evaluation.neighbours import find_neighbours
-from recognition.models import HealthFinding
+from recognition.reports.enrolled import EnrolledFaces, sortable
 
 NAMES_ANOTHER = (Reason.LOOKS_LIKE_OTHER, Reason.SAME_PERSON, Reason.TWO_PEOPLE)
 

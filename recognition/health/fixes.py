@@ -8,8 +8,8 @@ from accounts.models import AuditEvent
 from faceplatform.errors import Conflict, InvalidInput
 from gallery import services
 from gallery.curation.services import merge_identities, move_sample, reject_sample, split_identity
+from recognition.health.models import HealthFinding
 from recognition.health.services import dismiss_finding, restore_finding
-from recognition.models import HealthFinding
 
 Reason = HealthFinding.Reason
 MOVE, REJECT, SPLIT, DELETE, MERGE, MERGE_BACK = "move", "reject", "split", "delete", "merge", "merge-back"

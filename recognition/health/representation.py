@@ -4,8 +4,8 @@ from typing import Any
 
 from gallery.models import Identity
 from recognition.health.fixes import fixes_of
+from recognition.health.models import HealthFinding
 from recognition.health.words import explain
-from recognition.models import HealthFinding
 
 
 def finding_as_dict(finding: HealthFinding, threshold: float | None) -> dict[str, Any]:

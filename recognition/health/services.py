@@ -13,11 +13,11 @@ from accounts.models import AuditEvent
 from accounts.roles import Role, Scope
 from faceplatform.errors import Conflict
 from gallery.models import Gallery
-from recognition.enrolled import load_faces
 from recognition.health.compute import as_row, find_what_is_wrong, people_without_a_face
-from recognition.models import HealthFinding, HealthReport
-from recognition.reports import request_report, run_report
-from recognition.thresholds import threshold_of
+from recognition.health.models import HealthFinding, HealthReport
+from recognition.photos.thresholds import threshold_of
+from recognition.reports.enrolled import load_faces
+from recognition.reports.running import request_report, run_report
 
 KEPT = 500  # findings a reason: as many as anybody settles before looking again
 

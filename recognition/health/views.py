@@ -13,11 +13,10 @@ from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
 from gallery.models import Gallery
 from gallery.views import visible
-from recognition import tasks
-from recognition.health import fixes, services
+from recognition.health import fixes, services, tasks
+from recognition.health.models import HealthFinding, HealthReport
 from recognition.health.words import buttons_of, explain
-from recognition.models import HealthFinding, HealthReport
-from recognition.report_pages import progress
+from recognition.reports.pages import progress
 
 FINDINGS_A_PAGE = 20
 DISMISSED = "dismissed"
@@ -53,7 +52,7 @@ def look_again(request, slug):
     """Has the gallery looked through."""
     gallery = _gallery(request, slug)
     try:
-        tasks.start_health(services.request_health(actor=actor_of(request), gallery=gallery))
+        tasks.start(services.request_health(actor=actor_of(request), gallery=gallery))
     except Conflict as error:
         messages.error(request, error.message)
     return redirect("health", slug)

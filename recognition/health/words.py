@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from recognition.health import fixes
-from recognition.models import HealthFinding
+from recognition.health.models import HealthFinding
 
 Reason = HealthFinding.Reason
 

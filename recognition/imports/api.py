@@ -16,10 +16,9 @@ from faceplatform.web.filters import Filter, filtered, list_parameters
 from faceplatform.web.streaming import download
 from gallery.api import PROBLEMS, ActorMixin
 from gallery.models import Gallery, QualityGate
-from recognition import tasks
-from recognition.imports import services
+from recognition.imports import services, tasks
+from recognition.imports.models import Import
 from recognition.imports.report import report_blocks
-from recognition.models import Import
 
 CONFLICTS = {**PROBLEMS, 409: ProblemSerializer}
 FILTERS = [

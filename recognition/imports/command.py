@@ -12,12 +12,12 @@ from accounts.actor import Actor, cli_actor
 from faceplatform.errors import DomainError
 from gallery.models import Gallery, QualityGate
 from gallery.services import create_gallery
+from recognition.imports.models import Import
 from recognition.imports.report import report_lines
 from recognition.imports.running import run_import
 from recognition.imports.services import create_import, resume_import, unfinished_at
 from recognition.imports.sources import Rows, SourceLost
-from recognition.local import all_cores, helping
-from recognition.models import Import
+from recognition.photos.local import all_cores, helping
 
 MANY = 100  # photos that are worth the seconds in which more processes start
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from itertools import islice
 
-from recognition.models import Import
+from recognition.imports.models import Import
 
 BLOCK = 500  # lines
 HEADINGS = ["name", "external_id", "photo", "status", "code", "reason"]

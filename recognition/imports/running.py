@@ -28,11 +28,12 @@ from faceplatform.errors import Conflict, DomainError, InvalidInput, NotAllowed
 from gallery.models import FaceSample, Gallery, Identity
 from gallery.search.indexing import analyze
 from gallery.services import create_identity
-from recognition import queue
+from recognition.imports.models import Import, ImportRow
 from recognition.imports.sources import UNREADABLE, Rows, Source, SourceLost, SourceRow
 from recognition.imports.upload import StoredUpload
-from recognition.models import Import, ImportRow, RecognitionRequest, Status
-from recognition.services import Photo, submit_enrolments
+from recognition.photos import queue
+from recognition.photos.models import RecognitionRequest, Status
+from recognition.photos.services import Photo, submit_enrolments
 
 logger = logging.getLogger(__name__)
 IN_FLIGHT = 96  # photos in the queue at a time

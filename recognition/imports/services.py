@@ -11,9 +11,9 @@ from accounts.actor import Actor
 from accounts.roles import Role, Scope
 from faceplatform.errors import Conflict, InvalidInput
 from gallery.models import Gallery, QualityGate
+from recognition.imports.models import Import
 from recognition.imports.sources import Source
 from recognition.imports.upload import store_upload
-from recognition.models import Import
 
 
 def create_import(

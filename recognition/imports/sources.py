@@ -4,7 +4,6 @@ Nothing is unpacked: photos are read one by one, when their turn comes, and neve
 """
 
 import csv
-import hashlib
 import io
 import os
 import zipfile
@@ -18,6 +17,7 @@ from typing import BinaryIO, Protocol
 from django.conf import settings
 
 from faceplatform.errors import InvalidInput
+from faceplatform.text import storable
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".pgm", ".ppm"}
 CSV_COLUMNS = ("name", "external_id", "department", "position", "photo")
@@ -55,12 +55,6 @@ class Rows(Protocol):
 
 class SourceLost(Exception):
     """The source cannot be reached any more: the import ends, and goes on later where it was."""
-
-
-def storable(text: str, most: int) -> str:
-    """`text` as PostgreSQL takes it, at most `most` characters; long ones stay different from each other."""
-    clean = text.replace("\0", "").encode(errors="replace").decode()
-    return clean if len(clean) <= most else clean[: most - 17] + "…" + hashlib.sha256(clean.encode()).hexdigest()[:16]
 
 
 class Source:

@@ -4,7 +4,7 @@ import io
 from collections import OrderedDict
 from typing import BinaryIO
 
-from recognition.models import Import, ImportPiece
+from recognition.imports.models import Import, ImportPiece
 
 PIECE = 1024 * 1024  # bytes
 KEPT = 8  # pieces in memory

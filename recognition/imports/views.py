@@ -12,11 +12,11 @@ from accounts.roles import Role
 from faceplatform.errors import Conflict, DomainError
 from gallery.models import Gallery
 from gallery.views import visible
-from recognition import tasks
-from recognition.forms import ImportForm
-from recognition.imports import services
+from recognition.imports import services, tasks
 from recognition.imports.api import report_response
-from recognition.models import Import, ImportRow, Worker
+from recognition.imports.forms import ImportForm
+from recognition.imports.models import Import, ImportRow
+from recognition.photos.models import Worker
 
 
 def imports(request, slug):

@@ -14,9 +14,9 @@ from faceplatform.web.api import ProblemSerializer
 from faceplatform.web.streaming import download
 from gallery.api import PROBLEMS, ActorMixin
 from gallery.models import Gallery
-from recognition.models import Erasure
 from recognition.privacy.erasure import erase_subject, report_of
 from recognition.privacy.export import begin_export, export_blocks
+from recognition.privacy.models import Erasure
 from recognition.privacy.retention import CATEGORIES, due_today
 from recognition.privacy.services import set_retention
 from recognition.privacy.subject import Subject, find_subject

@@ -21,7 +21,8 @@ from accounts.audit import audited, chain
 from accounts.roles import Role, Scope
 from faceplatform.errors import InvalidInput
 from gallery.models import Identity
-from recognition.models import Erasure, RecognitionRequest
+from recognition.photos.models import RecognitionRequest
+from recognition.privacy.models import Erasure
 from recognition.privacy.subject import Subject, faces_of, find_subject
 from recognition.privacy.traces import erase_traces
 

@@ -20,9 +20,10 @@ from accounts.models import AuditEvent
 from accounts.roles import Role, Scope
 from gallery.models import FaceEmbedding, FaceSample, Identity
 from gallery.services import CONSENT_FIELDS
-from recognition.models import ImportRow, RecognitionFace
+from recognition.imports.models import ImportRow
+from recognition.photos.models import RecognitionFace
+from recognition.photos.representation import box_as_dict, image_as_dict, threshold_as_dict
 from recognition.privacy.subject import Subject, faces_of
-from recognition.representation import box_as_dict, image_as_dict, threshold_as_dict
 
 BLOCK = 64 * 1024  # bytes sent at a time
 SOMEBODY = "(another person)"

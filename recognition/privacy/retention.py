@@ -14,7 +14,8 @@ from django.db.models.functions import Length
 from django.utils import timezone
 
 from gallery.models import Gallery
-from recognition.models import Decision, Import, ImportRow, RecognitionFace, RecognitionRequest
+from recognition.imports.models import Import, ImportRow
+from recognition.photos.models import Decision, RecognitionFace, RecognitionRequest
 
 KEEP, DEFAULT = "keep", "default"
 

@@ -8,7 +8,7 @@ from accounts.audit import audited
 from accounts.roles import Role, Scope
 from faceplatform.errors import InvalidInput
 from gallery.models import Gallery
-from recognition.models import RetentionRule
+from recognition.privacy.models import RetentionRule
 from recognition.privacy.retention import CATEGORIES, DEFAULT, KEEP, days_in_force, due_rows, settings_of
 
 BATCH = 200

@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from accounts.models import AuditEvent
 from faceplatform.errors import NotFound
 from gallery.models import FaceSample, Gallery, Identity
-from recognition.models import Candidate, Decision, RecognitionFace, Rejection
+from recognition.photos.models import Candidate, Decision, RecognitionFace, Rejection
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from django.db.models import Q
 
 from faceplatform.errors import Conflict
 from gallery.models import FaceSample, Identity
-from recognition.models import Decision, Import, ImportPiece, ImportRow, RecognitionRequest
+from recognition.imports.models import Import, ImportPiece, ImportRow
+from recognition.photos.models import Decision, RecognitionRequest
 from recognition.privacy.subject import Subject, faces_of, rejected_faces
 
 ERASED = "(erased)"

@@ -14,10 +14,10 @@ from faceplatform.web.streaming import download
 from gallery.models import Gallery, Identity
 from gallery.services import update_gallery
 from gallery.views import visible
-from recognition.models import Erasure
 from recognition.privacy.erasure import erase_subject, report_of
 from recognition.privacy.export import begin_export, export_blocks
 from recognition.privacy.forms import EraseForm, RetentionForm
+from recognition.privacy.models import Erasure
 from recognition.privacy.retention import due_today, settings_of
 from recognition.privacy.services import set_retention
 from recognition.privacy.subject import find_subject

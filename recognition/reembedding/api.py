@@ -9,11 +9,12 @@ from accounts.roles import Role, Scope
 from faceplatform.web.api import ProblemSerializer
 from gallery.api import PROBLEMS, ActorMixin
 from gallery.models import Gallery
-from recognition.models import Decision, PreviewedFace, ReEmbedding
+from recognition.photos.models import Decision
+from recognition.photos.schema import IdentityReferenceSchema, ThresholdSchema
 from recognition.reembedding import services
+from recognition.reembedding.models import PreviewedFace, ReEmbedding
 from recognition.reembedding.progress import SHOWN, changes_of
 from recognition.reembedding.representation import change_as_dict, reembedding_as_dict
-from recognition.schema import IdentityReferenceSchema, ThresholdSchema
 
 CONFLICTS = {**PROBLEMS, 409: ProblemSerializer}
 

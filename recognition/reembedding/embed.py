@@ -12,11 +12,12 @@ from recognition.engine.base import Crop, PhotoError, Purpose
 from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import DeviceError
 from recognition.engine.pipeline import Pipeline
-from recognition.models import PreviewedFace, ReEmbeddingPart, Rejection
+from recognition.photos.models import Rejection
+from recognition.photos.worker import RecognitionWorker
 from recognition.reembedding import queue
+from recognition.reembedding.models import PreviewedFace, ReEmbeddingPart
 from recognition.reembedding.preview import decide_again, summary_of
 from recognition.reembedding.services import finish_way_back
-from recognition.worker import RecognitionWorker
 
 logger = logging.getLogger(__name__)
 NO_CROP = "No picture of this face is kept, so it cannot be embedded again."

@@ -16,9 +16,10 @@ from django.utils import timezone
 from gallery.models import FaceEmbedding, FaceSample, Gallery
 from gallery.search.query import nearest_identities
 from gallery.search.vectors import enrolled_vectors
-from recognition.models import Decision, PreviewedFace, ReEmbedding
-from recognition.results.decisions import Verdict, decide
-from recognition.thresholds import Threshold, size_threshold, threshold_of
+from recognition.photos.models import Decision
+from recognition.photos.results.decisions import Verdict, decide
+from recognition.photos.thresholds import Threshold, size_threshold, threshold_of
+from recognition.reembedding.models import PreviewedFace, ReEmbedding
 
 LEAVE_ONE_OUT = (100, 1_000)  # samples, at least and at most; the larger the gallery, the fewer
 DISTANCES = 100_000_000  # that many at most are taken for it, if not for the least

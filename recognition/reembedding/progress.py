@@ -7,7 +7,7 @@ from django.db.models import Count, Q
 
 from gallery.models import FaceEmbedding, FaceSample
 from gallery.search.indexing import lacks_index
-from recognition.models import PreviewedFace, ReEmbedding
+from recognition.reembedding.models import PreviewedFace, ReEmbedding
 
 Change = PreviewedFace.Change
 SHOWN = (Change.TO_UNKNOWN, Change.TO_KNOWN, Change.OTHER_PERSON)

@@ -17,17 +17,9 @@ from django.db.models.functions import Now
 
 from gallery.models import FaceEmbedding, FaceSample
 from gallery.pack_in_force import samples_without_vector
-from recognition import queue
-from recognition.models import (
-    Decision,
-    PreviewedFace,
-    Purpose,
-    RecognitionFace,
-    ReEmbedding,
-    ReEmbeddingPart,
-    UnembeddedSample,
-    Worker,
-)
+from recognition.photos import queue
+from recognition.photos.models import Decision, Purpose, RecognitionFace, Worker
+from recognition.reembedding.models import PreviewedFace, ReEmbedding, ReEmbeddingPart, UnembeddedSample
 
 PART = 4  # samples or faces; a photo that comes waits for no more
 LONGEST_PART = timedelta(minutes=5)  # a worker that hangs longer loses its part

@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
-from recognition.models import PreviewedFace, ReEmbedding
+from recognition.photos.representation import identity_as_dict
+from recognition.reembedding.models import PreviewedFace, ReEmbedding
 from recognition.reembedding.progress import preview_as_dict, progress_of
-from recognition.representation import identity_as_dict
 
 
 def reembedding_as_dict(job: ReEmbedding) -> dict[str, Any]:

@@ -21,9 +21,10 @@ from gallery.pack_in_force import (
     vectors_by_pack,
 )
 from gallery.search.indexing import lacks_index
-from recognition import queue
-from recognition.installed import manifest_of
-from recognition.models import RecognitionRequest, ReEmbedding, ReEmbeddingPart, Status
+from recognition.photos import queue
+from recognition.photos.installed import manifest_of
+from recognition.photos.models import RecognitionRequest, Status
+from recognition.reembedding.models import ReEmbedding, ReEmbeddingPart
 
 logger = logging.getLogger(__name__)
 INDEX_MISSING = "index_missing"

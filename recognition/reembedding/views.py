@@ -11,11 +11,12 @@ from faceplatform.errors import DomainError, Unavailable
 from gallery.models import Gallery, Identity
 from gallery.pack_in_force import vectors_by_pack
 from gallery.views import visible
-from recognition.installed import installed_manifests, pack_as_dict
-from recognition.models import PreviewedFace, ReEmbedding, Worker
+from recognition.photos.installed import installed_manifests, pack_as_dict
+from recognition.photos.models import Worker
+from recognition.photos.thresholds import threshold_of
 from recognition.reembedding import services
+from recognition.reembedding.models import PreviewedFace, ReEmbedding
 from recognition.reembedding.progress import SHOWN, changes_of, preview_as_dict, progress_of
-from recognition.thresholds import threshold_of
 
 CHANGES_A_PAGE = 24
 Status = ReEmbedding.Status

@@ -1,6 +1,6 @@
 from django import template
 
-from recognition.quality_words import measures_in_words, reason_in_words
+from recognition.photos.quality_words import measures_in_words, reason_in_words
 
 register = template.Library()
 register.filter("reason", reason_in_words)

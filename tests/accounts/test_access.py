@@ -10,7 +10,7 @@ from accounts.keys.services import create_api_key, revoke_api_key
 from accounts.models import ApiKey
 from accounts.roles import Role
 from gallery.models import Gallery
-from recognition.models import RecognitionRequest
+from recognition.photos.models import RecognitionRequest
 
 pytestmark = pytest.mark.django_db
 

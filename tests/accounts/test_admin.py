@@ -9,8 +9,8 @@ from accounts.actor import system_actor
 from accounts.models import AuditEvent, Membership, User
 from accounts.roles import Role
 from gallery.models import FaceSample, Gallery, Identity
-from recognition import queue
-from recognition.models import RecognitionRequest
+from recognition.photos import queue
+from recognition.photos.models import RecognitionRequest
 
 pytestmark = pytest.mark.django_db
 

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 from accounts.actor import Actor, Via
 from accounts.keys import services
 from accounts.models import ApiKey, AuditEvent
+from accounts.users.services import set_membership
 from accounts.roles import Role, Scope
 from faceplatform.errors import Conflict, NotAllowed
 
@@ -159,7 +160,7 @@ def test_an_owner_manages_members(gallery):
         problem(change(), 409, "conflict")
     assert gallery.memberships.get().role == Role.OWNER
     with pytest.raises(Conflict):
-        services.set_membership(actor=owner, gallery=gallery, user=owner.user, role=Role.VIEWER)
+        set_membership(actor=owner, gallery=gallery, user=owner.user, role=Role.VIEWER)
 
 
 @pytest.mark.parametrize("role", [None, Role.VIEWER, Role.CURATOR])

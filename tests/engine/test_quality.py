@@ -11,7 +11,7 @@ from PIL import Image
 from recognition.engine.align import ALIGNMENTS
 from recognition.engine.image import decode
 from recognition.engine.quality import assess
-from recognition.quality_words import REASONS, measures_in_words, reason_in_words
+from recognition.photos.quality_words import REASONS, measures_in_words, reason_in_words
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ from accounts.visible import VisibleRow
 from faceplatform.database.compiled import Compiled, Given, insert
 from gallery.models import FaceSample, Gallery, Identity
 from gallery.visible import GALLERY, PERSON
-from recognition.models import Candidate, Purpose, RecognitionRequest
-from recognition.rejections import reject_identity
-from recognition.representation import recognition_as_dict
-from recognition.visible import FIRST_OF_COMPARISON, RECOGNITION
+from recognition.photos.models import Candidate, Purpose, RecognitionRequest
+from recognition.photos.rejections import reject_identity
+from recognition.photos.representation import recognition_as_dict
+from recognition.photos.visible import FIRST_OF_COMPARISON, RECOGNITION
 
 pytestmark = pytest.mark.django_db
 

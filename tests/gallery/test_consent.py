@@ -17,9 +17,9 @@ from gallery.curation import services as curation
 from gallery.curation.history import undo
 from gallery.models import Identity
 from gallery.search.query import nearest_identities, search_exactly, search_index
-from recognition.models import RecognitionRequest
-from recognition.services import Photo, submit_enrolment
-from recognition.thresholds import threshold_of
+from recognition.photos.models import RecognitionRequest
+from recognition.photos.services import Photo, submit_enrolment
+from recognition.photos.thresholds import threshold_of
 
 pytestmark = pytest.mark.django_db
 ACTOR = system_actor()

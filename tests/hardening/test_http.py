@@ -15,8 +15,8 @@ from web_process import Call
 from accounts.keys.services import create_api_key
 from accounts.roles import Role
 from gallery.models import Identity
-from recognition import queue
-from recognition.models import RecognitionRequest
+from recognition.photos import queue
+from recognition.photos.models import RecognitionRequest
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SCOPES = ["recognize", "read", "enrol"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nasty import FILE_NAMES, KINDS, NASTY, RAW
 from rest_framework.test import APIClient
 
-from recognition.models import RecognitionRequest
+from recognition.photos.models import RecognitionRequest
 
 OPENAPI = json.loads((Path(__file__).resolve().parents[1] / "openapi.json").read_text())
 TAKING = {

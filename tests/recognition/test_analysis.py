@@ -15,8 +15,8 @@ from accounts.models import AuditEvent
 from accounts.roles import Role, Scope
 from faceplatform.errors import DomainError
 from recognition.analysis.services import delete_old_analyses, search_vectors
-from recognition.models import RecognitionFace, RecognitionRequest
-from recognition.services import Photo, submit_enrolment
+from recognition.photos.models import RecognitionFace, RecognitionRequest
+from recognition.photos.services import Photo, submit_enrolment
 
 pytestmark = pytest.mark.django_db
 

@@ -15,8 +15,8 @@ from accounts.models import Membership
 from accounts.roles import Role
 from gallery.curation.services import merge_identities
 from gallery.models import FaceSample
-from recognition.models import RecognitionRequest
-from recognition.services import Photo, submit_enrolment
+from recognition.photos.models import RecognitionRequest
+from recognition.photos.services import Photo, submit_enrolment
 
 pytestmark = pytest.mark.django_db
 

@@ -14,10 +14,10 @@ from faceplatform.errors import Conflict, InvalidInput, NotAllowed
 from gallery.models import Gallery
 from gallery.services import update_gallery
 from recognition.calibration import services
+from recognition.calibration.models import CalibrationReport
 from recognition.calibration.services import apply_calibration, drawn_people, request_calibration, run_calibration
 from recognition.lab.evaluation.neighbours import Faces
-from recognition.models import CalibrationReport
-from recognition.thresholds import threshold_of
+from recognition.photos.thresholds import threshold_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("pack_dir")]
 PEOPLE, EACH = 30, 3

@@ -9,7 +9,7 @@ from PIL import Image
 
 from accounts.models import ApiKey
 from gallery.models import FaceSample, Gallery, Identity
-from recognition import local
+from recognition.photos import local
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -16,8 +16,8 @@ from accounts.roles import Role
 from gallery.curation.history import undo
 from gallery.curation.services import merge_identities
 from gallery.models import FaceSample, Gallery, Identity
-from recognition import queue
-from recognition.models import RecognitionRequest
+from recognition.photos import queue
+from recognition.photos.models import RecognitionRequest
 
 pytestmark = pytest.mark.django_db
 SYSTEM = system_actor()

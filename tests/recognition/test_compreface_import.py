@@ -18,7 +18,6 @@ from accounts.roles import Role
 from faceplatform.errors import InvalidInput
 from gallery.curation.services import merge_identities
 from gallery.models import FaceSample, Gallery, Identity
-from recognition import local
 from recognition.compreface import source as source_module
 from recognition.compreface.client import CompreFaceClient
 from recognition.compreface.services import prepare_subjects
@@ -27,7 +26,8 @@ from recognition.imports.report import report_lines
 from recognition.imports.running import run_import
 from recognition.imports.services import create_import, resume_import
 from recognition.imports.sources import SourceLost
-from recognition.services import Photo, submit_enrolment
+from recognition.photos import local
+from recognition.photos.services import Photo, submit_enrolment
 
 SYSTEM = system_actor()
 

@@ -13,10 +13,10 @@ from accounts.keys.services import create_api_key
 from accounts.models import AuditEvent
 from accounts.roles import Role, Scope
 from faceplatform.errors import NotAllowed
+from recognition.evaluations.models import Evaluation
 from recognition.evaluations.services import record_evaluation
-from recognition.installed import manifest_of
 from recognition.lab.evaluation.protocol import summarise
-from recognition.models import Evaluation
+from recognition.photos.installed import manifest_of
 
 pytestmark = pytest.mark.django_db
 

@@ -16,12 +16,11 @@ from faceplatform.errors import Conflict, InvalidInput
 from gallery.curation.history import undo
 from gallery.models import FaceSample, Identity, ThresholdSource
 from gallery.services import update_identity
-from recognition import tasks
-from recognition.health import services
+from recognition.health import services, tasks
 from recognition.health.fixes import fix, fixes_of
+from recognition.health.models import HealthFinding, HealthReport
 from recognition.health.services import dismiss_finding, request_health, restore_finding, run_health
 from recognition.lab.evaluation import gallery_health
-from recognition.models import HealthFinding, HealthReport
 
 pytestmark = pytest.mark.django_db
 
@@ -236,8 +235,8 @@ def test_a_crash_is_said_and_what_stood_stands(gallery, curator, people, monkeyp
 
 def test_the_job_is_queued_once_and_does_it(gallery, curator, people):
     for _ in range(2):
-        tasks.start_health(request_health(actor=curator, gallery=gallery))
-    assert ProcrastinateJob.objects.filter(task_name="recognition.tasks.compute_health").count() == 1
+        tasks.start(request_health(actor=curator, gallery=gallery))
+    assert ProcrastinateJob.objects.filter(task_name="recognition.health.tasks.compute_health").count() == 1
     tasks.compute_health(str(gallery.pk))
     assert shown(gallery) == EVERYTHING
 

@@ -20,13 +20,13 @@ from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
 from gallery.curation.services import merge_identities
 from gallery.models import FaceSample, Identity
-from recognition import tasks
-from recognition.imports import running
+from recognition.imports import running, tasks
+from recognition.imports.models import Import, ImportPiece
 from recognition.imports.report import report_lines
 from recognition.imports.running import run_import
 from recognition.imports.services import create_import, resume_import, stop_import
 from recognition.imports.upload import PIECE, StoredUpload, store_upload
-from recognition.models import Import, ImportPiece, RecognitionRequest
+from recognition.photos.models import RecognitionRequest
 
 SYSTEM = system_actor()
 

@@ -7,7 +7,8 @@ import pytest
 from archives import zipped
 
 from faceplatform.errors import DomainError, InvalidInput
-from recognition.imports.sources import UNREADABLE, Source, person_name, storable
+from faceplatform.text import storable
+from recognition.imports.sources import UNREADABLE, Source, person_name
 
 
 def read(row) -> bytes | str:

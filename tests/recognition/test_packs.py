@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 from accounts.actor import system_actor
 from accounts.keys.services import create_api_key
 from accounts.roles import Role, Scope
-from recognition import queue
+from recognition.photos import queue
 
 pytestmark = pytest.mark.django_db
 
@@ -77,7 +77,7 @@ def test_the_system_page_says_where_nobody_works(pack_dir):
 
 
 def test_a_worker_says_what_it_runs(worker, pack_dir):
-    from recognition.models import Worker
+    from recognition.photos.models import Worker
 
     with worker.registered():
         [row] = Worker.objects.all()

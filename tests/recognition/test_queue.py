@@ -8,8 +8,8 @@ from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory
 
 from accounts.actor import system_actor
-from recognition import queue
-from recognition.models import Priority, RecognitionRequest, Status, Worker
+from recognition.photos import queue
+from recognition.photos.models import Priority, RecognitionRequest, Status, Worker
 
 pytestmark = pytest.mark.django_db
 

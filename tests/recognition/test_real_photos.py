@@ -6,8 +6,8 @@ import pytest
 from factories import GalleryFactory, IdentityFactory
 
 from accounts.actor import system_actor
-from recognition.models import RecognitionRequest, Status
-from recognition.services import Photo, submit_enrolment, submit_recognition
+from recognition.photos.models import RecognitionRequest, Status
+from recognition.photos.services import Photo, submit_enrolment, submit_recognition
 
 pytestmark = pytest.mark.django_db
 ACTOR = system_actor()

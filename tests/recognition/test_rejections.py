@@ -10,9 +10,9 @@ from accounts.roles import Role
 from gallery.curation.services import merge_identities
 from gallery.models import FaceSample, Identity
 from gallery.services import delete_identity
-from recognition.models import RecognitionRequest
-from recognition.representation import recognition_as_dict
-from recognition.services import Photo, submit_enrolment, submit_recognition
+from recognition.photos.models import RecognitionRequest
+from recognition.photos.representation import recognition_as_dict
+from recognition.photos.services import Photo, submit_enrolment, submit_recognition
 
 pytestmark = pytest.mark.django_db
 SYSTEM = system_actor()

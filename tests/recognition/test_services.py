@@ -7,11 +7,11 @@ from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import DomainError, NotAllowed, Unavailable
 from gallery.search.query import Match
-from recognition import services
-from recognition.models import Decision, RecognitionRequest
-from recognition.results.decisions import decide
-from recognition.services import Photo
-from recognition.thresholds import threshold_of
+from recognition.photos import services
+from recognition.photos.models import Decision, RecognitionRequest
+from recognition.photos.results.decisions import decide
+from recognition.photos.services import Photo
+from recognition.photos.thresholds import threshold_of
 
 pytestmark = pytest.mark.django_db
 

@@ -18,8 +18,8 @@ from web_process import Call, WebProcess
 from accounts.keys.services import create_api_key
 from accounts.roles import Role
 from gallery.models import Gallery
-from recognition import queue
-from recognition.models import RecognitionRequest
+from recognition.photos import queue
+from recognition.photos.models import RecognitionRequest
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CLIENTS = 500

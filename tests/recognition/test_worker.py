@@ -16,15 +16,15 @@ from factories import GalleryFactory, IdentityFactory, member
 from accounts.actor import system_actor
 from accounts.models import AuditEvent
 from accounts.roles import Role
-from recognition import queue
 from recognition.analysis.answers import embedding_as_dict
 from recognition.analysis.services import embed_faces
 from recognition.engine.pipeline import Pipeline
-from recognition.models import Purpose, RecognitionRequest, Status
-from recognition.presentation import recognition_context
-from recognition.representation import recognition_as_dict
-from recognition.results import decisions
-from recognition.services import Photo, submit_enrolment, submit_recognition
+from recognition.photos import queue
+from recognition.photos.models import Purpose, RecognitionRequest, Status
+from recognition.photos.presentation import recognition_context
+from recognition.photos.representation import recognition_as_dict
+from recognition.photos.results import decisions
+from recognition.photos.services import Photo, submit_enrolment, submit_recognition
 
 SCRIPT = Path(__file__).with_name("worker_that_dies.py")
 ACTOR = system_actor()

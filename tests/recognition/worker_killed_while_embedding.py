@@ -21,8 +21,8 @@ settings.DATABASES["default"]["NAME"] = sys.argv[1]
 settings.MODELS_DIR, settings.PRECISION = Path(sys.argv[2]), "fp32"
 
 from recognition.engine.pipeline import Pipeline
+from recognition.photos.worker import RecognitionWorker
 from recognition.reembedding.embed import embed_part
-from recognition.worker import RecognitionWorker
 
 embed_crops = Pipeline.embed_crops
 parts = []

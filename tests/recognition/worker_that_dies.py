@@ -23,7 +23,7 @@ settings.DATABASES["default"]["NAME"] = sys.argv[1]
 settings.LEASE_SECONDS = 2
 
 from recognition.engine.pipeline import Pipeline
-from recognition.worker import RecognitionWorker
+from recognition.photos.worker import RecognitionWorker
 
 analyse = Pipeline.analyse
 

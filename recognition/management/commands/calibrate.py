@@ -7,8 +7,8 @@ from django.core.management.base import BaseCommand, CommandError
 from accounts.actor import cli_actor
 from faceplatform.errors import DomainError
 from gallery.models import Gallery
+from recognition.calibration.models import CalibrationReport
 from recognition.calibration.services import advice_for, apply_calibration, request_calibration, run_calibration
-from recognition.models import CalibrationReport
 
 
 class Command(BaseCommand):

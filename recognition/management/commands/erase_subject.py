@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.actor import cli_actor
 from faceplatform.errors import DomainError
-from recognition.models import Erasure
 from recognition.privacy.erasure import erase_subject, noted_erasures, replay, report_of
+from recognition.privacy.models import Erasure
 from recognition.privacy.subject import find_subject
 
 

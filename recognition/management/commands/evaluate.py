@@ -51,7 +51,7 @@ class Command(BaseCommand):
     @staticmethod
     def _check_database() -> None:
         """Before an hour of work, not after it."""
-        from recognition.models import Evaluation
+        from recognition.evaluations.models import Evaluation
 
         try:
             Evaluation.objects.exists()

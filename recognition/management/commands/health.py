@@ -8,9 +8,9 @@ from django.core.management.base import BaseCommand, CommandError
 from accounts.actor import cli_actor
 from faceplatform.errors import DomainError
 from gallery.models import Gallery
+from recognition.health.models import HealthFinding, HealthReport
 from recognition.health.representation import finding_as_dict
 from recognition.health.services import request_health, run_health
-from recognition.models import HealthFinding, HealthReport
 
 
 class Command(BaseCommand):

@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import DeviceError
+from recognition.photos.worker import RecognitionWorker
 from recognition.reembedding.embed import embed_part
-from recognition.worker import RecognitionWorker
 
 logger = logging.getLogger(__name__)
 

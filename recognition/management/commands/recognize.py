@@ -8,11 +8,11 @@ from django.core.management.base import BaseCommand, CommandError
 from accounts.actor import cli_actor
 from faceplatform.errors import DomainError
 from gallery.models import Gallery
-from recognition.drawing import draw
-from recognition.local import work_off
-from recognition.models import RecognitionRequest
-from recognition.representation import recognition_as_dict, unaccepted_as_dict
-from recognition.services import DEFAULT_TOP_K, Photo, submit_recognition
+from recognition.photos.drawing import draw
+from recognition.photos.local import work_off
+from recognition.photos.models import RecognitionRequest
+from recognition.photos.representation import recognition_as_dict, unaccepted_as_dict
+from recognition.photos.services import DEFAULT_TOP_K, Photo, submit_recognition
 
 
 class Command(BaseCommand):

@@ -12,13 +12,13 @@ from accounts.actor import Actor, cli_actor
 from faceplatform.errors import DomainError
 from gallery.models import Gallery
 from gallery.search.indexing import maintain_indexes
-from recognition import queue
-from recognition.models import ReEmbedding
+from recognition.photos import queue
+from recognition.photos.worker import RecognitionWorker
 from recognition.reembedding import services
 from recognition.reembedding.embed import embed_part
+from recognition.reembedding.models import ReEmbedding
 from recognition.reembedding.progress import changes_of, preview_as_dict, progress_of
 from recognition.reembedding.representation import change_as_dict, reembedding_as_dict
-from recognition.worker import RecognitionWorker
 
 Status = ReEmbedding.Status
 ENDS = {

@@ -19,8 +19,8 @@ from faceplatform.database import postgres
 from faceplatform.errors import DomainError
 from faceplatform.processes.supervisor import Part, Supervisor
 from recognition.engine.manifest import PackError
-from recognition.models import Worker
 from recognition.packs.install import install_pack
+from recognition.photos.models import Worker
 
 
 class Command(BaseCommand):

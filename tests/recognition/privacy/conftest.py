@@ -11,8 +11,9 @@ from gallery import services
 from gallery.curation import services as curation
 from gallery.curation.history import undo
 from gallery.models import FaceSample, Identity
-from recognition.models import Import, ImportPiece, ImportRow, RecognitionRequest
-from recognition.services import Photo, submit_enrolment, submit_recognition
+from recognition.imports.models import Import, ImportPiece, ImportRow
+from recognition.photos.models import RecognitionRequest
+from recognition.photos.services import Photo, submit_enrolment, submit_recognition
 
 ACTOR = system_actor()
 

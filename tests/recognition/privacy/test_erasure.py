@@ -20,10 +20,12 @@ from gallery import services
 from gallery.curation import services as curation
 from gallery.curation.history import undo
 from gallery.models import Identity
-from recognition.models import Erasure, Import, ImportPiece, ImportRow, RecognitionRequest
+from recognition.imports.models import Import, ImportPiece, ImportRow
+from recognition.photos.models import RecognitionRequest
+from recognition.photos.services import Photo, submit_recognition
 from recognition.privacy.erasure import erase_subject, noted_erasures, replay, report_of
+from recognition.privacy.models import Erasure
 from recognition.privacy.subject import find_subject
-from recognition.services import Photo, submit_recognition
 
 pytestmark = pytest.mark.django_db
 ACTOR = system_actor()

@@ -14,10 +14,10 @@ from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import NotAllowed
 from gallery.models import Identity
-from recognition.models import RecognitionFace
+from recognition.photos.models import RecognitionFace
+from recognition.photos.rejections import reject_identity
 from recognition.privacy.export import begin_export, export_blocks
 from recognition.privacy.subject import find_subject
-from recognition.rejections import reject_identity
 
 pytestmark = pytest.mark.django_db
 ACTOR = system_actor()

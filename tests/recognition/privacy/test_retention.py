@@ -13,11 +13,11 @@ from accounts.actor import system_actor
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import InvalidInput
-from recognition.models import RecognitionRequest
+from recognition.photos.models import RecognitionRequest
+from recognition.photos.services import Photo, submit_recognition
 from recognition.privacy.retention import due_today
 from recognition.privacy.services import apply_retention, set_retention
-from recognition.services import Photo, submit_recognition
-from recognition.tasks import clean_daily
+from recognition.privacy.tasks import clean_daily
 
 pytestmark = pytest.mark.django_db
 ACTOR = system_actor()

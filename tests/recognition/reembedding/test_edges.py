@@ -13,9 +13,9 @@ from rest_framework.test import APIClient
 from accounts.keys.services import create_api_key
 from accounts.roles import Role, Scope
 from gallery.pack_in_force import vectors_by_pack
-from recognition.models import PreviewedFace, ReEmbedding
+from recognition.photos.worker import RecognitionWorker
 from recognition.reembedding import services
-from recognition.worker import RecognitionWorker
+from recognition.reembedding.models import PreviewedFace, ReEmbedding
 
 pytestmark = pytest.mark.django_db
 BASE = "/api/v1/galleries/staff"

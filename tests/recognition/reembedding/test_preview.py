@@ -7,7 +7,8 @@ from factories import GalleryFactory, IdentityFactory, SampleFactory, unit
 from reembedded import SECOND
 
 from gallery.models import FaceEmbedding
-from recognition.models import PreviewedFace, RecognitionFace, RecognitionRequest, ReEmbedding
+from recognition.photos.models import RecognitionFace, RecognitionRequest
+from recognition.reembedding.models import PreviewedFace, ReEmbedding
 from recognition.reembedding.preview import _probes, decide_again, leave_one_out, summary_of
 from recognition.reembedding.progress import counts_of
 

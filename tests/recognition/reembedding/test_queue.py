@@ -11,10 +11,11 @@ from factories import GalleryFactory, IdentityFactory, SampleFactory, unit
 from reembedded import SECOND, SYSTEM, enrol, work_off
 
 from gallery.pack_in_force import vectors_by_pack
-from recognition import queue as photos
-from recognition.models import ReEmbedding, ReEmbeddingPart, Worker
+from recognition.photos import queue as photos
+from recognition.photos.models import Worker
 from recognition.reembedding import queue, services
 from recognition.reembedding.embed import embed_part
+from recognition.reembedding.models import ReEmbedding, ReEmbeddingPart
 
 pytestmark = pytest.mark.django_db
 SCRIPT = Path(__file__).parents[1] / "worker_killed_while_embedding.py"

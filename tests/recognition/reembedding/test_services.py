@@ -15,11 +15,11 @@ from faceplatform.errors import Conflict, NotAllowed, Unavailable
 from gallery.models import FaceEmbedding, FaceSample, Gallery, Identity, VectorIndex
 from gallery.pack_in_force import hold_pack, samples_without_vector, vectors_by_pack
 from gallery.services import delete_sample, update_gallery
-from recognition import queue
-from recognition.models import PreviewedFace, ReEmbedding
+from recognition.photos import queue
+from recognition.photos.rejections import reject_identity
+from recognition.photos.services import Photo, submit_enrolment, submit_recognition
 from recognition.reembedding import services
-from recognition.rejections import reject_identity
-from recognition.services import Photo, submit_enrolment, submit_recognition
+from recognition.reembedding.models import PreviewedFace, ReEmbedding
 
 pytestmark = pytest.mark.django_db
 Status = ReEmbedding.Status

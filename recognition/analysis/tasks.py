@@ -1,0 +1,16 @@
+"""Background jobs of the analyses."""
+
+import logging
+
+from procrastinate.contrib.django import app
+
+from recognition.analysis.services import delete_old_analyses
+
+logger = logging.getLogger(__name__)
+
+
+@app.periodic(cron="*/10 * * * *")
+@app.task(queueing_lock="clean-analyses", pass_context=False, aliases=["recognition.tasks.clean_analyses"])
+def clean_analyses(timestamp: int) -> None:
+    """Deletes what was detected, embedded and compared an hour ago."""
+    logger.info("deleted %s analyses", delete_old_analyses())

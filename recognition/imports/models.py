@@ -1,0 +1,111 @@
+"""Imports of many people, what became of each photo, and the uploads they read."""
+
+import uuid6
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from gallery.models import Gallery, Identity
+from recognition.imports.querysets import ImportQuerySet
+from recognition.photos.models import RecognitionRequest
+
+
+class Import(models.Model):
+    """Many people enrolled at once, as a job that can be stopped, resumed and run again.
+
+        queued ──▶ running ──▶ done
+          ▲          │  └────▶ failed     the source cannot be read, or reached
+          └─resume─ stopped
+
+    Whoever runs it holds a lease, so that only one does. An uploaded ZIP lies in ImportPiece until all is done; a source
+    on a machine's disk, or another server, (`place`) is read by the command there.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        STOPPED = "stopped", "Stopped"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+    gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="imports")
+    name = models.CharField(max_length=255)
+    place = models.CharField(max_length=4096, blank=True, help_text="Host and path; empty: uploaded.")
+    size = models.PositiveBigIntegerField(default=0)
+    quality_gate = models.CharField(max_length=10, blank=True)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+    stop_requested = models.BooleanField(default=False)
+    total = models.PositiveIntegerField(null=True)
+    enrolled = models.PositiveIntegerField(default=0)
+    skipped = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0)
+    error_message = models.TextField(blank=True)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    requested_as = models.JSONField(default=dict)
+    runner = models.UUIDField(null=True, editable=False)
+    lease_expires_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    finished_at = models.DateTimeField(null=True, editable=False)
+
+    objects = ImportQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                name="import_running_is_leased",
+                condition=Q(status="running", runner__isnull=False) | ~Q(status="running") & Q(runner=None),
+            )
+        ]
+
+    def __str__(self):
+        return self.name
+
+    @property
+    def handled(self) -> int:
+        return self.enrolled + self.skipped + self.refused
+
+
+class ImportRow(models.Model):
+    """What became of a photo of an import. path: where it lies in the source."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Waits"
+        ENROLLED = "enrolled", "Enrolled"
+        SKIPPED = "skipped", "Was there already"
+        REFUSED = "refused", "Refused"
+
+    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+    job = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="rows")
+    path = models.CharField(max_length=1000)
+    name = models.CharField(max_length=200)
+    key = models.CharField(max_length=200)
+    status = models.CharField(max_length=10, choices=Status.choices)
+    code = models.CharField(max_length=50, blank=True)
+    reason = models.TextField(blank=True)
+    identity = models.ForeignKey(Identity, null=True, on_delete=models.SET_NULL, related_name="+")
+    request = models.ForeignKey(RecognitionRequest, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["job", "path"], name="import_row_once")]
+
+    def __str__(self):
+        return f"{self.path}: {self.status}"
+
+
+class ImportPiece(models.Model):
+    """A piece of an uploaded ZIP; see imports/upload.py."""
+
+    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+    job = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="pieces")
+    number = models.PositiveIntegerField()
+    data = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="import_piece_once")]
+
+    def __str__(self):
+        return f"Piece {self.number} of {self.job}"

@@ -1,0 +1,29 @@
+"""Background jobs of the imports."""
+
+from uuid import UUID
+
+from procrastinate import JobContext
+from procrastinate.contrib.django import app
+
+from faceplatform.processes.jobs import defer_once
+from recognition.imports.models import Import
+from recognition.imports.running import run_import, wait_for_some
+
+
+@app.task(pass_context=True, aliases=["recognition.tasks.import_uploaded"])
+def import_uploaded(context: JobContext, job_id: str) -> None:
+    """Runs an import whose ZIP was uploaded; nothing where it runs already."""
+    run_import(UUID(job_id), work=wait_for_some, interrupted=context.should_abort)
+
+
+@app.periodic(cron="* * * * *")
+@app.task(queueing_lock="resume-imports", pass_context=False, aliases=["recognition.tasks.resume_imports"])
+def resume_imports(timestamp: int = 0) -> None:
+    """Takes up imports whose job was killed."""
+    for job in Import.objects.free().filter(place=""):
+        start(job)
+
+
+def start(job: Import) -> None:
+    """Queues the job of an import, once."""
+    defer_once(import_uploaded, f"import-{job.pk}", job_id=str(job.pk))

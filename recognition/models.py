@@ -1,0 +1,46 @@
+"""Django's face for the rows of recognition. Features import their own models; this is for Django, migrations and the shell."""
+
+from recognition.calibration.models import CalibrationReport
+from recognition.evaluations.models import Evaluation
+from recognition.health.models import HealthFinding, HealthReport
+from recognition.imports.models import Import, ImportPiece, ImportRow
+from recognition.photos.models import (
+    ANALYSES,
+    Candidate,
+    Decision,
+    Priority,
+    Purpose,
+    RecognitionFace,
+    RecognitionRequest,
+    Rejection,
+    Status,
+    Worker,
+)
+from recognition.privacy.models import Erasure, RetentionRule
+from recognition.reembedding.models import PreviewedFace, ReEmbedding, ReEmbeddingPart, UnembeddedSample
+
+__all__ = [
+    "ANALYSES",
+    "CalibrationReport",
+    "Candidate",
+    "Decision",
+    "Erasure",
+    "Evaluation",
+    "HealthFinding",
+    "HealthReport",
+    "Import",
+    "ImportPiece",
+    "ImportRow",
+    "PreviewedFace",
+    "Priority",
+    "Purpose",
+    "ReEmbedding",
+    "ReEmbeddingPart",
+    "RecognitionFace",
+    "RecognitionRequest",
+    "Rejection",
+    "RetentionRule",
+    "Status",
+    "UnembeddedSample",
+    "Worker",
+]

@@ -1,0 +1,207 @@
+"""Recognitions and enrolment over REST. Thin: parse, one service or queryset, answer."""
+
+from django.urls import reverse
+from drf_spectacular.helpers import forced_singular_serializer
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import serializers, viewsets
+from rest_framework.parsers import MultiPartParser
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.roles import Scope
+from faceplatform.errors import NotFound
+from faceplatform.web.api import PREFER, ProblemSerializer
+from faceplatform.web.filters import Filter, filtered, list_parameters, moment
+from faceplatform.web.parsers import JSONParser
+from gallery.api import PROBLEMS, ActorMixin, SampleSerializer, picture
+from gallery.models import Identity
+from gallery.visible import GALLERY
+from recognition.photos import services
+from recognition.photos.drawing import draw_kept_photo
+from recognition.photos.installed import installed_manifests, pack_as_dict
+from recognition.photos.models import RecognitionRequest, Status
+from recognition.photos.rejections import reject_identity
+from recognition.photos.representation import enrolment_as_dict, recognition_as_dict
+from recognition.photos.schema import (
+    EnrolmentInput,
+    EnrolmentSchema,
+    PackSchema,
+    PacksSchema,
+    RecognitionInput,
+    RecognitionSchema,
+)
+from recognition.photos.services import Photo
+from recognition.photos.visible import RECOGNITION
+from recognition.photos.waiting import WaitingMixin
+
+REFUSED = dict.fromkeys((413, 422, 503), ProblemSerializer)
+FILTERS = [
+    Filter("gallery", "gallery__slug", "Only this gallery (slug)."),
+    Filter("status", "status", "Only those that are so far.", choices=Status.values),
+    Filter("created_after", "created_at__gt", "Only those asked after this time.", moment),
+    Filter("created_before", "created_at__lt", "Only those asked before this time.", moment),
+]
+ORDERINGS = {"created_at": "id"}
+
+
+@extend_schema_view(
+    list=extend_schema(
+        summary="Past recognitions",
+        parameters=list_parameters(FILTERS, ORDERINGS),
+        responses=RecognitionSchema(many=True),
+    ),
+    retrieve=extend_schema(summary="A recognition", responses={200: RecognitionSchema, **PROBLEMS}),
+    destroy=extend_schema(summary="Delete a recognition", responses={204: None, **PROBLEMS}),
+)
+class RecognitionViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
+    queryset = RecognitionRequest.objects.none()
+    serializer_class = RecognitionSchema
+    parser_classes = [MultiPartParser, JSONParser]
+    write_scope = Scope.RECOGNIZE
+    orderings = ORDERINGS
+
+    @property
+    def read_scope(self):
+        """A client that may recognise may fetch its own answers."""
+        key = self.request.auth
+        return Scope.RECOGNIZE if key and Scope.RECOGNIZE in key.scopes else Scope.READ
+
+    def list(self, request):
+        rows = RecognitionRequest.objects.visible_to(self.actor).recognitions().with_results()
+        page = self.paginate_queryset(filtered(rows, request.query_params, FILTERS))
+        return self.get_paginated_response([recognition_as_dict(row) for row in page])
+
+    def retrieve(self, request, pk):
+        return Response(recognition_as_dict(self._recognition(pk)))
+
+    @extend_schema(
+        summary="Who is in this photo?",
+        request={"multipart/form-data": RecognitionInput, "application/json": RecognitionInput},
+        parameters=[PREFER],
+        responses={201: RecognitionSchema, 202: RecognitionSchema, **PROBLEMS, **REFUSED},
+    )
+    def create(self, request):
+        serializer = RecognitionInput(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        values = serializer.validated_data
+        gallery = self.find_visible(GALLERY, values.pop("gallery"))
+        photo = Photo(*values.pop("photo"))
+        row = services.submit_recognition(actor=self.actor, gallery=gallery, photo=photo, **values)
+        return self.answer_later([row.pk])
+
+    def answer(self, ids):
+        [pk] = ids
+        row = self._recognition(pk)
+        services.raise_if_photo_was_bad(row)
+        location = reverse("api:recognition-detail", args=[pk])
+        status = 201 if row.status == Status.DONE else 202
+        return Response(recognition_as_dict(row), status=status, headers={"Location": location})
+
+    def destroy(self, request, pk):
+        services.delete_recognition(actor=self.actor, request=self._recognition(pk))
+        return Response(status=204)
+
+    @extend_schema(
+        summary="The photo with its faces drawn on it",
+        description="404 (photo_not_kept) where neither the gallery nor the request said to keep the photo.",
+        responses={(200, "image/jpeg"): OpenApiTypes.BINARY, **PROBLEMS},
+    )
+    def annotated(self, request, pk):
+        return picture(draw_kept_photo(self._recognition(pk)))
+
+    def _recognition(self, pk) -> RecognitionRequest:
+        return self.find_visible(RECOGNITION, pk)
+
+
+class RejectInput(serializers.Serializer):
+    identity = serializers.UUIDField(help_text="Who it is not.")
+
+
+class RejectFaceView(ActorMixin, APIView):
+    write_scope = Scope.ENROL
+
+    @extend_schema(
+        summary="Say that a face is not this person",
+        description="Remembered: faces nearer to this one than to the person's samples are not taken for the person.",
+        request=RejectInput,
+        responses={200: RecognitionSchema, **PROBLEMS, 409: ProblemSerializer},
+    )
+    def post(self, request, pk, index):
+        serializer = RejectInput(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        row = self.get_visible(RecognitionRequest.objects.recognitions().defer("photo"), pk=pk)
+        face = row.faces.filter(index=index).first()
+        if face is None:
+            raise NotFound("There is no such face.")
+        identity = self.get_visible(
+            Identity.objects.select_related("gallery"), pk=serializer.validated_data["identity"]
+        )
+        reject_identity(actor=self.actor, face=face, identity=identity)
+        return Response(recognition_as_dict(self.find_visible(RECOGNITION, pk)))
+
+
+class IdentitySamplesView(WaitingMixin, ActorMixin, APIView):
+    parser_classes = [MultiPartParser, JSONParser]
+    write_scope = Scope.ENROL
+
+    @extend_schema(summary="A person's samples", responses={200: SampleSerializer(many=True), **PROBLEMS})
+    def get(self, request, pk):
+        samples = self._identity(pk).samples.order_by("id")
+        return Response(SampleSerializer(samples, many=True).data)
+
+    @extend_schema(
+        summary="Enrol photos of a person",
+        description="Each photo stands for itself: 201 where one at least was enrolled, 422 where none was, "
+        "202 where some still wait. `warnings` are reason codes of a face that was taken although it is poor.",
+        request={"multipart/form-data": EnrolmentInput, "application/json": EnrolmentInput},
+        parameters=[PREFER],
+        responses={
+            201: EnrolmentSchema,
+            202: EnrolmentSchema,
+            422: EnrolmentSchema,
+            **PROBLEMS,
+            503: ProblemSerializer,
+        },
+    )
+    def post(self, request, pk):
+        identity = self._identity(pk)
+        serializer = EnrolmentInput(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        values = serializer.validated_data
+        photos = [Photo(*photo) for photo in values.pop("photos")]
+        rows = services.submit_enrolment(actor=self.actor, identity=identity, photos=photos, **values)
+        return self.answer_later([row.pk for row in rows])
+
+    def answer(self, ids):
+        answer = enrolment_as_dict(RecognitionRequest.objects.enrolments(ids))
+        status = 202 if answer["pending"] else 201 if answer["enrolled"] else 422
+        return Response(answer, status=status)
+
+    def _identity(self, pk) -> Identity:
+        return self.get_visible(Identity.objects.select_related("gallery"), pk=pk)
+
+
+@extend_schema_view(
+    list=extend_schema(
+        summary="Installed model packs",
+        description="What each is made of, under which licence, and whether that allows commercial use.",
+        operation_id="packs_list",
+        responses=forced_singular_serializer(PacksSchema),
+    ),
+    retrieve=extend_schema(summary="A model pack", responses={200: PackSchema, **PROBLEMS}),
+)
+class PackViewSet(viewsets.ViewSet):
+    serializer_class = PackSchema
+    write_scope = None
+
+    def list(self, request):
+        packs = [pack_as_dict(manifest) for manifest in installed_manifests()]
+        return Response({"results": packs, "next": None, "previous": None})
+
+    @extend_schema(parameters=[OpenApiParameter("name", str, OpenApiParameter.PATH)])
+    def retrieve(self, request, name):
+        for manifest in installed_manifests():
+            if manifest.name == name:
+                return Response(pack_as_dict(manifest))
+        raise NotFound(f"There is no pack {name} here.")

@@ -1,0 +1,18 @@
+from django.urls import path
+
+from faceplatform.web.actions import COLLECTION, READ_AND_DELETE
+from recognition.photos.api import IdentitySamplesView, PackViewSet, RecognitionViewSet, RejectFaceView
+
+urlpatterns = [
+    path("identities/<uuid:pk>/samples", IdentitySamplesView.as_view(), name="identity-samples"),
+    path("recognitions", RecognitionViewSet.as_view(COLLECTION), name="recognition-list"),
+    path("recognitions/<uuid:pk>", RecognitionViewSet.as_view(READ_AND_DELETE), name="recognition-detail"),
+    path(
+        "recognitions/<uuid:pk>/annotated.jpg",
+        RecognitionViewSet.as_view({"get": "annotated"}),
+        name="recognition-annotated",
+    ),
+    path("recognitions/<uuid:pk>/faces/<int:index>/reject", RejectFaceView.as_view(), name="recognition-face-reject"),
+    path("packs", PackViewSet.as_view({"get": "list"}), name="pack-list"),
+    path("packs/<str:name>", PackViewSet.as_view({"get": "retrieve"}), name="pack-detail"),
+]

@@ -1,0 +1,76 @@
+"""Forms of the pages. They parse; the services decide."""
+
+from django import forms
+from django.utils import timezone
+
+from gallery.forms import DateInput
+from gallery.models import Consent, Identity
+from gallery.services import CONSENT_FIELDS
+
+ACCEPT = "image/*,.heic,.heif"
+
+
+class PhotosInput(forms.ClearableFileInput):
+    allow_multiple_selected = True
+
+
+class PhotosField(forms.FileField):
+    """One file or many; each is judged by itself later."""
+
+    widget = PhotosInput(attrs={"accept": ACCEPT, "multiple": True})
+
+    def clean(self, data, initial=None):
+        files = data if isinstance(data, list) else [data] if data else []
+        if not files:
+            raise forms.ValidationError("Choose at least one photo.")
+        return files
+
+
+class AddFacesForm(forms.Form):
+    photos = PhotosField(label="Photos", help_text="One or many, each showing this person alone.")
+    name = forms.CharField(max_length=200)
+    department = forms.CharField(max_length=100, required=False)
+    position = forms.CharField(max_length=100, required=False)
+    external_id = forms.CharField(
+        max_length=100, required=False, label="External id", help_text="The person's number in your own system."
+    )
+    another = forms.BooleanField(required=False, label="This is another person of the same name")
+    consent_by = forms.CharField(
+        max_length=200, label="Consent stated by", help_text="The person, or the document that says so."
+    )
+    consent_at = forms.DateField(label="Stated on", widget=DateInput, initial=timezone.localdate)
+    consent_until = forms.DateField(
+        label="Holds until", widget=DateInput, required=False, help_text="Empty: until it is withdrawn."
+    )
+
+    def __init__(self, gallery, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if not gallery.requires_consent:
+            for name in ("consent_by", "consent_at", "consent_until"):
+                del self.fields[name]
+
+    def person(self) -> dict:
+        """The new person's data besides the name."""
+        data = self.cleaned_data
+        fields = {name: data[name] for name in ("department", "position", "external_id")}
+        consent = {name: data[name] for name in CONSENT_FIELDS if name in data}
+        return fields | (consent | {"consent": Consent.GIVEN} if consent else {})
+
+
+class MorePhotosForm(forms.Form):
+    photos = PhotosField(label="Photos")
+
+
+class RecogniseForm(forms.Form):
+    photo = forms.FileField(
+        label="Photo", widget=forms.FileInput(attrs={"accept": ACCEPT}), error_messages={"required": "Choose a photo."}
+    )
+    keep_photo = forms.BooleanField(required=False, label="Keep the photo with the result")
+
+
+class RejectForm(forms.Form):
+    identity = forms.ModelChoiceField(Identity.objects.none())
+
+    def __init__(self, gallery, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["identity"].queryset = Identity.objects.filter(gallery=gallery).select_related("gallery")

@@ -1,0 +1,236 @@
+"""What was asked and answered, and who does the work. RecognitionRequest is also the queue."""
+
+import uuid6
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from pgvector.django import HalfVectorField
+
+from gallery.models import FaceSample, Gallery, Identity
+from recognition.photos.querysets import RecognitionRequestQuerySet, WorkerQuerySet
+
+
+class Purpose(models.TextChoices):
+    RECOGNIZE = "recognize", "Recognise"
+    ENROL = "enrol", "Enrol"
+    DETECT = "detect", "Detect"
+    EMBED = "embed", "Embed"
+    COMPARE = "compare", "Compare"
+
+
+# What only looks at a photo: nobody is searched for, and the answer is kept for an hour.
+ANALYSES = (Purpose.DETECT, Purpose.EMBED, Purpose.COMPARE)
+
+
+class Status(models.TextChoices):
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+
+
+class Decision(models.TextChoices):
+    KNOWN = "known", "Known"
+    UNKNOWN = "unknown", "Unknown"
+    UNUSABLE = "unusable", "Unusable"
+
+
+class Priority(models.IntegerChoices):
+    INTERACTIVE = 0, "Somebody waits"
+    BULK = 10, "Bulk"
+
+
+class RecognitionRequest(models.Model):
+    """A photo to be recognised, enrolled as a sample of `identity`, or only looked at (ANALYSES).
+
+        queued ──claim──▶ running ──▶ done
+          ▲                 │  └────▶ failed   the photo cannot be used, or MAX_ATTEMPTS are spent
+          └──lease is over──┘
+
+    A claim sets claim_token and lease_expires_at and counts an attempt; the worker's heartbeat moves the lease on.
+    Results are accepted from the holder of the token alone. The photo is cleared at the end unless keep_photo.
+    options: {"top_k": int, "threshold": float|null, "max_faces": int|null, "min_detection_score": float|null}; of an
+    enrolment also "quality_gate": str, of a comparison "reference": {"photo": request id} | {"sample": id} | {"identity": id}.
+    timings_ms: {"queued", "decode", "detect", "embed", "search", "total"}.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+    purpose = models.CharField(max_length=10, choices=Purpose.choices, default=Purpose.RECOGNIZE)
+    priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.INTERACTIVE)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+    gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="recognitions")
+    pack = models.CharField(max_length=50)
+    options = models.JSONField(default=dict)
+
+    photo = models.BinaryField(null=True)
+    photo_name = models.CharField(max_length=255, blank=True)
+    photo_type = models.CharField(max_length=30, blank=True)
+    photo_sha256 = models.CharField(max_length=64)
+    keep_photo = models.BooleanField(default=False)
+
+    identity = models.ForeignKey(
+        Identity, null=True, blank=True, on_delete=models.CASCADE, related_name="+", help_text="Whom to enrol."
+    )
+    sample = models.ForeignKey(
+        FaceSample, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", help_text="What was enrolled."
+    )
+
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    requested_as = models.JSONField(default=dict, help_text="The rest of the actor: name, via, ip, request id, key.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    attempts = models.PositiveSmallIntegerField(default=0)
+    claim_token = models.UUIDField(null=True, editable=False)
+    claimed_at = models.DateTimeField(null=True, editable=False)
+    lease_expires_at = models.DateTimeField(null=True, editable=False)
+
+    finished_at = models.DateTimeField(null=True, editable=False)
+    error_code = models.CharField(max_length=50, blank=True)
+    error_message = models.TextField(blank=True)
+    image_width = models.PositiveIntegerField(null=True)
+    image_height = models.PositiveIntegerField(null=True)
+    image_rotation = models.PositiveSmallIntegerField(default=0)
+    threshold_distance = models.FloatField(null=True)
+    threshold_source = models.CharField(max_length=10, blank=True)
+    timings_ms = models.JSONField(default=dict)
+
+    objects = RecognitionRequestQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(name="request_status_known", condition=Q(status__in=Status.values)),
+            models.CheckConstraint(
+                name="request_running_is_claimed",
+                condition=Q(status="running", claim_token__isnull=False, lease_expires_at__isnull=False)
+                | ~Q(status="running") & Q(claim_token__isnull=True, lease_expires_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="request_waiting_has_photo",
+                condition=Q(status__in=["done", "failed"]) | Q(photo__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="request_end_has_time",
+                condition=Q(status__in=["done", "failed"], finished_at__isnull=False)
+                | Q(status__in=["queued", "running"], finished_at__isnull=True),
+            ),
+            models.CheckConstraint(name="request_failed_has_reason", condition=~Q(status="failed") | ~Q(error_code="")),
+            models.CheckConstraint(
+                name="request_enrol_has_identity",
+                condition=Q(purpose="enrol", identity__isnull=False) | ~Q(purpose="enrol") & Q(identity__isnull=True),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["priority", "id"], name="request_queue", condition=Q(status="queued")),
+            models.Index(fields=["lease_expires_at"], name="request_leases", condition=Q(status="running")),
+            models.Index(fields=["gallery", "-id"], name="request_by_gallery"),
+        ]
+
+    def __str__(self):
+        return f"{self.get_purpose_display()} {self.photo_name or self.pk}"
+
+    @property
+    def settled_faces(self):
+        """Its faces as an answer shows them: none before its end. They are read after the request itself, so a request
+        that was still running when it was read may have them already, but not yet the size of its photo."""
+        return self.faces.all() if self.finished_at else ()
+
+
+class RecognitionFace(models.Model):
+    """A face found in a photo.
+
+    box: x, y, width, height and landmarks five [x, y], both in px of the photo (EXIF orientation applied).
+    decision is null where nobody was searched for, unless the face is unusable. identity is null unless known, or where
+    the person has since been deleted. crop: JPEG of the face with a margin, to be looked at beside the sample that matched;
+    crop_landmarks in its px; empty for ANALYSES. vector: its embedding under the request's pack, for "not X".
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+    request = models.ForeignKey(RecognitionRequest, on_delete=models.CASCADE, related_name="faces")
+    index = models.PositiveSmallIntegerField()
+    box = models.JSONField()
+    landmarks = models.JSONField()
+    detection_score = models.FloatField()
+    quality_score = models.FloatField()
+    reasons = models.JSONField(default=list)
+    crop = models.BinaryField()
+    crop_landmarks = models.JSONField(default=list)
+    vector = HalfVectorField(null=True)
+    decision = models.CharField(max_length=10, choices=Decision.choices, null=True)  # noqa: DJ001 - null: none was asked for
+    identity = models.ForeignKey(Identity, null=True, on_delete=models.SET_NULL, related_name="+")
+    margin = models.FloatField(null=True, help_text="Distance of the runner-up less that of the nearest.")
+
+    class Meta:
+        ordering = ["index"]
+        constraints = [
+            models.UniqueConstraint(fields=["request", "index"], name="face_index_once"),
+            models.CheckConstraint(
+                name="face_decision_known",
+                condition=Q(decision__isnull=True) | Q(decision__in=Decision.values),
+            ),
+            models.CheckConstraint(
+                name="face_identity_only_if_known", condition=Q(decision="known") | Q(identity__isnull=True)
+            ),
+            models.CheckConstraint(name="face_margin_range", condition=Q(margin__isnull=True) | Q(margin__gte=0)),
+        ]
+
+    def __str__(self):
+        return f"Face {self.index} of {self.request_id}"
+
+
+class Candidate(models.Model):
+    """An identity proposed for a face, nearest first, whatever the decision. score: 0–1, 0.5 at the threshold."""
+
+    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+    face = models.ForeignKey(RecognitionFace, on_delete=models.CASCADE, related_name="candidates")
+    rank = models.PositiveSmallIntegerField()
+    identity = models.ForeignKey(Identity, on_delete=models.CASCADE, related_name="+")
+    sample = models.ForeignKey(FaceSample, null=True, on_delete=models.SET_NULL, related_name="+")
+    distance = models.FloatField()
+    mean_distance = models.FloatField(null=True, help_text="Over the best samples of the person, three at most.")
+    score = models.FloatField()
+
+    class Meta:
+        ordering = ["rank"]
+        constraints = [
+            models.UniqueConstraint(fields=["face", "rank"], name="candidate_rank_once"),
+            models.UniqueConstraint(fields=["face", "identity"], name="candidate_identity_once"),
+            models.CheckConstraint(name="candidate_range", condition=Q(distance__gte=0, score__range=(0, 1))),
+        ]
+
+    def __str__(self):
+        return f"{self.identity} at {self.distance:.3f}"
+
+
+class Rejection(models.Model):
+    """ "Not X": a curator said of a face that it is not the person of `sample`, the rejected sample made from it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+    face = models.ForeignKey(RecognitionFace, on_delete=models.CASCADE, related_name="rejections")
+    sample = models.OneToOneField(FaceSample, on_delete=models.CASCADE, related_name="+")
+
+    def __str__(self):
+        return f"Face {self.face_id} is not {self.sample.identity_id}"
+
+
+class Worker(models.Model):
+    """A recognition worker process, as long as it lives. Alive: its heartbeat is younger than WORKER_ALIVE_FOR.
+
+    engine: pack → on what its nets run there, in which form and why; see engine/pack_nets.py.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+    host = models.CharField(max_length=255)
+    process_id = models.PositiveIntegerField()
+    started_at = models.DateTimeField(db_default=Now(), editable=False)
+    last_seen_at = models.DateTimeField(db_default=Now())
+    engine = models.JSONField(default=dict)
+
+    objects = WorkerQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["started_at"]
+
+    def __str__(self):
+        return f"{self.host}:{self.process_id}"

@@ -1,0 +1,82 @@
+"""What the pages show of a recognition or an enrolment: photos with boxes, sized for SVG."""
+
+from typing import Any
+
+from gallery.models import Identity
+from recognition.photos.labels import COLOURS, label_of
+from recognition.photos.models import RecognitionRequest, Status
+from recognition.photos.representation import enrolment_as_dict, recognition_as_dict
+
+ENROLMENT_COLOURS = {"enrolled": COLOURS["known"], "refused": "#b42318", "pending": COLOURS["unusable"]}
+
+
+def recognition_context(request: RecognitionRequest) -> dict[str, Any]:
+    """Takes a request with its results."""
+    answer = recognition_as_dict(request)
+    for face, row in zip(answer["faces"], request.settled_faces, strict=True):
+        face["has_crop"] = row.has_crop  # an unknown face's goes before the answer does, if the gallery says so
+    labels = [(label_of(face), COLOURS[face["decision"]]) for face in answer["faces"]]
+    return {
+        "gallery": request.gallery,
+        "recognition": request,
+        "answer": answer,
+        "pending": request.status in (Status.QUEUED, Status.RUNNING),
+        "picture": _picture(request, labels),
+    }
+
+
+def enrolment_context(identity: Identity, requests: list[RecognitionRequest]) -> dict[str, Any]:
+    answer = enrolment_as_dict(requests)
+    results = []
+    for number, (request, result) in enumerate(zip(requests, answer["results"], strict=True)):
+        colour = ENROLMENT_COLOURS[result["status"]]
+        picture = _picture(request, [("", colour)] * len(request.settled_faces))
+        results.append(result | {"picture": picture, "number": number})
+    return {
+        "gallery": identity.gallery,
+        "identity": identity,
+        "answer": answer | {"results": results},
+        "photo_ids": [request.pk for request in requests],
+    }
+
+
+def _picture(request: RecognitionRequest, labels: list[tuple[str, str]]) -> dict[str, Any] | None:
+    """Boxes with labels in px of the photo, and line and letter sizes that suit it; None where nothing was decoded."""
+    if request.image_width is None:
+        return None
+    width, height = request.image_width, request.image_height
+    letter = max(width, height) / 36
+    faces = []
+    for face, (label, colour) in zip(request.settled_faces, labels, strict=True):
+        x, y, w, h = face.box
+        plate = letter * (0.6 + 0.6 * len(label))
+        above = y >= letter * 1.5
+        top = y - letter * 1.5 if above else y + h
+        left = min(max(x, 0), max(width - plate, 0))
+        faces.append(
+            {
+                "index": face.index,
+                "box": {"x": x, "y": y, "width": w, "height": h},
+                "crop": _margin_box(face.box, width, height) if getattr(face, "has_crop", True) else None,
+                "label": label,
+                "colour": colour,
+                "plate": {"x": left, "y": top, "width": plate, "height": letter * 1.5},
+                "text": {"x": left + letter * 0.3, "y": top + letter * 1.1},
+            }
+        )
+    return {
+        "id": request.pk,
+        "width": width,
+        "height": height,
+        "line": max(width, height) / 180,
+        "letter": letter,
+        "faces": faces,
+        "kept": request.keep_photo,
+    }
+
+
+def _margin_box(box: list[float], width: int, height: int) -> dict[str, float]:
+    """Where the margin crop lay in the photo; see engine.align.margin_crop."""
+    x, y, w, h = box
+    left, top = max(x - 0.3 * w, 0), max(y - 0.3 * h, 0)
+    return {"x": left, "y": top, "width": min(x + 1.3 * w, width) - left, "height": min(y + 1.3 * h, height) - top}

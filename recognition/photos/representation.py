@@ -1,0 +1,153 @@
+"""A recognition as the API, the command line and the pages show it: the shape of docs/api.md."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from gallery.api import SampleSerializer
+from gallery.models import Identity
+from recognition.photos.models import Candidate, Decision, RecognitionFace, RecognitionRequest, Status
+
+
+def recognition_as_dict(request: RecognitionRequest) -> dict[str, Any]:
+    """Takes a request loaded with `with_results()`; runs no query."""
+    return {
+        "id": str(request.pk),
+        "status": request.status,
+        "gallery": request.gallery.slug,
+        "pack": request.pack,
+        "created_at": request.created_at.isoformat(),
+        "photo": request.photo_name,
+        "image": image_as_dict(request),
+        "threshold": threshold_as_dict(request),
+        "faces": [face_as_dict(face, request) for face in request.settled_faces],
+        "timings_ms": request.timings_ms,
+        "error": error_as_dict(request.error_code, request.error_message),
+    }
+
+
+def unaccepted_as_dict(*, photo_name: str, gallery_slug: str, pack: str, error) -> dict[str, Any]:
+    """The same shape for a photo that was refused before there was a request."""
+    return {
+        "id": None,
+        "status": "failed",
+        "gallery": gallery_slug,
+        "pack": pack,
+        "created_at": None,
+        "photo": photo_name,
+        "image": None,
+        "threshold": None,
+        "faces": [],
+        "timings_ms": {},
+        "error": error_as_dict(error.code, error.message),
+    }
+
+
+def enrolment_as_dict(requests: Iterable[RecognitionRequest]) -> dict[str, Any]:
+    """What became of each photo handed in for enrolment; takes requests from `enrolments()`."""
+    results = [_enrolment_result(request) for request in requests]
+    counts = Counter(result["status"] for result in results)
+    return {**{status: counts[status] for status in ("enrolled", "refused", "pending")}, "results": results}
+
+
+def _enrolment_result(request: RecognitionRequest) -> dict[str, Any]:
+    status = {Status.DONE: "enrolled", Status.FAILED: "refused"}.get(request.status, "pending")
+    return {
+        "photo": request.photo_name,
+        "status": status,
+        "sample": SampleSerializer(request.sample).data if request.sample else None,
+        "warnings": request.sample.quality["reasons"] if request.sample else [],
+        "error": error_as_dict(request.error_code, request.error_message),
+    }
+
+
+def image_as_dict(request: RecognitionRequest) -> dict[str, int] | None:
+    if request.image_width is None:
+        return None
+    return {"width": request.image_width, "height": request.image_height}
+
+
+def threshold_as_dict(request: RecognitionRequest) -> dict[str, Any] | None:
+    if request.threshold_distance is None:
+        return None
+    return {"distance": round(request.threshold_distance, 4), "source": request.threshold_source}
+
+
+def error_as_dict(code: str, message: str) -> dict[str, str] | None:
+    return {"code": code, "detail": message} if code else None
+
+
+def face_as_dict(face: RecognitionFace, request: RecognitionRequest) -> dict[str, Any]:
+    """The answer as it stands now: people who were merged since are who they are now, those rejected are left out."""
+    rejected = {row.sample.identity.standing for row in face.rejections.all()} - {None}
+    candidates = _standing_candidates(face, rejected)
+    decision, identity = _revised(face, request, rejected, candidates)
+    return {
+        **found_as_dict(face, request),
+        "decision": decision,
+        "identity": identity_as_dict(identity) if identity else None,
+        "candidates": [
+            {
+                "identity": identity_as_dict(identity),
+                "distance": round(candidate.distance, 4),
+                "mean_distance": None if candidate.mean_distance is None else round(candidate.mean_distance, 4),
+                "score": round(candidate.score, 4),
+                "sample_id": str(candidate.sample_id)
+                if candidate.sample_id and not candidate.sample_deleted_at
+                else None,
+            }
+            for candidate, identity in candidates
+        ],
+        "rejected": [identity_as_dict(identity) for identity in sorted(rejected, key=str)],
+        "margin": None if face.margin is None else round(face.margin, 4),
+    }
+
+
+def found_as_dict(face: RecognitionFace, request: RecognitionRequest) -> dict[str, Any]:
+    """Where a face is and how good it is."""
+    return {
+        "index": face.index,
+        "box": box_as_dict(face.box, request.image_width, request.image_height),
+        "landmarks": face.landmarks,
+        "detection_score": face.detection_score,
+        "quality": {"score": face.quality_score, "reasons": face.reasons},
+    }
+
+
+def _standing_candidates(face: RecognitionFace, rejected: set[Identity]) -> list[tuple[Candidate, Identity]]:
+    """The candidates and who they are now, each person once."""
+    found = {}
+    for candidate in face.candidates.all():
+        identity = candidate.identity.standing
+        if identity and identity not in rejected:
+            found.setdefault(identity, candidate)
+    return [(candidate, identity) for identity, candidate in found.items()]
+
+
+def _revised(face, request, rejected, candidates) -> tuple[str, Identity | None]:
+    """The decision and who it is. Where the one found was rejected: the next one within the threshold, or unknown."""
+    identity = face.identity.standing if face.identity else None
+    if identity not in rejected:
+        return face.decision, identity
+    for candidate, other in candidates:
+        if candidate.distance <= request.threshold_distance:
+            return Decision.KNOWN, other
+    return Decision.UNKNOWN, None
+
+
+def box_as_dict(box: list[float], width: int, height: int) -> dict[str, dict[str, float]]:
+    """box: x, y, width, height in px. Gives it in px and as shares of the image."""
+    x, y, w, h = box
+    return {
+        "pixels": {"x": x, "y": y, "width": w, "height": h},
+        "normalized": {
+            "left": round(x / width, 5),
+            "top": round(y / height, 5),
+            "width": round(w / width, 5),
+            "height": round(h / height, 5),
+        },
+    }
+
+
+def identity_as_dict(identity) -> dict[str, str]:
+    return {"id": str(identity.pk), "name": identity.name, "external_id": identity.external_id}

@@ -1,0 +1,113 @@
+"""Enrolments: each photo's one face becomes a sample of its person, or is refused."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts.actor import Actor
+from accounts.models import ApiKey
+from faceplatform.database.compiled import insert
+from faceplatform.errors import DomainError
+from gallery import services as gallery_services
+from gallery.models import QualityGate
+from gallery.pack_in_force import hold_pack
+from gallery.search.query import nearest_identities
+from gallery.services import EnrolledFace
+from recognition.engine.base import Face, PhotoAnalysis
+from recognition.photos import queue
+from recognition.photos.models import RecognitionFace, RecognitionRequest, Status
+from recognition.photos.results.ending import ended, face_row, points, wanted
+from recognition.photos.results.refusals import Refusal
+from recognition.photos.thresholds import threshold_of
+
+
+def enrol(*, request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis) -> bool:
+    """Writes the result. Returns False, and writes nothing, where the lease was lost meanwhile.
+
+    Where the gallery has moved to another pack since, the photo goes back to the queue to be looked at under that one.
+    """
+    faces = wanted(request, analysis)
+    with transaction.atomic():
+        if not queue.hold(ids=[request.pk], token=token):
+            return False
+        if (pack := hold_pack(request.gallery_id)) != request.pack:
+            queue.put_back(request_id=request.pk, token=token, pack=pack)
+            return True
+        insert(_rows(request, faces))
+        try:
+            with transaction.atomic():
+                sample = _enrol(request, analysis, faces)
+        except Refusal as refusal:
+            end = {"status": Status.FAILED, "error_code": refusal.code, "error_message": str(refusal)}
+        except DomainError as error:
+            end = {"status": Status.FAILED, "error_code": error.code, "error_message": error.message}
+        else:
+            end = {"status": Status.DONE, "sample_id": str(sample.pk)}
+        queue.finish([ended(request, analysis=analysis, **end)])
+    return True
+
+
+def _rows(request: RecognitionRequest, faces: Sequence[Face]) -> list[RecognitionFace]:
+    return [
+        face_row(request, index, face, crop=face.crop.jpeg, crop_landmarks=points(face.crop.landmarks))
+        for index, face in enumerate(faces)
+    ]
+
+
+def _enrol(request: RecognitionRequest, analysis: PhotoAnalysis, faces: Sequence[Face]):
+    """Adds the photo's one face to the request's identity. Raises Refusal or DomainError."""
+    actor = _actor_of(request)
+    _check_faces(faces, request.options["quality_gate"])
+    face = faces[0]
+    if request.options["quality_gate"] != QualityGate.OFF:
+        _check_conflict(request, face)
+    enrolled = EnrolledFace(
+        photo_name=request.photo_name,
+        photo_sha256=request.photo_sha256,
+        photo_width=analysis.width,
+        photo_height=analysis.height,
+        box=face.box.as_list(),
+        detection_score=round(face.detection_score, 4),
+        quality_score=face.quality.score,
+        quality={"measures": face.quality.measures, "reasons": list(face.quality.reasons)},
+        crop_jpeg=face.crop.jpeg,
+        crop_width=face.crop.width,
+        crop_height=face.crop.height,
+        crop_landmarks=points(face.crop.landmarks),
+        embedding=face.embedding,
+    )
+    return gallery_services.add_sample(actor=actor, identity=request.identity, face=enrolled, pack=request.pack)
+
+
+def _actor_of(request: RecognitionRequest) -> Actor:
+    """Who asked. Raises NotAllowed where the account is gone."""
+    record = request.requested_as
+    key = ApiKey.objects.filter(pk=record["api_key"]).first() if record["api_key"] else None
+    return Actor.from_record(request.requested_by, record, key)
+
+
+def _check_faces(faces: Sequence[Face], gate: str) -> None:
+    if not faces:
+        raise Refusal("face_not_found")
+    if len(faces) > 1:
+        raise Refusal("multiple_faces", count=len(faces))
+    quality = faces[0].quality
+    if gate == QualityGate.STRICT and quality.reasons:
+        raise Refusal(quality.reasons[0])
+    if gate == QualityGate.STANDARD and not quality.usable:
+        raise Refusal(quality.reasons[0] if quality.reasons else "low_quality")
+
+
+def _check_conflict(request: RecognitionRequest, face: Face) -> None:
+    """Refuses a face that the gallery would take for somebody else."""
+    [matches] = nearest_identities(
+        gallery_id=request.gallery_id, pack=request.pack, probes=face.embedding[None], top_k=1
+    )
+    person = (
+        request.identity.standing or request.identity
+    )  # who may have been merged into another while the photo waited
+    other = next((match for match in matches if match.identity_id != person.pk), None)
+    if other and other.distance <= threshold_of(request.gallery).distance:
+        name = request.gallery.identities.get(pk=other.identity_id).name
+        raise Refusal("identity_similarity_conflict", other=name, name=person.name)

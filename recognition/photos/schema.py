@@ -1,0 +1,130 @@
+"""The shapes of representation.py, declared for OpenAPI."""
+
+from rest_framework import serializers
+
+from faceplatform.web.api import PhotoField
+from gallery.api import SampleSerializer
+from gallery.models import QualityGate
+from recognition.photos.models import Decision, Status
+from recognition.photos.services import DEFAULT_TOP_K, MAX_TOP_K
+
+
+class RecognitionInput(serializers.Serializer):
+    photo = PhotoField()
+    gallery = serializers.SlugField(help_text="The gallery's slug.")
+    top_k = serializers.IntegerField(default=DEFAULT_TOP_K, min_value=1, max_value=MAX_TOP_K)
+    threshold = serializers.FloatField(
+        required=False, allow_null=True, help_text="Largest distance that counts as the same person."
+    )
+    max_faces = serializers.IntegerField(required=False, allow_null=True, min_value=1)
+    keep_photo = serializers.BooleanField(
+        required=False, allow_null=True, default=None, help_text="Keep the photo; else as the gallery says."
+    )
+
+
+class ErrorSchema(serializers.Serializer):
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class PixelsSchema(serializers.Serializer):
+    x, y, width, height = (serializers.FloatField() for _ in range(4))
+
+
+class NormalizedSchema(serializers.Serializer):
+    left, top, width, height = (serializers.FloatField() for _ in range(4))
+
+
+class BoxSchema(serializers.Serializer):
+    pixels = PixelsSchema()
+    normalized = NormalizedSchema()
+
+
+class IdentityReferenceSchema(serializers.Serializer):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    external_id = serializers.CharField()
+
+
+class CandidateSchema(serializers.Serializer):
+    identity = IdentityReferenceSchema()
+    distance = serializers.FloatField()
+    mean_distance = serializers.FloatField(allow_null=True, help_text="Over the person's best samples, three at most.")
+    score = serializers.FloatField(help_text="0–1, 0.5 at the threshold.")
+    sample_id = serializers.UUIDField(allow_null=True)
+
+
+class QualitySchema(serializers.Serializer):
+    score = serializers.FloatField()
+    reasons = serializers.ListField(child=serializers.CharField())
+
+
+class FaceSchema(serializers.Serializer):
+    index = serializers.IntegerField()
+    box = BoxSchema()
+    landmarks = serializers.ListField(child=serializers.ListField(child=serializers.FloatField()))
+    detection_score = serializers.FloatField()
+    quality = QualitySchema()
+    decision = serializers.ChoiceField(choices=Decision.choices)
+    identity = IdentityReferenceSchema(allow_null=True)
+    candidates = CandidateSchema(many=True)
+    rejected = IdentityReferenceSchema(many=True, help_text="Of whom a curator said that it is not them.")
+    margin = serializers.FloatField(allow_null=True, help_text="Distance of the runner-up less that of the nearest.")
+
+
+class ImageSchema(serializers.Serializer):
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+
+
+class ThresholdSchema(serializers.Serializer):
+    distance = serializers.FloatField()
+    source = serializers.ChoiceField(choices=["size", "calibrated", "manual", "request"])
+
+
+class RecognitionSchema(serializers.Serializer):
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=Status.choices)
+    gallery = serializers.SlugField()
+    pack = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    photo = serializers.CharField(help_text="The file's name.")
+    image = ImageSchema(allow_null=True)
+    threshold = ThresholdSchema(allow_null=True)
+    faces = FaceSchema(many=True)
+    timings_ms = serializers.DictField(child=serializers.FloatField())
+    error = ErrorSchema(allow_null=True)
+
+
+class EnrolmentInput(serializers.Serializer):
+    photos = serializers.ListField(child=PhotoField(), help_text="Up to 20 photos of this person alone.")
+    quality_gate = serializers.ChoiceField(choices=QualityGate.choices, required=False)
+
+
+class EnrolmentResultSchema(serializers.Serializer):
+    photo = serializers.CharField()
+    status = serializers.ChoiceField(choices=["enrolled", "refused", "pending"])
+    sample = SampleSerializer(allow_null=True)
+    warnings = serializers.ListField(child=serializers.CharField())
+    error = ErrorSchema(allow_null=True)
+
+
+class EnrolmentSchema(serializers.Serializer):
+    enrolled = serializers.IntegerField()
+    refused = serializers.IntegerField()
+    pending = serializers.IntegerField()
+    results = EnrolmentResultSchema(many=True)
+
+
+class PackSchema(serializers.Serializer):
+    name, title, detector, embedder, metric, licence, measured_on = (serializers.CharField() for _ in range(7))
+    dim = serializers.IntegerField(help_text="Length of its embeddings.")
+    commercial_use = serializers.BooleanField(help_text="Whether the licences of all its parts allow it.")
+    threshold_1to1 = serializers.FloatField(help_text="Largest L2 distance between two photos of one person.")
+    default = serializers.BooleanField(help_text="New galleries use this one.")
+
+
+class PacksSchema(serializers.Serializer):
+    results = PackSchema(many=True)
+    next = serializers.URLField(allow_null=True, help_text="Always null: there are never many.")
+    previous = serializers.URLField(allow_null=True)

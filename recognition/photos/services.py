@@ -1,0 +1,263 @@
+"""Writes: photos handed in for recognition or enrolment, and the deletion of results."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from accounts import audit
+from accounts.actor import Actor
+from accounts.roles import Role, Scope
+from faceplatform.database.compiled import insert
+from faceplatform.errors import DomainError, InvalidInput, Unavailable, Unprocessable
+from gallery.models import Gallery, Identity, QualityGate
+from gallery.services import require_consent
+from recognition.engine.base import PhotoError
+from recognition.engine.image import ImageInfo, inspect
+from recognition.photos import queue
+from recognition.photos.models import Priority, Purpose, RecognitionRequest, Status
+
+PHOTO_STATUS = {"image_too_large": 413}
+MAX_TOP_K = 100
+DEFAULT_TOP_K = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A file as it was handed in."""
+
+    name: str
+    data: bytes
+
+
+def submit_recognition(
+    *,
+    actor: Actor,
+    gallery: Gallery,
+    photo: Photo,
+    top_k: int = DEFAULT_TOP_K,
+    threshold: float | None = None,
+    max_faces: int | None = None,
+    min_detection_score: float | None = None,
+    keep_photo: bool | None = None,
+    priority: Priority = Priority.INTERACTIVE,
+    needs_worker: bool = True,
+) -> RecognitionRequest:
+    """Queues a photo: who is in it? Raises InvalidInput, Unprocessable (reason codes) or Unavailable (no_worker)."""
+    actor.require_scope(Scope.RECOGNIZE)
+    actor.require_role(gallery, Role.VIEWER)
+    options = recognition_options(top_k, threshold, max_faces, min_detection_score)
+    info = inspect_photo(photo)
+    if needs_worker:
+        require_worker()
+    request = new_request(
+        actor=actor,
+        gallery=gallery,
+        photo=photo,
+        priority=priority,
+        options=options,
+        photo_type=info.content_type,
+        keep_photo=gallery.keep_photos if keep_photo is None else keep_photo,
+    )
+    with transaction.atomic():
+        insert([request])
+        details = {"photo": photo.name, "sha256": request.photo_sha256}
+        audit.record(actor=actor, action="recognition.requested", gallery=gallery, target=request, details=details)
+        queue.notify(queue.QUEUED)
+    return request
+
+
+def submit_enrolment(
+    *,
+    actor: Actor,
+    identity: Identity,
+    photos: Sequence[Photo],
+    quality_gate: str = "",
+    min_detection_score: float | None = None,
+    needs_worker: bool = True,
+) -> list[RecognitionRequest]:
+    """Queues photos to be enrolled as samples of `identity`, a request each, in order. See `submit_enrolments`.
+
+    min_detection_score: what is less surely a face is not counted as one.
+    """
+    _require_curator(actor, identity.gallery)
+    check_enrolment(photos, quality_gate)
+    if needs_worker:
+        require_worker()
+    require_share("min_detection_score", min_detection_score)
+    return _queue_enrolments(
+        actor, [(identity, photo) for photo in photos], quality_gate, min_detection_score, Priority.INTERACTIVE
+    )
+
+
+def submit_enrolments(
+    *, actor: Actor, gallery: Gallery, photos: Sequence[tuple[Identity, Photo]], quality_gate: str = ""
+) -> list[RecognitionRequest]:
+    """Queues photos of any number of the gallery's people, a request each, in order; nobody waits for them.
+
+    A file that is no photo does not refuse the others: its request is failed at once, with the reason; so are those of
+    people who have not given the consent that the gallery requires.
+    """
+    _require_curator(actor, gallery)
+    return _queue_enrolments(actor, photos, quality_gate, None, Priority.BULK)
+
+
+def _require_curator(actor: Actor, gallery: Gallery) -> None:
+    actor.require_scope(Scope.ENROL)
+    actor.require_role(gallery, Role.CURATOR)
+
+
+def _queue_enrolments(
+    actor: Actor,
+    photos: Sequence[tuple[Identity, Photo]],
+    quality_gate: str,
+    min_detection_score: float | None,
+    priority: Priority,
+) -> list[RecognitionRequest]:
+    requests = []
+    for identity, photo in photos:
+        gate = quality_gate or identity.gallery.quality_gate
+        options = {"quality_gate": gate, "min_detection_score": min_detection_score}
+        requests.append(_enrolment_request(actor, identity, photo, options, priority))
+    if requests:
+        with transaction.atomic():
+            RecognitionRequest.objects.bulk_create(requests)
+            queue.notify(queue.QUEUED)
+    return requests
+
+
+def raise_if_photo_was_bad(request: RecognitionRequest) -> None:
+    """Raises the reason of a failed request as an error of its own status."""
+    if request.status == Status.FAILED:
+        raise Unprocessable(request.error_message, code=request.error_code, status=PHOTO_STATUS.get(request.error_code))
+
+
+@transaction.atomic
+def delete_recognition(*, actor: Actor, request: RecognitionRequest) -> None:
+    """Deletes a recognition with its faces and photo. The one who asked may, and the gallery's curators."""
+    actor.require_scope(Scope.RECOGNIZE)
+    if actor.user is None or request.requested_by_id != actor.user.pk:
+        actor.require_role(request.gallery, Role.CURATOR)
+    audit.record(actor=actor, action="recognition.deleted", gallery=request.gallery, target=request)
+    request.delete()
+
+
+@transaction.atomic
+def follow_merges() -> None:
+    """Makes past answers name the person into whom somebody was merged, before the merged one is purged."""
+    with connection.cursor() as cursor:
+        cursor.execute(FOLLOW_FACES)
+        cursor.execute(FOLLOW_CANDIDATES)
+
+
+FOLLOW_FACES = """
+UPDATE recognition_recognitionface face SET identity_id = merged.merged_into_id
+FROM gallery_identity merged WHERE merged.id = face.identity_id AND merged.merged_into_id IS NOT NULL
+"""
+# Each person once a face: the best of those merged into one, unless that one is a candidate itself.
+FOLLOW_CANDIDATES = """
+UPDATE recognition_candidate candidate SET identity_id = best.into_id
+FROM (
+    SELECT DISTINCT ON (candidate.face_id, merged.merged_into_id) candidate.id, merged.merged_into_id AS into_id
+    FROM recognition_candidate candidate
+    JOIN gallery_identity merged ON merged.id = candidate.identity_id AND merged.merged_into_id IS NOT NULL
+    WHERE NOT EXISTS (
+        SELECT FROM recognition_candidate there
+        WHERE there.face_id = candidate.face_id AND there.identity_id = merged.merged_into_id
+    )
+    ORDER BY candidate.face_id, merged.merged_into_id, candidate.rank
+) best
+WHERE best.id = candidate.id
+"""
+
+
+def inspect_photo(photo: Photo) -> ImageInfo:
+    """Checks size, format and dimensions from the header. Raises Unprocessable, with 413 where the photo is too large."""
+    try:
+        return inspect(photo.data, max_bytes=settings.MAX_PHOTO_BYTES, max_pixels=settings.MAX_PHOTO_PIXELS)
+    except PhotoError as error:
+        raise Unprocessable(error.message, code=error.code, status=PHOTO_STATUS.get(error.code)) from error
+
+
+def require_worker() -> None:
+    """Raises Unavailable at once where nobody would do the work, or too much of it waits already."""
+    has_worker, is_full = queue.prospects()
+    if not has_worker:
+        raise Unavailable(
+            "No recognition worker is running, so nobody would look at the photo. "
+            "Ask your operator to start one: manage.py recognition_worker",
+            code="no_worker",
+            retry_after=10,
+        )
+    if is_full:
+        message = "Too many photos wait already. Send this one again in a few seconds, or ask for more workers."
+        raise Unavailable(message, code="queue_full", retry_after=5)
+
+
+def recognition_options(
+    top_k: int, threshold: float | None, max_faces: int | None = None, min_detection_score: float | None = None
+) -> dict:
+    """Raises InvalidInput where one is out of range."""
+    if not 1 <= top_k <= MAX_TOP_K:
+        raise InvalidInput(f"top_k must be 1 to {MAX_TOP_K}.")
+    if threshold is not None and not 0 < threshold <= 2:
+        raise InvalidInput("threshold is a distance: it must be above 0 and at most 2.")
+    if max_faces is not None and max_faces < 1:
+        raise InvalidInput("max_faces must be 1 or more; leave it out for all faces.")
+    require_share("min_detection_score", min_detection_score)
+    return {
+        "top_k": top_k,
+        "threshold": threshold,
+        "max_faces": max_faces,
+        "min_detection_score": min_detection_score,
+    }
+
+
+def require_share(name: str, value: float | None) -> None:
+    """Raises InvalidInput where it is given and not 0 to 1."""
+    if value is not None and not 0 <= value <= 1:
+        raise InvalidInput(f"{name} must be 0 to 1.")
+
+
+def check_enrolment(photos: Sequence[Photo], quality_gate: str = "") -> None:
+    """Raises InvalidInput where the photos are none or too many, or the gate is unknown."""
+    if not photos:
+        raise InvalidInput("Send at least one photo in the field “photos”.")
+    if len(photos) > settings.MAX_PHOTOS_AN_ENROLMENT:
+        raise InvalidInput(f"Send at most {settings.MAX_PHOTOS_AN_ENROLMENT} photos at once; {len(photos)} were sent.")
+    if quality_gate and quality_gate not in QualityGate.values:
+        raise InvalidInput(f"quality_gate must be one of {', '.join(QualityGate.values)}.")
+
+
+def _enrolment_request(
+    actor: Actor, identity: Identity, photo: Photo, options: dict, priority: Priority
+) -> RecognitionRequest:
+    request = new_request(
+        actor=actor, gallery=identity.gallery, photo=photo, priority=priority, options=options, identity=identity
+    )
+    request.purpose = Purpose.ENROL
+    try:
+        request.photo_type = inspect_photo(photo).content_type
+        require_consent(identity)
+    except DomainError as error:
+        request.photo = None
+        request.status, request.finished_at = Status.FAILED, timezone.now()
+        request.error_code, request.error_message = error.code, error.message
+    return request
+
+
+def new_request(*, actor: Actor, gallery: Gallery, photo: Photo, **values) -> RecognitionRequest:
+    """A row for the queue, not saved yet."""
+    return RecognitionRequest(
+        gallery=gallery,
+        pack=gallery.pack,
+        photo=photo.data,
+        photo_name=photo.name.replace("\0", "")[-255:],
+        photo_sha256=hashlib.sha256(photo.data).hexdigest(),
+        requested_by=actor.user,
+        requested_as=actor.as_record(),
+        **values,
+    )

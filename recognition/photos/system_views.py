@@ -1,0 +1,27 @@
+"""The System page, for operators: who works, on what, and which packs are installed."""
+
+from django.db.models import Count
+from django.shortcuts import render
+
+from accounts.pages import actor_of
+from accounts.roles import Role
+from faceplatform.errors import NotFound
+from gallery.models import Gallery
+from recognition.photos.installed import installed_manifests, pack_as_dict
+from recognition.photos.models import RecognitionRequest, Status, Worker
+
+
+def system(request):
+    """Workers with what their nets run on and why, packs with their licences, and what waits."""
+    if not request.user.is_staff:
+        raise NotFound("There is nothing here, or you have no access to it.")
+    waiting = RecognitionRequest.objects.filter(status__in=[Status.QUEUED, Status.RUNNING])
+    counts = dict(waiting.values_list("status").annotate(Count("pk")).order_by())
+    context = {
+        "workers": Worker.objects.alive(),
+        "packs": [pack_as_dict(manifest) for manifest in installed_manifests()],
+        "galleries": Gallery.objects.visible_to(actor_of(request), Role.OWNER),
+        "queued": counts.get(Status.QUEUED, 0),
+        "running": counts.get(Status.RUNNING, 0),
+    }
+    return render(request, "recognition/system.html", context)

@@ -1,0 +1,208 @@
+"""Add faces, recognise, and past recognitions."""
+
+import uuid
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+
+from accounts.pages import actor_of, done
+from accounts.roles import Role
+from faceplatform.errors import DomainError, NotFound
+from faceplatform.web.api import read_upload
+from gallery.api import picture
+from gallery.models import Gallery, Identity
+from gallery.services import create_identity
+from gallery.views import visible
+from recognition.photos import services
+from recognition.photos.forms import AddFacesForm, MorePhotosForm, RecogniseForm, RejectForm
+from recognition.photos.models import RecognitionFace, RecognitionRequest, Status
+from recognition.photos.presentation import enrolment_context, recognition_context
+from recognition.photos.rejections import reject_identity
+from recognition.photos.services import Photo
+from recognition.photos.waiting import page_later
+
+WAIT = 10.0  # seconds, before the page goes on asking by itself
+
+
+# --- Recognise --------------------------------------------------------------------------------------------------------
+def recognise(request, slug):
+    """Drop, paste or choose a photo: who is in it?"""
+    gallery = visible(Gallery.objects.all(), request, slug=slug)
+    if request.method != "POST":
+        return render(request, "recognition/recognise.html", {"gallery": gallery, "form": RecogniseForm()})
+    form = RecogniseForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return _recognise_error(request, gallery, form, "; ".join(form.errors.get("photo", [])), 400)
+    try:
+        row = services.submit_recognition(
+            actor=actor_of(request),
+            gallery=gallery,
+            photo=Photo(*read_upload(form.cleaned_data["photo"])),
+            keep_photo=form.cleaned_data["keep_photo"] or None,
+        )
+    except DomainError as error:
+        return _recognise_error(request, gallery, form, error.message, error.status)
+    return page_later([row.pk], seconds=WAIT, answer=lambda: _recognised(request, form, row.pk))
+
+
+def _recognised(request, form, pk):
+    context = _result_context(request, pk) | {"local_photo": 0}
+    if request.htmx:
+        return render(request, "recognition/_result.html", context)
+    return render(request, "recognition/recognise.html", context | {"form": form})
+
+
+def _recognise_error(request, gallery, form, message: str, status: int):
+    context = {"gallery": gallery, "form": form, "error": message}
+    template = "_error.html" if request.htmx else "recognition/recognise.html"
+    return render(request, template, context, status=status)
+
+
+def recognition(request, pk):
+    """A past recognition; the page of a waiting one asks again by itself."""
+    context = _result_context(request, pk)
+    template = "recognition/_result.html" if request.htmx else "recognition/recognition.html"
+    if request.GET.get("local"):
+        context["local_photo"] = 0
+    return render(request, template, context)
+
+
+def recognitions(request, slug):
+    """What was asked of a gallery, newest first."""
+    gallery = visible(Gallery.objects.all(), request, slug=slug)
+    rows = RecognitionRequest.objects.visible_to(actor_of(request)).recognitions().with_results()
+    page = Paginator(rows.filter(gallery=gallery).select_related("requested_by"), 25).get_page(request.GET.get("page"))
+    return render(request, "recognition/recognitions.html", {"gallery": gallery, "page": page})
+
+
+def face_picture(request, pk, index):
+    """A probe face as JPEG."""
+    row = visible(RecognitionRequest.objects.only("pk"), request, pk=pk)
+    jpeg = RecognitionFace.objects.filter(request=row, index=index).values_list("crop", flat=True).first()
+    if not jpeg:
+        raise NotFound("There is no such face, or its picture is past its retention.")
+    return picture(jpeg)
+
+
+def photo_picture(request, pk):
+    """The kept photo, as it was sent."""
+    row = visible(RecognitionRequest.objects.only("photo", "photo_type"), request, pk=pk)
+    if row.photo is None or row.status not in (Status.DONE, Status.FAILED):
+        raise NotFound("The photo was not kept.")
+    response = picture(row.photo)
+    response["Content-Type"] = row.photo_type
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+@require_POST
+def reject_face(request, pk, index):
+    """ "Not X", said beside a candidate."""
+    row = visible(RecognitionRequest.objects.recognitions().defer("photo"), request, pk=pk)
+    face = row.faces.filter(index=index).first()
+    form = RejectForm(row.gallery, request.POST)
+    if face is None or not form.is_valid():
+        raise NotFound("There is no such face, or no such person.")
+    identity = form.cleaned_data["identity"]
+    try:
+        event = reject_identity(actor=actor_of(request), face=face, identity=identity)
+    except DomainError as error:
+        messages.error(request, error.message)
+    else:
+        done(request, f"Remembered: this is not {identity.name}.", event)
+    return redirect("recognition", pk)
+
+
+def _result_context(request, pk) -> dict:
+    row = _recognition(request, pk)
+    return recognition_context(row) | {"may_enrol": actor_of(request).role_in(row.gallery) >= Role.CURATOR}
+
+
+def _recognition(request, pk) -> RecognitionRequest:
+    return visible(RecognitionRequest.objects.recognitions().with_results(), request, pk=pk)
+
+
+# --- Add faces --------------------------------------------------------------------------------------------------------
+def add_faces(request, slug):
+    """A new person with photos."""
+    gallery = visible(Gallery.objects.all(), request, slug=slug)
+    actor_of(request).require_role(gallery, Role.CURATOR)
+    if request.method != "POST":
+        return render(request, "recognition/add_faces.html", {"gallery": gallery, "form": AddFacesForm(gallery)})
+    form = AddFacesForm(gallery, request.POST, request.FILES)
+    if form.is_valid():
+        try:
+            namesake = _namesake(gallery, form.cleaned_data)
+            if namesake is None:
+                return _enrol_new(request, gallery, form)
+            form.add_error(
+                None, f"There is a {namesake.name} in this gallery already. Add the photos there, or tick below."
+            )
+            return _form_error(request, gallery, form, 409, namesake)
+        except DomainError as error:
+            form.add_error(None, error.message)
+            return _form_error(request, gallery, form, error.status)
+    return _form_error(request, gallery, form, 400)
+
+
+def _namesake(gallery: Gallery, data: dict) -> Identity | None:
+    if data["another"]:
+        return None
+    return gallery.identities.filter(name__iexact=data["name"].strip()).first()
+
+
+def _enrol_new(request, gallery: Gallery, form: AddFacesForm):
+    actor, data = actor_of(request), form.cleaned_data
+    photos = _photos(data["photos"])
+    services.check_enrolment(photos)
+    services.require_worker()
+    person = create_identity(actor=actor, gallery=gallery, name=data["name"], **form.person())
+    return _enrol(request, person, photos)
+
+
+@require_POST
+def add_photos(request, slug, pk):
+    """More photos of a person."""
+    person = visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
+    form = MorePhotosForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return render(request, "_error.html", {"error": "Choose at least one photo."}, status=400)
+    try:
+        return _enrol(request, person, _photos(form.cleaned_data["photos"]))
+    except DomainError as error:
+        return render(request, "_error.html", {"error": error.message}, status=error.status)
+
+
+def _enrol(request, person: Identity, photos: list[Photo]):
+    rows = services.submit_enrolment(actor=actor_of(request), identity=person, photos=photos)
+    ids = [row.pk for row in rows]
+    return page_later(ids, seconds=WAIT, answer=lambda: _enrolment_page(request, person, ids))
+
+
+def enrolment(request, slug, pk):
+    """What became of the photos named in ?photo=…; asked again while some wait."""
+    person = visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
+    try:
+        ids = [uuid.UUID(text) for text in request.GET.getlist("photo")]
+    except ValueError as error:
+        raise NotFound("There is no such enrolment.") from error
+    return _enrolment_page(request, person, ids)
+
+
+def _enrolment_page(request, person: Identity, ids: list):
+    rows = RecognitionRequest.objects.visible_to(actor_of(request)).enrolments(ids).filter(identity=person)
+    context = enrolment_context(person, list(rows))
+    template = "recognition/_enrolment.html" if request.htmx else "recognition/enrolment.html"
+    return render(request, template, context)
+
+
+def _form_error(request, gallery: Gallery, form, status: int, namesake: Identity | None = None):
+    context = {"gallery": gallery, "form": form, "namesake": namesake}
+    template = "recognition/_add_faces_errors.html" if request.htmx else "recognition/add_faces.html"
+    return render(request, template, context, status=status)
+
+
+def _photos(uploads) -> list[Photo]:
+    return [Photo(*read_upload(upload)) for upload in uploads]

@@ -1,0 +1,31 @@
+"""The nightly job that deletes what is past its time."""
+
+import logging
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.management import call_command
+from django.utils import timezone
+from procrastinate.contrib.django import app
+
+from accounts.actor import system_actor
+from accounts.idempotency import delete_expired
+from accounts.keys.throttling import forget_idle
+from gallery.curation.services import purge_deleted
+from gallery.models import Gallery
+from recognition.photos.services import follow_merges
+from recognition.privacy.services import apply_retention
+
+logger = logging.getLogger(__name__)
+
+
+@app.periodic(cron="17 3 * * *")
+@app.task(queueing_lock="daily-cleaning", pass_context=False, aliases=["recognition.tasks.clean_daily"])
+def clean_daily(timestamp: int) -> None:
+    """Lets go what is past its retention, what curators deleted long ago, and sessions that have ended."""
+    for gallery in Gallery.objects.all():
+        logger.info("retention of %s: %s", gallery.slug, apply_retention(actor=system_actor(), gallery=gallery))
+    follow_merges()
+    logger.info("purged %s", purge_deleted(before=timezone.now() - timedelta(days=settings.PURGE_DAYS)))
+    call_command("clearsessions")
+    logger.info("forgot %s answers to repeated calls and %s idle buckets", delete_expired(), forget_idle())

@@ -1,0 +1,10 @@
+from django.urls import path
+
+from recognition.privacy import views
+
+urlpatterns = [
+    path("galleries/<slug:slug>/privacy", views.privacy, name="privacy"),
+    path("galleries/<slug:slug>/people/<uuid:pk>/export", views.export, name="export-subject"),
+    path("galleries/<slug:slug>/people/<uuid:pk>/erase", views.erase, name="erase-subject"),
+    path("erasures/<uuid:pk>/", views.erasure, name="erasure"),
+]
