@@ -12,8 +12,8 @@ from rest_framework.test import APIClient
 from accounts.actor import Actor, Via
 from accounts.keys import services
 from accounts.models import ApiKey, AuditEvent
-from accounts.users.services import set_membership
 from accounts.roles import Role, Scope
+from accounts.users.services import set_membership
 from faceplatform.errors import Conflict, NotAllowed
 
 pytestmark = pytest.mark.django_db
