@@ -158,9 +158,17 @@ def arrows_back(rooms: list[str], arrows: dict[tuple[str, str], list[str]]) -> s
                 others.insert(costs.index(min(costs)), room)
                 row, better = others, True
     back = {(start, end) for start, end in arrows if row.index(start) < row.index(end)}
-    for start, end in sorted(back):  # one that closes no circle with those that stay need not go
-        if start not in reach(graph(set(arrows) - back), end):
-            back.remove((start, end))
+    for arrow in sorted(
+        back
+    ):  # one that closes no circle with those that stay need not go, nor one for which another may
+        back.remove(arrow)
+        stay = set(arrows) - back
+        cheaper = [
+            None,
+            *sorted((other for other in stay if cost[other] <= cost[arrow]), key=lambda one: (cost[one], one)),
+        ]
+        instead = next(other for other in cheaper if arrow[0] not in reach(graph(stay - {other}), arrow[0]))
+        back |= {instead} - {None}
     return back
 
 
