@@ -2,29 +2,25 @@
 
     python tools/house.py [--list] [--svg OUT.svg] [--root FOLDER]
 
-A room is a folder of modules, at most two folders deep: `gallery/search/query.py` belongs to `gallery/search`,
-`recognition/photos/results/x.py` to `recognition/photos`, an app's management commands to `<app>/management`. Three rules:
+A room is an app. An app of more than 5,000 lines is too large to be one room: there each folder directly below it is a room,
+and so is each module that lies loose at its top. Migrations do not count, nor do modules such as `apps.py` and `urls.py` that
+import nothing of the product and are imported by nothing: addresses are handed on by name, with `include()`.
 
-- The roof is one room: `urls.py`, `api_urls.py`, `admin.py`, `apps.py` and `asgi.py` at the top of an app. Django calls
-  them by name, and they hand on what the rooms below offer.
-- The loose modules at an app's top (and its template tags) are one room, `<app>`, as long as no way leads from them through
-  the app's folders back to them. Else they are two: `<app>`, what needs none of the app's folders, and `<app>, upper`, what
-  does, itself or by way of others. Where that upper half still goes both ways, each of its modules is a room by itself.
-- An `__init__.py` or `apps.py` which imports nothing and is imported by nobody does not count; nor do migrations.
-
-An arrow goes from room A to room B where a module in A imports one in B: at its top, in a function, for types alone, or as
-an address, by `include("a.b.urls")`. As few arrows as can be found are taken out so that no way leads back to where it
-began: the arrows back. The floor of a room is the longest way from it down to a room that imports nothing, the ground.
+An arrow goes from room A to room B where a module in A imports one in B: at its top, in a function, or for types alone. As
+few arrows as can be found are taken out so that no way leads back to where it began: the arrows back. The floor of a room is
+the longest way from it down to a room that imports nothing, the ground. Who may import whom inside a room is held by the
+contracts of import-linter, in pyproject.toml.
 """
 
 import argparse
 import ast
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 APPS = ("faceplatform", "accounts", "gallery", "recognition")
-ROOF = ("urls", "api_urls", "admin", "apps", "asgi")
+LARGE = 5_000  # lines
+GLUE = ("__init__", "apps", "urls", "api_urls")
 
 
 @dataclass
@@ -46,10 +42,11 @@ class House:
 
 def build(root: Path) -> House:
     modules, imports = read(root)
-    rooms = rooms_of({name: path.relative_to(root) for name, path in modules.items()}, imports)
-    lines, arrows = defaultdict(int), defaultdict(list)
-    for name, path in modules.items():
-        lines[rooms[name]] += len(path.read_text().splitlines())
+    length = {name: len(path.read_text().splitlines()) for name, path in modules.items()}
+    rooms = rooms_of({name: path.relative_to(root) for name, path in modules.items()}, length)
+    lines, arrows = Counter(), defaultdict(list)
+    for name in modules:
+        lines[rooms[name]] += length[name]
         for other in sorted(imports[name]):
             if rooms[name] != rooms[other]:
                 arrows[rooms[name], rooms[other]].append(f"{name} → {other}")
@@ -67,13 +64,13 @@ def read(root: Path) -> tuple[dict[str, Path], dict[str, set[str]]]:
     imports = {name: named(path, root, modules) - {name} for name, path in modules.items()}
     wanted = set().union(*imports.values())
     for name, path in list(modules.items()):
-        if path.stem in ("__init__", "apps") and not imports[name] and name not in wanted:
+        if path.stem in GLUE and not imports[name] and name not in wanted:
             del modules[name]
     return modules, imports
 
 
 def named(path: Path, root: Path, modules: dict[str, Path]) -> set[str]:
-    """Which of `modules` a file imports, or includes the addresses of."""
+    """Which of `modules` a file imports."""
     names, package = set(), path.relative_to(root).parent.parts
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
@@ -84,39 +81,18 @@ def named(path: Path, root: Path, modules: dict[str, Path]) -> set[str]:
                 module = ".".join((*above, *filter(None, [node.module])))
                 full = {f"{module}.{alias.name}" for alias in node.names}
                 names |= {name if name in modules else module for name in full}
-            case ast.Call(func=ast.Name(id="include"), args=[ast.Constant(value=str(name)), *_]):
-                names.add(name)
     return names & set(modules)
 
 
-def rooms_of(paths: dict[str, Path], imports: dict[str, set[str]]) -> dict[str, str]:
+def rooms_of(paths: dict[str, Path], lines: dict[str, int]) -> dict[str, str]:
     """The room of each module."""
-    rooms = {}
-    for name, path in paths.items():
-        folders = [part for part in path.parts[:-1] if part != "templatetags"]
-        rooms[name] = "roof" if len(path.parts) == 2 and path.stem in ROOF else "/".join(folders[:2])
-    for app in APPS:
-        loose = {name for name, room in rooms.items() if room == app}
-        if goes_both_ways(app, app, rooms, imports):
-            upper = loose - ground(loose, app, rooms, imports)
-            rooms |= dict.fromkeys(upper, f"{app}, upper")
-            if goes_both_ways(f"{app}, upper", app, rooms, imports):
-                rooms |= {name: str(paths[name]) for name in upper}
-    return rooms
-
-
-def goes_both_ways(room: str, app: str, rooms: dict[str, str], imports: dict[str, set[str]]) -> bool:
-    """Whether a way inside an app leads from a room back to it."""
-    inside = {name for name in rooms if name.split(".")[0] == app and rooms[name] != "roof"}
-    arrows = {(rooms[name], rooms[other]) for name in inside for other in imports[name] & inside}
-    return room in reach(graph(arrow for arrow in arrows if arrow[0] != arrow[1]), room)
-
-
-def ground(loose: set[str], app: str, rooms: dict[str, str], imports: dict[str, set[str]]) -> set[str]:
-    """Those loose modules of an app that need none of its folders, nor another loose one that does."""
-    folders = {name for name, room in rooms.items() if room.startswith(f"{app}/")}
-    inside = {name: imports[name] & (loose | folders) if name in loose else set() for name in rooms}
-    return {name for name in loose if not reach(inside, name) & folders}
+    sizes = Counter()
+    for name in paths:
+        sizes[name.split(".")[0]] += lines[name]
+    return {
+        name: "/".join(path.parts[:2]) if sizes[path.parts[0]] > LARGE else path.parts[0]
+        for name, path in paths.items()
+    }
 
 
 def graph(arrows) -> dict[str, set[str]]:
@@ -139,12 +115,11 @@ def reach(nexts: dict[str, set[str]], start: str) -> set[str]:
 def arrows_back(rooms: list[str], arrows: dict[tuple[str, str], list[str]]) -> set[tuple[str, str]]:
     """Few arrows without which no way leads back, found by moving one room at a time to its best place in a row.
 
-    Among equals those that leave a `models/__init__.py` are taken, as Django wants this face; then those of fewest imports.
+    Among equals those that leave an app's `models.py` are taken, as Django wants this face; then those of fewest imports.
     """
     cost = {}
     for arrow, causes in arrows.items():
-        package = arrow[0].replace("/", ".")
-        face = package.endswith(".models") and all(cause.startswith(f"{package} ") for cause in causes)
+        face = arrow[0].endswith(("/models.py", "/models"))
         cost[arrow] = 1_000_000 + (0 if face else len(causes))
     row, better = sorted(rooms, key=lambda room: (sum((a == room) - (b == room) for a, b in arrows), room)), True
     while better:

@@ -16,7 +16,6 @@ TINTS = {  # fill and border
     "accounts": ("#fdf0d6", "#b9811a"),
     "gallery": ("#dcf2e4", "#37875a"),
     "recognition": ("#e1eafd", "#4f74c9"),
-    "roof": ("#ffffff", "#2d3440"),
 }
 TEXT, QUIET, LINE, PALE, BACK = "#1d2530", "#5a6372", "#6b7890", "#dde2eb", "#cc2b2b"
 Places = dict[str, tuple[int, int]]
@@ -110,9 +109,9 @@ def band(number: int, y: int, height: int) -> str:
 def box(room: str, lines: int, x: int, y: int) -> str:
     """Its name over its app and its size, rounded: a picture that changed with every line would be drawn again too often."""
     app, _, name = room.partition("/")
-    fill, border = TINTS[app.partition(",")[0]]
+    fill, border = TINTS[app]
     size = f"{round(lines, 2 - len(str(lines))):,} lines"
-    under = "addresses and admin" if room == "roof" else f"{app} · {size}" if name else size
+    under = f"{app} · {size}" if name else size
     label = name.rpartition("/")[2] or room
     return "\n".join(
         (
