@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 PY := .venv/bin/python
 
-.PHONY: run test lint
+.PHONY: run test lint picture
 
 run: .venv/requirements.stamp
 	@exec $(PY) manage.py up
@@ -18,6 +18,9 @@ test: .venv/requirements-dev.stamp
 lint: .venv/requirements-dev.stamp
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+picture: | .venv/bin/python
+	$(PY) tools/house.py --svg docs/images/house.svg
 
 .venv/requirements.stamp: requirements.txt | .venv/bin/python
 	@echo "Installing the requirements (about a minute) …"
