@@ -1,6 +1,7 @@
 """The documents say what is true: settings, commands, links, error codes."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,12 @@ from faceplatform import env
 from recognition.photos.results.refusals import REFUSALS
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "models" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *(ROOT / name for name in ("models/README.md", "changelog.d/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+LINK = re.compile(r"\]\(([^)#:]*)(?:#([^):]+))?\)")
 
 
 def read(name: str) -> str:
@@ -23,13 +29,27 @@ def test_every_setting_is_listed():
     assert listed == set(env.SETTINGS)
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_settings_commands_and_links_exist(path):
     text = path.read_text()
     assert set(re.findall(r"FACEPLATFORM_[A-Z_]+", text)) <= set(env.SETTINGS)
     assert set(re.findall(r"manage\.py ([a-z_]+)", text)) <= set(get_commands())
-    for target in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (path.parent / target).exists(), f"{path.name} links to {target}"
+    for target, heading in LINK.findall(text):
+        linked = path.parent / target if target else path
+        assert linked.exists(), f"{path.name} links to {target}"
+        assert not heading or heading in headings_of(linked), f"{path.name} links to {target}#{heading}"
+
+
+def headings_of(path: Path) -> set[str]:
+    """The headings as addresses write them."""
+    found = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def test_the_fragments_of_the_changelog_have_a_type():
+    types = [kind["directory"] for kind in tomllib.loads(read("pyproject.toml"))["tool"]["towncrier"]["type"]]
+    for fragment in set((ROOT / "changelog.d").iterdir()) - {ROOT / "changelog.d" / "README.md"}:
+        assert re.fullmatch(rf"(\d+|\+[\w-]+)\.({'|'.join(types)})(\.\d+)?\.md", fragment.name), fragment.name
 
 
 def test_every_reason_to_refuse_a_photo_is_listed():
