@@ -6,7 +6,7 @@ from django.db import transaction
 
 from accounts import idempotency
 from accounts.actor import Actor, Via
-from accounts.visible import VisibleRow
+from accounts.compiled_reads import VisibleRow
 from faceplatform.errors import NotFound
 
 
@@ -21,11 +21,11 @@ class ActorMixin:
 
     def get_visible(self, queryset, **lookup):
         """The row, or NotFound for what is not there and for what is hidden alike."""
-        return _there(queryset.visible_to(self.actor).filter(**lookup).first())
+        return _found_or_404(queryset.visible_to(self.actor).filter(**lookup).first())
 
     def find_visible(self, row: VisibleRow, value):
         """The same of a compiled read."""
-        return _there(row.find(self.actor, value))
+        return _found_or_404(row.find(self.actor, value))
 
     def initial(self, request, *args, **kwargs):
         super().initial(request, *args, **kwargs)
@@ -46,7 +46,7 @@ class ActorMixin:
         return self.answer_later(row.waits_for)
 
 
-def _there(found):
+def _found_or_404(found):
     if found is None:
         raise NotFound("There is nothing here, or you have no access to it.")
     return found

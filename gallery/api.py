@@ -14,8 +14,8 @@ from faceplatform.errors import Conflict, InvalidInput
 from faceplatform.web.api import ProblemSerializer
 from faceplatform.web.filters import Filter, filtered, list_parameters, moment, yes_or_no
 from gallery import services
+from gallery.compiled_reads import GALLERY, PERSON
 from gallery.models import FaceSample, Gallery, Identity
-from gallery.visible import GALLERY, PERSON
 
 PROBLEMS = dict.fromkeys((400, 401, 403, 404), ProblemSerializer)
 

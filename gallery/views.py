@@ -6,9 +6,9 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from accounts.pages import actor_of, done
+from accounts.pages import actor_of, get_visible, offer_undo
 from accounts.roles import Role
-from faceplatform.errors import DomainError, NotFound
+from faceplatform.errors import DomainError
 from gallery import services
 from gallery.forms import ConsentForm, GalleryForm, IdentityForm
 from gallery.models import Gallery, Identity
@@ -22,14 +22,6 @@ STATES = {
     "consent-ending": lambda people: people.consent_ending(),
     "all": lambda people: people,
 }
-
-
-def visible(queryset, request, **lookup):
-    """The row, or NotFound for what is not there and what is hidden alike."""
-    found = queryset.visible_to(actor_of(request)).filter(**lookup).first()
-    if found is None:
-        raise NotFound("There is nothing here, or you have no access to it.")
-    return found
 
 
 def home(request):
@@ -57,7 +49,7 @@ def create_gallery(request):
 def dashboard(request, slug):
     """A gallery's people as round portraits, with a tick for those recognised today."""
     actor = actor_of(request)
-    gallery = visible(Gallery.objects.with_counts(), request, slug=slug)
+    gallery = get_visible(Gallery.objects.with_counts(), request, slug=slug)
     if request.session.get("gallery") != slug:
         request.session["gallery"] = slug
     state = request.GET.get("state") if request.GET.get("state") in STATES else "active"
@@ -79,7 +71,7 @@ def dashboard(request, slug):
 
 def identity(request, slug, pk):
     """A person's data and samples; curators change them here."""
-    person = visible(Identity.objects.select_related("gallery").with_portrait(), request, gallery__slug=slug, pk=pk)
+    person = get_visible(Identity.objects.select_related("gallery").with_portrait(), request, gallery__slug=slug, pk=pk)
     if request.method == "POST":
         return _change_identity(request, person)
     return _identity_page(request, person, IdentityForm(instance=person))
@@ -121,7 +113,7 @@ def _identity_page(
 @require_POST
 def note_consent(request, slug, pk):
     """What the person said to being recognised."""
-    person = visible(Identity.objects.select_related("gallery").with_portrait(), request, gallery__slug=slug, pk=pk)
+    person = get_visible(Identity.objects.select_related("gallery").with_portrait(), request, gallery__slug=slug, pk=pk)
     form, status = ConsentForm(request.POST, instance=Identity(gallery=person.gallery, pk=person.pk)), 400
     if form.is_valid():
         try:
@@ -136,7 +128,7 @@ def note_consent(request, slug, pk):
 
 @require_POST
 def delete_identity(request, slug, pk):
-    person = visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
+    person = get_visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
     event = services.delete_identity(actor=actor_of(request), identity=person)
-    done(request, f"{person.name} was deleted.", event)
+    offer_undo(request, f"{person.name} was deleted.", event)
     return redirect("dashboard", slug)

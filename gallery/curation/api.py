@@ -9,9 +9,9 @@ from accounts.models import AuditEvent
 from accounts.roles import Scope
 from faceplatform.web.api import ProblemSerializer
 from gallery.api import PROBLEMS, ActorMixin, IdentitySerializer
+from gallery.compiled_reads import PERSON
 from gallery.curation import history, services
 from gallery.models import FaceSample, Identity
-from gallery.visible import PERSON
 
 CONFLICTS = {**PROBLEMS, 409: ProblemSerializer}
 

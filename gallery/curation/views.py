@@ -10,7 +10,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from accounts.models import AuditEvent
-from accounts.pages import actor_of, done
+from accounts.pages import actor_of, get_visible, offer_undo
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
 from gallery import services
@@ -19,14 +19,13 @@ from gallery.curation import services as curation
 from gallery.forms import MoveForm, PersonForm, SamplesForm, SplitForm
 from gallery.models import FaceEmbedding, Identity
 from gallery.search.query import nearest_identities
-from gallery.views import visible
 
 CHOICES = 12
 
 
 def _person(request, slug, pk) -> Identity:
     """The person, for a curator; NotFound for strangers, NotAllowed for viewers."""
-    person = visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
+    person = get_visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
     actor_of(request).require_role(person.gallery, Role.CURATOR)
     return person
 
@@ -52,7 +51,7 @@ def split(request, slug, pk):
     def act():
         samples, name = [sample.pk for sample in form.cleaned_data["samples"]], form.cleaned_data["name"]
         made = curation.split_identity(actor=actor_of(request), identity=person, samples=samples, name=name)
-        done(request, f"{len(samples)} of {person.name}'s samples are {name} now.", made.event)
+        offer_undo(request, f"{len(samples)} of {person.name}'s samples are {name} now.", made.event)
         return made.identity
 
     return _curate(request, person, form, act)
@@ -69,7 +68,7 @@ def move(request, slug, pk):
         with transaction.atomic():
             for sample in form.cleaned_data["samples"]:
                 moved = curation.move_sample(actor=actor_of(request), sample=sample, to=to)
-                done(request, f"{sample.photo_name or 'A sample'} belongs to {to.name} now.", moved.event)
+                offer_undo(request, f"{sample.photo_name or 'A sample'} belongs to {to.name} now.", moved.event)
         return to
 
     return _curate(request, person, form, act)
@@ -84,7 +83,7 @@ def reject(request, slug, pk):
     def act():
         for sample in form.cleaned_data["samples"]:
             made = curation.reject_sample(actor=actor_of(request), sample=sample)
-            done(request, f"{sample.photo_name or 'A sample'} is not {person.name}: remembered.", made.event)
+            offer_undo(request, f"{sample.photo_name or 'A sample'} is not {person.name}: remembered.", made.event)
 
     return _curate(request, person, form, act)
 
@@ -97,7 +96,7 @@ def delete_samples(request, slug, pk):
     def act():
         for sample in form.cleaned_data["samples"]:
             event = services.delete_sample(actor=actor_of(request), sample=sample)
-            done(request, f"{sample.photo_name or 'A sample'} was deleted.", event)
+            offer_undo(request, f"{sample.photo_name or 'A sample'} was deleted.", event)
 
     return _curate(request, person, form, act)
 
@@ -111,7 +110,7 @@ def merge(request, slug, pk):
     def act():
         other = form.cleaned_data["to"]
         made = curation.merge_identities(actor=actor_of(request), into=person, others=[other])
-        done(request, f"{other.name} was merged into {person.name}.", made.event)
+        offer_undo(request, f"{other.name} was merged into {person.name}.", made.event)
 
     return _curate(request, person, form, act)
 
@@ -144,13 +143,13 @@ def _alike(person: Identity) -> list:
 @require_POST
 def undo(request, pk):
     """Takes an act back, and returns to where the button was."""
-    event = visible(AuditEvent.objects.all(), request, pk=pk)
+    event = get_visible(AuditEvent.objects.all(), request, pk=pk)
     try:
         undone = history.undo(actor=actor_of(request), event=event)
     except Conflict as error:
         messages.error(request, error.message)
     else:
-        done(request, f"Undone: {event.action} {event.object_name}.", undone)
+        offer_undo(request, f"Undone: {event.action} {event.object_name}.", undone)
     back = request.headers.get("Referer", "")
     safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
     return redirect(back if safe else "audit")

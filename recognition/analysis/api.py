@@ -7,15 +7,15 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.compiled_reads import VisibleRow
 from accounts.roles import Scope
-from accounts.visible import VisibleRow
 from faceplatform.web.api import PREFER, ProblemSerializer
 from faceplatform.web.parsers import JSONParser
 from gallery.api import PROBLEMS, ActorMixin
+from gallery.compiled_reads import GALLERY
 from gallery.models import FaceSample, Identity
-from gallery.visible import GALLERY
-from recognition.analysis import answers, schema, services
-from recognition.photos import visible
+from recognition.analysis import representation, schema, services
+from recognition.photos import compiled_reads
 from recognition.photos.models import RecognitionRequest, Status
 from recognition.photos.services import Photo
 from recognition.photos.waiting import WaitingMixin
@@ -85,9 +85,9 @@ class AnalysisViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
     schema.DetectionSchema,
 )
 class DetectionViewSet(AnalysisViewSet):
-    row, address = visible.DETECTION, "api:detection-detail"
+    row, address = compiled_reads.DETECTION, "api:detection-detail"
     serializer_class = schema.DetectionSchema
-    as_dict = staticmethod(answers.detection_as_dict)
+    as_dict = staticmethod(representation.detection_as_dict)
 
     def submit(self, **values):
         return [services.detect_faces(actor=self.actor, **values)]
@@ -100,9 +100,9 @@ class DetectionViewSet(AnalysisViewSet):
     schema.EmbeddingSchema,
 )
 class EmbeddingViewSet(AnalysisViewSet):
-    row, address = visible.EMBEDDING, "api:embedding-detail"
+    row, address = compiled_reads.EMBEDDING, "api:embedding-detail"
     serializer_class = schema.EmbeddingSchema
-    as_dict = staticmethod(answers.embedding_as_dict)
+    as_dict = staticmethod(representation.embedding_as_dict)
 
     def submit(self, **values):
         return [services.embed_faces(actor=self.actor, **values)]
@@ -116,10 +116,10 @@ class EmbeddingViewSet(AnalysisViewSet):
     schema.ComparisonSchema,
 )
 class ComparisonViewSet(AnalysisViewSet):
-    row, address = visible.FIRST_OF_COMPARISON, "api:comparison-detail"
+    row, address = compiled_reads.FIRST_OF_COMPARISON, "api:comparison-detail"
     serializer_class = schema.ComparisonSchema
     input_class = schema.ComparisonInput
-    as_dict = staticmethod(answers.comparison_as_dict)
+    as_dict = staticmethod(representation.comparison_as_dict)
 
     def submit(self, *, reference=None, sample=None, identity=None, **values):
         if reference is not None:
@@ -147,4 +147,4 @@ class SearchView(ActorMixin, APIView):
         gallery = self.find_visible(GALLERY, values.pop("gallery"))
         vectors = [values.pop("vector")]
         [found] = services.search_vectors(actor=self.actor, gallery=gallery, vectors=vectors, **values)
-        return Response(answers.search_as_dict(found))
+        return Response(representation.search_as_dict(found))

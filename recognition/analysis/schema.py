@@ -3,7 +3,7 @@
 from rest_framework import serializers
 
 from faceplatform.web.api import PhotoField
-from recognition.analysis.answers import OF_PACK
+from recognition.analysis.representation import OF_PACK
 from recognition.photos.models import Decision, Status
 from recognition.photos.schema import (
     BoxSchema,

@@ -21,7 +21,7 @@ from faceplatform.errors import InvalidInput, Unprocessable
 from gallery.models import FaceEmbedding, FaceSample, Gallery, Identity
 from gallery.search.query import nearest_identities
 from recognition.photos import queue
-from recognition.photos.installed import manifest_of
+from recognition.photos.installed_packs import manifest_of
 from recognition.photos.models import ANALYSES, Purpose, RecognitionRequest
 from recognition.photos.results.decisions import Verdict, decide
 from recognition.photos.services import (

@@ -13,7 +13,7 @@ from gallery.services import calibrate_gallery
 from recognition.calibration.models import CalibrationReport
 from recognition.lab.evaluation.calibration import STEP, Comparisons, advise, compare, rates
 from recognition.lab.evaluation.neighbours import Faces
-from recognition.photos.installed import manifest_of
+from recognition.photos.installed_packs import manifest_of
 from recognition.reports.enrolled import load_faces
 from recognition.reports.running import request_report, run_report
 

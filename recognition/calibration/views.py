@@ -6,12 +6,11 @@ from django.shortcuts import redirect, render
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_POST
 
-from accounts.pages import actor_of
+from accounts.pages import actor_of, get_visible
 from accounts.roles import Role
 from faceplatform.errors import DomainError
 from gallery.models import Gallery, ThresholdSource
 from gallery.services import update_gallery
-from gallery.views import visible
 from recognition.calibration import services, tasks
 from recognition.calibration.models import CalibrationReport
 from recognition.calibration.pictures import pairs_histogram, rates_chart
@@ -110,7 +109,7 @@ def _act(request, slug, act):
 
 def _gallery(request, slug) -> Gallery:
     """For curators; NotFound for strangers, NotAllowed for viewers."""
-    gallery = visible(Gallery.objects.all(), request, slug=slug)
+    gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     actor_of(request).require_role(gallery, Role.CURATOR)
     return gallery
 

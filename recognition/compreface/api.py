@@ -1,14 +1,14 @@
 """Photos: recognise, detect, verify. Thin: parse, one service, answer."""
 
 from accounts.roles import Scope
-from recognition.analysis.answers import comparison_as_dict
+from recognition.analysis.representation import comparison_as_dict
 from recognition.analysis.services import compare_faces, detect_faces, embed_faces
-from recognition.compreface import answers
+from recognition.compreface import representation
 from recognition.compreface.base import CompreFaceView, require_face
 from recognition.compreface.parameters import CALCULATOR, TwoFilesInput, photos_of, wish_of
+from recognition.photos.compiled_reads import COMPARISON, DETECTION, EMBEDDING, RECOGNITION
 from recognition.photos.models import RecognitionRequest
 from recognition.photos.services import submit_recognition
-from recognition.photos.visible import COMPARISON, DETECTION, EMBEDDING, RECOGNITION
 
 
 class PhotoView(CompreFaceView):
@@ -21,7 +21,7 @@ class RecognizeView(PhotoView):
         row = submit_recognition(
             actor=self.actor, gallery=self.gallery, photo=photo, top_k=wish.prediction_count, **wish.selection
         )
-        return self.when_done([row], RECOGNITION, lambda row: answers.recognised(require_face(row), wish))
+        return self.when_done([row], RECOGNITION, lambda row: representation.recognised(require_face(row), wish))
 
 
 class DetectView(PhotoView):
@@ -31,7 +31,7 @@ class DetectView(PhotoView):
         look = embed_faces if wants_vectors else detect_faces
         row = look(actor=self.actor, gallery=self.gallery, photo=photo, **wish.selection)
         read = EMBEDDING if wants_vectors else DETECTION
-        return self.when_done([row], read, lambda row: answers.detected(require_face(row), wish))
+        return self.when_done([row], read, lambda row: representation.detected(require_face(row), wish))
 
 
 class VerifyFaceView(PhotoView):
@@ -44,7 +44,7 @@ class VerifyFaceView(PhotoView):
             actor=self.actor, gallery=self.gallery, photo=photo, reference=sample, **wish.selection
         )
         return self.when_done(
-            submitted, COMPARISON, lambda row: answers.verified(row, comparison_as_dict(row)["matches"], wish)
+            submitted, COMPARISON, lambda row: representation.verified(row, comparison_as_dict(row)["matches"], wish)
         )
 
 
@@ -58,6 +58,6 @@ class VerifyView(PhotoView):
         )
 
         def answer(target: RecognitionRequest, source: RecognitionRequest) -> dict:
-            return answers.verified_pair(target, source, comparison_as_dict(target)["matches"], wish)
+            return representation.verified_pair(target, source, comparison_as_dict(target)["matches"], wish)
 
         return self.when_done(submitted, COMPARISON, answer)

@@ -7,7 +7,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.visible import VisibleRow
+from accounts.compiled_reads import VisibleRow
 from faceplatform.errors import NotFound, Unavailable, Unprocessable
 from faceplatform.web.api import LONGEST_WAIT
 from faceplatform.web.parsers import JSONParser

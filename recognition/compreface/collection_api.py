@@ -20,9 +20,9 @@ from recognition.compreface.parameters import (
     uuids,
     wish_of,
 )
+from recognition.photos.compiled_reads import ENROLMENT
 from recognition.photos.models import RecognitionRequest, Status
 from recognition.photos.services import raise_if_photo_was_bad
-from recognition.photos.visible import ENROLMENT
 
 
 class CollectionView(CompreFaceView):

@@ -5,7 +5,7 @@ from rest_framework.response import Response
 from accounts.roles import Scope
 from faceplatform.web.parsers import JSONParser
 from recognition.analysis.services import compare_vectors, search_vectors
-from recognition.compreface import answers
+from recognition.compreface import representation
 from recognition.compreface.base import CompreFaceView
 from recognition.compreface.parameters import SourceAndTargetsInput, vectors_of, wish_of
 
@@ -19,7 +19,7 @@ class RecognizeEmbeddingsView(EmbeddingsView):
     def post(self, request):
         vectors, wish = vectors_of(request)["embeddings"], wish_of(request)
         found = search_vectors(actor=self.actor, gallery=self.gallery, vectors=vectors, top_k=wish.prediction_count)
-        return Response(answers.searched(vectors, found))
+        return Response(representation.searched(vectors, found))
 
 
 class VerifyEmbeddingsView(EmbeddingsView):
@@ -30,7 +30,7 @@ class VerifyEmbeddingsView(EmbeddingsView):
 
     def _answer(self, vectors, reference) -> Response:
         distances = compare_vectors(actor=self.actor, gallery=self.gallery, vectors=vectors, reference=reference)
-        return Response(answers.similar_vectors(self.gallery.pack, vectors, distances))
+        return Response(representation.similar_vectors(self.gallery.pack, vectors, distances))
 
 
 class VerifyTwoEmbeddingsView(VerifyEmbeddingsView):

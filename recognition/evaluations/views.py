@@ -7,9 +7,8 @@ from django.http import QueryDict
 from django.shortcuts import render
 from django.utils.safestring import mark_safe
 
-from accounts.pages import actor_of
+from accounts.pages import actor_of, get_visible
 from faceplatform.errors import NotFound
-from gallery.views import visible
 from recognition.evaluations.models import Evaluation
 from recognition.lab.evaluation.drawing import SERIES, distance_chart, roc_chart
 from recognition.lab.evaluation.figures import figures_of, for_legend, side_by_side
@@ -25,7 +24,7 @@ def evaluations(request):
 
 def evaluation(request, pk):
     """One pack on one set: all figures, ROC, distances, and what could not be used."""
-    row = visible(Evaluation.objects.all(), request, pk=pk)
+    row = get_visible(Evaluation.objects.all(), request, pk=pk)
     values = row.values
     context = {
         "evaluation": row,

@@ -7,12 +7,11 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
-from accounts.pages import actor_of, done
+from accounts.pages import actor_of, get_visible, offer_undo
 from accounts.querysets import UNDOABLE
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
 from gallery.models import Gallery
-from gallery.views import visible
 from recognition.health import fixes, services, tasks
 from recognition.health.models import HealthFinding, HealthReport
 from recognition.health.words import buttons_of, explain
@@ -62,7 +61,7 @@ def look_again(request, slug):
 def fix(request, slug, pk, action):
     """Does what the button says, and goes back to the findings."""
     gallery = _gallery(request, slug)
-    finding = visible(HealthFinding.objects.with_people(), request, gallery=gallery, pk=pk)
+    finding = get_visible(HealthFinding.objects.with_people(), request, gallery=gallery, pk=pk)
     back = f"{reverse('health', args=[slug])}?{urlencode({'show': _tab_of(finding)})}"
     try:
         name = request.POST.get("name", "")
@@ -71,7 +70,7 @@ def fix(request, slug, pk, action):
         messages.error(request, error.message)
     else:
         if fixed.event.action in UNDOABLE:
-            done(request, fixed.text, fixed.event)
+            offer_undo(request, fixed.text, fixed.event)
         else:
             messages.success(request, fixed.text)
     return redirect(back)
@@ -79,7 +78,7 @@ def fix(request, slug, pk, action):
 
 def _gallery(request, slug) -> Gallery:
     """For curators; NotFound for strangers, NotAllowed for viewers."""
-    gallery = visible(Gallery.objects.all(), request, slug=slug)
+    gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     actor_of(request).require_role(gallery, Role.CURATOR)
     return gallery
 

@@ -17,7 +17,7 @@ from recognition.imports.report import report_lines
 from recognition.imports.running import run_import
 from recognition.imports.services import create_import, resume_import, unfinished_at
 from recognition.imports.sources import Rows, SourceLost
-from recognition.photos.local import all_cores, helping
+from recognition.photos.in_process import all_cores, helping
 
 MANY = 100  # photos that are worth the seconds in which more processes start
 

@@ -7,11 +7,10 @@ from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from accounts.pages import actor_of
+from accounts.pages import actor_of, get_visible
 from accounts.roles import Role
 from faceplatform.errors import Conflict, DomainError
 from gallery.models import Gallery
-from gallery.views import visible
 from recognition.imports import services, tasks
 from recognition.imports.api import report_response
 from recognition.imports.forms import ImportForm
@@ -21,7 +20,7 @@ from recognition.photos.models import Worker
 
 def imports(request, slug):
     """Past imports of a gallery, and a new one."""
-    gallery = visible(Gallery.objects.all(), request, slug=slug)
+    gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     actor_of(request).require_role(gallery, Role.CURATOR)
     form, status = ImportForm(request.POST or None, request.FILES or None), 200
     if request.method == "POST":
@@ -85,4 +84,4 @@ def _act(request, pk, act):
 
 
 def _job(request, pk) -> Import:
-    return visible(Import.objects.select_related("gallery"), request, pk=pk)
+    return get_visible(Import.objects.select_related("gallery"), request, pk=pk)

@@ -15,11 +15,12 @@ from faceplatform.web.api import PREFER, ProblemSerializer
 from faceplatform.web.filters import Filter, filtered, list_parameters, moment
 from faceplatform.web.parsers import JSONParser
 from gallery.api import PROBLEMS, ActorMixin, SampleSerializer, picture
+from gallery.compiled_reads import GALLERY
 from gallery.models import Identity
-from gallery.visible import GALLERY
 from recognition.photos import services
+from recognition.photos.compiled_reads import RECOGNITION
 from recognition.photos.drawing import draw_kept_photo
-from recognition.photos.installed import installed_manifests, pack_as_dict
+from recognition.photos.installed_packs import installed_manifests, pack_as_dict
 from recognition.photos.models import RecognitionRequest, Status
 from recognition.photos.rejections import reject_identity
 from recognition.photos.representation import enrolment_as_dict, recognition_as_dict
@@ -32,7 +33,6 @@ from recognition.photos.schema import (
     RecognitionSchema,
 )
 from recognition.photos.services import Photo
-from recognition.photos.visible import RECOGNITION
 from recognition.photos.waiting import WaitingMixin
 
 REFUSED = dict.fromkeys((413, 422, 503), ProblemSerializer)

@@ -173,12 +173,12 @@ def extend_lease(*, token: UUID) -> None:
         )
 
 
-def give_back(*, request_id: UUID, token: UUID) -> None:
+def release(*, request_id: UUID, token: UUID) -> None:
     """Ends the lease of one request at once: the next sweep queues it again, if it has attempts left."""
     RecognitionRequest.objects.filter(pk=request_id, claim_token=token).update(lease_expires_at=Now())
 
 
-def put_back(*, request_id: UUID, token: UUID, pack: str) -> None:
+def release_for_pack(*, request_id: UUID, token: UUID, pack: str) -> None:
     """Queues a request again, for another pack. What was done of it does not count as an attempt."""
     rows = RecognitionRequest.objects.filter(pk=request_id, claim_token=token)
     rows.update(status="queued", pack=pack, attempts=F("attempts") - 1, claim_token=None, lease_expires_at=None)

@@ -7,7 +7,7 @@ from accounts.pages import actor_of
 from accounts.roles import Role
 from faceplatform.errors import NotFound
 from gallery.models import Gallery
-from recognition.photos.installed import installed_manifests, pack_as_dict
+from recognition.photos.installed_packs import installed_manifests, pack_as_dict
 from recognition.photos.models import RecognitionRequest, Status, Worker
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from gallery.models import Gallery, ThresholdSource
 from gallery.search.query import count_faces
-from recognition.photos.installed import manifest_of
+from recognition.photos.installed_packs import manifest_of
 
 FROM_REQUEST = "request"
 MANY = 2_000  # faces; so many are counted again after COUNTED_FOR only, as some more hardly move the threshold

@@ -7,18 +7,17 @@ from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from accounts.pages import actor_of, done
+from accounts.pages import actor_of, get_visible, offer_undo
 from accounts.roles import Role
 from faceplatform.errors import DomainError, NotFound
 from faceplatform.web.api import read_upload
 from gallery.api import picture
 from gallery.models import Gallery, Identity
 from gallery.services import create_identity
-from gallery.views import visible
 from recognition.photos import services
 from recognition.photos.forms import AddFacesForm, MorePhotosForm, RecogniseForm, RejectForm
 from recognition.photos.models import RecognitionFace, RecognitionRequest, Status
-from recognition.photos.presentation import enrolment_context, recognition_context
+from recognition.photos.page_context import enrolment_context, recognition_context
 from recognition.photos.rejections import reject_identity
 from recognition.photos.services import Photo
 from recognition.photos.waiting import page_later
@@ -29,7 +28,7 @@ WAIT = 10.0  # seconds, before the page goes on asking by itself
 # --- Recognise --------------------------------------------------------------------------------------------------------
 def recognise(request, slug):
     """Drop, paste or choose a photo: who is in it?"""
-    gallery = visible(Gallery.objects.all(), request, slug=slug)
+    gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     if request.method != "POST":
         return render(request, "recognition/recognise.html", {"gallery": gallery, "form": RecogniseForm()})
     form = RecogniseForm(request.POST, request.FILES)
@@ -71,7 +70,7 @@ def recognition(request, pk):
 
 def recognitions(request, slug):
     """What was asked of a gallery, newest first."""
-    gallery = visible(Gallery.objects.all(), request, slug=slug)
+    gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     rows = RecognitionRequest.objects.visible_to(actor_of(request)).recognitions().with_results()
     page = Paginator(rows.filter(gallery=gallery).select_related("requested_by"), 25).get_page(request.GET.get("page"))
     return render(request, "recognition/recognitions.html", {"gallery": gallery, "page": page})
@@ -79,7 +78,7 @@ def recognitions(request, slug):
 
 def face_picture(request, pk, index):
     """A probe face as JPEG."""
-    row = visible(RecognitionRequest.objects.only("pk"), request, pk=pk)
+    row = get_visible(RecognitionRequest.objects.only("pk"), request, pk=pk)
     jpeg = RecognitionFace.objects.filter(request=row, index=index).values_list("crop", flat=True).first()
     if not jpeg:
         raise NotFound("There is no such face, or its picture is past its retention.")
@@ -88,7 +87,7 @@ def face_picture(request, pk, index):
 
 def photo_picture(request, pk):
     """The kept photo, as it was sent."""
-    row = visible(RecognitionRequest.objects.only("photo", "photo_type"), request, pk=pk)
+    row = get_visible(RecognitionRequest.objects.only("photo", "photo_type"), request, pk=pk)
     if row.photo is None or row.status not in (Status.DONE, Status.FAILED):
         raise NotFound("The photo was not kept.")
     response = picture(row.photo)
@@ -100,7 +99,7 @@ def photo_picture(request, pk):
 @require_POST
 def reject_face(request, pk, index):
     """ "Not X", said beside a candidate."""
-    row = visible(RecognitionRequest.objects.recognitions().defer("photo"), request, pk=pk)
+    row = get_visible(RecognitionRequest.objects.recognitions().defer("photo"), request, pk=pk)
     face = row.faces.filter(index=index).first()
     form = RejectForm(row.gallery, request.POST)
     if face is None or not form.is_valid():
@@ -111,7 +110,7 @@ def reject_face(request, pk, index):
     except DomainError as error:
         messages.error(request, error.message)
     else:
-        done(request, f"Remembered: this is not {identity.name}.", event)
+        offer_undo(request, f"Remembered: this is not {identity.name}.", event)
     return redirect("recognition", pk)
 
 
@@ -121,13 +120,13 @@ def _result_context(request, pk) -> dict:
 
 
 def _recognition(request, pk) -> RecognitionRequest:
-    return visible(RecognitionRequest.objects.recognitions().with_results(), request, pk=pk)
+    return get_visible(RecognitionRequest.objects.recognitions().with_results(), request, pk=pk)
 
 
 # --- Add faces --------------------------------------------------------------------------------------------------------
 def add_faces(request, slug):
     """A new person with photos."""
-    gallery = visible(Gallery.objects.all(), request, slug=slug)
+    gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     actor_of(request).require_role(gallery, Role.CURATOR)
     if request.method != "POST":
         return render(request, "recognition/add_faces.html", {"gallery": gallery, "form": AddFacesForm(gallery)})
@@ -165,7 +164,7 @@ def _enrol_new(request, gallery: Gallery, form: AddFacesForm):
 @require_POST
 def add_photos(request, slug, pk):
     """More photos of a person."""
-    person = visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
+    person = get_visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
     form = MorePhotosForm(request.POST, request.FILES)
     if not form.is_valid():
         return render(request, "_error.html", {"error": "Choose at least one photo."}, status=400)
@@ -183,7 +182,7 @@ def _enrol(request, person: Identity, photos: list[Photo]):
 
 def enrolment(request, slug, pk):
     """What became of the photos named in ?photo=…; asked again while some wait."""
-    person = visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
+    person = get_visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
     try:
         ids = [uuid.UUID(text) for text in request.GET.getlist("photo")]
     except ValueError as error:

@@ -136,7 +136,7 @@ class RecognitionWorker:
         answers = [(request, analysis) for request, analysis in found if _is_answer(request, analysis)]
         alone = [(request, analysis) for request, analysis in found if not _is_answer(request, analysis)]
         try:
-            kept = results.answer(found=answers, token=token)
+            kept = results.write_results(found=answers, token=token)
         except (DomainError, IntegrityError) as error:
             logger.info("the answers of a claim are written one by one: %s", error)
             alone += answers
@@ -153,13 +153,13 @@ class RecognitionWorker:
             elif request.purpose == Purpose.ENROL:
                 kept = results.enrol(request=request, token=token, analysis=analysis)
             else:
-                kept = results.answer(found=[(request, analysis)], token=token)
+                kept = results.write_results(found=[(request, analysis)], token=token)
         except DomainError as error:  # such as an account that is gone
             kept = results.fail(request=request, token=token, code=error.code, message=error.message)
         except IntegrityError as error:
             # Somebody who was found has been deleted since: look again.
             logger.warning("request %s is put back: %s", request.pk, error)
-            queue.give_back(request_id=request.pk, token=token)
+            queue.release(request_id=request.pk, token=token)
             return
         if not kept:
             _say_if_lost([request])

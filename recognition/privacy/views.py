@@ -7,13 +7,12 @@ from django.http import JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from accounts.pages import actor_of
+from accounts.pages import actor_of, get_visible
 from accounts.roles import Role
 from faceplatform.errors import DomainError, NotFound
 from faceplatform.web.streaming import download
 from gallery.models import Gallery, Identity
 from gallery.services import update_gallery
-from gallery.views import visible
 from recognition.privacy.erasure import erase_subject, report_of
 from recognition.privacy.export import begin_export, export_blocks
 from recognition.privacy.forms import EraseForm, RetentionForm
@@ -27,7 +26,7 @@ SHOWN = 50
 
 def privacy(request, slug):
     """What the gallery keeps for how long and what would go today, whose consent ends, who was erased."""
-    gallery = visible(Gallery.objects.all(), request, slug=slug)
+    gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     actor = actor_of(request)
     actor.require_role(gallery, Role.CURATOR)
     initial = {"requires_consent": gallery.requires_consent}
@@ -118,5 +117,5 @@ def visible_erasure(request, pk) -> Erasure:
 
 def _subject(request, slug, pk):
     """The person of a gallery that the user may see; somebody deleted too."""
-    visible(Identity.with_deleted.all(), request, gallery__slug=slug, pk=pk)
+    get_visible(Identity.with_deleted.all(), request, gallery__slug=slug, pk=pk)
     return find_subject(pk)

@@ -54,7 +54,7 @@ def embed_part(worker: RecognitionWorker, *, only: UUID | None = None) -> bool:
 @transaction.atomic
 def _fail(part: ReEmbeddingPart, message: str) -> None:
     logger.error("the re-embedding %s is broken off: %s", part.job, message)
-    queue.give_back(part=part)
+    queue.release(part=part)
     queue.fail(job=part.job, message=message)
 
 

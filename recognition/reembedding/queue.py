@@ -184,7 +184,7 @@ def finish_samples(*, part: ReEmbeddingPart, vectors: dict[UUID, list[float]], u
             _write_unembedded(part, unembedded)
             _end(part)
     except IntegrityError:  # one has been purged since: the others are embedded again
-        give_back(part=part)
+        release(part=part)
 
 
 def finish_faces(*, part: ReEmbeddingPart, faces: Sequence[PreviewedFace]) -> None:
@@ -195,7 +195,7 @@ def finish_faces(*, part: ReEmbeddingPart, faces: Sequence[PreviewedFace]) -> No
             PreviewedFace.objects.bulk_update(faces, fields)
             _end(part)
     except IntegrityError:  # somebody who was found has been purged since: look again
-        give_back(part=part)
+        release(part=part)
 
 
 @transaction.atomic
@@ -204,7 +204,7 @@ def finish_summary(*, part: ReEmbeddingPart, preview: dict) -> None:
     _end(part)
 
 
-def give_back(*, part: ReEmbeddingPart) -> None:
+def release(*, part: ReEmbeddingPart) -> None:
     """Lets another worker take the part at once."""
     ReEmbeddingPart.objects.filter(pk=part.pk, token=part.token).update(worker=None, attempts=part.attempts - 1)
 

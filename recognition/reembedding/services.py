@@ -22,7 +22,7 @@ from gallery.pack_in_force import (
 )
 from gallery.search.indexing import lacks_index
 from recognition.photos import queue
-from recognition.photos.installed import manifest_of
+from recognition.photos.installed_packs import manifest_of
 from recognition.photos.models import RecognitionRequest, Status
 from recognition.reembedding.models import ReEmbedding, ReEmbeddingPart
 

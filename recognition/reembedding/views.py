@@ -5,13 +5,12 @@ from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from accounts.pages import actor_of
+from accounts.pages import actor_of, get_visible
 from accounts.roles import Role
 from faceplatform.errors import DomainError, Unavailable
 from gallery.models import Gallery, Identity
 from gallery.pack_in_force import vectors_by_pack
-from gallery.views import visible
-from recognition.photos.installed import installed_manifests, pack_as_dict
+from recognition.photos.installed_packs import installed_manifests, pack_as_dict
 from recognition.photos.models import Worker
 from recognition.photos.thresholds import threshold_of
 from recognition.reembedding import services
@@ -24,7 +23,7 @@ Status = ReEmbedding.Status
 
 def model(request, slug):
     """Which model the gallery uses, and what another would change; asks again by itself while faces are embedded."""
-    gallery = visible(Gallery.objects.all(), request, slug=slug)
+    gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     actor_of(request).require_role(gallery, Role.OWNER)
     context = {"gallery": gallery} | _job_context(request, gallery)
     if request.htmx:
@@ -130,7 +129,7 @@ def forget(request, slug):
 
 
 def _act(request, slug, act, text: str = ""):
-    gallery = visible(Gallery.objects.all(), request, slug=slug)
+    gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     try:
         act(actor_of(request), gallery)
     except DomainError as error:
@@ -144,4 +143,4 @@ def _act(request, slug, act, text: str = ""):
 
 
 def _job(request, slug, pk) -> ReEmbedding:
-    return visible(ReEmbedding.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
+    return get_visible(ReEmbedding.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)

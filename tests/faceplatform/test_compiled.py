@@ -7,16 +7,16 @@ from django.test.utils import CaptureQueriesContext
 from factories import GalleryFactory, IdentityFactory, SampleFactory, UserFactory, member
 
 from accounts.actor import Actor, Via, system_actor
+from accounts.compiled_reads import VisibleRow
 from accounts.models import ApiKey, AuditEvent, Membership
 from accounts.roles import Role
-from accounts.visible import VisibleRow
 from faceplatform.database.compiled import Compiled, Given, insert
+from gallery.compiled_reads import GALLERY, PERSON
 from gallery.models import FaceSample, Gallery, Identity
-from gallery.visible import GALLERY, PERSON
+from recognition.photos.compiled_reads import FIRST_OF_COMPARISON, RECOGNITION
 from recognition.photos.models import Candidate, Purpose, RecognitionRequest
 from recognition.photos.rejections import reject_identity
 from recognition.photos.representation import recognition_as_dict
-from recognition.photos.visible import FIRST_OF_COMPARISON, RECOGNITION
 
 pytestmark = pytest.mark.django_db
 

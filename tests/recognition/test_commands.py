@@ -9,7 +9,7 @@ from PIL import Image
 
 from accounts.models import ApiKey
 from gallery.models import FaceSample, Gallery, Identity
-from recognition.photos import local
+from recognition.photos import in_process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def loaded(worker, monkeypatch):
     """The commands work photos off with the pack that is loaded already."""
-    monkeypatch.setattr(local, "_kept", [worker])
+    monkeypatch.setattr(in_process, "_kept", [worker])
 
 
 @pytest.fixture

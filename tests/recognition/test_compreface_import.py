@@ -26,7 +26,7 @@ from recognition.imports.report import report_lines
 from recognition.imports.running import run_import
 from recognition.imports.services import create_import, resume_import
 from recognition.imports.sources import SourceLost
-from recognition.photos import local
+from recognition.photos import in_process
 from recognition.photos.services import Photo, submit_enrolment
 
 SYSTEM = system_actor()
@@ -36,7 +36,7 @@ SYSTEM = system_actor()
 @pytest.fixture
 def old(transactional_db, worker, monkeypatch, hopper, hopper_again, collins) -> Gallery:
     """A gallery to copy: two people with faces, one without. Commands work photos off with the loaded pack."""
-    monkeypatch.setattr(local, "_kept", [worker])
+    monkeypatch.setattr(in_process, "_kept", [worker])
     gallery = GalleryFactory(slug="old")
     for name, photos in {"Grace": [hopper, hopper_again], "Eileen": [collins], "Nobody yet": []}.items():
         person = IdentityFactory(gallery=gallery, name=name)

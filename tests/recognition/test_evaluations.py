@@ -16,7 +16,7 @@ from faceplatform.errors import NotAllowed
 from recognition.evaluations.models import Evaluation
 from recognition.evaluations.services import record_evaluation
 from recognition.lab.evaluation.protocol import summarise
-from recognition.photos.installed import manifest_of
+from recognition.photos.installed_packs import manifest_of
 
 pytestmark = pytest.mark.django_db
 

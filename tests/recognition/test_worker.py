@@ -16,12 +16,12 @@ from factories import GalleryFactory, IdentityFactory, member
 from accounts.actor import system_actor
 from accounts.models import AuditEvent
 from accounts.roles import Role
-from recognition.analysis.answers import embedding_as_dict
+from recognition.analysis.representation import embedding_as_dict
 from recognition.analysis.services import embed_faces
 from recognition.engine.pipeline import Pipeline
 from recognition.photos import queue
 from recognition.photos.models import Purpose, RecognitionRequest, Status
-from recognition.photos.presentation import recognition_context
+from recognition.photos.page_context import recognition_context
 from recognition.photos.representation import recognition_as_dict
 from recognition.photos.results import decisions
 from recognition.photos.services import Photo, submit_enrolment, submit_recognition

@@ -9,7 +9,7 @@ from accounts.actor import cli_actor
 from faceplatform.errors import DomainError
 from gallery.models import Gallery
 from recognition.photos.drawing import draw
-from recognition.photos.local import work_off
+from recognition.photos.in_process import work_off
 from recognition.photos.models import RecognitionRequest
 from recognition.photos.representation import recognition_as_dict, unaccepted_as_dict
 from recognition.photos.services import DEFAULT_TOP_K, Photo, submit_recognition

@@ -32,7 +32,7 @@ def enrol(*, request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis) 
         if not queue.hold(ids=[request.pk], token=token):
             return False
         if (pack := hold_pack(request.gallery_id)) != request.pack:
-            queue.put_back(request_id=request.pk, token=token, pack=pack)
+            queue.release_for_pack(request_id=request.pk, token=token, pack=pack)
             return True
         insert(_rows(request, faces))
         try:

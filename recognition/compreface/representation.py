@@ -7,10 +7,10 @@ the pack's for 1:1 where two faces are compared. So whoever is unknown stays bel
 from collections.abc import Sequence
 from typing import Any
 
-from recognition.analysis.answers import search_as_dict
+from recognition.analysis.representation import search_as_dict
 from recognition.analysis.services import Found
 from recognition.compreface.parameters import CALCULATOR, LANDMARKS, Wish
-from recognition.photos.installed import manifest_of
+from recognition.photos.installed_packs import manifest_of
 from recognition.photos.models import Decision, RecognitionFace, RecognitionRequest
 from recognition.photos.representation import face_as_dict, found_as_dict
 

@@ -1,6 +1,6 @@
-"""The reads of one row that most calls make; see accounts/visible.py."""
+"""The reads of one row that most calls make; see accounts/compiled_reads.py."""
 
-from accounts.visible import VisibleRow
+from accounts.compiled_reads import VisibleRow
 from gallery.models import Gallery, Identity
 
 GALLERY = VisibleRow(Gallery.objects.all, "slug")

@@ -7,7 +7,7 @@ import numpy as np
 from faceplatform.errors import Unprocessable
 from gallery.models import FaceEmbedding
 from recognition.analysis.services import Found
-from recognition.photos.installed import manifest_of
+from recognition.photos.installed_packs import manifest_of
 from recognition.photos.models import Decision, Purpose, RecognitionFace, RecognitionRequest, Status
 from recognition.photos.representation import error_as_dict, found_as_dict, identity_as_dict, image_as_dict
 from recognition.photos.results.refusals import REFUSALS

@@ -1,6 +1,6 @@
-"""The reads of a request that most calls make; see accounts/visible.py."""
+"""The reads of a request that most calls make; see accounts/compiled_reads.py."""
 
-from accounts.visible import VisibleRow
+from accounts.compiled_reads import VisibleRow
 from recognition.photos.models import Purpose, RecognitionRequest
 
 

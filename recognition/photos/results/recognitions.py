@@ -1,4 +1,4 @@
-"""Recognitions and analyses: the answers of a claim are written together, in one transaction of a dozen statements."""
+"""Recognitions and analyses: those of a claim are written together, in one transaction of a dozen statements."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from faceplatform.database.compiled import insert
 from gallery import services as gallery_services
 from recognition.engine.base import Face, PhotoAnalysis
 from recognition.photos import queue
-from recognition.photos.installed import manifest_of
+from recognition.photos.installed_packs import manifest_of
 from recognition.photos.models import Candidate, Decision, Purpose, RecognitionFace, RecognitionRequest, Status
 from recognition.photos.results.decisions import Verdict, decide_all
 from recognition.photos.results.ending import ended, face_row, milliseconds, points, wanted
@@ -23,7 +23,7 @@ from recognition.photos.thresholds import Threshold, threshold_of
 
 
 @dataclass(slots=True)
-class Answer:
+class Result:
     """A request with what was found. verdicts: one a face, of a recognition. rows: the faces as written."""
 
     request: RecognitionRequest
@@ -39,7 +39,7 @@ class Answer:
         return self.request.purpose == Purpose.RECOGNIZE
 
 
-def answer(*, found: Sequence[tuple[RecognitionRequest, PhotoAnalysis]], token: UUID) -> set[UUID]:
+def write_results(*, found: Sequence[tuple[RecognitionRequest, PhotoAnalysis]], token: UUID) -> set[UUID]:
     """Writes what was found. Returns the ids of the requests that are dealt with; the leases of others were lost meanwhile.
 
     Where the gallery has moved to another pack since, the photo goes back to the queue to be looked at under that one.
@@ -49,16 +49,16 @@ def answer(*, found: Sequence[tuple[RecognitionRequest, PhotoAnalysis]], token: 
     if not found:
         return set()
     moved = {request.pk for request, _ in found if _pack_has_changed(request)}
-    answers = [
-        Answer(request, analysis, wanted(request, analysis)) for request, analysis in found if request.pk not in moved
+    results = [
+        Result(request, analysis, wanted(request, analysis)) for request, analysis in found if request.pk not in moved
     ]
-    _search([one for one in answers if one.is_recognition])
+    _search([one for one in results if one.is_recognition])
     with transaction.atomic():
-        held = queue.hold(ids=[one.request.pk for one in answers], token=token)
-        _write([one for one in answers if one.request.pk in held])
+        held = queue.hold(ids=[one.request.pk for one in results], token=token)
+        _write([one for one in results if one.request.pk in held])
         for request, _ in found:
             if request.pk in moved:
-                queue.put_back(request_id=request.pk, token=token, pack=request.gallery.pack)
+                queue.release_for_pack(request_id=request.pk, token=token, pack=request.gallery.pack)
     return held | moved
 
 
@@ -67,10 +67,10 @@ def _pack_has_changed(request: RecognitionRequest) -> bool:
     return asked and request.pack != request.gallery.pack
 
 
-def _search(answers: Sequence[Answer]) -> None:
+def _search(results: Sequence[Result]) -> None:
     """One search for all who ask alike."""
     alike = defaultdict(list)
-    for one in answers:
+    for one in results:
         options = one.request.options
         alike[one.request.gallery_id, options.get("threshold"), options.get("top_k", 5)].append(one)
     for (_, asked, top_k), group in alike.items():
@@ -89,21 +89,21 @@ def _search(answers: Sequence[Answer]) -> None:
             one.verdicts = [next(verdicts) for _ in one.faces]
 
 
-def _write(answers: Sequence[Answer]) -> None:
-    if not answers:
+def _write(results: Sequence[Result]) -> None:
+    if not results:
         return
-    for one in answers:
+    for one in results:
         one.rows = list(_recognised(one) if one.is_recognition else _looked_at(one))
-    insert([row for one in answers for row in one.rows])
-    recognitions = [one for one in answers if one.is_recognition]
+    insert([row for one in results for row in one.rows])
+    recognitions = [one for one in results if one.is_recognition]
     insert([row for one in recognitions for row in _candidates(one)])
     known = {verdict.identity_id for one in recognitions for verdict in one.verdicts} - {None}
     gallery_services.note_recognized(identity_ids=known, at=timezone.now())
-    queue.finish([_ended(one) for one in answers])
+    queue.finish([_ended(one) for one in results])
     _audit(recognitions)
 
 
-def _recognised(one: Answer) -> Iterator[RecognitionFace]:
+def _recognised(one: Result) -> Iterator[RecognitionFace]:
     for index, (face, verdict) in enumerate(zip(one.faces, one.verdicts, strict=True)):
         yield face_row(
             one.request,
@@ -118,7 +118,7 @@ def _recognised(one: Answer) -> Iterator[RecognitionFace]:
         )
 
 
-def _looked_at(one: Answer) -> Iterator[RecognitionFace]:
+def _looked_at(one: Result) -> Iterator[RecognitionFace]:
     """Nobody is searched for, and no picture is kept."""
     keeps_vectors = one.request.purpose != Purpose.DETECT
     for index, face in enumerate(one.faces):
@@ -127,7 +127,7 @@ def _looked_at(one: Answer) -> Iterator[RecognitionFace]:
         yield face_row(one.request, index, face, vector=vector, decision=decision)
 
 
-def _candidates(one: Answer) -> Iterator[Candidate]:
+def _candidates(one: Result) -> Iterator[Candidate]:
     manifest = manifest_of(one.request.pack)
     for row, verdict in zip(one.rows, one.verdicts, strict=True):
         for rank, match in enumerate(verdict.matches):
@@ -142,14 +142,14 @@ def _candidates(one: Answer) -> Iterator[Candidate]:
             )
 
 
-def _ended(one: Answer) -> dict:
+def _ended(one: Result) -> dict:
     fields = {}
     if one.threshold:
         fields = {"threshold_distance": one.threshold.distance, "threshold_source": one.threshold.source}
     return ended(one.request, Status.DONE, analysis=one.analysis, search=one.search, **fields)
 
 
-def _audit(recognitions: Sequence[Answer]) -> None:
+def _audit(recognitions: Sequence[Result]) -> None:
     events = []
     for one in recognitions:
         details = {decision.value: sum(v.decision == decision for v in one.verdicts) for decision in Decision}
