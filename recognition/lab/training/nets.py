@@ -93,8 +93,9 @@ def training_graph(net: TrainableNet, *, frozen_batchnorm: bool) -> Graph:
 def _split_prelus(graph: Graph) -> None:
     """relu(x) + a (x - relu(x)), the product as a depthwise 1x1 convolution.
 
-    MXNet's own PReLU takes 85 % of a training step on a CPU, nearly all in its gradient, and that of `a` is wrong inside
-    some nets: a quarter of the numerical one (tests/training/test_nets.py). This form is exact, in a tenth of the time.
+    MXNet's own PReLU takes 85 % of a training step on a CPU, nearly all of it in its gradient. Inside some nets the gradient
+    of `a` is wrong, a quarter of the numerical one; tests/recognition/lab/training/test_nets.py shows it. This form is exact
+    and takes a tenth of the time.
     """
     for node in graph.nodes():
         if node.op == "LeakyReLU" and node.attrs.get("act_type") == "prelu":

@@ -18,7 +18,7 @@ from recognition.reembedding.embed import embed_part
 from recognition.reembedding.models import ReEmbedding, ReEmbeddingPart
 
 pytestmark = pytest.mark.django_db
-SCRIPT = Path(__file__).parents[1] / "worker_killed_while_embedding.py"
+SCRIPT = Path(__file__).with_name("worker_killed_while_embedding.py")
 LONG_AGO = timezone.make_aware(timezone.datetime(2000, 1, 1))
 
 

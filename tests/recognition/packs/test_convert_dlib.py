@@ -3,9 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from packs.chips import golden_chips
 
 from recognition.packs.convert_dlib import FormatError, read_layers
+from tests.recognition.packs.chips import golden_chips
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_dlib.json").read_text())
 

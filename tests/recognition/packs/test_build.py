@@ -13,7 +13,7 @@ from recognition.engine.pipeline import Pipeline
 from recognition.lab.training.symbols import network, seeded_params
 from recognition.packs.install import CATALOGUE, catalogue
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not DATA.exists(), reason="the published models and photos are not here")
 MOBILEFACENET = DATA / "models" / "mobilefacenet-onnx" / "MobileFaceNet.onnx"
 SCRFD = DATA / "models" / "scrfd-onnx" / "scrfd_2.5g_bnkps.onnx"

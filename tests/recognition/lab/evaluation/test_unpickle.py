@@ -18,7 +18,7 @@ from verification_sets import jpeg, tile, write_bin
 from recognition.lab.evaluation.sets import SetError, read_bin
 from recognition.lab.evaluation.unpickle import PickleRefused, read_pickle
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 JPEGS = [jpeg(tile(number, 0)) for number in range(4)]
 
 
@@ -147,7 +147,7 @@ def test_an_image_named_two_hundred_thousand_times_is_hashed_once(tmp_path):
 def test_bombs_take_no_memory():
     """The most that the process ever held, against Python's own unpickler that would take gigabytes."""
     code = (
-        "import resource, sys; sys.path[:0] = ['tests', 'tests/evaluation', '.']\n"
+        "import resource, sys; sys.path[:0] = ['tests', 'tests/recognition/lab/evaluation', '.']\n"
         "import test_unpickle as t\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "for bomb in t.BOMBS.values():\n"

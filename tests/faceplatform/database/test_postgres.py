@@ -10,7 +10,7 @@ import pytest
 
 from faceplatform.database import postgres
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(params=["plain", "with a space", "long" * 25])

@@ -10,7 +10,7 @@ import pytest
 from recognition.engine import cpu
 from recognition.engine.mxnet_runtime import DeviceError, context
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 REAL_AMX = cpu._cpuinfo()[1] >= cpu.AMX_FLAGS
 
 

@@ -14,7 +14,7 @@ from recognition.lab.bench.export_onnx import export
 from recognition.lab.training.symbols import network, seeded_params
 from recognition.packs.import_onnx import embedder_graph, scrfd_graph
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "models"
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "models"
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="the published ONNX models are not here")
 
 

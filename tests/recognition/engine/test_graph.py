@@ -14,7 +14,7 @@ from recognition.engine.graph.replace_prelu import replace_prelu
 from recognition.engine.graph.strip_scaling import strip_scaling
 from recognition.engine.mxnet_runtime import import_mxnet
 from recognition.lab.training.symbols import network, seeded_params
-from tests.engine.nets import drawn, noise, published, run
+from tests.recognition.engine.nets import drawn, noise, published, run
 
 EXACT = SAME["fp32"]
 

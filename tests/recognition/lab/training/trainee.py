@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
 
 from recognition.lab.training import cluster
 from recognition.lab.training.exchange import Exchange

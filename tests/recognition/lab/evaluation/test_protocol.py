@@ -16,7 +16,7 @@ from recognition.lab.evaluation.pack import PackUnderTest, aligned_faces
 from recognition.lab.evaluation.protocol import summarise, verify
 from recognition.lab.evaluation.sets import read_set
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def tiles(tmp_path, *, people: int = 20, broken: int = 0):

@@ -15,7 +15,7 @@ from recognition.lab.training.symbols import network, seeded_params
 from recognition.packs.import_mxnet import embedder_graph, mtcnn_graphs
 from recognition.packs.params_file import read_params
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "models" / "mtcnn-mxnet"
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "models" / "mtcnn-mxnet"
 
 
 @pytest.fixture

@@ -1,0 +1,83 @@
+import pytest
+from factories import GalleryFactory, UserFactory, member, stranger
+
+from accounts.actor import cli_actor
+from accounts.models import AuditEvent, User
+from accounts.roles import Role
+from accounts.users import services
+from faceplatform.errors import Conflict, NotAllowed
+
+pytestmark = pytest.mark.django_db
+SYSTEM = cli_actor()
+
+
+def actions() -> list[str]:
+    return list(AuditEvent.objects.order_by("id").values_list("action", flat=True))
+
+
+# --- The first administrator ------------------------------------------------------------------------------------------
+def test_the_first_administrator_is_made_once():
+    user, password = services.create_first_administrator(username="admin")
+    assert user.is_superuser and user.check_password(password) and len(password) >= 16
+    assert services.create_first_administrator(username="other") is None
+    assert (User.objects.count(), actions()) == (1, ["user.created"])
+
+
+def test_a_given_password_is_used():
+    user, password = services.create_first_administrator(username="admin", password="from the environment")
+    assert password == "from the environment"
+    assert user.check_password(password)
+
+
+def test_an_ordinary_user_of_that_name_is_not_promoted():
+    UserFactory(username="admin")
+    with pytest.raises(Conflict, match="FACEPLATFORM_ADMIN_USERNAME"):
+        services.create_first_administrator(username="admin")
+    assert not User.objects.filter(is_superuser=True).exists()
+
+
+def test_the_last_administrator_stays():
+    operator = UserFactory(is_superuser=True)
+    with pytest.raises(Conflict, match="only administrator"):
+        services.delete_user(actor=SYSTEM, user=operator)
+    services.delete_user(actor=SYSTEM, user=UserFactory())
+    assert list(User.objects.all()) == [operator]
+
+
+def test_only_an_operator_changes_accounts():
+    user = UserFactory()
+    for act in (services.delete_user, lambda **values: services.save_user(changed=None, **values)):
+        with pytest.raises(NotAllowed):
+            act(actor=stranger(), user=user)
+    assert User.objects.filter(pk=user.pk).exists()
+    assert actions() == []
+
+
+# --- Members ----------------------------------------------------------------------------------------------------------
+def test_owners_give_change_and_take_roles():
+    gallery = GalleryFactory()
+    owner, user = member(gallery, Role.OWNER), UserFactory()
+    services.set_membership(actor=owner, gallery=gallery, user=user, role=Role.VIEWER)
+    membership = services.set_membership(actor=owner, gallery=gallery, user=user, role=Role.CURATOR)
+    assert [m.role for m in user.memberships.all()] == [Role.CURATOR]
+    services.remove_membership(actor=owner, membership=membership)
+    assert not user.memberships.exists()
+    assert actions() == ["member.set", "member.set", "member.removed"]
+
+
+@pytest.mark.parametrize("role", [None, Role.VIEWER, Role.CURATOR])
+def test_others_do_not(role):
+    gallery, user = GalleryFactory(), UserFactory()
+    actor = member(gallery, role) if role else stranger()
+    with pytest.raises(NotAllowed):
+        services.set_membership(actor=actor, gallery=gallery, user=user, role=Role.OWNER)
+    assert not user.memberships.exists()
+    assert actions() == []
+
+
+def test_a_gallery_keeps_an_owner():
+    gallery = GalleryFactory()
+    owner = member(gallery, Role.OWNER)
+    with pytest.raises(Conflict, match="only owner"):
+        services.remove_membership(actor=owner, membership=owner.user.memberships.get())
+    assert owner.user.memberships.exists()
