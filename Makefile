@@ -4,16 +4,24 @@ SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 PY := .venv/bin/python
 
-.PHONY: run test lint picture
+.PHONY: run check test lint picture
 
 run: .venv/requirements.stamp
 	@exec $(PY) manage.py up
 
-test: .venv/requirements-dev.stamp
-	$(PY) manage.py packs install dlib-resnet
+# All that can be said without running the product. Its settings are those of the tests.
+check: .venv/requirements-dev.stamp
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m pytest $(PYTEST)
+	$(PY) -m mypy
+	$(PY) -c "from importlinter.cli import lint_imports_command as lint; lint(['--no-logo', '--no-cache'])"
+	$(PY) manage.py makemigrations --check --dry-run --settings tests.settings
+	FACEPLATFORM_HTTPS=on $(PY) manage.py check --deploy --fail-level WARNING --settings tests.settings
+	$(PY) tools/audit_requirements.py
+
+test: check
+	$(PY) manage.py packs install dlib-resnet
+	$(PY) -m pytest --cov --cov-report=term:skip-covered --cov-report=html $(PYTEST)
 
 lint: .venv/requirements-dev.stamp
 	$(PY) -m ruff check --fix .

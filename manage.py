@@ -4,12 +4,16 @@
 import os
 import sys
 
+from faceplatform import __version__
 from recognition.engine import cpu
 
 
 def main() -> None:
     cpu.prepare()  # AMX has to be asked for before MXNet is imported or a second thread started
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "faceplatform.settings")
+    if sys.argv[1:] in (["version"], ["--version"]):  # Django's command would print Django's version
+        print(f"Faceplatform {__version__}")
+        return
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

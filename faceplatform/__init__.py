@@ -1,0 +1,3 @@
+"""Faceplatform: face recognition that an organisation hosts itself."""
+
+__version__ = "0.1.0"

@@ -86,6 +86,7 @@ SETTINGS = {
         Setting(
             "FACEPLATFORM_HTTPS", "off", _boolean, "on where users come over https: secure cookies, trusted proxy."
         ),
+        Setting("FACEPLATFORM_HSTS_DAYS", "30", _natural, "With https on, browsers insist on https so long; 0: never."),
         Setting("FACEPLATFORM_SECRET_KEY", "", str, "Empty: made at the first start, kept in the data directory."),
         Setting("FACEPLATFORM_DEBUG", "off", _boolean, "Django's debug pages. Never on where others can connect."),
         Setting("FACEPLATFORM_TIME_ZONE", "UTC", str, "Time zone of the pages, e.g. Europe/Berlin."),

@@ -111,6 +111,11 @@ LOGOUT_REDIRECT_URL = "sign-in"
 HTTPS = env.get("FACEPLATFORM_HTTPS")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health/"]  # a load balancer asks for them directly
+SECURE_HSTS_SECONDS = env.get("FACEPLATFORM_HSTS_DAYS") * 86_400 if HTTPS else 0
+# Other names under the same domain, and lists kept by browsers' makers, are the organisation's to decide.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS if HTTPS and host != "*"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

@@ -5,6 +5,7 @@ from django.shortcuts import render
 
 from accounts.pages import actor_of
 from accounts.roles import Role
+from faceplatform import __version__
 from faceplatform.errors import NotFound
 from gallery.models import Gallery
 from recognition.photos.installed_packs import installed_manifests, pack_as_dict
@@ -18,6 +19,7 @@ def system(request):
     waiting = RecognitionRequest.objects.filter(status__in=[Status.QUEUED, Status.RUNNING])
     counts = dict(waiting.values_list("status").annotate(Count("pk")).order_by())
     context = {
+        "version": __version__,
         "workers": Worker.objects.alive(),
         "packs": [pack_as_dict(manifest) for manifest in installed_manifests()],
         "galleries": Gallery.objects.visible_to(actor_of(request), Role.OWNER),

@@ -57,6 +57,7 @@ TABLE = {
     "DELETE /api/v1/api-keys/{id}": Row(OPERATOR, MANAGE, 204, **HIDDEN),
     "POST /api/v1/api-keys/{id}/rotate": Row(OPERATOR, MANAGE, 201, {}, **HIDDEN),
     "GET /api/v1/audit-events": Row(ANYBODY, READ),
+    "GET /api/v1/version": Row(ANYBODY, READ),
     "GET /api/v1/packs": Row(ANYBODY, READ),
     "GET /api/v1/packs/{name}": Row(ANYBODY, READ),
     "GET /api/v1/evaluations": Row(ANYBODY, READ),
