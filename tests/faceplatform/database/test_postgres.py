@@ -45,7 +45,7 @@ def execute(data_dir, statement: str):
 
 
 def run_python(data_dir, code: str) -> subprocess.CompletedProcess:
-    code = f"from pathlib import Path\nfrom faceplatform import postgres\nd = Path({str(data_dir)!r})\n{textwrap.dedent(code)}"
+    code = f"from pathlib import Path\nfrom faceplatform.database import postgres\nd = Path({str(data_dir)!r})\n{textwrap.dedent(code)}"
     command = [sys.executable, "-c", code]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
 
@@ -100,7 +100,7 @@ def test_several_may_start_it_at_once(plain_dir):
     code = f"""
     import sys; sys.path.insert(0, {str(ROOT)!r})
     from pathlib import Path
-    from faceplatform import postgres
+    from faceplatform.database import postgres
     postgres.ensure_running(Path({str(plain_dir)!r}))
     print(postgres._server_pid(Path({str(plain_dir)!r})))
     sys.stdin.read()
@@ -111,7 +111,7 @@ def test_several_may_start_it_at_once(plain_dir):
     pids = {starter.stdout.readline() for starter in starters}
     for starter in starters:
         starter.communicate("")
-    assert len(pids) == 1
+    assert len(pids) == 1 and int(pids.pop())
     assert not postgres.is_running(plain_dir)
 
 

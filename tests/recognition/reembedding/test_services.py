@@ -208,7 +208,7 @@ def pack_of(gallery) -> str:
 
 
 def test_a_large_gallery_waits_for_its_index(worker, gallery, monkeypatch):
-    monkeypatch.setattr("gallery.pack_in_force.BUILD_FROM", 2)
+    monkeypatch.setattr("gallery.search.indexing.BUILD_FROM", 2)
     job = start(gallery)
     work_off(worker)
     with pytest.raises(Conflict) as refused:
