@@ -90,7 +90,7 @@ class _Prefetched:
 
     def __init__(self, model: type[Model], lookup: str | Prefetch):
         lookup = lookup if isinstance(lookup, Prefetch) else Prefetch(lookup)
-        self._field = model._meta.get_field(lookup.prefetch_to).field
+        self._name, self._field = lookup.prefetch_to, model._meta.get_field(lookup.prefetch_to).field
         self._queryset = self._field.model._default_manager.all() if lookup.queryset is None else lookup.queryset
         parents = {self._field.name: Given("parents", one_of=True)}
         self._read = Compiled(lambda: self._queryset.filter(**parents))
@@ -101,7 +101,8 @@ class _Prefetched:
         for row in self._read(parents=[parent.pk for parent in parents]):
             found[getattr(row, self._field.attname)].append(row)
         for parent in parents:
-            rows = self._queryset._chain()
+            # With the parent's filter, for whoever reads on: rows.filter(…) asks the database again.
+            rows = getattr(parent, self._name)._apply_rel_filters(self._queryset)
             rows._result_cache, rows._prefetch_done = found[parent.pk], True
             parent.__dict__.setdefault("_prefetched_objects_cache", {})[self._field.remote_field.cache_name] = rows
             for row in rows:

@@ -142,3 +142,13 @@ def test_rows_that_are_only_deferred_are_loaded_as_ever():
     rows = VisibleRow(lambda: FaceSample.objects.only("photo_name"), "pk")
     sample = SampleFactory(photo_name="a.jpg")
     assert rows.find(system_actor(), sample.pk).detection_score == sample.detection_score
+
+
+def test_what_is_read_on_from_prefetched_rows_stays_with_their_parent():
+    people = IdentityFactory.create_batch(2)
+    samples = [SampleFactory(identity=person) for person in people]
+    read = Compiled(lambda: Identity.objects.filter(pk=Given("pk")).prefetch_related("samples"))
+    person = read.first(pk=people[0].pk)
+    assert list(person.samples.all()) == [samples[0]]
+    assert list(person.samples.values_list("pk", flat=True)) == [samples[0].pk]
+    assert list(person.samples.order_by("pk")) == [samples[0]]
