@@ -2,20 +2,21 @@
 
 Django puts the parameters into the text of a query, so that each is a new one to the database. Here the database binds them.
 A statement stays planned until a transaction of its connection is rolled back: psycopg forgets them all then.
+What this leans on, though it is not documented, is held by tests/faceplatform/database/test_contracts_psycopg.py.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import psycopg
 from django.db import connection, transaction
-from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.backends.utils import CursorWrapper
 
 
 def planned_cursor() -> CursorWrapper:
     """Needs `prepare_threshold` in the settings' DATABASES. Not for what pghistory tracks: it puts statements before others."""
     connection.ensure_connection()
-    return connection._prepare_cursor(ServerBindingCursor(connection.connection))
+    return connection._prepare_cursor(psycopg.Cursor(connection.connection))
 
 
 @contextmanager

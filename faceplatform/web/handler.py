@@ -1,6 +1,7 @@
 """How the ASGI server calls Django: the whole of a request in one thread, and a wait for photos in none.
 
 Django's own handler changes threads some ten times a request, starts a thread for each and sets its database wrapper up anew.
+What of that handler this leans on, though Django does not document it, is held by tests/faceplatform/web/test_contracts_http.py.
 """
 
 import asyncio
@@ -11,8 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core import signals
 from django.core.exceptions import RequestAborted
-from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
-from django.core.handlers.base import BaseHandler
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.db import close_old_connections
 from django.urls import set_script_prefix
 from django.utils.http import parse_header_parameters
@@ -38,9 +38,11 @@ class Handler(ASGIHandler):
     request_class = Request
 
     def __init__(self, at_once: int):
-        BaseHandler.__init__(self)
-        self.load_middleware()
+        super().__init__()
         self.threads = ThreadPoolExecutor(at_once, thread_name_prefix="request")
+
+    def load_middleware(self, is_async=False):
+        super().load_middleware()  # never for an event loop: all of a request passes in one thread
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -76,10 +78,9 @@ class Handler(ASGIHandler):
 
     def _pass(self, request):
         """One pass through Django, in a thread: gives its database connection back in the end."""
-        set_script_prefix(get_script_prefix(request.scope))
+        set_script_prefix(request.META["SCRIPT_NAME"])
         signals.request_started.send(sender=self.__class__, scope=request.scope)
         response = self.get_response(request)
-        response._handler_class = self.__class__
         if response.streaming:
             close_old_connections()
         else:

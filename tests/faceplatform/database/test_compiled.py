@@ -4,6 +4,7 @@ import pytest
 from api_world import make_rows
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, SampleFactory, UserFactory, member
 
 from accounts.actor import Actor, Via, system_actor
@@ -142,3 +143,28 @@ def test_rows_that_are_only_deferred_are_loaded_as_ever():
     rows = VisibleRow(lambda: FaceSample.objects.only("photo_name"), "pk")
     sample = SampleFactory(photo_name="a.jpg")
     assert rows.find(system_actor(), sample.pk).detection_score == sample.detection_score
+
+
+def test_what_is_read_on_from_prefetched_rows_stays_with_their_parent():
+    people = IdentityFactory.create_batch(2)
+    samples = [SampleFactory(identity=person) for person in people]
+    read = Compiled(lambda: Identity.objects.filter(pk=Given("pk")).prefetch_related("samples"))
+    person = read.first(pk=people[0].pk)
+    assert list(person.samples.all()) == [samples[0]]
+    assert list(person.samples.values_list("pk", flat=True)) == [samples[0].pk]
+    assert list(person.samples.order_by("pk")) == [samples[0]]
+
+
+def test_what_is_selected_with_a_row_is_read_as_the_queryset_reads_it(django_assert_num_queries):
+    person = IdentityFactory(merged_into=IdentityFactory(), deleted_at=timezone.now())
+    rows = Identity._base_manager.select_related("gallery", "merged_into__merged_into").defer(
+        "metadata", "gallery__pack"
+    )
+    one = Compiled(lambda: rows.filter(pk=Given("pk"))).first(pk=person.pk)
+    plain = rows.get(pk=person.pk)
+    with django_assert_num_queries(0):
+        assert (one, one.gallery, one.merged_into) == (plain, plain.gallery, plain.merged_into)
+        assert one.merged_into.merged_into is None
+    for ours, djangos in ((one, plain), (one.gallery, plain.gallery), (one.merged_into, plain.merged_into)):
+        assert ours.get_deferred_fields() == djangos.get_deferred_fields()
+    assert (one.metadata, one.gallery.pack) == (plain.metadata, plain.gallery.pack)

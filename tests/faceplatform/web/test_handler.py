@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import threading
 import zipfile
 from contextlib import closing
 from urllib.parse import urlencode
@@ -14,6 +15,8 @@ from web_process import Call
 
 from accounts.keys.services import create_api_key
 from accounts.roles import Role
+from faceplatform.web.handler import Handler, Request
+from faceplatform.web.streaming import download
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -109,3 +112,35 @@ def test_a_charset_that_is_one_counts(web, key, person):
     body = json.dumps({"gallery": "staff", "name": "Zo\u00eb"}, ensure_ascii=False).encode("iso-8859-1")
     status, _, answer = asyncio.run(post())
     assert (status, json.loads(answer)["name"]) == (201, "Zo\u00eb")
+
+
+def test_a_download_ends_in_its_own_thread_where_the_client_takes_no_more():
+    """The client goes while a block waits to be sent."""
+    threads = []
+
+    def blocks():
+        try:
+            while True:
+                threads.append(threading.get_ident())
+                yield b"block"
+        finally:
+            threads.append(threading.get_ident())
+
+    async def broken_off():
+        begun = asyncio.Event()
+
+        async def receive():
+            await begun.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            if "body" in message:
+                begun.set()
+                await asyncio.Future()
+
+        request = Request({"type": "http", "method": "GET", "path": "/", "headers": []}, None)
+        response = download(request, blocks(), name="people.zip", content_type="application/zip")
+        await Handler(1)._stream(response, receive, send)
+        assert (len(threads), len(set(threads))) == (2, 1)
+
+    asyncio.run(broken_off())

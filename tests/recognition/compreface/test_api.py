@@ -16,8 +16,11 @@ from accounts.roles import Role
 from gallery.curation.history import undo
 from gallery.curation.services import merge_identities
 from gallery.models import FaceSample, Gallery, Identity
+from recognition.compreface.parameters import CALCULATOR, Wish
+from recognition.compreface.representation import recognised
 from recognition.photos import queue
-from recognition.photos.models import RecognitionRequest
+from recognition.photos.compiled_reads import RECOGNITION
+from recognition.photos.models import RecognitionFace, RecognitionRequest
 
 pytestmark = pytest.mark.django_db
 SYSTEM = system_actor()
@@ -397,3 +400,21 @@ def test_another_gallerys_faces_are_not_there(client):
     assert client.get(f"/api/v1/{address}/img").content == b""
     assert post(client, "recognition/faces/delete", [str(sample.pk)]).json() == []
     assert FaceSample.objects.get() == sample
+
+
+def test_a_recognition_has_the_vectors_of_its_own_faces():
+    """Not those of another gallery's, under the same index."""
+    rows = []
+    for number in range(2):
+        row = RecognitionRequest.objects.create(
+            gallery=GalleryFactory(), pack="dlib-resnet", photo=b"x", image_width=100, image_height=100
+        )
+        RecognitionFace.objects.create(
+            request=row, index=0, box=[10, 10, 50, 50], landmarks=[[0, 0]] * 5, detection_score=0.9, quality_score=0.9,
+            crop=b"x", crop_landmarks=[[0, 0]] * 5, decision="unknown", vector=unit(number),
+        )  # fmt: skip
+        rows.append(row)
+    wish = Wish(limit=0, det_prob_threshold=None, prediction_count=1, status=False, plugins=frozenset([CALCULATOR]))
+    for number, row in enumerate(rows):
+        [face] = recognised(RECOGNITION.find(SYSTEM, row.pk), wish)["result"]
+        assert face["embedding"] == unit(number).tolist()
