@@ -45,7 +45,8 @@ def execute(data_dir, statement: str):
 
 
 def run_python(data_dir, code: str) -> subprocess.CompletedProcess:
-    code = f"from pathlib import Path\nfrom faceplatform.database import postgres\nd = Path({str(data_dir)!r})\n{textwrap.dedent(code)}"
+    start = f"from pathlib import Path\nfrom faceplatform.database import postgres\nd = Path({str(data_dir)!r})\n"
+    code = start + textwrap.dedent(code)
     command = [sys.executable, "-c", code]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
 
