@@ -1,14 +1,17 @@
-"""Downloads that are made while they are sent."""
+"""Downloads that are generated while they are sent."""
 
 from collections.abc import AsyncIterator, Generator
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.http import StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 
 
-def download(request, blocks: Generator[bytes], *, name: str, content_type: str) -> StreamingHttpResponse:
-    """An answer to be saved as `name`. Under ASGI Django would gather a plain iterator before it sends the first byte."""
+def download(request: HttpRequest, blocks: Generator[bytes], *, name: str, content_type: str) -> StreamingHttpResponse:
+    """A response to be saved as `name`.
+
+    The blocks become an asynchronous iterator under ASGI, where Django would read a plain one to its end before sending.
+    """
     under_asgi = isinstance(getattr(request, "_request", request), ASGIRequest)
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"}
     content = _one_by_one(blocks) if under_asgi else blocks
@@ -16,10 +19,10 @@ def download(request, blocks: Generator[bytes], *, name: str, content_type: str)
 
 
 async def _one_by_one(blocks: Generator[bytes]) -> AsyncIterator[bytes]:
-    """Each block is made in the request's thread, which holds its database connection."""
-    following = sync_to_async(next, thread_sensitive=True)
+    """Makes each block in the request's thread, which holds its database connection."""
+    next_block = sync_to_async(lambda: next(blocks, None), thread_sensitive=True)
     try:
-        while (block := await following(blocks, None)) is not None:
+        while (block := await next_block()) is not None:
             yield block
     finally:
         await sync_to_async(blocks.close, thread_sensitive=True)()
