@@ -1,7 +1,7 @@
 """The audit's hash chain: tampering with an event is detected, and yet a person's name can be erased.
 
-A job seals events within about a minute after they are written. It is not done in the transaction of the act, so that no act waits
-for another. A seal holds
+A job seals events within about a minute after they are written. It does not do so in the transaction of the act, so that no
+act waits for another. A seal holds
 
     commitment = SHA-256(salt + TEXT)                       TEXT: the object's name and the details
     digest     = SHA-256(previous digest + commitment + ROW)  ROW: all other columns
