@@ -1,20 +1,28 @@
-"""Who acts: the one argument that carries access and what the audit writes down."""
+"""Who acts: the argument that decides what may be seen and done, and that the audit records."""
 
 import getpass
 import os
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
+from accounts.galleries import GalleryRow
 from accounts.roles import Role, Scope
 from faceplatform.database.compiled import Compiled, Given
 from faceplatform.errors import NotAllowed
 
+if TYPE_CHECKING:
+    from accounts.models import ApiKey, Membership, User
+
 
 class Via(models.TextChoices):
+    """Where an actor comes in."""
+
     WEB = "web", "Pages"
     API = "api", "API"
     ADMIN = "admin", "Admin site"
@@ -24,28 +32,32 @@ class Via(models.TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A user, perhaps through an API key; or nobody (`user` None): the platform itself or its command line, which see all."""
+    """A user, perhaps through an API key. Without a user: the platform itself or its command line, which may do everything."""
 
-    user: Any = None
-    api_key: Any = None
+    user: "User | None" = None
+    api_key: "ApiKey | None" = None
     via: Via = Via.SYSTEM
     ip: str | None = None
     request_id: str = ""
     name: str = ""
 
     @classmethod
-    def from_request(cls, request, via: Via) -> "Actor":
+    def from_request(cls, request: HttpRequest, via: Via) -> "Actor":
+        """The signed-in user, and the API key in use if there is one. Raises NotAllowed if nobody is signed in."""
+        user = request.user
+        if not user.is_authenticated:
+            raise NotAllowed("Sign in first.")
         return cls(
-            user=request.user,
+            user=user,
             api_key=getattr(request, "auth", None),
             via=via,
             ip=_address_of(request),
             request_id=getattr(request, "request_id", ""),
-            name=request.user.get_username(),
+            name=user.get_username(),
         )
 
-    def as_record(self) -> dict:
-        """What a queued request remembers besides the user, so that the worker can audit on the actor's behalf."""
+    def as_record(self) -> dict[str, Any]:
+        """What a queued request stores besides the user, so that the worker can write the audit in the actor's name. JSON."""
         key = str(self.api_key.pk) if self.api_key else None
         return {
             "name": self.name,
@@ -58,10 +70,10 @@ class Actor:
         }
 
     @classmethod
-    def from_record(cls, user, record: dict, api_key=None) -> "Actor":
-        """The actor of `as_record`. Raises NotAllowed where its user has been deleted since."""
+    def from_record(cls, user: "User | None", record: dict[str, Any], api_key: "ApiKey | None" = None) -> "Actor":
+        """The actor that `as_record` stored. Raises NotAllowed if its user has been deleted since."""
         if user is None and not record["is_platform"]:
-            raise NotAllowed(f"The account of {record['name']}, who asked for this, is gone.")
+            raise NotAllowed(f"{record['name']}, who asked for this, no longer has an account.")
         return cls(
             user=user,
             api_key=api_key,
@@ -76,21 +88,21 @@ class Actor:
         return self.user is None or (self.user.is_superuser and self.user.is_active)
 
     def require_scope(self, scope: Scope) -> None:
-        """Raises NotAllowed where the API key in use lacks `scope`. A signed-in user has every scope."""
+        """Raises NotAllowed if the API key in use lacks `scope`. Without a key, a user has every scope."""
         if self.api_key is not None and scope not in self.api_key.scopes:
             raise NotAllowed(f"This API key lacks the scope “{scope}”. Create a key that has it.", code="scope_missing")
 
-    def role_in(self, gallery) -> Role | None:
-        """The actor's role in `gallery`; None where the gallery is hidden."""
+    def role_in(self, gallery: GalleryRow) -> Role | None:
+        """The actor's role in `gallery`; None if the gallery is hidden from it."""
         if self.api_key is not None and self.api_key.gallery_id not in (None, gallery.pk):
             return None
-        if self.sees_everything:
+        if self.user is None or self.sees_everything:
             return Role.OWNER
         membership = MEMBERSHIP.first(user=self.user.pk, gallery=gallery.pk)
         return Role(membership.role) if membership else None
 
-    def require_role(self, gallery, role: Role) -> None:
-        """Raises NotAllowed where the actor is less than `role` in a gallery it can see."""
+    def require_role(self, gallery: GalleryRow, role: Role) -> None:
+        """Raises NotAllowed if the actor has less than `role` in `gallery`."""
         held = self.role_in(gallery)
         if held is None or held < role:
             raise NotAllowed(
@@ -98,7 +110,7 @@ class Actor:
             )
 
 
-def _memberships():
+def _memberships() -> "QuerySet[Membership]":
     rows = apps.get_model("accounts", "Membership").objects.order_by()
     return rows.filter(user=Given("user"), gallery=Given("gallery"))
 
@@ -106,8 +118,8 @@ def _memberships():
 MEMBERSHIP = Compiled(_memberships)
 
 
-def _address_of(request) -> str | None:
-    """The caller's IP address; None where there is none, or a proxy passed on what is no address."""
+def _address_of(request: HttpRequest) -> str | None:
+    """The client's IP address; None if there is none, or a proxy passed on something that is no address."""
     try:
         return str(ip_address(request.META.get("REMOTE_ADDR", "").partition("%")[0]))
     except ValueError:
@@ -115,14 +127,14 @@ def _address_of(request) -> str | None:
 
 
 def system_actor() -> Actor:
-    """The platform itself."""
+    """The platform itself, as in background jobs."""
     return Actor(name="system")
 
 
 def cli_actor() -> Actor:
-    """Whoever runs a command on the machine; they hold the database's key anyway."""
+    """Whoever runs a command on this machine. They may do everything: they can read the database's password anyway."""
     try:
         name = getpass.getuser()
-    except (KeyError, OSError):  # a container may run under a number without a name
+    except (KeyError, OSError):  # in a container the user id may have no name
         name = f"uid {os.getuid()}"
     return Actor(via=Via.CLI, name=name)

@@ -1,4 +1,4 @@
-"""Accounts in the admin site. Every write goes through a service, so that it is audited; the audit is read-only."""
+"""Accounts in the admin site. Every write goes through a service, so that it is audited. The audit is read-only."""
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -58,7 +58,7 @@ class MembershipAdmin(ScopedAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    """Keys are made with `manage.py api_key create`, which shows the key once; here they are looked at and revoked."""
+    """Lists and revokes keys. Creating one here is not possible: the key is shown only once, by the page or the command."""
 
     list_display = ["prefix", "user", "gallery", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at"]
     list_filter = ["gallery", "user"]

@@ -1,16 +1,18 @@
-"""What the admin classes of all apps share."""
+"""Shared by the admin classes of all apps."""
 
+from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from accounts.actor import Actor, Via
 
 
-def actor_of(request) -> Actor:
+def actor_of(request: HttpRequest) -> Actor:
+    """The signed-in user, acting through the admin site."""
     return Actor.from_request(request, Via.ADMIN)
 
 
 class ReadOnlyAdmin(ModelAdmin):
-    """To look at, for those who may view; nobody adds, changes or deletes here."""
+    """Shows rows to those who may view them; nobody can add, change or delete them here."""
 
     def has_add_permission(self, request, obj=None):
         return False
@@ -23,7 +25,7 @@ class ReadOnlyAdmin(ModelAdmin):
 
 
 class ScopedAdmin(ModelAdmin):
-    """Shows the rows that are visible to the user, and deletes through `delete_service(actor, row)`."""
+    """Shows the rows that are visible to the user, and deletes through `delete_service(actor, row)` of the subclass."""
 
     def get_queryset(self, request):
         return super().get_queryset(request).visible_to(actor_of(request))

@@ -1,52 +1,74 @@
-"""What the API's views share: who acts, what they may see, and that a POST sent twice happens once."""
+"""Shared by the API's views: who acts, what they may see, and that a POST sent twice happens once."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
+from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from accounts import idempotency
 from accounts.actor import Actor, Via
 from accounts.compiled_reads import VisibleRow
+from faceplatform.database.compiled import Row
 from faceplatform.errors import NotFound
 
 
-class ActorMixin:
-    """shown_once: fields of a POST's answer that are never kept."""
+class ActorMixin(APIView):
+    """For views of the API.
+
+    shown_once: fields of the answer to a POST that are never stored, such as a new API key.
+    answer_later: the answer about these photos once they are done; for views whose POSTs wait for photos.
+    """
 
     shown_once: tuple[str, ...] = ()
+    answer_later: Callable[[Sequence[UUID]], HttpResponse]
+    post: Callable[..., HttpResponse]
 
     @property
     def actor(self) -> Actor:
         return Actor.from_request(self.request, Via.API)
 
-    def get_visible(self, queryset, **lookup):
-        """The row, or NotFound for what is not there and for what is hidden alike."""
-        return _found_or_404(queryset.visible_to(self.actor).filter(**lookup).first())
+    def get_visible(self, queryset: QuerySet[Row], **lookup: Any) -> Row:
+        """The row that matches. Raises NotFound if there is none or it is hidden from the actor.
 
-    def find_visible(self, row: VisibleRow, value):
-        """The same of a compiled read."""
-        return _found_or_404(row.find(self.actor, value))
+        queryset: one with `visible_to`.
+        """
+        rows: Any = queryset
+        return _found_or_404(rows.visible_to(self.actor).filter(**lookup).first())
 
-    def initial(self, request, *args, **kwargs):
+    def find_visible(self, read: VisibleRow[Row], value: object) -> Row:
+        """The same with a compiled read."""
+        return _found_or_404(read.find(self.actor, value))
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         key = request.headers.get("Idempotency-Key")
         if request.method == "POST" and key is not None:
             self.post = partial(self._post_once, key, self.post)
 
-    def _post_once(self, key, handler, request, *args, **kwargs):
+    def _post_once(
+        self, key: str, handler: Callable[..., HttpResponse], request: Request, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        user = request.user
+        assert user.is_authenticated  # HasScope lets nobody else in
         fingerprint = idempotency.fingerprint_of(request)
         with transaction.atomic():
-            row, new = idempotency.take(user=request.user, key=key, fingerprint=fingerprint)
+            row, new = idempotency.claim(user=user, key=key, fingerprint=fingerprint)
             if new:
                 response = handler(request, *args, **kwargs)
-                idempotency.remember(row, response, shown_once=self.shown_once)
+                idempotency.store(row, response, shown_once=self.shown_once)
                 return response
         if row.waits_for is None:
-            return idempotency.replayed(row)
+            return idempotency.replay(row)
         return self.answer_later(row.waits_for)
 
 
-def _found_or_404(found):
-    if found is None:
+def _found_or_404(row: Row | None) -> Row:
+    if row is None:
         raise NotFound("There is nothing here, or you have no access to it.")
-    return found
+    return row

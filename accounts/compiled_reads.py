@@ -1,45 +1,52 @@
-"""Reads of one row that an actor may see, compiled once for each kind of actor."""
+"""Reads of a single row that an actor may see, compiled once for each kind of actor."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any, Generic
 
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 
 from accounts.actor import Actor
 from accounts.models import Membership
-from faceplatform.database.compiled import Compiled, Given
+from faceplatform.database.compiled import Compiled, Given, Row
 
 
-class VisibleRow:
-    """`find` gives what `rows().visible_to(actor).filter(lookup=value).first()` gives."""
+class VisibleRow(Generic[Row]):
+    """A compiled read: `find(actor, value)` is `rows().visible_to(actor).filter(lookup=value).first()`."""
 
-    def __init__(self, rows: Callable[[], QuerySet], lookup: str):
+    def __init__(self, rows: Callable[[], QuerySet[Row]], lookup: str) -> None:
         self._rows, self._lookup = rows, lookup
-        self._compiled: dict[tuple[bool, bool], Compiled] = {}
+        self._compiled: dict[tuple[bool, bool], Compiled[Row]] = {}
 
-    def find(self, actor: Actor, value) -> Model | None:
-        user = None if actor.sees_everything else actor.user.pk
+    def find(self, actor: Actor, value: object) -> Row | None:
+        """The row; None if there is none or it is hidden from `actor`."""
+        user = None if actor.user is None or actor.sees_everything else actor.user.pk
         gallery = actor.api_key.gallery_id if actor.api_key else None
         kind = user is None, gallery is None
         if kind not in self._compiled:
-            self._compiled[kind] = Compiled(lambda: self._visible_to(_of_kind(*kind)))
+            self._compiled[kind] = Compiled(lambda: self._visible_to(_placeholder_actor(*kind)))
         return self._compiled[kind].first(value=value, user=user, gallery=gallery)
 
-    def _visible_to(self, actor: Actor) -> QuerySet:
-        return self._rows().visible_to(actor).filter(**{self._lookup: Given("value")}).order_by()
+    def _visible_to(self, actor: Actor) -> QuerySet[Row]:
+        rows: Any = self._rows()  # a queryset with `visible_to`
+        return rows.visible_to(actor).filter(**{self._lookup: Given("value")}).order_by()
 
 
-class _AnyUser(Given):
-    """Stands for a user who is no operator."""
+class _GivenUser(Given):
+    """A placeholder for a user who is not an operator."""
 
     is_superuser = is_active = False
 
     @property
-    def memberships(self) -> QuerySet:
+    def memberships(self) -> QuerySet[Membership]:
         return Membership.objects.filter(user=self)
 
 
-def _of_kind(sees_everything: bool, whole_platform: bool) -> Actor:
-    """An actor without anybody's own values, so that nothing of whoever calls first can stay in what is compiled."""
-    key = None if whole_platform else SimpleNamespace(gallery_id=Given("gallery"))
-    return Actor(user=None if sees_everything else _AnyUser("user"), api_key=key)
+def _placeholder_actor(sees_everything: bool, all_galleries: bool) -> Actor:
+    """An actor made of placeholders, so that no value of the first caller can end up in what is compiled.
+
+    They are no user and no key, but have all that a `visible_to` reads of them.
+    """
+    user: Any = None if sees_everything else _GivenUser("user")
+    key: Any = None if all_galleries else SimpleNamespace(gallery_id=Given("gallery"))
+    return Actor(user=user, api_key=key)

@@ -1,9 +1,26 @@
-"""The galleries that memberships and keys are for. Accounts know them through their foreign keys alone."""
+"""Galleries, as far as accounts know them: through the foreign keys of memberships and API keys, without importing the app."""
+
+from typing import Protocol
+from uuid import UUID
 
 from django.apps import apps
-from django.db.models import QuerySet
+
+from accounts.querysets import GalleryScopedQuerySet
 
 
-def galleries() -> QuerySet:
-    """All of them; narrow it with `visible_to(actor)`."""
+class GalleryRow(Protocol):
+    """What accounts read of a gallery."""
+
+    @property
+    def pk(self) -> UUID: ...
+
+    @property
+    def slug(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+
+def galleries() -> GalleryScopedQuerySet:
+    """All galleries; narrow them with `visible_to(actor)`."""
     return apps.get_model("gallery", "Gallery").objects.all()

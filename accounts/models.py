@@ -1,4 +1,4 @@
-"""Who may: users, their roles in galleries, API keys, and the audit of what was done."""
+"""Users, their roles in galleries, API keys, and the audit of what was done."""
 
 import uuid6
 from django.contrib.auth.models import AbstractUser
@@ -20,7 +20,7 @@ class User(AbstractUser):
 
 
 class Membership(models.Model):
-    """A user's role in one gallery. Without one, the gallery does not exist for that user."""
+    """A user's role in one gallery. Without one, the gallery is hidden from that user."""
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
@@ -42,9 +42,9 @@ class Membership(models.Model):
 
 
 class ApiKey(models.Model):
-    """A key another system signs its calls with, for a user. The key is shown once; only its SHA-256 is kept.
+    """A key with which another system calls the API in a user's name. It is shown once; only its SHA-256 is stored.
 
-    A key is 32 random bytes, so a plain hash cannot be guessed back, and looking it up costs one indexed read.
+    A key is 32 random bytes, so an unsalted hash is safe, and finding it takes one indexed read.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
@@ -89,14 +89,14 @@ class ApiKey(models.Model):
 
 
 class RequestBucket(models.Model):
-    """How many API calls somebody made lately: a bucket that leaks, over all web processes; see throttling.py.
+    """How many API calls a user or key made lately: a leaky bucket, shared by all web processes; see keys/throttling.py.
 
     The table is unlogged: cheap to write, and empty after a crash of the database.
     """
 
     subject = models.CharField(primary_key=True, max_length=45, help_text="key:ID or user:ID.")
     level = models.FloatField()
-    allowed = models.BooleanField(help_text="Whether the last call was.")
+    allowed = models.BooleanField(help_text="Whether the last call was allowed.")
     at = models.DateTimeField()
 
     def __str__(self):
@@ -104,9 +104,10 @@ class RequestBucket(models.Model):
 
 
 class IdempotentAnswer(models.Model):
-    """What a POST with an Idempotency-Key was answered, so that the same POST again changes nothing; see idempotency.py.
+    """The answer to a POST with an Idempotency-Key, for the same POST sent again; see idempotency.py.
 
-    waits_for: the photos in the queue that the answer is about; then it is told anew. Else body, as JSON text.
+    waits_for: the photos in the queue that the answer is about; if set, the answer is made again from their state. Else it is
+    `body`, JSON text.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
@@ -128,11 +129,10 @@ class IdempotentAnswer(models.Model):
 
 
 class AuditEvent(models.Model):
-    """What was done, by whom, from where. Written in the transaction of the act; a trigger refuses to change it.
+    """What was done, by whom, from where. Written in the transaction of the act; a database trigger refuses to change it.
 
-    One change is let through: the erasure of a person takes `object_name` and `details` from events that name them, and
-    `redacted_by` says which event that was (accounts/audit/chain.py). It names users and galleries without foreign keys:
-    it outlives them.
+    With one exception: erasing a person empties `object_name` and `details` of the events that name them, and `redacted_by` is
+    the event of that erasure (accounts/audit/chain.py). There are no foreign keys to users and galleries: events outlive them.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
@@ -144,15 +144,16 @@ class AuditEvent(models.Model):
     via = models.CharField(max_length=10, choices=Via.choices)
     ip = models.GenericIPAddressField(null=True)
     request_id = models.CharField(max_length=64, blank=True)
-    change_id = models.UUIDField(null=True, help_text="The context of the rows that the history tables keep of it.")
+    change_id = models.UUIDField(null=True, help_text="The id that its rows share in the history tables.")
     gallery_id = models.UUIDField(null=True)
     gallery_slug = models.CharField(max_length=50, blank=True)
     object_type = models.CharField(max_length=30, blank=True)
     object_id = models.CharField(max_length=64, blank=True)
     object_name = models.CharField(max_length=200, blank=True)
     details = models.JSONField(default=dict)
-    redacted_by = models.UUIDField(null=True, help_text="The erasure that took the name and the details away.")
+    redacted_by = models.UUIDField(null=True, help_text="The erasure that emptied name and details.")
 
+    undone: bool  # only with `with_undone()`
     objects = AuditEventQuerySet.as_manager()
 
     class Meta:
@@ -168,16 +169,16 @@ class AuditEvent(models.Model):
 
     @property
     def can_be_undone(self) -> bool:
-        """As far as one sees without looking at the rows. Needs `with_undone()`."""
+        """As far as the event itself tells; the rows may have changed since. Needs `with_undone()`."""
         possible = self.change_id is not None and self.redacted_by is None
         return possible and self.action in UNDOABLE and not self.undone
 
 
 class AuditSeal(models.Model):
-    """A link of the audit's hash chain; accounts/audit/chain.py says how it is made and checked.
+    """A link in the audit's hash chain; accounts/audit/chain.py says how it is made and checked.
 
-    number: from 1, without gaps. commitment: SHA-256 of the salt and the event's name and details; digest: SHA-256 of the
-    digest before, the commitment and the rest of the event. Without the salt, nobody can guess what was committed to.
+    number: from 1, without gaps. commitment: SHA-256 of the salt, the event's name and details. digest: SHA-256 of the previous
+    digest, the commitment and the rest of the event. Without the salt, nobody can find the name and details by guessing.
     """
 
     number = models.PositiveBigIntegerField(primary_key=True)

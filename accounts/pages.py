@@ -1,25 +1,34 @@
-"""What the pages of all apps share."""
+"""Shared by the pages of all apps."""
+
+from typing import Any
 
 from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from accounts.actor import Actor, Via
 from accounts.models import AuditEvent
+from faceplatform.database.compiled import Row
 from faceplatform.errors import NotFound
 
 
-def actor_of(request) -> Actor:
+def actor_of(request: HttpRequest) -> Actor:
     """The signed-in user, acting through the pages."""
     return Actor.from_request(request, Via.WEB)
 
 
-def offer_undo(request, text: str, event: AuditEvent) -> None:
-    """Says on the next page what was done, with a button that takes it back."""
+def offer_undo(request: HttpRequest, text: str, event: AuditEvent) -> None:
+    """Shows `text`, what was done, on the next page, with a button that undoes `event`."""
     messages.success(request, text, extra_tags=str(event.pk))
 
 
-def get_visible(queryset, request, **lookup):
-    """The row, or NotFound for what is not there and what is hidden alike."""
-    found = queryset.visible_to(actor_of(request)).filter(**lookup).first()
-    if found is None:
+def get_visible(queryset: QuerySet[Row], request: HttpRequest, **lookup: Any) -> Row:
+    """The row that matches. Raises NotFound if there is none or it is hidden from the user.
+
+    queryset: one with `visible_to`.
+    """
+    rows: Any = queryset
+    row: Row | None = rows.visible_to(actor_of(request)).filter(**lookup).first()
+    if row is None:
         raise NotFound("There is nothing here, or you have no access to it.")
-    return found
+    return row

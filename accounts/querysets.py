@@ -1,4 +1,4 @@
-"""Reads, limited to what an actor may see. What they hide answers 404."""
+"""Reads, limited to what an actor may see. Whatever they hide is answered with 404."""
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
@@ -20,7 +20,7 @@ UNDOABLE = (
 
 
 class GalleryScopedQuerySet(models.QuerySet):
-    """Rows that belong to a gallery. `gallery_path` is the lookup from the row to its gallery's key."""
+    """Rows that belong to a gallery. gallery_path: the lookup from a row to the primary key of its gallery."""
 
     gallery_path = "gallery_id"
 
@@ -37,19 +37,20 @@ class GalleryScopedQuerySet(models.QuerySet):
 
 class ApiKeyQuerySet(models.QuerySet):
     def visible_to(self, actor):
-        """A user's own keys; an operator sees all. With a key for one gallery, those for that gallery."""
+        """A user's own keys; for an operator, everybody's. With a key for one gallery, only keys for that gallery."""
         rows = self if actor.sees_everything else self.filter(user=actor.user)
         if actor.api_key is not None and actor.api_key.gallery_id is not None:
             rows = rows.filter(gallery_id=actor.api_key.gallery_id)
         return rows
 
     def usable_at(self, moment):
+        """Keys that are neither expired nor revoked."""
         return self.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=moment), revoked_at__isnull=True)
 
 
 class AuditEventQuerySet(models.QuerySet):
     def visible_to(self, actor):
-        """An operator sees all; an owner what happened in the own galleries; everybody the own acts."""
+        """An operator sees all events, an owner those of their galleries, everybody those of their own acts."""
         rows = self
         if actor.api_key is not None and actor.api_key.gallery_id is not None:
             rows = rows.filter(gallery_id=actor.api_key.gallery_id)
@@ -59,13 +60,13 @@ class AuditEventQuerySet(models.QuerySet):
         return rows.filter(Q(gallery_id__in=owned) | Q(user=actor.user))
 
     def with_undone(self):
-        """Adds `undone`: whether a later event took this one back."""
-        later = self.model.objects.filter(action=UNDONE, object_id=Cast(OuterRef("pk"), models.CharField()))
+        """Adds `undone`: whether a later event undid this one."""
+        later = self.model._default_manager.filter(action=UNDONE, object_id=Cast(OuterRef("pk"), models.CharField()))
         return self.annotate(undone=Exists(later))
 
     def matching(self, text: str):
-        """Events whose action, user, object or gallery holds `text`."""
-        wanted = Q()
+        """Events whose action, user, object or gallery contains `text`."""
+        condition = Q()
         for field in ("action", "user_name", "object_name", "gallery_slug", "object_id"):
-            wanted |= Q(**{f"{field}__icontains": text})
-        return self.filter(wanted) if text else self
+            condition |= Q(**{f"{field}__icontains": text})
+        return self.filter(condition) if text else self

@@ -1,4 +1,4 @@
-"""The jobs of the accounts: procrastinate looks for them here."""
+"""The background jobs of this app: procrastinate looks for them here."""
 
 from accounts.audit.tasks import note_audit_head, seal_audit
 

@@ -1,4 +1,4 @@
-"""/api/v1/: each app hands its own addresses on."""
+"""URLs below /api/v1/: each app brings its own."""
 
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView

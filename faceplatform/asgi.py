@@ -8,7 +8,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "faceplatform.settings")
 import django
 from django.conf import settings
 
-# WhiteNoise streams its small files synchronously; Django warns of each.
+# WhiteNoise serves its small files through synchronous iterators; Django would warn about each of them.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 django.setup(set_prefix=False)
 

@@ -1,6 +1,6 @@
-"""Settings from the environment: every name the platform reads, its default and what it means.
+"""Settings from environment variables: every name the platform reads, its default and its meaning.
 
-docs/settings.md lists the same names; tests/test_docs.py holds the two together.
+docs/settings.md lists the same names; tests/test_docs.py checks that the two agree.
 """
 
 import os
@@ -15,7 +15,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 class SettingError(SystemExit):
-    """A setting has a value we cannot use. Ends the process with a sentence instead of a traceback."""
+    """A setting has an unusable value. Ends the process with a message instead of a traceback."""
 
 
 def _boolean(text: str) -> bool:
@@ -23,7 +23,7 @@ def _boolean(text: str) -> bool:
     return values[text.strip().lower()]
 
 
-def _names(text: str) -> list[str]:
+def _comma_separated(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
@@ -66,6 +66,8 @@ def _port(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
+    """An environment variable. parse: turns its text into the value; raises ValueError or KeyError if it cannot."""
+
     name: str
     default: str
     parse: Callable[[str], Any]
@@ -75,46 +77,70 @@ class Setting:
 SETTINGS = {
     setting.name: setting
     for setting in [
-        Setting("DATABASE_URL", "", str, "postgresql://user:password@host:port/name; empty: the embedded PostgreSQL."),
-        Setting("FACEPLATFORM_DATA_DIR", "var", _path, "Secret key and embedded database. Made for this alone."),
-        Setting("FACEPLATFORM_MODELS_DIR", "models", _path, "Installed model packs, a folder each."),
+        Setting(
+            "DATABASE_URL",
+            "",
+            str,
+            "postgresql://user:password@host:port/name; if empty, the embedded PostgreSQL is used.",
+        ),
+        Setting(
+            "FACEPLATFORM_DATA_DIR",
+            "var",
+            _path,
+            "Holds the secret key and the embedded database. Use it for nothing else.",
+        ),
+        Setting("FACEPLATFORM_MODELS_DIR", "models", _path, "Installed model packs, one folder each."),
         Setting("FACEPLATFORM_HOST", "127.0.0.1", str, "Address the web server listens on."),
         Setting("FACEPLATFORM_PORT", "8000", _port, "Port the web server listens on."),
         Setting(
-            "FACEPLATFORM_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]", _names, "Host names users type, with commas."
+            "FACEPLATFORM_ALLOWED_HOSTS",
+            "127.0.0.1,localhost,[::1]",
+            _comma_separated,
+            "Host names of this platform, with commas.",
         ),
         Setting(
-            "FACEPLATFORM_HTTPS", "off", _boolean, "on where users come over https: secure cookies, trusted proxy."
+            "FACEPLATFORM_HTTPS", "off", _boolean, "on if users connect over https: secure cookies, trusted proxy."
         ),
-        Setting("FACEPLATFORM_HSTS_DAYS", "30", _natural, "With https on, browsers insist on https so long; 0: never."),
-        Setting("FACEPLATFORM_SECRET_KEY", "", str, "Empty: made at the first start, kept in the data directory."),
-        Setting("FACEPLATFORM_DEBUG", "off", _boolean, "Django's debug pages. Never on where others can connect."),
+        Setting(
+            "FACEPLATFORM_SECRET_KEY", "", str, "If empty, created at the first start and kept in the data directory."
+        ),
+        Setting(
+            "FACEPLATFORM_DEBUG",
+            "off",
+            _boolean,
+            "Django's debug pages. Never switch them on where others can connect.",
+        ),
+        Setting(
+            "FACEPLATFORM_HSTS_DAYS", "30", _natural, "Days for which browsers use only https, once it is on; 0: off."
+        ),
         Setting("FACEPLATFORM_TIME_ZONE", "UTC", str, "Time zone of the pages, e.g. Europe/Berlin."),
         Setting("FACEPLATFORM_LOG_LEVEL", "INFO", str.upper, "DEBUG, INFO, WARNING or ERROR."),
-        Setting("FACEPLATFORM_ADMIN_USERNAME", "admin", str, "First administrator, made at the first start."),
-        Setting("FACEPLATFORM_ADMIN_PASSWORD", "", str, "Empty: a random one, printed once."),
-        Setting(
-            "FACEPLATFORM_WORKERS", str(len(os.sched_getaffinity(0))), _positive, "Recognition workers; one a core."
-        ),
+        Setting("FACEPLATFORM_ADMIN_USERNAME", "admin", str, "First administrator, created at the first start."),
+        Setting("FACEPLATFORM_ADMIN_PASSWORD", "", str, "If empty, a random one is printed once."),
+        Setting("FACEPLATFORM_WORKERS", str(len(os.sched_getaffinity(0))), _positive, "Number of recognition workers."),
         Setting("FACEPLATFORM_DEVICE", "cpu", _device, "What runs the models: cpu, gpu or gpu:N (needs a CUDA MXNet)."),
-        Setting(
-            "FACEPLATFORM_PRECISION", "auto", _precision, "auto, fp32 or bf16; auto takes bf16 where it is faster."
-        ),
+        Setting("FACEPLATFORM_PRECISION", "auto", _precision, "auto, fp32 or bf16; auto uses bf16 if it is faster."),
         Setting("FACEPLATFORM_INDEX_MEMORY_MB", "1024", _positive, "Memory for building one vector index, in MiB."),
-        Setting("FACEPLATFORM_BACKUP_RETENTION_DAYS", "30", _positive, "You delete backups after this; for reports."),
-        Setting("FACEPLATFORM_LEASE_SECONDS", "30", _positive, "A dead worker's photos go to another after this."),
-        Setting("FACEPLATFORM_KEY_RATE", "6000", _natural, "API calls a minute with one key; 0: as many as come."),
-        Setting("FACEPLATFORM_USER_RATE", "12000", _natural, "API calls a minute of one user; 0: as many as come."),
-        Setting("FACEPLATFORM_QUEUE_LIMIT", "1000", _positive, "So many photos may wait for workers; then 503."),
+        Setting(
+            "FACEPLATFORM_BACKUP_RETENTION_DAYS", "30", _positive, "Days you keep backups; quoted in erasure reports."
+        ),
+        Setting(
+            "FACEPLATFORM_LEASE_SECONDS", "30", _positive, "Seconds until another worker takes over from a dead one."
+        ),
+        Setting("FACEPLATFORM_KEY_RATE", "6000", _natural, "API calls a minute with one key; 0: no limit."),
+        Setting("FACEPLATFORM_USER_RATE", "12000", _natural, "API calls a minute by one user; 0: no limit."),
+        Setting(
+            "FACEPLATFORM_QUEUE_LIMIT", "1000", _positive, "How many photos may wait for workers; further ones get 503."
+        ),
         Setting("FACEPLATFORM_MAX_PHOTO_MB", "10", _positive, "Largest photo accepted, in MiB."),
         Setting("FACEPLATFORM_MAX_MEGAPIXELS", "40", _positive, "Largest photo accepted, in megapixels."),
         Setting("FACEPLATFORM_MAX_IMPORT_MB", "2048", _positive, "Largest ZIP that may be uploaded, in MiB."),
-        Setting("FACEPLATFORM_PURGE_DAYS", "30", _positive, "What curators deleted is gone for good after this."),
+        Setting("FACEPLATFORM_PURGE_DAYS", "30", _positive, "Days until what curators deleted is gone permanently."),
         Setting(
             "FACEPLATFORM_REQUEST_RETENTION_DAYS",
             "30",
             _positive,
-            "What galleries say nothing about is deleted after this.",
+            "Days until recognitions are deleted, unless the gallery says otherwise.",
         ),
     ]
 }
@@ -131,13 +157,13 @@ def get(name: str) -> Any:
 
 
 def check_all() -> None:
-    """Reads every setting once, so that a bad one is told at the start. Raises SettingError."""
+    """Reads every setting once, so that a bad one is reported at the start. Raises SettingError."""
     for name in SETTINGS:
         get(name)
 
 
 def secret_key(data_dir: Path) -> str:
-    """FACEPLATFORM_SECRET_KEY, or the key kept in `data_dir`, made there at the first start."""
+    """FACEPLATFORM_SECRET_KEY, or the key stored in `data_dir`, which is created there at the first start."""
     if given := get("FACEPLATFORM_SECRET_KEY"):
         return given
     path = data_dir / "secret_key"
@@ -148,7 +174,7 @@ def secret_key(data_dir: Path) -> str:
 
 
 def _write_once(path: Path, text: str) -> None:
-    """Writes a private file whole; where two processes race, the first one's text stays."""
+    """Writes a private file in one step. If two processes race, the first one's text stays."""
     scratch = path.with_name(f"{path.name}.{os.getpid()}")
     with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)

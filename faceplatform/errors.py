@@ -1,10 +1,11 @@
-"""Errors of the domain: raised by services and querysets, mapped to an answer once, at the edge."""
+"""Domain errors: raised by services and querysets, turned into a response in one place (faceplatform/web/)."""
 
 
 class DomainError(Exception):
     """Something the caller can act on.
 
-    code: machine-readable and stable; message: a sentence that says what to do; status: the HTTP status it maps to.
+    message: a sentence that says what to do. code: machine-readable and stable. status: the HTTP status it becomes.
+    retry_after: seconds, sent as the header Retry-After.
     """
 
     code = "error"
@@ -12,7 +13,7 @@ class DomainError(Exception):
 
     def __init__(
         self, message: str, *, code: str | None = None, status: int | None = None, retry_after: int | None = None
-    ):
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or self.code
@@ -41,7 +42,7 @@ class Conflict(DomainError):
 
 
 class Unprocessable(DomainError):
-    """The photo was understood as a photo, or tried to be, and cannot be used. `code` is a reason code."""
+    """The request is well formed, but its content, usually a photo, cannot be used. `code` says why."""
 
     code = "invalid_image"
     status = 422

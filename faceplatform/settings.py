@@ -1,4 +1,6 @@
-"""Django settings. What an operator may change comes from the environment: faceplatform/env.py lists it."""
+"""Django settings. What an operator may change comes from environment variables, listed in faceplatform/env.py."""
+
+from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
@@ -70,28 +72,29 @@ TEMPLATES = [
     },
 ]
 
-REQUESTS_AT_ONCE = (
-    20  # in a web process, each with a thread and a connection; those that wait for a photo are not among them
-)
+# Per web process, each with a thread and a database connection. Requests that wait for a photo do not count.
+REQUESTS_AT_ONCE = 20
 
 # --- Database ---------------------------------------------------------------------------------------------------------
 DATABASE_URL = env.get("DATABASE_URL")
 EMBEDDED_POSTGRES = not DATABASE_URL
 
 
-def _external(url: str) -> dict:
+def _database_from(url: str) -> dict[str, Any]:
     parts = conninfo_to_dict(url)
     names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
     return {key: parts.pop(part, "") for key, part in names.items()} | {"OPTIONS": parts}
 
 
-DATABASES = {"default": _external(DATABASE_URL) if DATABASE_URL else dict(postgres.connection_settings(DATA_DIR))}
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": _database_from(DATABASE_URL) if DATABASE_URL else postgres.connection_settings(DATA_DIR)
+}
 DATABASES["default"] |= {
     "ENGINE": "faceplatform.database.embedded" if EMBEDDED_POSTGRES else "django.db.backends.postgresql",
     "CONN_HEALTH_CHECKS": True,
-    # A thread a request under ASGI: a pool bounds the connections and spares opening one each time.
+    # Under ASGI each request has its own thread: a pool limits the connections and saves opening one each time.
     "OPTIONS": {
-        "prepare_threshold": 0,  # for faceplatform/database/planned.py; the ORM's own queries are never prepared
+        "prepare_threshold": 0,  # needed by faceplatform/database/planned.py; the ORM's own queries are never prepared
         "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE, "timeout": 5},
         **DATABASES["default"].get("OPTIONS", {}),
     },
@@ -107,6 +110,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
+CSRF_FAILURE_VIEW = "faceplatform.web.views.csrf_failure"
 
 HTTPS = env.get("FACEPLATFORM_HTTPS")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
@@ -146,8 +150,7 @@ MAX_ATTEMPTS = 3
 BACKUP_RETENTION_DAYS = env.get("FACEPLATFORM_BACKUP_RETENTION_DAYS")
 QUEUE_LIMIT = env.get("FACEPLATFORM_QUEUE_LIMIT")
 REQUEST_RETENTION_DAYS = env.get("FACEPLATFORM_REQUEST_RETENTION_DAYS")
-# base64 makes a photo a third larger; some room for the other fields.
-CSRF_FAILURE_VIEW = "faceplatform.web.views.csrf_failure"
+# base64 makes a photo a third larger; 1 MiB is room for the other fields.
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_PHOTO_BYTES * 4 // 3 + 1024 * 1024
 MAX_IMPORT_BYTES = env.get("FACEPLATFORM_MAX_IMPORT_MB") * 1024 * 1024
 MAX_CSV_BYTES = 64 * 1024 * 1024
@@ -182,7 +185,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "faceplatform.web.openapi.complete",
+        "faceplatform.web.openapi.add_errors_and_examples",
     ],
     "ENUM_NAME_OVERRIDES": {
         "DecisionEnum": "recognition.photos.models.Decision",

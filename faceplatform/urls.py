@@ -1,4 +1,4 @@
-"""All addresses: pages, API, admin, health."""
+"""All URLs: pages, API, admin site, health."""
 
 from django.contrib import admin
 from django.urls import include, path

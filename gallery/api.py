@@ -12,7 +12,7 @@ from accounts.api_views import ActorMixin
 from accounts.roles import Scope
 from faceplatform.errors import Conflict, InvalidInput
 from faceplatform.web.api import ProblemSerializer
-from faceplatform.web.filters import Filter, filtered, list_parameters, moment, yes_or_no
+from faceplatform.web.filters import Filter, filtered, list_parameters, parse_bool, parse_time
 from gallery import services
 from gallery.compiled_reads import GALLERY, PERSON
 from gallery.models import FaceSample, Gallery, Identity
@@ -29,9 +29,9 @@ PERSON_FILTERS = [
     Filter("gallery", "gallery__slug", "Only this gallery (slug)."),
     Filter("external_id", "external_id", "Only who has this external id."),
     Filter("department", "department", "Only people of this department."),
-    Filter("active", "active", "Only active (true) or inactive (false) people.", yes_or_no),
-    Filter("hidden", "hidden", "Only hidden (true) or shown (false) people.", yes_or_no),
-    Filter("updated_after", "updated_at__gt", "Only who was changed after this time.", moment),
+    Filter("active", "active", "Only active (true) or inactive (false) people.", parse_bool),
+    Filter("hidden", "hidden", "Only hidden (true) or shown (false) people.", parse_bool),
+    Filter("updated_after", "updated_at__gt", "Only who was changed after this time.", parse_time),
 ]
 PERSON_ORDERINGS = {"created_at": "id", "name": "name", "updated_at": "updated_at"}
 

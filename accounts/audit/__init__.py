@@ -1,4 +1,4 @@
-"""The audit: who did what to whom. Everybody writes it through these three."""
+"""The audit: who did what to whom. All apps write it with these three functions."""
 
 from accounts.audit.writing import audited, record, record_all
 

@@ -1,26 +1,26 @@
-"""What was done, over REST."""
+"""The audit over REST."""
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
 
 from accounts.actor import Actor, Via
 from accounts.models import AuditEvent
-from faceplatform.web.filters import Filter, filtered, list_parameters, moment
+from faceplatform.web.filters import Filter, filtered, list_parameters, parse_time
 
 FILTERS = [
     Filter("gallery", "gallery_slug", "Only this gallery (slug)."),
     Filter("action", "action", "Only this action, such as identity.created."),
-    Filter("user", "user_name", "Only what this user did."),
-    Filter("object", "object_id", "Only what was done to the person, sample, … with this id."),
-    Filter("request_id", "request_id", "Only what was done in the call with this X-Request-ID."),
-    Filter("after", "at__gt", "Only what was done after this time.", moment),
-    Filter("before", "at__lt", "Only what was done before this time.", moment),
+    Filter("user", "user_name", "Only acts of this user."),
+    Filter("object", "object_id", "Only acts on the person, sample, … with this id."),
+    Filter("request_id", "request_id", "Only acts of the call with this X-Request-ID."),
+    Filter("after", "at__gt", "Only acts after this time.", parse_time),
+    Filter("before", "at__lt", "Only acts before this time.", parse_time),
 ]
 ORDERINGS = {"at": "id"}
 
 
 class AuditEventSerializer(serializers.ModelSerializer):
-    can_be_undone = serializers.BooleanField(read_only=True, help_text="POST /undo/{id} takes it back.")
+    can_be_undone = serializers.BooleanField(read_only=True, help_text="Whether POST /undo/{id} may undo it.")
 
     class Meta:
         model = AuditEvent
@@ -45,10 +45,12 @@ class AuditEventSerializer(serializers.ModelSerializer):
 
 @extend_schema_view(
     list=extend_schema(
-        summary="What was done, newest first",
-        description="An operator sees all; an owner what happened in the own galleries; everybody the own acts.",
+        summary="The audit, newest first",
+        description="An operator sees all events, an owner those of their galleries, everybody those of their own acts.",
         parameters=[
-            OpenApiParameter("search", str, description="Action, user, object or gallery holds this."),
+            OpenApiParameter(
+                "search", str, description="Only events whose action, user, object or gallery contains this."
+            ),
             *list_parameters(FILTERS, ORDERINGS),
         ],
     )

@@ -1,16 +1,16 @@
-"""The audit's hash chain: a tampered event shows, and yet a person's name can be erased from it.
+"""The audit's hash chain: tampering with an event is detected, and yet a person's name can be erased.
 
-Events are sealed a few seconds after they are written, by a job and not in the transaction of the act, so that no act
-waits for another. A seal holds
+A job seals events within about a minute after they are written. It does not do so in the transaction of the act, so that no
+act waits for another. A seal holds
 
     commitment = SHA-256(salt + TEXT)                       TEXT: the object's name and the details
-    digest     = SHA-256(digest before + commitment + ROW)  ROW: all other columns
+    digest     = SHA-256(previous digest + commitment + ROW)  ROW: all other columns
 
-An erasure empties the name and the details of the events that name the person and destroys their salts. Their commitments
-stay, so the chain still holds. Which events it emptied is bound by a hash in the erasure's own event, which is sealed too.
+An erasure empties the name and details of the events that name the person, and destroys their salts. Their commitments stay,
+so the chain remains valid. The erasure's own event, which is sealed too, holds a hash of the ids of the emptied events.
 
-Whoever can switch the database's triggers off could seal everything anew; so the head of the chain is to be noted
-somewhere else now and then, and `audit verify --expect` looks whether it is still there.
+Whoever can switch off the database's triggers could also seal everything again. So write down the head of the chain somewhere
+else from time to time: `audit verify --expect` checks that it is still in the chain.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -29,8 +30,8 @@ from accounts.models import AuditEvent, AuditSeal
 ERASED = "identity.erased"
 GENESIS = bytes(32)
 BATCH = 5_000
-LATE = 600  # seconds; events of transactions that lasted longer are found by the daily look at all
-LOCK = 0x66616365  # of pg_advisory_xact_lock
+LATE = 600  # seconds; events of transactions that took longer are sealed by the daily job, which checks all events
+LOCK = 0x66616365  # for pg_advisory_xact_lock
 
 ROW = """jsonb_build_array(
     event.id, to_char(event.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), event.action, event.user_id, event.user_name,
@@ -39,7 +40,7 @@ ROW = """jsonb_build_array(
 )::text"""
 TEXT = "jsonb_build_array(event.object_name, event.details)::text"
 EMPTY = '["", {}]'
-# In the order of the ids and with a look at each seal, so that every batch costs only its own rows.
+# Ordered by id and with one index lookup per event, so that a batch costs only its own rows.
 UNSEALED = f"""
     SELECT event.id, {ROW}, {TEXT} FROM accounts_auditevent event
     WHERE event.id > %(since)s
@@ -56,7 +57,7 @@ REDACTED = """
     SELECT redacted_by, array_agg(id ORDER BY id) FROM accounts_auditevent
     WHERE redacted_by IS NOT NULL GROUP BY redacted_by
 """
-# The texts in the details, without the names of the fields. A null pattern matches nothing.
+# All texts in the details, but not the names of the fields. A pattern that is null matches nothing.
 TEXTS = """jsonb_path_query_array(details, 'lax $.** ? (@.type() == "string")')::text"""
 ABOUT = f"""
     WITH about AS (
@@ -79,9 +80,10 @@ ABOUT = f"""
 
 @dataclass(slots=True)
 class Verification:
-    """What `verify` found. broken: the first thing that is wrong, in words; empty where all is right.
+    """What `verify` found.
 
-    head: the digest of the last seal. redacted: how many events each erasure emptied.
+    sealed: how many events are as they were written. head: the digest of the last valid seal. redacted: how many events each
+    erasure emptied. broken: a sentence about the first fault; empty if there is none.
     """
 
     sealed: int = 0
@@ -92,9 +94,9 @@ class Verification:
 
 # --- Sealing ----------------------------------------------------------------------------------------------------------
 def seal(*, everything: bool = False) -> int:
-    """Seals the events that wait; those of the last minutes, or with `everything` all. Returns how many.
+    """Seals the unsealed events of the last minutes, or of all time with `everything`. Returns how many.
 
-    Two at once are safe: the second waits for the first.
+    Two processes may do this at once: the second waits for the first.
     """
     since = UUID(int=0 if everything else int((time.time() - LATE) * 1000) << 80)
     sealed = 0
@@ -111,9 +113,9 @@ def _seal_batch(since: UUID) -> list[UUID]:
         cursor.execute(UNSEALED, {"since": since, "limit": BATCH})
         events = cursor.fetchall()
     last = AuditSeal.objects.last() if events else None
-    before, digest = (last.number, bytes(last.digest)) if last else (0, GENESIS)
+    last_number, digest = (last.number, bytes(last.digest)) if last else (0, GENESIS)
     with connection.cursor() as cursor, cursor.copy(COPY) as copy:
-        for number, (event_id, row, text) in enumerate(events, start=before + 1):
+        for number, (event_id, row, text) in enumerate(events, start=last_number + 1):
             salt = secrets.token_bytes(16)
             commitment = _commitment(salt, text)
             digest = _digest(digest, commitment, row)
@@ -125,18 +127,21 @@ def _commitment(salt: bytes, text: str) -> bytes:
     return hashlib.sha256(salt + text.encode()).digest()
 
 
-def _digest(before: bytes, commitment: bytes, row: str) -> bytes:
-    return hashlib.sha256(before + commitment + row.encode()).digest()
+def _digest(previous: bytes, commitment: bytes, row: str) -> bytes:
+    return hashlib.sha256(previous + commitment + row.encode()).digest()
 
 
 # --- Erasing ----------------------------------------------------------------------------------------------------------
 def events_about(
     *, gallery_id: UUID, ids: Sequence[UUID], mentioned: Sequence[UUID], pattern: str | None, whole: str = ""
 ) -> list[UUID]:
-    """Events of a gallery that were done to one of `ids`, whose details hold one of `mentioned`, or a text that matches
-    `pattern` (a regular expression of PostgreSQL); those that undid such an event; and where one was done to an object of the
-    type `whole`, all that was done to it. Erasures, and what they emptied, are left out."""
-    values = {
+    """The ids of a gallery's events about somebody, in order. Erasures and the events they emptied are left out.
+
+    These are the events on an object with one of `ids`; those whose details contain one of `mentioned`; those whose name or
+    details match `pattern`, a regular expression of PostgreSQL; and those that undid such an event. If such an event is on an
+    object of the type `whole`, all other events on that object are included.
+    """
+    values: dict[str, Any] = {
         "gallery": gallery_id,
         "ids": [str(pk) for pk in ids],
         "mentioned": "|".join(str(pk) for pk in mentioned) or None,
@@ -149,13 +154,13 @@ def events_about(
         return [row[0] for row in cursor.fetchall()]
 
 
-def redaction_details(events: Sequence[UUID]) -> dict:
-    """What the erasure's own event says of the events that it empties."""
+def redaction_details(events: Sequence[UUID]) -> dict[str, Any]:
+    """What the details of the erasure's own event must say about the events that it empties."""
     return {"audit_events": len(events), "audit_events_sha256": _hash_of(events)}
 
 
 def redact(*, erasure: AuditEvent, events: Sequence[UUID]) -> None:
-    """Empties the name and the details of `events`, whose `redaction_details` are in `erasure`. Part of its transaction."""
+    """Empties the name and details of `events`. `erasure`: the event with their `redaction_details`, in the same transaction."""
     rows = AuditEvent.objects.filter(pk__in=events, redacted_by=None)
     rows.update(object_name="", details={}, redacted_by=erasure.pk)
     AuditSeal.objects.filter(event_id__in=events).update(salt=None)
@@ -167,51 +172,51 @@ def _hash_of(events: Sequence[UUID]) -> str:
 
 # --- Checking ---------------------------------------------------------------------------------------------------------
 def verify(*, expect: tuple[int, bytes] | None = None) -> Verification:
-    """Computes the whole chain again from the events as they are now, in little memory; stops at the first thing wrong.
+    """Computes the whole chain again from the events as they are now, in little memory. Stops at the first fault.
 
-    expect: number and digest of a seal as somebody noted it elsewhere.
+    expect: number and digest of a seal that was written down earlier.
     """
-    found = Verification()
+    result = Verification()
     with transaction.atomic():
-        found.broken = _check_chain(found, expect) or _check_redactions(found)
-    if expect and not found.broken and expect[0] > found.sealed:
-        found.broken = f"Seal {expect[0]} is missing: the chain has been cut off after seal {found.sealed}."
-    return found
+        result.broken = _check_chain(result, expect) or _check_redactions(result)
+    if expect and not result.broken and expect[0] > result.sealed:
+        result.broken = f"Seal {expect[0]} is missing: the chain has been cut off after seal {result.sealed}."
+    return result
 
 
-def _check_chain(found: Verification, expect: tuple[int, bytes] | None) -> str:
+def _check_chain(result: Verification, expect: tuple[int, bytes] | None) -> str:
     for number, event, salt, commitment, digest, exists, redacted_by, row, text in _stream(SEALED):
-        if number != found.sealed + 1:
-            return f"Seal {found.sealed + 1} is missing."
+        if number != result.sealed + 1:
+            return f"Seal {result.sealed + 1} is missing."
         if exists is None:
             return f"Event {event} (seal {number}) has been deleted."
         if salt is None and (redacted_by is None or text != EMPTY):
             return f"Event {event} (seal {number}) was redacted, but not by an erasure."
         if salt is not None and _commitment(bytes(salt), text) != bytes(commitment):
             return f"Event {event} (seal {number}): its name or details have been changed."
-        if _digest(found.head, bytes(commitment), row) != bytes(digest):
+        if _digest(result.head, bytes(commitment), row) != bytes(digest):
             return f"Event {event} (seal {number}) or its seal has been changed."
         if expect and number == expect[0] and bytes(digest) != expect[1]:
-            return f"Seal {number} is not the one that was noted: the chain has been made anew."
-        found.sealed, found.head = number, bytes(digest)
+            return f"Seal {number} differs from the one you noted: the chain has been rebuilt."
+        result.sealed, result.head = number, bytes(digest)
     return ""
 
 
-def _check_redactions(found: Verification) -> str:
+def _check_redactions(result: Verification) -> str:
     with connection.cursor() as cursor:
         cursor.execute(REDACTED)
         groups = cursor.fetchall()
     erasures = AuditEvent.objects.filter(action=ERASED).in_bulk([erasure for erasure, _ in groups])
     for erasure, events in groups:
-        said = erasures[erasure].details if erasure in erasures else {}
-        if said.get("audit_events_sha256") != _hash_of(events):
+        details = erasures[erasure].details if erasure in erasures else {}
+        if details.get("audit_events_sha256") != _hash_of(events):
             return f"Event {events[0]} or another was redacted under the erasure {erasure}, which does not say so."
-        found.redacted[erasure] = len(events)
+        result.redacted[erasure] = len(events)
     return ""
 
 
-def _stream(sql: str) -> Iterator[tuple]:
-    """Rows a few at a time; needs a transaction."""
+def _stream(sql: str) -> Iterator[tuple[Any, ...]]:
+    """Reads the rows in chunks. Needs a transaction."""
     with connection.chunked_cursor() as cursor:
         cursor.execute(sql)
         while rows := cursor.fetchmany(2000):
@@ -219,10 +224,10 @@ def _stream(sql: str) -> Iterator[tuple]:
 
 
 # --- Export -----------------------------------------------------------------------------------------------------------
-def events_with_seals(*, since: datetime | None = None) -> Iterator[dict]:
-    """Every event since then, oldest first, with the number and digest (hex) of its seal; null where it has none yet."""
-    mine = AuditSeal.objects.filter(event_id=OuterRef("pk"))
+def events_with_seals(*, since: datetime | None = None) -> Iterator[dict[str, Any]]:
+    """Every event since `since`, oldest first, with `seal` (number) and `digest` (hex); both None if it has no seal yet."""
+    seals = AuditSeal.objects.filter(event_id=OuterRef("pk"))
     events = AuditEvent.objects.order_by("id").filter(**({"at__gte": since} if since else {}))
-    rows = events.annotate(seal=Subquery(mine.values("number")), digest=Subquery(mine.values("digest"))).values()
+    rows = events.annotate(seal=Subquery(seals.values("number")), digest=Subquery(seals.values("digest"))).values()
     for row in rows.iterator(chunk_size=2000):
-        yield row | {"digest": bytes(row["digest"]).hex() if row["digest"] else None}
+        yield {**row, "digest": bytes(row["digest"]).hex() if row["digest"] else None}

@@ -20,7 +20,7 @@ def seal_audit(timestamp: int = 0) -> None:
 @app.periodic(cron="7 3 * * *")
 @app.task(queueing_lock="note-audit-head", pass_context=False, aliases=["accounts.tasks.note_audit_head"])
 def note_audit_head(timestamp: int = 0) -> None:
-    """Seals what is left, and puts the head of the chain in the log: outside of the database, to compare with."""
+    """Seals all unsealed events and logs the head of the chain: a copy outside the database, for `audit verify --expect`."""
     chain.seal(everything=True)
     if last := AuditSeal.objects.last():
         logger.info("the audit's head is %s:%s", last.number, bytes(last.digest).hex())

@@ -8,7 +8,7 @@ from accounts.pages import actor_of
 
 
 def audit(request):
-    """Who enrolled, changed and deleted, and who searched what."""
+    """The audit, newest first, with a search. Answers htmx with the rows alone."""
     events = AuditEvent.objects.visible_to(actor_of(request)).with_undone().matching(request.GET.get("q", "").strip())
     page = Paginator(events, 50).get_page(request.GET.get("page"))
     template = "accounts/_audit_rows.html" if request.htmx else "accounts/audit.html"

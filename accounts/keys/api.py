@@ -1,4 +1,4 @@
-"""API keys over REST: one's own, an operator everybody's. Thin: parse, one service or queryset, answer."""
+"""API keys over REST: a user's own; for an operator, everybody's."""
 
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
@@ -18,7 +18,7 @@ PROBLEMS = dict.fromkeys((400, 401, 403, 404), ProblemSerializer)
 class ApiKeySerializer(serializers.ModelSerializer):
     user = serializers.CharField(source="user.username")
     gallery = serializers.SlugField(
-        source="gallery.slug", allow_null=True, default=None, help_text="Null: all of them."
+        source="gallery.slug", allow_null=True, default=None, help_text="Null: all galleries of the user."
     )
     state = serializers.ChoiceField(choices=["valid", "expired", "revoked"])
 
@@ -40,7 +40,7 @@ class ApiKeySerializer(serializers.ModelSerializer):
 
 
 class NewApiKeySerializer(ApiKeySerializer):
-    key = serializers.CharField(allow_null=True, help_text="Shown this once; null where the answer is a repetition.")
+    key = serializers.CharField(allow_null=True, help_text="Shown only once; null if the answer is repeated.")
 
     class Meta(ApiKeySerializer.Meta):
         fields = [*ApiKeySerializer.Meta.fields, "key"]
@@ -48,16 +48,23 @@ class NewApiKeySerializer(ApiKeySerializer):
 
 class ApiKeyInput(serializers.Serializer):
     name = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
-    gallery = serializers.SlugField(required=False, allow_null=True, default=None, help_text="For this gallery alone.")
+    gallery = serializers.SlugField(
+        required=False, allow_null=True, default=None, help_text="Limits the key to this gallery."
+    )
     scopes = serializers.MultipleChoiceField(choices=Scope.choices, allow_empty=False)
     days = serializers.IntegerField(
-        required=False, allow_null=True, default=None, min_value=1, max_value=3650, help_text="Left out: no end."
+        required=False,
+        allow_null=True,
+        default=None,
+        min_value=1,
+        max_value=3650,
+        help_text="Days until it expires; if left out, never.",
     )
 
 
 class RotationInput(serializers.Serializer):
     grace_hours = serializers.IntegerField(
-        default=24, min_value=0, max_value=services.LONGEST_GRACE, help_text="The old key stays valid for so long."
+        default=24, min_value=0, max_value=services.LONGEST_GRACE, help_text="Hours for which the old key stays valid."
     )
 
 
@@ -65,7 +72,7 @@ class RotationInput(serializers.Serializer):
     list=extend_schema(summary="Your API keys", description="An operator sees everybody's."),
     retrieve=extend_schema(summary="An API key", responses={200: ApiKeySerializer, **PROBLEMS}),
     destroy=extend_schema(
-        summary="Revoke an API key", description="At once. The row stays, to be looked at.", responses={204: None, **PROBLEMS}
+        summary="Revoke an API key", description="It ends at once, and stays in the list.", responses={204: None, **PROBLEMS}
     ),
 )  # fmt: skip
 class ApiKeyViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
@@ -82,7 +89,7 @@ class ApiKeyViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
 
     @extend_schema(
         summary="Create an API key for yourself",
-        description="The answer holds the key, once; only its hash is kept.",
+        description="The answer contains the key. It is shown only once; only its hash is stored.",
         request=ApiKeyInput,
         responses={201: NewApiKeySerializer, **PROBLEMS},
     )
@@ -91,8 +98,10 @@ class ApiKeyViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
         slug = values.pop("gallery")
         gallery = self.get_visible(galleries(), slug=slug) if slug else None
         scopes = sorted(values.pop("scopes"))
-        made = services.create_api_key(actor=self.actor, user=request.user, gallery=gallery, scopes=scopes, **values)
-        return _shown_once(*made)
+        row, key = services.create_api_key(
+            actor=self.actor, user=request.user, gallery=gallery, scopes=scopes, **values
+        )
+        return _created(row, key)
 
     def destroy(self, request, pk):
         services.revoke_api_key(actor=self.actor, api_key=self._key(pk))
@@ -100,25 +109,24 @@ class ApiKeyViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
 
     @extend_schema(
         summary="Rotate an API key",
-        description="Gives a new key like the old one, which stays valid for some hours, to change over in.",
+        description="Returns a new key like the old one, which stays valid for some hours so that you can change over.",
         request=RotationInput,
         responses={201: NewApiKeySerializer, **PROBLEMS, 409: ProblemSerializer},
     )
     def rotate(self, request, pk):
         values = _validated(RotationInput, request)
-        return _shown_once(*services.rotate_api_key(actor=self.actor, api_key=self._key(pk), **values))
+        return _created(*services.rotate_api_key(actor=self.actor, api_key=self._key(pk), **values))
 
     def _key(self, pk) -> ApiKey:
-        found = self.get_queryset().filter(pk=pk).first()
-        if found is None:
-            raise NotFound("There is no such API key, or it is another user's.")
-        return found
+        key = self.get_queryset().filter(pk=pk).first()
+        if key is None:
+            raise NotFound("There is no such API key, or it belongs to another user.")
+        return key
 
 
-def _shown_once(row: ApiKey, key: str) -> Response:
+def _created(row: ApiKey, key: str) -> Response:
     row.refresh_from_db()
-    row.key = key
-    return Response(NewApiKeySerializer(row).data, status=201)
+    return Response(ApiKeySerializer(row).data | {"key": key}, status=201)
 
 
 def _validated(serializer_class, request) -> dict:

@@ -1,23 +1,27 @@
-"""The form of a new API key."""
+"""The form for a new API key."""
 
 from django import forms
 
 from accounts.galleries import galleries
 from accounts.roles import Scope
 
-ENDS = [("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"), ("", "never")]
+LIFETIMES = [("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"), ("", "never")]
 
 
 class ApiKeyForm(forms.Form):
     name = forms.CharField(max_length=100, help_text="What will use it, such as “front door”.")
-    gallery = forms.ModelChoiceField(queryset=None, required=False, empty_label="All of mine")
+    gallery: forms.ModelChoiceField = forms.ModelChoiceField(
+        queryset=None, required=False, empty_label="All my galleries"
+    )
     scopes = forms.MultipleChoiceField(
         label="May", choices=Scope.choices, widget=forms.CheckboxSelectMultiple, initial=[Scope.RECOGNIZE, Scope.READ]
     )
     days = forms.TypedChoiceField(
-        label="Ends", choices=ENDS, coerce=int, empty_value=None, required=False, initial="365"
+        label="Expires", choices=LIFETIMES, coerce=int, empty_value=None, required=False, initial="365"
     )
 
     def __init__(self, actor, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["gallery"].queryset = galleries().visible_to(actor).order_by("name")
+        gallery = self.fields["gallery"]
+        assert isinstance(gallery, forms.ModelChoiceField)
+        gallery.queryset = galleries().visible_to(actor).order_by("name")

@@ -1,20 +1,23 @@
-"""So many API calls a minute for a key, and for a user over all keys. Counted in the database, so over all web processes.
+"""Limits API calls a minute per key, and per user over all their keys. Counted in the database, for all web processes together.
 
-A bucket leaks at the rate allowed and holds a minute's worth: that many calls may come at once, then as many as leak out.
+Each key and user has a leaky bucket. It holds the calls of one minute, so that many may come at once, and leaks at the allowed
+rate.
 """
 
 import json
 import math
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
+from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from accounts.models import RequestBucket
 from faceplatform.database.planned import planned_cursor
 
-# One statement for both buckets, in the order of their names' kinds, so that no two calls lock each other out.
+# One statement counts in both buckets, always the key's first, so that two calls cannot deadlock.
 COUNT = """
 INSERT INTO accounts_requestbucket AS bucket (subject, level, allowed, at)
 SELECT subject, 1, true, clock_timestamp() FROM unnest(%(subjects)s::text[]) subject
@@ -30,32 +33,32 @@ RETURNING subject, level, allowed
 
 
 class RateThrottle(BaseThrottle):
-    """429 with Retry-After for who calls too often; see FACEPLATFORM_KEY_RATE and FACEPLATFORM_USER_RATE."""
+    """Answers 429 with Retry-After to who calls too often; see FACEPLATFORM_KEY_RATE and FACEPLATFORM_USER_RATE."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._wait = 0
 
-    def allow_request(self, request, view) -> bool:
+    def allow_request(self, request: Request, view: Any) -> bool:
         if not request.user.is_authenticated:
             return True
         subjects = {"key": request.auth.pk if request.auth else None, "user": request.user.pk}
         rates = {"key": settings.KEY_RATE, "user": settings.USER_RATE}
-        counted = [f"{kind}:{pk}" for kind, pk in subjects.items() if pk and rates[kind]]
-        if counted:
-            self._wait = _count(counted, rates)
+        limited = [f"{kind}:{pk}" for kind, pk in subjects.items() if pk and rates[kind]]
+        if limited:
+            self._wait = _count(limited, rates)
         return self._wait == 0
 
     def wait(self) -> int:
         return self._wait
 
 
-def forget_idle() -> int:
-    """Deletes the buckets that have run empty; returns how many."""
+def delete_idle_buckets() -> int:
+    """Deletes the buckets that have become empty; returns how many."""
     return RequestBucket.objects.filter(at__lt=timezone.now() - timedelta(minutes=2)).delete()[0]
 
 
 def _count(subjects: list[str], rates: dict[str, int]) -> int:
-    """Counts a call. Returns the seconds to wait; 0 where it is allowed."""
+    """Counts a call in each of the buckets. Returns 0 if it is allowed, else the seconds to wait."""
     with planned_cursor() as cursor:
         cursor.execute(COUNT, {"subjects": subjects, "rates": json.dumps(rates)})
         refused = [(subject, level) for subject, level, allowed in cursor.fetchall() if not allowed]

@@ -1,4 +1,4 @@
-"""The page “API keys”: one's own."""
+"""The page “API keys”, for the user's own keys."""
 
 from django.contrib import messages
 from django.shortcuts import redirect, render
@@ -14,7 +14,7 @@ from faceplatform.errors import DomainError, NotFound
 
 @never_cache
 def api_keys(request):
-    """One's keys, and a form for a new one, which is shown in the answer to the form alone."""
+    """The user's keys, and a form for a new one. A new key is shown only in the response to the form."""
     actor = actor_of(request)
     form = ApiKeyForm(actor, request.POST or None)
     if request.method != "POST" or not form.is_valid():
@@ -30,21 +30,21 @@ def api_keys(request):
 @require_POST
 @never_cache
 def rotate(request, pk):
-    """A new key; the old one stays valid for a day."""
+    """Replaces a key by a new one; the old one stays valid for a day."""
     key = _key(request, pk)
     try:
-        made = services.rotate_api_key(actor=actor_of(request), api_key=key)
+        new = services.rotate_api_key(actor=actor_of(request), api_key=key)
     except DomainError as error:
         messages.error(request, error.message)
         return redirect("api-keys")
-    return _page(request, ApiKeyForm(actor_of(request)), new=made, replaced=True)
+    return _page(request, ApiKeyForm(actor_of(request)), new=new, replaced=True)
 
 
 @require_POST
 def revoke(request, pk):
     key = _key(request, pk)
     services.revoke_api_key(actor=actor_of(request), api_key=key)
-    messages.success(request, f"Revoked {key.name or key.prefix}. Whoever uses it is refused from now on.")
+    messages.success(request, f"Revoked {key.name or key.prefix}. Calls with it are refused from now on.")
     return redirect("api-keys")
 
 
@@ -56,7 +56,7 @@ def _page(request, form, *, new=(None, None), replaced: bool = False, status: in
 
 
 def _key(request, pk) -> ApiKey:
-    found = ApiKey.objects.filter(user=request.user, pk=pk).select_related("user", "gallery").first()
-    if found is None:
-        raise NotFound("There is no such API key of yours.")
-    return found
+    key = ApiKey.objects.filter(user=request.user, pk=pk).select_related("user", "gallery").first()
+    if key is None:
+        raise NotFound("You have no such API key.")
+    return key

@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='auditevent',
             name='change_id',
-            field=models.UUIDField(help_text='The context of the rows that the history tables keep of it.', null=True),
+            field=models.UUIDField(help_text='The id that its rows share in the history tables.', null=True),
         ),
     ]

@@ -2,8 +2,8 @@
 
 from django.db import migrations, models
 
-# What may change in the audit: an erasure empties the name and the details of an event, once, and destroys the salt of
-# its seal. See accounts/audit_chain.py.
+# The only change allowed in the audit: an erasure empties the name and details of an event, once, and destroys the salt of its
+# seal. See accounts/audit/chain.py.
 CREATE = """
 CREATE OR REPLACE FUNCTION accounts_audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='auditevent',
             name='redacted_by',
-            field=models.UUIDField(help_text='The erasure that took the name and the details away.', null=True),
+            field=models.UUIDField(help_text='The erasure that emptied name and details.', null=True),
         ),
         migrations.RunSQL(CREATE, DROP),
     ]

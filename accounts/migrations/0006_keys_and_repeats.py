@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('subject', models.CharField(help_text='key:ID or user:ID.', max_length=45, primary_key=True, serialize=False)),
                 ('level', models.FloatField()),
-                ('allowed', models.BooleanField(help_text='Whether the last call was.')),
+                ('allowed', models.BooleanField(help_text='Whether the last call was allowed.')),
                 ('at', models.DateTimeField()),
             ],
         ),

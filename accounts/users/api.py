@@ -1,4 +1,4 @@
-"""Who am I, over REST."""
+"""The signed-in user, over REST."""
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -16,7 +16,9 @@ class MembershipSchema(serializers.Serializer):
 class MeSchema(serializers.Serializer):
     username = serializers.CharField()
     is_operator = serializers.BooleanField()
-    scopes = serializers.ListField(child=serializers.CharField(), allow_null=True, help_text="Of the API key in use.")
+    scopes = serializers.ListField(
+        child=serializers.CharField(), allow_null=True, help_text="Of the API key in use; null without one."
+    )
     memberships = MembershipSchema(many=True)
 
 

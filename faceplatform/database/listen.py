@@ -1,7 +1,7 @@
-"""One LISTEN connection a process: whoever waits for a NOTIFY subscribes here instead of polling or connecting.
+"""One LISTEN connection per process: whoever waits for a NOTIFY subscribes here instead of polling or connecting.
 
-A notification may be lost while the connection is being made again. Subscribers therefore look at the table first and
-again after each wait, and never wait longer than FALLBACK_POLL at a time; for arrivals the hub does that, once for all.
+A notification may be lost while the connection is being re-established. Subscribers therefore check the table first and
+again after each wait, and never wait longer than FALLBACK_POLL at a time. For arrivals the hub does these checks.
 """
 
 import logging
@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from django.db import connection as django_connection
@@ -21,12 +22,14 @@ RETRY_PAUSE = 1.0  # seconds
 
 
 class Hub:
-    """Listens on fixed channels in a thread of its own, started with the first subscription."""
+    """Listens on fixed channels in its own thread, which starts with the first subscription.
 
-    def __init__(self, channels: tuple[str, ...], *, arrived: dict[str, str] | None = None):
-        """arrived: channel → SQL that gives those of the keys %s (text[]) which have arrived; for channels of arrivals."""
+    arrived: for each channel with arrivals, SQL that selects those of the keys %s (text[]) which have arrived.
+    """
+
+    def __init__(self, channels: tuple[str, ...], *, arrived: dict[str, str] | None = None) -> None:
         self.channels = channels
-        self._arrived = arrived or {}
+        self._arrived_queries = arrived or {}
         self._lock = threading.Lock()
         self._subscriptions: dict[str, set[threading.Event]] = {channel: set() for channel in channels}
         self._arrivals: dict[str, dict[str, set[Arrival]]] = {channel: {} for channel in channels}
@@ -35,7 +38,7 @@ class Hub:
 
     @contextmanager
     def subscription(self, channel: str) -> Iterator["Subscription"]:
-        """Subscribe first, look at the table, then wait: so nothing is missed in between."""
+        """Subscribe first, then check the table, then wait: so nothing is missed in between."""
         event = threading.Event()
         with self._lock:
             self._subscriptions[channel].add(event)
@@ -47,15 +50,16 @@ class Hub:
                 self._subscriptions[channel].discard(event)
 
     def arrival(self, channel: str, keys: Iterable[str]) -> "Arrival":
-        """Waits for a notification with each of `keys` as its payload. Look at the table after this; close it in the end."""
+        """Waits for a notification with each of `keys` as its payload. Check the table after this call; close it in the end."""
         arrival = Arrival(self, channel, keys)
         with self._lock:
-            for key in arrival.left:
+            for key in arrival.missing:
                 self._arrivals[channel].setdefault(key, set()).add(arrival)
             self._start()
         return arrival
 
     def forget(self, arrival: "Arrival") -> None:
+        """Called by `Arrival.close`."""
         with self._lock:
             for key in arrival.keys:
                 waiting = self._arrivals[arrival.channel].get(key, set())
@@ -64,7 +68,7 @@ class Hub:
                     self._arrivals[arrival.channel].pop(key, None)
 
     def close(self) -> None:
-        """Ends the connection; the next subscription opens it again."""
+        """Closes the connection; the next subscription opens it again."""
         if self._thread is not None:
             self._closed.set()
             self._thread.join()
@@ -93,11 +97,11 @@ class Hub:
         while not self._closed.is_set():
             for notification in connection.notifies(timeout=FALLBACK_POLL):
                 self._wake(notification.channel, notification.payload)
-            self._look(connection)
+            self._check_table(connection)
 
-    def _look(self, connection: psycopg.Connection) -> None:
-        """Looks up what is waited for, in case that a notification was lost."""
-        for channel, query in self._arrived.items():
+    def _check_table(self, connection: psycopg.Connection) -> None:
+        """Looks up everything that is waited for, in case a notification was lost."""
+        for channel, query in self._arrived_queries.items():
             with self._lock:
                 keys = list(self._arrivals[channel])
             if keys:
@@ -114,7 +118,9 @@ class Hub:
 
 
 class Subscription:
-    def __init__(self, event: threading.Event):
+    """Made by `Hub.subscription`."""
+
+    def __init__(self, event: threading.Event) -> None:
         self._event = event
 
     def wait(self, timeout: float = FALLBACK_POLL) -> None:
@@ -124,25 +130,29 @@ class Subscription:
 
 
 class Arrival:
-    """All of some keys: `future` is done when the last has come. A thread waits for it, or a coroutine."""
+    """A wait for several keys: `future` is done once all have arrived. A thread waits with `wait`, a coroutine on `future`.
 
-    def __init__(self, hub: Hub, channel: str, keys: Iterable[str]):
+    Made by `Hub.arrival`.
+    """
+
+    def __init__(self, hub: Hub, channel: str, keys: Iterable[str]) -> None:
         self.hub = hub
         self.channel = channel
         self.keys = frozenset(keys)
-        self.left = set(self.keys)
+        self.missing = set(self.keys)
         self.future: Future[None] = Future()
-        self.future.set_running_or_notify_cancel()  # so that a coroutine that gives up cannot cancel it under `note`
+        self.future.set_running_or_notify_cancel()  # so that a coroutine that gives up cannot cancel it during `note`
         self._lock = threading.Lock()
 
     def note(self, key: str) -> None:
+        """Called by the hub when `key` has arrived."""
         with self._lock:
-            self.left.discard(key)
-            if not self.left and not self.future.done():
+            self.missing.discard(key)
+            if not self.missing and not self.future.done():
                 self.future.set_result(None)
 
     def wait(self, seconds: float) -> bool:
-        """In this thread. Returns whether all have come."""
+        """Blocks this thread for at most `seconds`. Returns whether all keys have arrived."""
         try:
             self.future.result(max(seconds, 0.0))
         except TimeoutError:
@@ -153,6 +163,6 @@ class Arrival:
         self.hub.forget(self)
 
 
-def _connection_parameters() -> dict:
+def _connection_parameters() -> dict[str, Any]:
     parameters = django_connection.get_connection_params()
     return {name: value for name, value in parameters.items() if name not in ("pool", "cursor_factory", "context")}

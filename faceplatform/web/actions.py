@@ -1,5 +1,11 @@
-"""Which HTTP method calls which action of a viewset, for the addresses of the API."""
+"""Which HTTP method calls which action of a viewset, for the URLs of the API."""
 
-COLLECTION = {"get": "list", "post": "create"}
-ITEM = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
-READ_AND_DELETE = {"get": "retrieve", "delete": "destroy"}
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rest_framework.decorators import ViewSetAction  # exists only in the stubs
+
+
+COLLECTION: "dict[str, str | ViewSetAction]" = {"get": "list", "post": "create"}
+ITEM: "dict[str, str | ViewSetAction]" = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
+READ_AND_DELETE: "dict[str, str | ViewSetAction]" = {"get": "retrieve", "delete": "destroy"}

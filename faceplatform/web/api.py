@@ -1,13 +1,15 @@
-"""What every API view shares: problem+json for errors (RFC 9457), cursor pagination, the photo field."""
+"""Shared by all API views: problem+json for errors (RFC 9457), cursor pagination, the photo field."""
 
 import base64
 import binascii
 import re
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
 from django.db import DataError, InterfaceError, OperationalError
-from django.http import JsonResponse
+from django.http import HttpRequest, JsonResponse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema_field
@@ -51,8 +53,8 @@ TITLES = {
     500: "Internal error",
     503: "Unavailable",
 }
-NOT_STORABLE = "A text or number cannot be stored: it holds a NUL character, or is out of range. Send it without."
-DATABASE_DOWN = "The database cannot be reached. Try again in a moment; tell your operator if it lasts."
+NOT_STORABLE = "A text contains a NUL character, or a number is out of range. Correct it and try again."
+DATABASE_DOWN = "The database cannot be reached. Try again in a moment; if this goes on, tell your operator."
 
 
 class ProblemSerializer(serializers.Serializer):
@@ -64,10 +66,14 @@ class ProblemSerializer(serializers.Serializer):
     detail = serializers.CharField()
     code = serializers.CharField()
     request_id = serializers.CharField()
-    errors = serializers.DictField(required=False, help_text="Messages per field.")
+    # Hides the serializer's own `errors`, which only input needs.
+    errors = serializers.DictField(required=False, help_text="Messages per field.")  # type: ignore[assignment]
 
 
-def problem(request, *, status: int, code: str, detail: str, errors: dict | None = None) -> dict:
+def problem(
+    request: HttpRequest, *, status: int, code: str, detail: str, errors: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The body of an error, as ProblemSerializer describes it."""
     body = {
         "type": "about:blank",
         "title": TITLES.get(status, "Error"),
@@ -79,13 +85,13 @@ def problem(request, *, status: int, code: str, detail: str, errors: dict | None
     return body | ({"errors": errors} if errors else {})
 
 
-def problem_json(request, **values) -> JsonResponse:
-    """The same outside of API views: an unknown address, a crash."""
+def problem_json(request: HttpRequest, **values: Any) -> JsonResponse:
+    """A response with `problem(request, **values)`, for errors outside API views: an unknown URL, a crash."""
     return JsonResponse(problem(request, **values), status=values["status"], content_type=PROBLEM)
 
 
-def problem_response(error: Exception, context: dict) -> Response | None:
-    """REST framework's exception handler: each error once, as problem+json. None: not ours, a crash."""
+def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
+    """REST framework's exception handler: answers with problem+json. None for an unexpected error, which becomes a 500."""
     request = context["request"]
     if isinstance(error, DomainError):
         headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
@@ -104,20 +110,23 @@ def problem_response(error: Exception, context: dict) -> Response | None:
     if isinstance(errors, list):
         errors = {"non_field_errors": errors}
     detail = _first_message(errors) if errors else str(response.data.get("detail", error))
-    code = CODES.get(response.status_code) or getattr(error, "default_code", "error")
+    code = CODES.get(response.status_code, getattr(error, "default_code", "error"))
     response.data = problem(request, status=response.status_code, code=code, detail=detail, errors=errors)
     response.content_type = PROBLEM
     return response
 
 
-def _first_message(errors: dict) -> str:
+def _first_message(errors: dict[str, Any]) -> str:
     field, messages = next(iter(errors.items()))
     message = messages[0] if isinstance(messages, list) else messages
     return str(message) if field == "non_field_errors" else f"{field}: {message}"
 
 
 class CursorPagination(pagination.CursorPagination):
-    """`limit` 1–100, newest first unless the view says otherwise."""
+    """Pages of `limit` (1–100) rows, newest first unless the view says otherwise.
+
+    A view may list in `orderings` (name → field) what clients can order by.
+    """
 
     page_size = 50
     page_size_query_param = "limit"
@@ -125,24 +134,24 @@ class CursorPagination(pagination.CursorPagination):
     ordering = ("-id",)
 
     def get_ordering(self, request, queryset, view):
-        """By `?ordering=`, a name of the view's `orderings` (name → field), with - before it the other way round."""
+        """From `?ordering=`: a name in the view's `orderings`, in descending order if it starts with -."""
         orderings = getattr(view, "orderings", {})
-        asked = request.query_params.get("ordering")
-        if not asked or not orderings:
+        text = request.query_params.get("ordering")
+        if not text or not orderings:
             return self.ordering
-        sign, name = ("-", asked[1:]) if asked.startswith("-") else ("", asked)
+        sign, name = ("-", text[1:]) if text.startswith("-") else ("", text)
         if name not in orderings:
-            raise InvalidInput(f"ordering must be one of {', '.join(orderings)}, perhaps with - before it.")
+            raise InvalidInput(f"ordering must be one of {', '.join(orderings)}; put - before it for descending order.")
         return tuple(dict.fromkeys((sign + orderings[name], f"{sign}id")))
 
     def paginate_queryset(self, queryset, request, view=None):
-        """Raises InvalidInput where the cursor is none, or none of this list."""
+        """Raises InvalidInput if the cursor is malformed or belongs to another list."""
         try:
             return super().paginate_queryset(queryset, request, view)
         except (exceptions.NotFound, ValidationError, ValueError) as error:
             if self.cursor_query_param not in request.query_params:
                 raise
-            raise InvalidInput("cursor must be that of an answer's `next` or `previous`.") from error
+            raise InvalidInput("cursor must come from the `next` or `previous` of an earlier answer.") from error
 
     def get_page_size(self, request):
         text = request.query_params.get("limit")
@@ -161,11 +170,11 @@ class CursorPagination(pagination.CursorPagination):
 
 @extend_schema_field(OpenApiTypes.BINARY)
 class PhotoField(serializers.Field):
-    """A photo: a file in multipart, or base64 in JSON. Gives (name, bytes)."""
+    """A photo: a file in multipart, or base64 text in JSON. Its value is (name, bytes)."""
 
     default_error_messages = {"invalid": "Send the photo as a file (multipart/form-data) or as base64 text (JSON)."}
 
-    def to_internal_value(self, value) -> tuple[str, bytes]:
+    def to_internal_value(self, value: Any) -> tuple[str, bytes]:
         if hasattr(value, "read"):
             return read_upload(value)
         if not isinstance(value, str):
@@ -176,28 +185,34 @@ class PhotoField(serializers.Field):
             self.fail("invalid")
 
 
-def read_upload(upload) -> tuple[str, bytes]:
-    """An uploaded file's name and bytes; of one over the limit only so much that the size check refuses it."""
-    return upload.name, upload.read(settings.MAX_PHOTO_BYTES + 1)
+def read_upload(upload: UploadedFile) -> tuple[str, bytes]:
+    """An uploaded file's name and bytes. Of a file over the limit, just enough for the size check to refuse it."""
+    return upload.name or "", upload.read(settings.MAX_PHOTO_BYTES + 1)
 
 
 PREFER = OpenApiParameter(
     "Prefer",
     str,
     OpenApiParameter.HEADER,
-    description=f"`wait=N`: seconds to wait for the answer, 0–{LONGEST_WAIT}, {DEFAULT_WAIT} if absent.",
+    description=f"`wait=N`: seconds to wait for the result, 0–{LONGEST_WAIT}; {DEFAULT_WAIT} if absent.",
 )
 
 
-def seconds_to_wait(request) -> float:
+def seconds_to_wait(request: HttpRequest) -> float:
     """From the header `Prefer: wait=N` (RFC 7240)."""
     match = re.search(r"(?:^|[,;\s])wait\s*=\s*\"?(\d+)", request.headers.get("Prefer", ""))
     return min(int(match[1]), LONGEST_WAIT) if match else DEFAULT_WAIT
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):
+    """How the API's schema describes API keys."""
+
     target_class = "accounts.keys.authentication.ApiKeyAuthentication"
     name = "apiKey"
 
     def get_security_definition(self, auto_schema):
-        return {"type": "http", "scheme": "bearer", "description": "An API key: manage.py api_key create"}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key, created with `manage.py api_key create` or under “API keys”.",
+        }

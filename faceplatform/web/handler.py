@@ -1,30 +1,36 @@
-"""How the ASGI server calls Django: the whole of a request in one thread, and a wait for photos in none.
+"""How the ASGI server calls Django: each request runs in one thread, and waits for photos without a thread.
 
-Django's own handler changes threads some ten times a request, starts a thread for each and sets its database wrapper up anew.
-What of that handler this leans on, though Django does not document it, is held by tests/faceplatform/web/test_contracts_http.py.
+Django's own handler changes threads about ten times per request, starts a thread for each request and sets up its database
+wrapper again. What this uses of that handler although it is not documented is held by
+tests/faceplatform/web/test_contracts_http.py.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.db import close_old_connections
+from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 from django.utils.http import parse_header_parameters
 
+from faceplatform.web.asgi_types import Receive, Scope, Send
 from faceplatform.web.later import Later, Pending
 
 
 class Request(ASGIRequest):
-    """A charset that does not read ASCII as it is counts for nothing: of Python's some decode no text (hex), others give half
-    characters (utf-7, unicode_escape), and Django takes them all."""
+    """A request that ignores a charset unless it reads ASCII unchanged. Django would accept every codec of Python, among them
+    some that do not decode text (hex) and some that yield lone surrogates (utf-7, unicode_escape)."""
 
-    def _set_content_type_params(self, meta):
+    pending: Pending
+
+    def _set_content_type_params(self, meta: Mapping[str, Any]) -> None:
         self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
         charset = self.content_params.get("charset")
         if charset and _reads_ascii(charset):
@@ -32,19 +38,19 @@ class Request(ASGIRequest):
 
 
 class Handler(ASGIHandler):
-    """at_once: so many requests are in Django at a time, each with its thread and connection; the others wait before it, with
-    their bodies read."""
+    """at_once: how many requests Django handles at a time, each with a thread and a database connection. Further requests wait,
+    with their bodies already read."""
 
     request_class = Request
 
-    def __init__(self, at_once: int):
+    def __init__(self, at_once: int) -> None:
         super().__init__()
         self.threads = ThreadPoolExecutor(at_once, thread_name_prefix="request")
 
-    def load_middleware(self, is_async=False):
-        super().load_middleware()  # never for an event loop: all of a request passes in one thread
+    def load_middleware(self, is_async: bool = False) -> None:
+        super().load_middleware()  # never for an event loop: a request runs in one thread from end to end
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise ValueError(f"Only HTTP is served here, not {scope['type']}.")
         try:
@@ -53,31 +59,31 @@ class Handler(ASGIHandler):
             return
         with body:
             request, refusal = self.create_request(scope, body)
-            response = refusal or await self._respond(request, receive)
+            response = await self._respond(request, receive) if isinstance(request, Request) else refusal
             if response is not None and response.streaming:
                 await self._stream(response, receive, send)
             elif response is not None:
                 await self.send_response(response, send)
 
-    async def _respond(self, request, receive):
-        """The answer, after a second pass where it waited for something; None where the client is gone by then."""
+    async def _respond(self, request: Request, receive: Receive) -> HttpResponseBase | None:
+        """The response, from a second pass if it had to wait for something; None if the client disconnects meanwhile."""
         request.pending = pending = Pending()
-        passing = asyncio.get_running_loop().run_in_executor
+        run_in = asyncio.get_running_loop().run_in_executor
         try:
-            response = await passing(self.threads, self._pass, request)
-            if pending.later is None:
+            response = await run_in(self.threads, self._pass, request)
+            if pending.later is None or pending.arrival is None:
                 return response
             arrived = asyncio.wrap_future(pending.arrival.future)
-            if not await _while_there(receive, arrived, pending.later.seconds):
-                await passing(self.threads, _abandon, pending.later)
+            if not await _wait_while_connected(receive, arrived, pending.later.seconds):
+                await run_in(self.threads, _abandon, pending.later)
                 return None
-            return await passing(self.threads, self._pass, request)
+            return await run_in(self.threads, self._pass, request)
         finally:
             if pending.arrival is not None:
                 pending.arrival.close()
 
-    def _pass(self, request):
-        """One pass through Django, in a thread: gives its database connection back in the end."""
+    def _pass(self, request: Request) -> HttpResponseBase:
+        """One pass through Django, in a thread. Returns its database connection at the end."""
         set_script_prefix(request.META["SCRIPT_NAME"])
         signals.request_started.send(sender=self.__class__, scope=request.scope)
         response = self.get_response(request)
@@ -87,12 +93,12 @@ class Handler(ASGIHandler):
             response.close()
         return response
 
-    async def _stream(self, response, receive, send) -> None:
-        """What is made while it is sent, in a thread of its own, which holds the database connection."""
+    async def _stream(self, response: HttpResponseBase, receive: Receive, send: Send) -> None:
+        """Sends a response while it is generated, in a thread of its own, which holds the database connection."""
         async with ThreadSensitiveContext():
             sending = asyncio.ensure_future(self.send_response(response, send))
             try:
-                await _while_there(receive, sending)
+                await _wait_while_connected(receive, sending)
                 with contextlib.suppress(asyncio.CancelledError):
                     await sending
             finally:
@@ -114,17 +120,17 @@ def _abandon(later: Later) -> None:
         close_old_connections()
 
 
-async def _while_there(receive, work: Awaitable, seconds: float | None = None) -> bool:
-    """Waits for `work`, so many seconds at most. Returns whether the client is still there; else `work` is cancelled."""
-    gone = asyncio.ensure_future(_disconnection(receive))
+async def _wait_while_connected(receive: Receive, work: asyncio.Future[None], seconds: float | None = None) -> bool:
+    """Waits for `work`, at most `seconds`. Returns whether the client is still connected. Cancels `work` if it is not done."""
+    disconnect = asyncio.ensure_future(_wait_for_disconnect(receive))
     try:
-        await asyncio.wait({work, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        return not gone.done()
+        await asyncio.wait({work, disconnect}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return not disconnect.done()
     finally:
-        for task in (work, gone):
+        for task in (work, disconnect):
             task.cancel()
 
 
-async def _disconnection(receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,8 +1,8 @@
-"""Answers that wait for the queue, without holding a thread or a database connection meanwhile.
+"""Responses that wait for the queue without holding a thread or a database connection.
 
-A view answers with a response that carries a Later. Under the ASGI server that response is dropped: the handler
-(faceplatform/web/handler.py) waits where waiting is cheap, and hangs up where the client has; then the request passes a second
-time, and LaterMiddleware gives the final answer. Without that server, in tests, the thread waits in the middleware.
+A view returns a response with a Later as its attribute `later`. The ASGI handler (faceplatform/web/handler.py) drops that
+response and waits on the event loop. If the client is still connected after the wait, the request passes through Django a second
+time, and LaterMiddleware returns the final response. Without the ASGI handler, as in tests, the thread waits in the middleware.
 """
 
 import contextlib
@@ -10,16 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 
 from faceplatform.database.listen import Arrival
 from faceplatform.errors import DomainError
-from faceplatform.web.middleware import error_page
+from faceplatform.web.middleware import GetResponse, PlatformRequest, error_page
 
 
 @dataclass
 class Later:
-    """until: starts the waiting, in the view's thread. answer: gives the final answer, in any thread. abandon: called, in any
-    thread, where the client hangs up before."""
+    """What a response waits for, and what happens then.
+
+    until: starts the wait; called in the view's thread. seconds: the longest wait. answer: makes the final response; called in
+    any thread. abandon: called in any thread if the client disconnects before that.
+    """
 
     until: Callable[[], Arrival]
     seconds: float
@@ -29,38 +33,38 @@ class Later:
 
 @dataclass
 class Pending:
-    """What a request waits for, from its first pass to the second; its `pending`."""
+    """What a request waits for between its two passes: the attribute `pending` of the ASGI handler's requests."""
 
     later: Later | None = None
     arrival: Arrival | None = None
 
 
 class LaterMiddleware:
-    """See above. Outside of all that needs a session: the final answer is made by whoever asked for it."""
+    """Stands before the session's middleware: on the second pass, `answer` needs no session."""
 
-    def __init__(self, get_response):
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request):
-        pending = getattr(request, "pending", None)
+    def __call__(self, request: PlatformRequest) -> HttpResponseBase:
+        pending: Pending | None = getattr(request, "pending", None)
         if pending is not None and pending.later is not None:
-            return _final(request, pending.later)
+            return _final_response(request, pending.later)
         response = self.get_response(request)
-        later = getattr(response, "later", None)
+        later: Later | None = getattr(response, "later", None)
         if later is None:
             return response
         if pending is None:
             with contextlib.closing(later.until()) as arrival:
                 arrival.wait(later.seconds)
-            return _final(request, later)
+            return _final_response(request, later)
         pending.later, pending.arrival = later, later.until()
         return response
 
 
-def _final(request, later: Later) -> HttpResponse:
+def _final_response(request: PlatformRequest, later: Later) -> HttpResponse:
     try:
         response = later.answer()
-    except DomainError as error:  # of a page; the API's views make problems of theirs
+    except DomainError as error:  # a page's; API views answer with problem+json themselves
         response = error_page(request, error)
     response.headers.setdefault("Content-Length", str(len(response.content)))
     return response

@@ -1,18 +1,23 @@
-"""A request id on every answer and log line, the content security policy, and domain errors as pages."""
+"""A request id on every response and log line, the content security policy, and domain errors as pages."""
 
 import logging
 import re
+from collections.abc import Callable
 from contextvars import ContextVar
 
 import uuid6
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
 from faceplatform.errors import DomainError
 
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
 current_request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
-# Unfold's pages use Alpine, which evaluates expressions, and the API docs set styles; our own pages do without.
-LOOSER = ("/admin/", "/api/v1/docs/")
+# Alpine, which Unfold's pages use, evaluates expressions, and the API docs set inline styles. Our own pages need neither.
+LOOSER_PATHS = ("/admin/", "/api/v1/docs/")
 STRICT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -24,14 +29,20 @@ LOOSER_POLICY = (
 )
 
 
-class RequestIdMiddleware:
-    """Takes the caller's X-Request-ID where it is plain, else makes one; gives it back on every answer."""
+class PlatformRequest(HttpRequest):
+    """A request with what RequestIdMiddleware adds to it. For type checking alone."""
 
-    def __init__(self, get_response):
+    request_id: str
+
+
+class RequestIdMiddleware:
+    """Takes the client's X-Request-ID if it is plain, else makes one, and sends it back with every response."""
+
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request):
-        if not hasattr(request, "request_id"):  # else it passes for the second time; see later.py
+    def __call__(self, request: PlatformRequest) -> HttpResponseBase:
+        if not hasattr(request, "request_id"):  # else this is its second pass; see later.py
             request.request_id = request_id_of(request.headers.get("X-Request-ID", ""))
         token = current_request_id.set(request.request_id)
         try:
@@ -43,45 +54,46 @@ class RequestIdMiddleware:
 
 
 def request_id_of(given: str) -> str:
+    """`given`, the client's X-Request-ID, if it is plain; else a new id."""
     return given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else str(uuid6.uuid7())
 
 
 class RequestIdFilter(logging.Filter):
     """Adds the request id to every log record."""
 
-    def filter(self, record):
-        """Django logs an answer after the middleware; the record has the request then."""
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Django logs a response after the middleware has run; then the record has the request."""
         request = getattr(record, "request", None)
         record.request_id = getattr(request, "request_id", None) or current_request_id.get()
         return True
 
 
 class ContentSecurityPolicyMiddleware:
-    """Scripts, styles and pictures from here alone."""
+    """Allows scripts, styles and pictures from this server only."""
 
-    def __init__(self, get_response):
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request):
+    def __call__(self, request: PlatformRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        policy = LOOSER_POLICY if request.path.startswith(LOOSER) else STRICT_POLICY
+        policy = LOOSER_POLICY if request.path.startswith(LOOSER_PATHS) else STRICT_POLICY
         response.setdefault("Content-Security-Policy", policy)
         return response
 
 
 class DomainErrorMiddleware:
-    """What a page's view lets through of the domain's errors becomes a page that says what to do."""
+    """Turns a domain error that a page's view raises into a page that says what to do."""
 
-    def __init__(self, get_response):
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request):
+    def __call__(self, request: PlatformRequest) -> HttpResponseBase:
         return self.get_response(request)
 
-    def process_exception(self, request, exception):
+    def process_exception(self, request: PlatformRequest, exception: Exception) -> HttpResponse | None:
         return error_page(request, exception) if isinstance(exception, DomainError) else None
 
 
-def error_page(request, error: DomainError):
+def error_page(request: PlatformRequest, error: DomainError) -> HttpResponse:
     context = {"status": error.status, "detail": error.message, "request_id": request.request_id}
     return render(None, "error.html", context, status=error.status)

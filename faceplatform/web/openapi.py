@@ -1,37 +1,42 @@
-"""What the schema says of every call, so that no view has to: its errors, repeated POSTs, and an example of each body."""
+"""What the API's schema says about every operation, so that no view has to: errors, Idempotency-Key, and example bodies."""
+
+from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.serializers import Serializer
 
 from faceplatform.web.api import CODES, PROBLEM, TITLES
 
-ONCE = OpenApiParameter(
+Schema = dict[str, Any]
+
+IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     str,
     OpenApiParameter.HEADER,
-    description="Any text of your choice, such as a UUID: the same call again within 24 hours under the same key changes "
-    "nothing and is answered the same.",
+    description="Any text you choose, such as a UUID. Repeating the call with the same key within 24 hours changes nothing and "
+    "returns the same answer.",
 )
 ERRORS = {
     "400": "A field or parameter is missing or wrong.",
     "401": "No API key, or one that is unknown, expired or revoked.",
-    "403": "Your role in the gallery, or the key's scopes, do not suffice.",
-    "404": "It is not there, or hidden from you.",
-    "405": "This address does not know this method.",
-    "406": "Answers are JSON; say so in Accept, or leave it out.",
-    "409": "It clashes with what is there.",
-    "412": "It was changed since you looked at it.",
+    "403": "Your role in the gallery or the key's scopes do not allow this.",
+    "404": "It does not exist, or you have no access to it.",
+    "405": "This URL does not support this method.",
+    "406": "Answers are JSON: the Accept header must allow it, or be left out.",
+    "409": "It conflicts with what exists.",
+    "412": "It was changed since you read it.",
     "413": "The photo or upload is too large.",
-    "415": "This content type is not taken here.",
+    "415": "This content type is not supported here.",
     "422": "The photo cannot be used, or the Idempotency-Key was used for another call; `code` says why.",
-    "429": "Too many calls; Retry-After says when to go on.",
-    "500": "Our fault. The operator finds the request id in the log.",
-    "503": "The database or the workers are away, or too much waits; Retry-After says when to try again.",
+    "429": "Too many calls; Retry-After says when to try again.",
+    "500": "An error on the server. The operator finds the request id in the log.",
+    "503": "The database or the workers are unavailable, or the queue is full; Retry-After says when to try again.",
 }
-ALWAYS = ("401", "403", "406", "429", "500", "503")
+ALWAYS_POSSIBLE = ("401", "403", "406", "429", "500", "503")
 
-# What fields are called, in examples. The others follow from their type.
-EXAMPLES = {
+# Example values by the name of the field. The examples of other fields follow from their format or type.
+EXAMPLES: dict[str, Any] = {
     "action": "identity.created",
     "boxes": [],
     "code": "face_not_found",
@@ -71,24 +76,26 @@ EXAMPLES = {
     "username": "ada",
     "width": 1280,
 }
-BY_FORMAT = {
+EXAMPLES_BY_FORMAT = {
     "binary": "(the file)",
     "date": "2026-01-31",
     "date-time": "2026-01-31T08:00:00Z",
     "uri": "https://faces.example.org/…",
     "uuid": "01a21363-fd35-7d55-bd5d-971df880eb25",
 }
-BY_TYPE = {"boolean": False, "integer": 1, "number": 0.5, "string": "text", "object": {}}
+EXAMPLES_BY_TYPE: dict[str, Any] = {"boolean": False, "integer": 1, "number": 0.5, "string": "text", "object": {}}
 
 
 class PlatformSchema(AutoSchema):
-    def get_override_parameters(self):
-        found = super().get_override_parameters()
-        return [*found, ONCE] if self.method == "POST" else found
+    """Documents the header Idempotency-Key at every POST."""
+
+    def get_override_parameters(self) -> list[OpenApiParameter | Serializer[Any] | type[Serializer[Any]]]:
+        parameters = super().get_override_parameters()
+        return [*parameters, IDEMPOTENCY_KEY] if self.method == "POST" else parameters
 
 
-def complete(result, generator, request, public):
-    """A post-processing hook of drf-spectacular: adds to each operation its errors, and examples to its bodies."""
+def add_errors_and_examples(result: Schema, generator: object, request: object, public: bool) -> Schema:
+    """A post-processing hook of drf-spectacular: adds its errors to each operation, and examples to the bodies."""
     schemas = result["components"]["schemas"]
     result["components"]["responses"] = {f"Problem{status}": _problem(status, schemas) for status in ERRORS}
     for path, operations in result["paths"].items():
@@ -100,13 +107,13 @@ def complete(result, generator, request, public):
     return result
 
 
-def _answer(status: str, answer: dict) -> dict:
-    """A problem is described once for all; a result that comes with such a status, as of an enrolment, is left."""
+def _answer(status: str, answer: Schema) -> Schema:
+    """A reference to the shared description of an error. A result with such a status, as an enrolment's, stays as it is."""
     problem = all("Problem" in str(content) for content in answer.get("content", {}).values())
     return {"$ref": f"#/components/responses/Problem{status}"} if status in ERRORS and problem else answer
 
 
-def _problem(status: str, schemas: dict) -> dict:
+def _problem(status: str, schemas: Schema) -> Schema:
     schema = {"$ref": "#/components/schemas/Problem"}
     example = example_of(schema, schemas) | {"status": int(status), "title": TITLES[int(status)]}
     example |= {"code": CODES.get(int(status), "error"), "detail": ERRORS[status]}
@@ -114,28 +121,28 @@ def _problem(status: str, schemas: dict) -> dict:
     return {"description": ERRORS[status], "content": {PROBLEM: {"schema": schema, "example": example}}}
 
 
-def _errors(path: str, method: str, operation: dict) -> list[str]:
-    found = [*ALWAYS]
+def _errors(path: str, method: str, operation: Schema) -> list[str]:
+    statuses = [*ALWAYS_POSSIBLE]
     if "{" in path:
-        found.append("404")
+        statuses.append("404")
     if method in ("post", "put", "patch") or operation.get("parameters"):
-        found.append("400")
+        statuses.append("400")
     if "requestBody" in operation:
-        found += ["413", "415"]
+        statuses += ["413", "415"]
     if method == "post":
-        found.append("422")
-    return found
+        statuses.append("422")
+    return statuses
 
 
-def _add_examples(body: dict, schemas: dict) -> None:
+def _add_examples(body: Schema, schemas: Schema) -> None:
     for kind, content in body.get("content", {}).items():
         schema = content.get("schema", {})
         if "json" in kind and not content.get("examples"):
             content["example"] = example_of(schema, schemas)
 
 
-def example_of(schema: dict, schemas: dict, name: str = ""):
-    """A value that fits the schema."""
+def example_of(schema: Schema, schemas: Schema, name: str = "") -> Any:
+    """A value that fits `schema`, which may refer to `schemas`. name: that of the field it is for."""
     if "$ref" in schema:
         return example_of(schemas[schema["$ref"].rpartition("/")[2]], schemas, name)
     for several in ("allOf", "oneOf", "anyOf"):
@@ -149,11 +156,20 @@ def example_of(schema: dict, schemas: dict, name: str = ""):
         return EXAMPLES[name]
     if schema.get("type") == "array":
         return [example_of(schema.get("items", {}), schemas)]
-    if schema.get("format") in BY_FORMAT:
-        return BY_FORMAT[schema["format"]]
-    return schema.get("default", schema.get("minimum", BY_TYPE.get(schema.get("type"), {})))
+    if schema.get("format") in EXAMPLES_BY_FORMAT:
+        return EXAMPLES_BY_FORMAT[schema["format"]]
+    return schema.get("default", schema.get("minimum", EXAMPLES_BY_TYPE.get(schema.get("type", ""), {})))
 
 
-def _fits(example, schema: dict) -> bool:
-    kinds = {"string": str, "number": (int, float), "integer": int, "boolean": bool, "array": list, "object": dict}
-    return example is None or (isinstance(example, kinds.get(schema.get("type"), object)) and "format" not in schema)
+def _fits(example: Any, schema: Schema) -> bool:
+    kinds: dict[str, Any] = {
+        "string": str,
+        "number": (int, float),
+        "integer": int,
+        "boolean": bool,
+        "array": list,
+        "object": dict,
+    }
+    return example is None or (
+        isinstance(example, kinds.get(schema.get("type", ""), object)) and "format" not in schema
+    )

@@ -1,14 +1,17 @@
-"""Downloads that are made while they are sent."""
+"""Downloads that are generated while they are sent."""
 
 from collections.abc import Generator
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.http import StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 
 
-def download(request, blocks: Generator[bytes], *, name: str, content_type: str) -> StreamingHttpResponse:
-    """An answer to be saved as `name`. Under ASGI Django would gather a plain iterator before it sends the first byte."""
+def download(request: HttpRequest, blocks: Generator[bytes], *, name: str, content_type: str) -> StreamingHttpResponse:
+    """A response to be saved as `name`.
+
+    The blocks become an asynchronous iterator under ASGI, where Django would read a plain one to its end before sending.
+    """
     under_asgi = isinstance(getattr(request, "_request", request), ASGIRequest)
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"}
     content = _OneByOne(blocks) if under_asgi else blocks
@@ -16,14 +19,16 @@ def download(request, blocks: Generator[bytes], *, name: str, content_type: str)
 
 
 class _OneByOne:
-    """Each block is made in the request's thread, which holds its database connection. There it ends too: Django calls `close`
-    with the response's, also where the client has gone."""
+    """Makes each block in the request's thread, which holds its database connection.
 
-    def __init__(self, blocks: Generator[bytes]):
+    Django closes it there together with the response, also when the client has disconnected.
+    """
+
+    def __init__(self, blocks: Generator[bytes]) -> None:
         self._next = sync_to_async(lambda: next(blocks, None), thread_sensitive=True)
         self.close = blocks.close
 
-    def __aiter__(self):
+    def __aiter__(self) -> "_OneByOne":
         return self
 
     async def __anext__(self) -> bytes:

@@ -1,4 +1,4 @@
-"""Whether this process answers, and the pages for what goes wrong outside of any view."""
+"""The liveness check, and the pages for errors outside of any view."""
 
 import logging
 import sys
@@ -17,20 +17,22 @@ logger = logging.getLogger(__name__)
 @login_not_required
 @require_safe
 def live(request):
-    """The web process answers."""
+    """Says that the web process is up; does not look at the database."""
     return JsonResponse({"status": "ok"})
 
 
 def bad_request(request, exception=None):
-    return _answer(request, 400, "invalid_input", "The request could not be read. Check its form and try again.")
+    return _answer(request, 400, "invalid_input", "The request could not be read. Check its format and try again.")
 
 
 def not_allowed(request, exception=None):
-    return _answer(request, 403, "not_allowed", "You may not do this. Ask an owner of the gallery or an operator.")
+    return _answer(
+        request, 403, "not_allowed", "You are not allowed to do this. Ask an owner of the gallery or an operator."
+    )
 
 
 def csrf_failure(request, reason=""):
-    return _answer(request, 403, "csrf_failed", "The form is out of date. Go back, load the page again and retry.")
+    return _answer(request, 403, "csrf_failed", "The form is out of date. Go back, reload the page and try again.")
 
 
 def not_found(request, exception=None):
@@ -45,12 +47,12 @@ def server_error(request):
         response = _answer(request, 503, "database_unavailable", DATABASE_DOWN)
         response["Retry-After"] = "5"
         return response
-    detail = "Something went wrong here. Your operator finds it in the log under the request id."
+    detail = "Something went wrong on the server. Tell your operator the request id: the log has the details."
     return _answer(request, 500, "internal_error", detail)
 
 
 def _answer(request, status: int, code: str, detail: str):
-    """Without touching the database: it may be what is broken."""
+    """Does not touch the database, which may be what is broken."""
     if request.path.startswith("/api/"):
         return problem_json(request, status=status, code=code, detail=detail)
     return render(

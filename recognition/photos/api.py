@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from accounts.roles import Scope
 from faceplatform.errors import NotFound
 from faceplatform.web.api import PREFER, ProblemSerializer
-from faceplatform.web.filters import Filter, filtered, list_parameters, moment
+from faceplatform.web.filters import Filter, filtered, list_parameters, parse_time
 from faceplatform.web.parsers import JSONParser
 from gallery.api import PROBLEMS, ActorMixin, SampleSerializer, picture
 from gallery.compiled_reads import GALLERY
@@ -39,8 +39,8 @@ REFUSED = dict.fromkeys((413, 422, 503), ProblemSerializer)
 FILTERS = [
     Filter("gallery", "gallery__slug", "Only this gallery (slug)."),
     Filter("status", "status", "Only those that are so far.", choices=Status.values),
-    Filter("created_after", "created_at__gt", "Only those asked after this time.", moment),
-    Filter("created_before", "created_at__lt", "Only those asked before this time.", moment),
+    Filter("created_after", "created_at__gt", "Only those asked after this time.", parse_time),
+    Filter("created_before", "created_at__lt", "Only those asked before this time.", parse_time),
 ]
 ORDERINGS = {"created_at": "id"}
 

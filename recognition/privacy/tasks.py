@@ -10,7 +10,7 @@ from procrastinate.contrib.django import app
 
 from accounts.actor import system_actor
 from accounts.idempotency import delete_expired
-from accounts.keys.throttling import forget_idle
+from accounts.keys.throttling import delete_idle_buckets
 from gallery.curation.services import purge_deleted
 from gallery.models import Gallery
 from recognition.photos.services import follow_merges
@@ -28,4 +28,4 @@ def clean_daily(timestamp: int) -> None:
     follow_merges()
     logger.info("purged %s", purge_deleted(before=timezone.now() - timedelta(days=settings.PURGE_DAYS)))
     call_command("clearsessions")
-    logger.info("forgot %s answers to repeated calls and %s idle buckets", delete_expired(), forget_idle())
+    logger.info("forgot %s answers to repeated calls and %s idle buckets", delete_expired(), delete_idle_buckets())

@@ -25,7 +25,7 @@ def viewer(gallery) -> APIClient:
     return client_of(member(gallery, Role.VIEWER))
 
 
-def test_a_key_is_kept_as_a_hash_and_ends(gallery, viewer):
+def test_a_key_is_stored_as_a_hash_and_can_end(gallery, viewer):
     user = member(gallery, Role.VIEWER).user
     row, key = create_api_key(actor=system_actor(), user=user, scopes=["read"], days=1)
     assert key not in str(ApiKey.objects.values().get())
@@ -69,7 +69,7 @@ def test_viewers_see_their_own_recognitions_curators_all(gallery, living_worker,
     assert RecognitionRequest.objects.count() == 0
 
 
-def test_a_key_for_one_gallery_makes_no_other(db):
+def test_a_key_for_one_gallery_cannot_create_another(db):
     gallery = GalleryFactory()
     user = member(gallery, Role.OWNER).user
     user.is_staff = True

@@ -1,7 +1,7 @@
-"""Every operation of the API by everybody: who may, who is refused and how, and that a refused call changes nothing.
+"""Every operation of the API called by every kind of caller: who may, who is refused and how, and that a refusal changes nothing.
 
-An operation without a row in TABLE or, one of CompreFace's, in COMPREFACE fails. Each caller's calls are tried on the same
-world; each one is rolled back.
+Fails if an operation has no row in TABLE or, for those of CompreFace, in COMPREFACE. All calls of a caller run on the same data;
+each one is rolled back.
 """
 
 import json
@@ -31,9 +31,12 @@ OWN_ANSWERS = READ | RECOGNIZE
 
 @dataclass(frozen=True)
 class Row:
-    """least: the least role. scopes: any of them. ok: the status for those who may. below: for a lesser role. outside: for a
-    stranger, and for an operator's key of another gallery, unless `elsewhere` says otherwise.
-    body: JSON; a text in braces stands for what the world has under that name, and a field `file` makes it multipart."""
+    """What an operation needs, and how it answers.
+
+    least: the lowest role that may. scopes: those of which a key needs one. body: JSON; a text in braces is replaced by the value
+    of that name in the world's `rows`, and a field `file` makes it multipart. Statuses: ok for those who may, below for a lower
+    role, outside for a stranger, elsewhere for an operator's key of another gallery, if not the same as outside.
+    """
 
     least: int
     scopes: set[Scope]
@@ -189,14 +192,14 @@ def test_every_operation_has_its_row():
     assert operations == set(TABLE)
 
 
-def test_every_operation_that_the_schema_leaves_out_has_its_row():
+def test_every_operation_missing_from_the_schema_has_a_row():
     assert operations_beside_the_schema() == set(COMPREFACE)
 
 
 # --- The world ---
 @dataclass
 class World:
-    """rows: what the table's words in braces stand for. clients: by who they are. before, people: as it was."""
+    """rows: the values for the table's texts in braces. clients: by kind of caller. before, people: the data before the calls."""
 
     rows: dict[str, Any]
     clients: dict[str, APIClient]
@@ -212,18 +215,18 @@ def world(db, instant_worker, settings):
 
 
 def make_clients(rows) -> dict[str, APIClient]:
-    """anonymous, stranger, the roles, operator; the operator's keys: of one scope each, of all galleries, of another one;
-    keys that are none any more.
+    """anonymous, stranger, one per role, operator; an operator's keys with one scope each, for all galleries, and for another
+    gallery; keys that are no longer valid.
 
-    Who is signed in has a key of the gallery for CompreFace, but for the operator; so have the keys of one scope.
+    For CompreFace's operations, signed-in callers except the operator also send a key for the gallery; so do keys with one scope.
     """
     gallery, operator = rows["gallery"], rows["operator"]
     clients = {"anonymous": APIClient(), "operator": client_of(Actor(user=operator))}
     for role in Role:
         clients[role.label.lower()] = signed_in(member(gallery, role), gallery)
-    once = member(gallery, Role.OWNER)
-    clients["stranger"] = signed_in(once, gallery)
-    once.user.memberships.all().delete()
+    former_owner = member(gallery, Role.OWNER)
+    clients["stranger"] = signed_in(former_owner, gallery)
+    former_owner.user.memberships.all().delete()
     for scope in Scope:
         every, own = new_key(operator, [scope]), new_key(operator, [scope], gallery)
         clients[f"key to {scope}"] = APIClient(HTTP_AUTHORIZATION=f"Bearer {every}", HTTP_X_API_KEY=own)
@@ -245,13 +248,13 @@ def signed_in(actor: Actor, gallery) -> APIClient:
 
 
 def with_key(user, gallery=None, **fields) -> APIClient:
-    """The key sent either way."""
+    """Sends the key in both headers: the API's and CompreFace's."""
     key = new_key(user, Scope, gallery, **fields)
     return APIClient(HTTP_AUTHORIZATION=f"Bearer {key}", HTTP_X_API_KEY=key)
 
 
 def people(gallery) -> list:
-    """Everybody in a gallery, and their samples."""
+    """All people in a gallery, and their samples."""
     kinds = (Identity.with_deleted, FaceSample.with_deleted)
     return [list(rows.filter(gallery=gallery).order_by("pk").values()) for rows in kinds]
 
@@ -259,7 +262,7 @@ def people(gallery) -> list:
 # --- The calls ---
 @contextmanager
 def called(world: World, who: str, operation: str):
-    """The answer; what it changed is rolled back afterwards."""
+    """Yields the response; rolls back afterwards what the call changed."""
     method, path = operation.split()
     names = in_address(path, world.rows)
     body = filled(ALL[operation].body, world.rows)
@@ -282,7 +285,7 @@ def filled(value, rows):
 
 
 def expected(who: str, operation: str) -> int:
-    """The status that the table asks for."""
+    """The status that the table says."""
     row, scope = ALL[operation], who.removeprefix("key to ")
     refused = REFUSED_BY_COMPREFACE if operation in COMPREFACE else REFUSED
     if who in refused:
@@ -315,7 +318,7 @@ EVERYBODY = [
 
 
 @pytest.mark.parametrize("who", EVERYBODY)
-def test_who_may(who, world, subtests):
+def test_each_operation_answers_as_the_table_says(who, world, subtests):
     for operation in ALL:
         with subtests.test(operation), called(world, who, operation) as answer:
             body = b"".join(answer.streaming_content) if answer.streaming else answer.content
@@ -324,10 +327,10 @@ def test_who_may(who, world, subtests):
                 found = {secret for name in SECRETS if (secret := str(world.rows[name])).encode() in body}
                 assert not {secret for secret in found if secret not in answer.request["PATH_INFO"]}
                 assert answer.get("Content-Type") != "image/jpeg"
-                assert people(world.rows["gallery"]) == world.people, "it is another gallery's, and yet it was changed"
+                assert people(world.rows["gallery"]) == world.people, "another gallery was changed"
             if answer.status_code >= 400 and operation in COMPREFACE:
                 compreface_error(answer)
             elif answer.status_code >= 400:
                 assert answer["Content-Type"] == "application/problem+json"
             if answer.status_code >= 400:
-                assert state() == world.before, "it was refused, and yet something changed"
+                assert state() == world.before, "a refused call changed something"

@@ -1,4 +1,4 @@
-"""The admin site: its writes are audited, queue and audit are to be looked at."""
+"""The admin site: its writes are audited; the queue and the audit are read-only."""
 
 import pytest
 from django.urls import reverse
@@ -37,7 +37,7 @@ def save(client, name: str, values: dict, *arguments) -> None:
     assert response.status_code == 302, response.context["errors"] if response.context else response.content
 
 
-def test_galleries_and_people_are_made_and_changed_through_the_services(operator):
+def test_galleries_and_people_are_created_and_changed_through_the_services(operator):
     values = {
         "name": "Staff",
         "slug": "staff",
@@ -58,7 +58,7 @@ def test_galleries_and_people_are_made_and_changed_through_the_services(operator
     assert last_event() == ("gallery.changed", "admin", "operator")
 
 
-def test_members_and_users_too(operator):
+def test_members_and_users_are_created_through_the_services(operator):
     save(
         operator,
         "accounts_user_add",

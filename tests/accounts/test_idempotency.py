@@ -1,4 +1,4 @@
-"""A POST sent twice under one Idempotency-Key happens once."""
+"""A POST sent twice with the same Idempotency-Key happens once."""
 
 import threading
 from datetime import timedelta
@@ -30,7 +30,7 @@ def add(client, name="Ada", **headers):
     return client.post("/api/v1/identities", {"gallery": "staff", "name": name}, format="json", **ONCE | headers)
 
 
-def test_the_same_call_again_is_answered_the_same(curator):
+def test_the_same_call_again_gets_the_same_answer(curator):
     client = client_of(curator)
     first, again = add(client), add(client)
     assert (again.status_code, again.json(), again["ETag"]) == (201, first.json(), first["ETag"])
@@ -39,7 +39,7 @@ def test_the_same_call_again_is_answered_the_same(curator):
     assert add(client, HTTP_IDEMPOTENCY_KEY="other").json() != first.json()
 
 
-def test_another_call_under_the_key_is_refused(curator, hopper):
+def test_another_call_with_the_same_key_is_refused(curator, hopper):
     client = client_of(curator)
     add(client)
     problem(add(client, name="Eve"), 422, "idempotency_key_reused")
@@ -48,7 +48,7 @@ def test_another_call_under_the_key_is_refused(curator, hopper):
     assert (Identity.objects.count(), RecognitionRequest.objects.count()) == (1, 0)
 
 
-def test_keys_are_a_users_own_and_end(curator):
+def test_keys_belong_to_a_user_and_expire(curator):
     add(client_of(curator))
     add(client_of(member(GalleryFactory(slug="other"), Role.CURATOR)))  # who sees no gallery “staff”
     other = member(Identity.objects.get().gallery, Role.CURATOR)
@@ -59,7 +59,7 @@ def test_keys_are_a_users_own_and_end(curator):
     assert IdempotentAnswer.objects.count() == 1
 
 
-def test_an_error_changed_nothing_and_is_not_remembered(curator):
+def test_an_error_is_not_stored(curator):
     client = client_of(curator)
     problem(add(client, name=""), 400, "invalid_input")
     assert IdempotentAnswer.objects.count() == 0
@@ -68,7 +68,7 @@ def test_an_error_changed_nothing_and_is_not_remembered(curator):
         problem(add(client, HTTP_IDEMPOTENCY_KEY=key), 400, "invalid_input")
 
 
-def test_a_photo_is_asked_about_once_and_answered_as_it_stands(curator, worker, hopper):
+def test_a_photo_is_queued_once_and_answered_as_it_now_stands(curator, worker, hopper):
     client = client_of(curator)
 
     def ask(data=hopper):
@@ -83,7 +83,7 @@ def test_a_photo_is_asked_about_once_and_answered_as_it_stands(curator, worker, 
     assert RecognitionRequest.objects.count() == 1
 
 
-def test_a_new_api_key_is_not_kept_for_a_repetition(curator):
+def test_a_new_api_key_is_not_stored(curator):
     client = client_of(curator)
     body = {"scopes": ["read"]}
     first = client.post("/api/v1/api-keys", body, format="json", **ONCE).json()
@@ -94,7 +94,7 @@ def test_a_new_api_key_is_not_kept_for_a_repetition(curator):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_calls_at_the_same_time_one_happens(curator):
+def test_of_simultaneous_calls_only_one_happens(curator):
     client, answers = client_of(curator), []
     barrier = threading.Barrier(6)
 
@@ -114,7 +114,7 @@ def test_of_calls_at_the_same_time_one_happens(curator):
     assert client
 
 
-def test_every_post_of_the_api_knows_the_key():
+def test_every_post_of_the_api_takes_the_key():
     def callbacks(patterns):
         for pattern in patterns:
             yield from callbacks(pattern.url_patterns) if hasattr(pattern, "url_patterns") else [pattern.callback]
@@ -125,7 +125,7 @@ def test_every_post_of_the_api_knows_the_key():
     assert [cls for cls in posting if not issubclass(cls, ActorMixin)] == []
 
 
-def test_a_user_that_is_gone_leaves_no_answers(curator):
+def test_answers_are_deleted_with_their_user(curator):
     add(client_of(curator))
     UserFactory._meta.model.objects.filter(pk=curator.user.pk).delete()
     assert IdempotentAnswer.objects.count() == 0

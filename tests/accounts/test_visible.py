@@ -46,8 +46,8 @@ def test_an_inactive_operator_sees_nothing_more():
     assert list(Gallery.objects.visible_to(Actor(user=operator))) == []
 
 
-def test_what_was_asked_by_a_deleted_user_is_nobodys():
-    record = Actor(user=UserFactory(), via=Via.API, name="gone").as_record()
-    with pytest.raises(DomainError, match="gone"):
+def test_a_request_of_a_deleted_user_has_no_actor():
+    record = Actor(user=UserFactory(), via=Via.API, name="ada").as_record()
+    with pytest.raises(DomainError, match="ada, who asked for this, no longer has an account"):
         Actor.from_record(None, record)
     assert Actor.from_record(None, SYSTEM.as_record()).sees_everything

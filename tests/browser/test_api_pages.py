@@ -20,7 +20,7 @@ def test_a_key_is_made_and_shown_once(page):
     expect(page.get_by_label("The new key")).to_have_count(0)
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Revoke Front door").first.click()
-    expect(page.get_by_text("is refused from now on")).to_be_visible()
+    expect(page.get_by_text("are refused from now on")).to_be_visible()
 
 
 def test_the_docs_work_without_the_internet(page, platform):

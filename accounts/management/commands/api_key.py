@@ -1,4 +1,4 @@
-"""API keys: create (the key is printed once, alone on stdout), list, rotate, revoke."""
+"""Creates, lists, rotates and revokes API keys. A new key is the only output on stdout."""
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -15,21 +15,21 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser):
         actions = parser.add_subparsers(dest="action", required=True)
-        create = actions.add_parser("create", help="prints the key once, alone on stdout")
+        create = actions.add_parser("create", help="print a new key, once, as the only output on stdout")
         create.add_argument("--user", required=True, metavar="NAME")
         create.add_argument("--gallery", metavar="SLUG", help="limit the key to this gallery")
         create.add_argument("--scopes", nargs="+", choices=Scope.values, default=[Scope.RECOGNIZE, Scope.READ])
-        create.add_argument("--expires", type=int, metavar="DAYS")
+        create.add_argument("--expires", type=int, metavar="DAYS", help="default: never")
         create.add_argument("--name", default="")
         actions.add_parser("list")
         revoke = actions.add_parser("revoke")
         revoke.add_argument("prefix", help="the key's first characters, as list shows them")
 
-        rotate = actions.add_parser(
-            "rotate", help="prints a new key like the old one, which stays valid for some hours"
-        )
+        rotate = actions.add_parser("rotate", help="print a new key like the old one, which stays valid for some hours")
         rotate.add_argument("prefix", help="the key's first characters, as list shows them")
-        rotate.add_argument("--grace", type=int, default=24, metavar="HOURS")
+        rotate.add_argument(
+            "--grace", type=int, default=24, metavar="HOURS", help="how long the old key stays valid, %(default)s"
+        )
 
     def handle(self, *, action, **options):
         try:
@@ -41,15 +41,15 @@ class Command(BaseCommand):
         owner = User.objects.filter(username=user).first()
         if owner is None:
             raise CommandError(f"There is no user “{user}”.")
-        found = None
+        row = None
         if gallery:
-            found = galleries().filter(slug=gallery).first()
-            if found is None:
+            row = galleries().filter(slug=gallery).first()
+            if row is None:
                 raise CommandError(f"There is no gallery “{gallery}”.")
         _, key = services.create_api_key(
             actor=cli_actor(),
             user=owner,
-            gallery=found,
+            gallery=row,
             scopes=scopes,
             name=name,
             days=expires,
@@ -63,9 +63,9 @@ class Command(BaseCommand):
             self.stdout.write(f"{key.prefix}…  {key.user}  {where}  {','.join(key.scopes)}  {state}  {key.name}")
 
     def revoke_key(self, *, prefix, **options):
-        found = self._key(prefix)
-        services.revoke_api_key(actor=cli_actor(), api_key=found)
-        self.stdout.write(f"Revoked {found}")
+        key = self._key(prefix)
+        services.revoke_api_key(actor=cli_actor(), api_key=key)
+        self.stdout.write(f"Revoked {key}")
 
     def rotate_key(self, *, prefix, grace, **options):
         _, key = services.rotate_api_key(actor=cli_actor(), api_key=self._key(prefix), grace_hours=grace)
@@ -74,5 +74,5 @@ class Command(BaseCommand):
     def _key(self, prefix: str) -> ApiKey:
         keys = list(ApiKey.objects.filter(prefix__startswith=prefix))
         if len(keys) != 1:
-            raise CommandError(f"{len(keys)} keys start with “{prefix}”. Give more of it, as list shows it.")
+            raise CommandError(f"{len(keys)} keys start with “{prefix}”. Give the whole prefix, as list shows it.")
         return keys[0]

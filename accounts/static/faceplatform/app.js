@@ -1,8 +1,8 @@
-// Photos chosen, dropped or pasted into a form: previews, and the photo itself behind the boxes of the answer.
-// Everything works without this file; it only saves the way of the photo back from the server.
+// Photos chosen, dropped or pasted into a form: shows previews, and the photo behind the boxes of the answer.
+// Everything works without this file; it only saves sending the photo back from the server.
 "use strict";
 
-const addresses = []; // object URLs of the photos last chosen, in order
+const addresses = []; // object URLs of the photos chosen last, in order
 
 function remember(files) {
   addresses.splice(0).forEach((address) => URL.revokeObjectURL(address));
@@ -58,7 +58,7 @@ document.addEventListener("htmx:afterSettle", () => {
   for (const image of document.querySelectorAll("image[data-local]")) {
     const address = addresses[image.dataset.local];
     if (address && !image.hasAttribute("href")) {
-      image.addEventListener("error", () => image.remove()); // the faces below it show instead
+      image.addEventListener("error", () => image.remove()); // then the faces below it are shown instead
       image.setAttribute("href", address);
     }
   }

@@ -1,4 +1,6 @@
-"""Django's PostgreSQL backend on the embedded server, which is started by the first connection that needs it."""
+"""Django's PostgreSQL backend for the embedded server, which the first connection starts if needed."""
+
+from typing import Any
 
 from django.conf import settings
 from django.db.backends.postgresql import base
@@ -9,7 +11,7 @@ from faceplatform.database import postgres
 class DatabaseWrapper(base.DatabaseWrapper):
     _server_seen = False
 
-    def get_new_connection(self, conn_params):
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         if not DatabaseWrapper._server_seen:
             postgres.ensure_running(settings.DATA_DIR)
             DatabaseWrapper._server_seen = True

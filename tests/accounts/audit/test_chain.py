@@ -1,4 +1,4 @@
-"""The audit's hash chain: sealing, what tampering shows, what an erasure may take away, and the command."""
+"""The audit's hash chain: sealing, detecting tampering, what an erasure may remove, and the command."""
 
 import io
 import json
@@ -20,13 +20,13 @@ ACTOR = system_actor()
 @pytest.fixture
 def events() -> list[AuditEvent]:
     """Five sealed events."""
-    made = [audit.record(actor=ACTOR, action="test.done", details={"name": f"Ann {n}", "ü": [n]}) for n in range(5)]
+    rows = [audit.record(actor=ACTOR, action="test.done", details={"name": f"Ann {n}", "ü": [n]}) for n in range(5)]
     assert chain.seal() == 5
-    return made
+    return rows
 
 
 def tamper(statement: str, *values) -> None:
-    """As somebody would who can switch triggers off."""
+    """Runs `statement` as somebody would who can switch off the triggers."""
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for switch in ("DISABLE", "ENABLE"):
@@ -55,12 +55,12 @@ def test_sealing_again_adds_what_is_new(events):
     audit.record(actor=ACTOR, action="test.done")
     assert chain.seal() == 1
     assert list(AuditSeal.objects.values_list("number", flat=True)) == [1, 2, 3, 4, 5, 6]
-    found = chain.verify()
-    assert (found.sealed, found.broken) == (6, "")
-    assert chain.verify(expect=(6, found.head)).broken == ""
+    result = chain.verify()
+    assert (result.sealed, result.broken) == (6, "")
+    assert chain.verify(expect=(6, result.head)).broken == ""
 
 
-def test_an_event_of_a_long_transaction_is_sealed_by_the_daily_look(events):
+def test_an_event_of_a_long_transaction_is_sealed_by_the_daily_job(events):
     AuditEvent.objects.create(pk="01900000-0000-7000-8000-000000000000", action="test.late", via="system")
     assert chain.seal() == 0
     assert chain.seal(everything=True) == 1
@@ -80,28 +80,28 @@ def test_an_event_of_a_long_transaction_is_sealed_by_the_daily_look(events):
         ("DELETE FROM accounts_auditseal WHERE event_id = %s", "Seal 3 is missing"),
     ],
 )
-def test_tampering_shows_at_the_first_bad_event(events, statement, says):
+def test_tampering_is_reported_at_the_first_bad_event(events, statement, says):
     tamper(statement, events[2].pk)
-    found = chain.verify()
-    assert says in found.broken
-    assert found.sealed == 2
-    assert "Seal 3" in found.broken or str(events[2].pk) in found.broken
+    result = chain.verify()
+    assert says in result.broken
+    assert result.sealed == 2
+    assert "Seal 3" in result.broken or str(events[2].pk) in result.broken
 
 
-def test_a_cut_or_renewed_chain_shows_against_a_noted_head(events):
+def test_a_cut_or_rebuilt_chain_is_detected_by_a_noted_head(events):
     head = chain.verify().head
     tamper("DELETE FROM accounts_auditseal WHERE number > 3")
     assert chain.verify().broken == ""
     assert "cut off after seal 3" in chain.verify(expect=(5, head)).broken
     chain.seal()
-    assert "made anew" in chain.verify(expect=(5, head)).broken
+    assert "has been rebuilt" in chain.verify(expect=(5, head)).broken
 
 
-def test_an_erasure_takes_names_away_and_the_chain_holds(events):
+def test_an_erasure_removes_names_and_the_chain_stays_valid(events):
     erasure = erase(events[1:3])
     chain.seal()
-    found = chain.verify()
-    assert (found.broken, found.sealed, found.redacted) == ("", 6, {erasure.pk: 2})
+    result = chain.verify()
+    assert (result.broken, result.sealed, result.redacted) == ("", 6, {erasure.pk: 2})
     event = AuditEvent.objects.get(pk=events[1].pk)
     assert (event.object_name, event.details, event.redacted_by, event.action) == ("", {}, erasure.pk, "test.done")
     tamper("UPDATE accounts_auditevent SET action = 'x' WHERE id = %s", event.pk)
@@ -115,7 +115,7 @@ def test_an_event_erased_before_it_is_sealed(events):
     assert chain.verify().broken == ""
 
 
-def test_more_than_the_erasure_says_was_redacted(events):
+def test_redacting_more_than_the_erasure_says_is_detected(events):
     erasure = erase(events[1:3])
     chain.redact(erasure=erasure, events=[events[4].pk])
     assert "does not say so" in chain.verify().broken

@@ -35,14 +35,14 @@ def test_the_database_refuses_to_change_an_event(statement):
 
 
 def test_an_event_outlives_its_user_and_gallery():
-    gallery = GalleryFactory(slug="gone")
+    gallery = GalleryFactory(slug="old")
     owner = member(gallery, Role.OWNER)
     services.set_membership(actor=owner, gallery=gallery, user=owner.user, role=Role.OWNER)
     name = owner.user.username
     gallery.delete()
     owner.user.delete()
     event = AuditEvent.objects.get()
-    assert (event.user_name, event.gallery_slug) == (name, "gone")
+    assert (event.user_name, event.gallery_slug) == (name, "old")
 
 
 def test_operators_see_all_events_owners_their_galleries_others_their_own():

@@ -1,4 +1,4 @@
-"""API keys over REST: one's own, and never one that may more than the key in use."""
+"""API keys over REST: users manage their own, and with a key never one that may do more."""
 
 from datetime import timedelta
 
@@ -78,8 +78,8 @@ def test_rotation_leaves_the_old_key_valid_for_a_while(actor):
         problem(response, 400, "invalid_input")
 
 
-def test_a_key_makes_no_key_that_may_more(actor, gallery):
-    """Whether by its scopes or by its galleries; nor does it end such a one."""
+def test_a_key_manages_no_key_that_may_do_more(actor, gallery):
+    """It neither creates nor rotates nor revokes a key with more scopes or more galleries."""
     narrow = with_key(actor, scopes=["manage", "read"], gallery=gallery)
     wide, _ = services.create_api_key(actor=actor, user=actor.user, scopes=ALL)
     before = ApiKey.objects.count()
@@ -94,7 +94,7 @@ def test_a_key_makes_no_key_that_may_more(actor, gallery):
     services.create_api_key(actor=narrow, user=actor.user, scopes=["read"], gallery=gallery)
 
 
-def test_a_key_is_its_users_business(actor):
+def test_users_see_and_manage_only_their_own_keys(actor):
     mine, _ = services.create_api_key(actor=actor, user=actor.user, scopes=["read"])
     other = stranger()
     for method, address in (("get", ""), ("delete", ""), ("post", "/rotate")):

@@ -17,9 +17,9 @@ def test_a_key_has_known_scopes(scopes):
     assert not ApiKey.objects.exists()
 
 
-def test_a_key_is_for_a_gallery_of_its_user():
+def test_a_key_cannot_be_for_a_gallery_that_its_user_is_not_in():
     gallery = GalleryFactory()
-    with pytest.raises(InvalidInput, match="no member"):
+    with pytest.raises(InvalidInput, match="not a member"):
         services.create_api_key(actor=SYSTEM, user=UserFactory(), gallery=gallery, scopes=["read"])
 
 

@@ -1,4 +1,4 @@
-"""So many calls a minute for a key, and for a user over all keys."""
+"""Limits of API calls a minute, per key and per user over all keys."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from factories import stranger
 from rest_framework.test import APIClient
 
 from accounts.keys.services import create_api_key
-from accounts.keys.throttling import forget_idle
+from accounts.keys.throttling import delete_idle_buckets
 from accounts.models import RequestBucket
 
 pytestmark = pytest.mark.django_db
@@ -27,14 +27,14 @@ def me(client, times=1) -> list[int]:
 
 
 @override_settings(KEY_RATE=3, USER_RATE=5)
-def test_a_key_and_a_user_have_their_rate():
+def test_calls_are_limited_per_key_and_per_user():
     actor = stranger()
     first, second = keyed(actor), keyed(actor)
     assert me(first, 4) == [200, 200, 200, 429]
     refused = first.get("/api/v1/me")
     problem(refused, 429, "throttled")
     assert 1 <= int(refused["Retry-After"]) <= 20
-    assert 429 in me(second, 3)  # the user's five are spent, of which the refused ones took some
+    assert 429 in me(second, 3)  # the user's five are used up; refused calls count too
     assert me(client_of(stranger())) == [200]
 
 
@@ -45,12 +45,12 @@ def test_the_bucket_leaks():
     RequestBucket.objects.update(at=timezone.now() - timedelta(seconds=31))
     assert me(client, 2) == [200, 429]
     assert RequestBucket.objects.get().subject.startswith("key:")
-    assert forget_idle() == 0
+    assert delete_idle_buckets() == 0
     RequestBucket.objects.update(at=timezone.now() - timedelta(minutes=3))
-    assert forget_idle() == 1
+    assert delete_idle_buckets() == 1
 
 
 @override_settings(KEY_RATE=0, USER_RATE=0)
-def test_no_rate_counts_nothing():
+def test_without_a_limit_nothing_is_counted():
     assert me(keyed(stranger()), 3) == [200] * 3
     assert RequestBucket.objects.count() == 0

@@ -42,7 +42,7 @@ def test_a_key_is_made_shown_once_replaced_and_revoked(page):
     page.post(f"/api-keys/{row.pk}/revoke", follow=True)
     assert [key.state for key in ApiKey.objects.order_by("id")] == ["revoked", "valid"]
     again = page.post(f"/api-keys/{row.pk}/rotate", follow=True)
-    assert "ended already" in again.content.decode()
+    assert "has expired or was revoked" in again.content.decode()
     assert list(AuditEvent.objects.order_by("id").values_list("action", flat=True)) == [
         "api_key.created", "api_key.rotated", "api_key.revoked",
     ]  # fmt: skip
@@ -54,7 +54,7 @@ def test_bad_input_makes_no_key(page, change):
     assert ApiKey.objects.count() == 0
 
 
-def test_only_galleries_one_may_see_and_keys_of_ones_own(page, actor):
+def test_the_page_offers_visible_galleries_and_own_keys_only(page, actor):
     hidden = GalleryFactory(name="Hidden")
     assert "Hidden" not in page.get("/api-keys").content.decode()
     assert page.post("/api-keys", FORM | {"gallery": str(hidden.pk)}).status_code == 400

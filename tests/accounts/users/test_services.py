@@ -54,7 +54,7 @@ def test_only_an_operator_changes_accounts():
 
 
 # --- Members ----------------------------------------------------------------------------------------------------------
-def test_owners_give_change_and_take_roles():
+def test_owners_give_change_and_remove_roles():
     gallery = GalleryFactory()
     owner, user = member(gallery, Role.OWNER), UserFactory()
     services.set_membership(actor=owner, gallery=gallery, user=user, role=Role.VIEWER)
@@ -66,7 +66,7 @@ def test_owners_give_change_and_take_roles():
 
 
 @pytest.mark.parametrize("role", [None, Role.VIEWER, Role.CURATOR])
-def test_others_do_not(role):
+def test_only_owners_give_roles(role):
     gallery, user = GalleryFactory(), UserFactory()
     actor = member(gallery, role) if role else stranger()
     with pytest.raises(NotAllowed):

@@ -1,4 +1,4 @@
-"""Compiled querysets read what the querysets themselves read, for each caller anew."""
+"""Compiled querysets return what the querysets themselves return, for every caller."""
 
 import pytest
 from api_world import make_rows
@@ -23,13 +23,13 @@ pytestmark = pytest.mark.django_db
 
 
 def with_key(actor: Actor, gallery: Gallery | None) -> Actor:
-    """Also a key for a gallery whose user has left it."""
+    """The actor with a key for `gallery`, even if the user is not in it (any more)."""
     return Actor(user=actor.user, api_key=ApiKey(user=actor.user, gallery=gallery, scopes=["read"]), via=Via.API)
 
 
 @pytest.fixture
 def actors():
-    """Of every kind, twice, in and out of the first of two galleries."""
+    """Every kind of actor, inside and outside the first of two galleries."""
     staff, guests = GalleryFactory(slug="staff"), GalleryFactory(slug="guests")
     operator = Actor(user=UserFactory(is_superuser=True))
     viewers = [member(staff, Role.VIEWER), member(guests, Role.VIEWER)]
@@ -44,7 +44,7 @@ def seen(queryset, actor, **lookup):
     return queryset.visible_to(actor).filter(**lookup).first()
 
 
-def test_everybody_sees_what_the_querysets_say(actors):
+def test_every_actor_sees_what_the_querysets_return(actors):
     galleries = Gallery.objects.all()
     people = [IdentityFactory(gallery=gallery) for gallery in galleries]
     asked = [
@@ -69,7 +69,7 @@ def test_everybody_sees_what_the_querysets_say(actors):
     assert 0 < found < len(actors) * len(people)
 
 
-def test_a_role_that_is_lost_is_lost_at_once():
+def test_losing_a_role_takes_effect_at_once():
     gallery = GalleryFactory()
     actor = member(gallery, Role.VIEWER)
     assert (GALLERY.find(actor, gallery.slug), actor.role_in(gallery)) == (gallery, Role.VIEWER)
@@ -77,7 +77,7 @@ def test_a_role_that_is_lost_is_lost_at_once():
     assert (GALLERY.find(actor, gallery.slug), actor.role_in(gallery)) == (None, None)
 
 
-def test_a_row_comes_with_all_it_is_read_with():
+def test_a_row_comes_with_its_prefetched_rows():
     world = make_rows()
     row = RecognitionRequest.objects.get(pk=world["recognition"])
     face = row.faces.get()
@@ -139,7 +139,7 @@ def test_an_insert_writes_what_save_writes():
         assert getattr(inserted, moment) == second[moment]
 
 
-def test_rows_that_are_only_deferred_are_loaded_as_ever():
+def test_deferred_fields_are_loaded_as_usual():
     rows = VisibleRow(lambda: FaceSample.objects.only("photo_name"), "pk")
     sample = SampleFactory(photo_name="a.jpg")
     assert rows.find(system_actor(), sample.pk).detection_score == sample.detection_score

@@ -22,7 +22,7 @@ def plans_of(text: str) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("outer", [nullcontext, transaction.atomic])
 @pytest.mark.django_db(transaction=True)
-def test_what_the_block_sets_ends_with_it(outer):
+def test_settings_are_reset_after_the_block(outer):
     before = work_mem()
     with outer():
         with planned_once(["work_mem"]) as cursor:

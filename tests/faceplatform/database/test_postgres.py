@@ -45,9 +45,8 @@ def execute(data_dir, statement: str):
 
 
 def run_python(data_dir, code: str) -> subprocess.CompletedProcess:
-    start = f"from pathlib import Path\nfrom faceplatform.database import postgres\nd = Path({str(data_dir)!r})\n"
-    code = start + textwrap.dedent(code)
-    command = [sys.executable, "-c", code]
+    imports = "from pathlib import Path\nfrom faceplatform.database import postgres\n"
+    command = [sys.executable, "-c", f"{imports}d = Path({str(data_dir)!r})\n{textwrap.dedent(code)}"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
 
 
@@ -83,7 +82,7 @@ def test_a_killed_user_locks_nobody_out_and_its_server_is_used_again(plain_dir):
     assert not postgres.is_running(plain_dir)
 
 
-def test_who_leaves_last_stops_it(plain_dir):
+def test_the_last_user_to_leave_stops_it(plain_dir):
     postgres.ensure_running(plain_dir, say=quiet)
     other = run_python(plain_dir, "postgres.ensure_running(d)")
     assert other.returncode == 0, other.stderr
@@ -92,7 +91,7 @@ def test_who_leaves_last_stops_it(plain_dir):
     assert not postgres.is_running(plain_dir)
 
 
-def test_a_lone_user_stops_it_at_its_end(plain_dir):
+def test_a_single_user_stops_it_at_exit(plain_dir):
     assert run_python(plain_dir, "postgres.ensure_running(d)").returncode == 0
     assert not postgres.is_running(plain_dir)
 
@@ -116,13 +115,13 @@ def test_several_may_start_it_at_once(plain_dir):
     assert not postgres.is_running(plain_dir)
 
 
-def test_a_broken_off_first_start_is_made_again(plain_dir):
+def test_an_interrupted_first_start_is_repeated(plain_dir):
     (plain_dir / "postgres" / "new" / "base").mkdir(parents=True)
     postgres.ensure_running(plain_dir, say=quiet)
     assert execute(plain_dir, "SELECT 1") == [(1,)]
 
 
-def test_a_server_that_cannot_start_gives_its_last_words(plain_dir):
+def test_a_server_that_cannot_start_reports_the_end_of_its_log(plain_dir):
     postgres.ensure_running(plain_dir, say=quiet)
     postgres.release(plain_dir)
     with (plain_dir / "postgres" / "postgresql.conf").open("a") as file:

@@ -18,20 +18,20 @@ STUBBORN = [
 
 @pytest.fixture
 def run():
-    """Runs a supervisor in a thread; gives it and the lines it said. Stops it at the end."""
+    """Runs a supervisor in a thread; returns it, the thread and the lines it said. Stops it at the end."""
     running = []
 
     def start(*parts: Part):
         lines: list[str] = []
-        made = Supervisor(parts, say=lines.append)
-        thread = threading.Thread(target=made.run)
+        supervised = Supervisor(parts, say=lines.append)
+        thread = threading.Thread(target=supervised.run)
         thread.start()
-        running.append((made, thread))
-        return made, thread, lines
+        running.append((supervised, thread))
+        return supervised, thread, lines
 
     yield start
-    for made, thread in running:
-        made.stop()
+    for supervised, thread in running:
+        supervised.stop()
         thread.join()
 
 
@@ -43,14 +43,14 @@ def wait_for(condition) -> None:
 
 
 def test_output_carries_the_parts_name_and_stop_ends_all(run):
-    made, thread, lines = run(Part("one", SLEEPS), Part("two", SLEEPS))
+    supervised, thread, lines = run(Part("one", SLEEPS), Part("two", SLEEPS))
     wait_for(lambda: {"one | up", "two | up"} <= set(lines))
-    made.stop()
+    supervised.stop()
     thread.join(10)
-    assert [part.process.poll() for part in made.parts] == [-15, -15]
+    assert [part.process.poll() for part in supervised.parts] == [-15, -15]
 
 
-def test_a_part_that_dies_is_started_again_with_a_growing_pause(run, monkeypatch):
+def test_a_part_that_dies_is_restarted_with_growing_pauses(run, monkeypatch):
     monkeypatch.setattr(supervisor, "SHORTEST_PAUSE", 0.1)
     part = Part("bad", DIES, pause=0.1)
     _, _, lines = run(Part("good", SLEEPS), part)
@@ -60,19 +60,19 @@ def test_a_part_that_dies_is_started_again_with_a_growing_pause(run, monkeypatch
 
 
 def test_a_killed_part_comes_back(run):
-    made, _, lines = run(Part("one", SLEEPS))
+    supervised, _, lines = run(Part("one", SLEEPS))
     wait_for(lambda: lines)
-    first = made.parts[0].process
+    first = supervised.parts[0].process
     first.kill()
-    wait_for(lambda: made.parts[0].process is not first and lines.count("one | up") == 2)
+    wait_for(lambda: supervised.parts[0].process is not first and lines.count("one | up") == 2)
     assert any("one ended (signal SIGKILL)" in line for line in lines)
 
 
-def test_what_does_not_stop_is_killed(run, monkeypatch):
+def test_a_part_that_does_not_stop_is_killed(run, monkeypatch):
     monkeypatch.setattr(supervisor, "GRACE", 0.5)
-    made, thread, lines = run(Part("mule", STUBBORN))
+    supervised, thread, lines = run(Part("mule", STUBBORN))
     wait_for(lambda: lines)
-    made.stop()
+    supervised.stop()
     thread.join(10)
-    assert made.parts[0].process.poll() == -9
+    assert supervised.parts[0].process.poll() == -9
     assert "mule does not stop; it is killed." in lines

@@ -5,7 +5,7 @@ from faceplatform.web.body_limit import limit_body
 
 
 async def echo(scope, receive, send):
-    """Answers with how much it got, or that the client hung up."""
+    """An application that answers how many bytes it got, and whether the client disconnected."""
     total = 0
     while True:
         message = await receive()

@@ -1,4 +1,4 @@
-"""What people and programs are told while the database is away."""
+"""What pages, API and health checks answer while the database is unreachable."""
 
 import json
 import os
@@ -29,11 +29,11 @@ def test_pages_api_and_health_say_so(tmp_path):
         "DJANGO_SETTINGS_MODULE": "faceplatform.settings",
         "FACEPLATFORM_LOG_LEVEL": "ERROR",
     }
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", ASK], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100, check=False
     )
-    assert done.returncode == 0, done.stderr
-    page, api, ready, live = json.loads(done.stdout.splitlines()[-1])
+    assert process.returncode == 0, process.stderr
+    page, api, ready, live = json.loads(process.stdout.splitlines()[-1])
     assert page[0] == 503
     assert "The database cannot be reached" in page[2]
     assert api[:2] == [503, "application/problem+json"]

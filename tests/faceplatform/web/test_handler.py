@@ -1,4 +1,4 @@
-"""The web server's way through Django, from outside: threads, connections, headers, downloads, sessions."""
+"""The ASGI handler, tested over HTTP: threads, connections, headers, downloads, sessions."""
 
 import asyncio
 import io
@@ -37,7 +37,7 @@ def key(curator):
 
 
 def ask(web, method: str, path: str, body: dict | None = None, *, times: int = 1, **headers: str) -> list:
-    """The answers to as many calls at once."""
+    """The answers to `times` calls made at once."""
 
     async def all_of_them():
         calls = [await Call.start(web.port, method, f"/api/v1/{path}", body, **headers) for _ in range(times)]
@@ -47,13 +47,13 @@ def ask(web, method: str, path: str, body: dict | None = None, *, times: int = 1
 
 
 def connections() -> int:
-    """Of the web server to the database."""
+    """How many connections the web server has to the database."""
     with closing(connection), connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'web'")
         return cursor.fetchone()[0]
 
 
-def test_each_request_gives_its_connection_back(web, key, person):
+def test_each_request_returns_its_connection(web, key, person):
     answers = ask(web, "GET", f"identities/{person.pk}", times=60, Authorization=f"Bearer {key}")
     assert {(status, json.loads(body)["name"]) for status, _, body in answers} == {(200, "Ada")}
     assert 0 < connections() <= 20
@@ -61,14 +61,14 @@ def test_each_request_gives_its_connection_back(web, key, person):
     assert web.threads < 40
 
 
-def test_downloads_come_whole_and_give_their_connections_back(web, key, person):
-    async def let_go():
+def test_downloads_are_complete_and_return_their_connections(web, key, person):
+    async def disconnect_early():
         for _ in range(25):
             call = await Call.start(web.port, "GET", path, Authorization=f"Bearer {key}")
             call.hang_up()
 
     path = f"/api/v1/identities/{person.pk}/export"
-    asyncio.run(let_go())
+    asyncio.run(disconnect_early())
     for status, headers, body in ask(
         web, "GET", path.removeprefix("/api/v1/"), times=30, Authorization=f"Bearer {key}"
     ):
@@ -93,7 +93,7 @@ def test_a_session_needs_its_csrf_token(web, curator, client):
 
 
 @pytest.mark.parametrize("charset", ["hex", "idna", "utf-7", "unicode_escape", "utf-16", "nonsense", "\u00e9"])
-def test_a_charset_that_is_none_breaks_nothing(web, key, person, charset):
+def test_an_unusable_charset_is_ignored(web, key, person, charset):
     headers = {"Authorization": f"Bearer {key}", "Content-Type": f"application/json; charset={charset}"}
     query = urlencode({"gallery": "staff", "q": "+2AA-"})
     [(status, _, _)] = ask(web, "GET", f"identities?{query}", **headers)
@@ -102,7 +102,7 @@ def test_a_charset_that_is_none_breaks_nothing(web, key, person, charset):
     assert (status, json.loads(body)["name"]) == (201, "Zo\u00eb")
 
 
-def test_a_charset_that_is_one_counts(web, key, person):
+def test_a_usable_charset_is_honoured(web, key, person):
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json; charset=iso-8859-1"}
 
     async def post():
