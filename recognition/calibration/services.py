@@ -105,21 +105,24 @@ def draw_people(faces: Faces, most: int) -> Faces:
     return Faces(faces.people[rows], faces.vectors[rows])
 
 
-def _as_result(faces: Faces, found: Comparisons) -> dict:
+def _as_result(faces: Faces, comparisons: Comparisons) -> dict:
     return {
         "people": len(faces.names),
         "faces": len(faces),
-        "compared": {"people": len(found.sizes), "faces": int(found.sizes.sum())},
-        "pairs": {"genuine": int(found.genuine_pairs.sum()), "impostor": int(found.impostor_pairs.sum())},
-        "searches": {"genuine": len(found.own), "impostor": found.impostors},
-        "rates": rates(found),
-        "histogram": _histogram(found),
+        "compared": {"people": len(comparisons.sizes), "faces": int(comparisons.sizes.sum())},
+        "pairs": {"genuine": int(comparisons.genuine_pairs.sum()), "impostor": int(comparisons.impostor_pairs.sum())},
+        "searches": {"genuine": len(comparisons.own), "impostor": comparisons.impostors},
+        "rates": rates(comparisons),
+        "histogram": _histogram(comparisons),
     }
 
 
-def _histogram(found: Comparisons) -> dict:
-    """Counts of pairs from the bin `first` on, bins of `step`."""
-    filled = np.flatnonzero(found.genuine_pairs + found.impostor_pairs)
+def _histogram(comparisons: Comparisons) -> dict:
+    """Numbers of pairs in bins of width `step`; the first bin begins at the distance `first`."""
+    filled = np.flatnonzero(comparisons.genuine_pairs + comparisons.impostor_pairs)
     bins = slice(int(filled[0]), int(filled[-1]) + 1)
-    counts = {"genuine": found.genuine_pairs[bins].tolist(), "impostor": found.impostor_pairs[bins].tolist()}
+    counts = {
+        "genuine": comparisons.genuine_pairs[bins].tolist(),
+        "impostor": comparisons.impostor_pairs[bins].tolist(),
+    }
     return {"step": STEP, "first": round(bins.start * STEP, 4)} | counts

@@ -61,12 +61,10 @@ class FindingSchema(serializers.Serializer):
     other = IdentityReferenceSchema(allow_null=True, help_text="The person whom the face, or this person, looks like.")
     other_sample_id = serializers.UUIDField(allow_null=True)
     distance = serializers.FloatField(allow_null=True)
-    found = serializers.IntegerField(
-        allow_null=True, help_text="How many of the `total` faces are found by searching for them among the others."
-    )
+    found = serializers.IntegerField(allow_null=True, help_text="How many of the `total` faces the others find.")
     total = serializers.IntegerField(allow_null=True)
     samples = serializers.ListField(
-        child=serializers.UUIDField(), help_text="Of two people under one name: the faces that belong together."
+        child=serializers.UUIDField(), help_text="For two people under one name: those of one."
     )
     fixes = serializers.ListField(
         child=serializers.CharField(), help_text="The fixes that apply: move, merge, delete, dismiss …"

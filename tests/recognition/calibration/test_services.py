@@ -156,7 +156,7 @@ def test_a_curator_measures_but_does_not_apply(gallery, owner):
 def test_the_command(gallery, capsys):
     call_command("calibrate", gallery="staff", fpir=0.4, apply=True)
     out, error = capsys.readouterr()
-    assert "90 faces of 30 people, 90 pairs of one person" in out and "> FPIR 0.4" in out and "it needs about" in out
+    assert "90 faces of 30 people, 90 pairs of one person" in out and "> FPIR 0.4" in out and "faces are needed" in out
     assert f"In force: {force(gallery)[1]:.3f}" in error
     call_command("calibrate", gallery="staff", json=True)
     body = json.loads(capsys.readouterr().out)

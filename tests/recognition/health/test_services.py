@@ -257,7 +257,7 @@ def test_the_command(gallery, people, capsys):
     call_command("health", gallery="staff")
     out = capsys.readouterr().out
     assert "outlier   Ann (Ann-3.jpg): Nearer to Bob (0.05)" in out
-    assert "12 faces of 5 people" in out and "1 people twice, 2 weak people." in out
+    assert "12 faces of 5 people" in out and "1 people enrolled twice, 2 weak people." in out
 
 
 # --- Pages and API ---

@@ -202,7 +202,7 @@ def test_a_fine_tuned_net_that_is_better_becomes_a_pack(first, gallery, settings
 
 
 def test_one_that_is_not_better_is_refused(first, gallery, settings, capsys):
-    with pytest.raises(CommandError, match="No pack was made: first stays"):
+    with pytest.raises(CommandError, match="No pack was made: first remains"):
         call_command(*FINETUNE, "--steps", "1", "--lr", "1e-9")
     assert "Refused: accuracy on 8 people held out" in capsys.readouterr().out
     assert not (settings.MODELS_DIR / "mine").exists()
