@@ -136,7 +136,7 @@ class FindingsView(ActorMixin, ListAPIView):
 
 
 class DismissFindingView(ActorMixin, APIView):
-    """Marks a finding as fine. The fixes other than dismiss and restore are the curation calls."""
+    """For the other fixes of a finding, use the curation calls."""
 
     write_scope = Scope.ENROL
     action = DISMISS
