@@ -1,13 +1,14 @@
-"""Calibration over REST. Thin: parse, one service, answer."""
+"""Calibration over the REST API."""
 
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api_views import ActorMixin
 from accounts.roles import Role, Scope
 from faceplatform.web.api import ProblemSerializer
-from gallery.api import PROBLEMS, ActorMixin, GallerySerializer
+from gallery.api import PROBLEMS, GallerySerializer
 from gallery.models import Gallery
 from recognition.calibration import services, tasks
 from recognition.calibration.models import CalibrationReport
@@ -20,29 +21,35 @@ class CalibrationInput(serializers.Serializer):
         required=False,
         min_value=services.SMALLEST_FPIR,
         max_value=services.LARGEST_FPIR,
-        help_text="Share of strangers that may be taken for somebody; left out: the gallery's target, or what was measured for.",
+        help_text="Share of strangers who may be mistaken for somebody. Default: the gallery's target, or the measured rate.",
     )
 
 
 class AdviceSchema(serializers.Serializer):
     fpir = serializers.FloatField()
     people = serializers.IntegerField()
-    far = serializers.FloatField(help_text="What a comparison with one person may have: FPIR = 1 - (1 - FAR)^people.")
-    expected_errors = serializers.FloatField(
-        help_text="Among the gallery's own comparisons at that FAR; 30 are plenty."
+    far = serializers.FloatField(
+        help_text="The FAR allowed for a comparison with one person: FPIR = 1 - (1 - FAR)^people."
     )
-    distance = serializers.FloatField(allow_null=True, help_text="The advised threshold; null: too few faces to say.")
+    expected_errors = serializers.FloatField(
+        help_text="Independent errors among the gallery's own comparisons at that FAR; 30 or more are plenty."
+    )
+    distance = serializers.FloatField(
+        allow_null=True, help_text="The advised threshold; null if there are too few faces to say."
+    )
     estimate = serializers.FloatField(allow_null=True)
     low = serializers.FloatField(
-        allow_null=True, help_text="90 % interval of the threshold; advised is its careful end."
+        allow_null=True, help_text="90 % interval of the threshold; its cautious end is advised."
     )
     high = serializers.FloatField(allow_null=True)
-    capped = serializers.BooleanField(help_text="It would be looser than the pack's 1:1 threshold.")
-    frr = serializers.FloatField(allow_null=True, help_text="Share of the people's own faces that would not be found.")
+    capped = serializers.BooleanField(
+        help_text="Lowered to the pack's 1:1 threshold, because it would have been looser."
+    )
+    frr = serializers.FloatField(allow_null=True, help_text="Share of the enrolled faces that a search would miss.")
     frr_low = serializers.FloatField(allow_null=True)
     frr_high = serializers.FloatField(allow_null=True)
     seen_fpir = serializers.FloatField(
-        allow_null=True, help_text="Counted among the gallery's own faces, at `distance`."
+        allow_null=True, help_text="FPIR counted among the gallery's own faces, at `distance`."
     )
     needed_faces = serializers.IntegerField(allow_null=True, help_text="About how many faces would be enough.")
     needed_people = serializers.IntegerField(allow_null=True)
@@ -50,9 +57,11 @@ class AdviceSchema(serializers.Serializer):
 
 class RatesSchema(serializers.Serializer):
     distance = serializers.FloatField()
-    far = serializers.FloatField(allow_null=True, help_text="Of a face and somebody else, best of that person's faces.")
+    far = serializers.FloatField(
+        allow_null=True, help_text="Of a search: a face against the nearest of another person's faces."
+    )
     frr = serializers.FloatField(allow_null=True)
-    far_pairs = serializers.FloatField(allow_null=True, help_text="Of two photos.")
+    far_pairs = serializers.FloatField(allow_null=True, help_text="Of single pairs of photos.")
     frr_pairs = serializers.FloatField(allow_null=True)
 
 
@@ -68,16 +77,16 @@ class CountsSchema(serializers.Serializer):
 
 class HistogramSchema(serializers.Serializer):
     step = serializers.FloatField()
-    first = serializers.FloatField(help_text="Where the first bin begins.")
+    first = serializers.FloatField(help_text="Distance at which the first bin begins.")
     genuine = serializers.ListField(child=serializers.IntegerField())
     impostor = serializers.ListField(child=serializers.IntegerField())
 
 
 class ResultSchema(SizeSchema):
     fpir = serializers.FloatField()
-    compared = SizeSchema(help_text="Fewer than all in a large gallery: people drawn at random.")
+    compared = SizeSchema(help_text="What was compared: in a large gallery, people drawn at random.")
     pairs = CountsSchema()
-    searches = CountsSchema(help_text="Comparisons of a face with a person.")
+    searches = CountsSchema(help_text="Comparisons of a face with a person's nearest face.")
     threshold_1to1 = serializers.FloatField()
     rates = RatesSchema(many=True)
     histogram = HistogramSchema()
@@ -121,7 +130,7 @@ class CalibrationView(ActorMixin, APIView):
 
     @extend_schema(
         summary="Measure a gallery's error rates",
-        description="Runs as a job: ask again. What was measured before stands until it is done.",
+        description="Starts a job: poll the GET. The earlier result stays until the new one is ready.",
         request=CalibrationInput,
         responses={202: CalibrationSerializer, **CONFLICTS},
     )
@@ -132,9 +141,9 @@ class CalibrationView(ActorMixin, APIView):
         return self._answer(gallery, status=202)
 
     def gallery(self, slug) -> Gallery:
-        found = self.get_visible(Gallery.objects.with_counts(), slug=slug)
-        self.actor.require_role(found, Role.CURATOR)
-        return found
+        gallery = self.get_visible(Gallery.objects.with_counts(), slug=slug)
+        self.actor.require_role(gallery, Role.CURATOR)
+        return gallery
 
     @staticmethod
     def _answer(gallery: Gallery, status: int = 200) -> Response:
@@ -148,7 +157,7 @@ class ApplyCalibrationView(CalibrationView):
 
     @extend_schema(
         summary="Put the advised threshold in force",
-        description="For owners. Back: PATCH the gallery with threshold_source size and threshold_distance null.",
+        description="For owners. To go back, PATCH the gallery with threshold_source size and threshold_distance null.",
         request=CalibrationInput,
         responses={200: GallerySerializer, **CONFLICTS},
     )

@@ -1,4 +1,4 @@
-"""A gallery's own error rates."""
+"""The report of a gallery's own error rates."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from recognition.reports.models import GalleryReport
 
 
 class CalibrationReport(GalleryReport):
-    """fpir: what was asked for; result["fpir"]: what the result was measured for. result: {"fpir", "people", "faces",
+    """fpir: the rate requested last; result["fpir"]: the rate the result was measured for. result: {"fpir", "people", "faces",
     "compared": {"people", "faces"}, "pairs": {"genuine", "impostor"}, "searches": {"genuine", "impostor"}, "threshold_1to1",
     "rates": [...], "histogram": {"step", "first", "genuine", "impostor"}, "advice": [...]}; see lab/evaluation/calibration.py.
     """

@@ -8,25 +8,25 @@ FEWEST = 1e-6  # the lowest rate drawn
 
 
 def pairs_histogram(result: dict, marks: Sequence[Mark]) -> str:
-    """How far apart two photos are, of one person and of two people."""
-    found = result["histogram"]
-    edges = [found["first"] + number * found["step"] for number in range(len(found["genuine"]) + 1)]
+    """SVG: the distances of pairs of photos, of one person and of two people. result: of CalibrationReport."""
+    bins = result["histogram"]
+    edges = [bins["first"] + number * bins["step"] for number in range(len(bins["genuine"]) + 1)]
     bars = [
-        Bars(name, edges, [count / (sum(found[kind]) or 1) for count in found[kind]], kind)
+        Bars(name, edges, [count / sum(bins[kind]) for count in bins[kind]], kind)
         for kind, name in (("impostor", "Two people"), ("genuine", "One person"))
-        if sum(found[kind])
+        if sum(bins[kind])
     ]
     pairs = result["pairs"]
     description = (
-        f"Shares of {pairs['genuine']} pairs of photos of one person and {pairs['impostor']} of two people by distance. "
-        "The less the two hills overlap, the better people are told apart."
+        f"{pairs['genuine']} pairs of photos of one person and {pairs['impostor']} of two people, by distance. "
+        "The less the two curves overlap, the better people can be told apart."
     )
     x = Axis("distance", edges[0], edges[-1])
     return histogram(title="How far apart two photos are", description=description, x=x, bars=bars, marks=marks)
 
 
 def rates_chart(result: dict, marks: Sequence[Mark]) -> str:
-    """FAR and FRR of searches, and FAR of two photos, by threshold."""
+    """SVG: FAR and FRR of searches, and FAR of pairs of photos, by threshold. result: of CalibrationReport."""
     rows = result["rates"]
     end = next((number for number, row in enumerate(rows) if (row["far_pairs"] or 0) > 0.2), len(rows) - 1)
     rows = rows[: end + 1]
@@ -43,8 +43,8 @@ def rates_chart(result: dict, marks: Sequence[Mark]) -> str:
     y = Axis("rate", max(min(lowest, 0.1), FEWEST), 1, log=True, form=_rate)
     x = Axis("threshold (distance)", rows[0]["distance"], max(rows[-1]["distance"], rows[0]["distance"] + 0.01))
     description = (
-        "A higher threshold takes more strangers for somebody (false acceptance rate, FAR) and misses fewer of those who "
-        "are enrolled (false rejection rate, FRR)."
+        "With a higher threshold, more strangers are mistaken for somebody (false acceptance rate, FAR) and fewer enrolled "
+        "people are missed (false rejection rate, FRR)."
     )
     return line_chart(title="Errors by threshold", description=description, x=x, y=y, lines=lines, marks=marks)
 

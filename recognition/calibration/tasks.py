@@ -1,4 +1,4 @@
-"""The background job of a gallery's calibration."""
+"""The background job that measures a gallery's error rates."""
 
 from uuid import UUID
 
@@ -11,10 +11,10 @@ from recognition.calibration.services import run_calibration
 
 @app.task(pass_context=False, aliases=["recognition.tasks.compute_calibration"])
 def compute_calibration(gallery_id: str) -> None:
-    """Measures a gallery's own error rates; nothing where nobody waits for it."""
+    """Measures the gallery's own error rates, if a measurement is queued."""
     run_calibration(UUID(gallery_id))
 
 
 def start(report: CalibrationReport) -> None:
-    """Queues the job of a report, once."""
+    """Queues the report's job, unless it is queued already."""
     defer_once(compute_calibration, f"calibration-{report.pk}", gallery_id=str(report.pk))

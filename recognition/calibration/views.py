@@ -1,4 +1,4 @@
-"""The page of a gallery's calibration."""
+"""The calibration page of a gallery."""
 
 from django import forms
 from django.contrib import messages
@@ -21,49 +21,48 @@ from recognition.photos.thresholds import threshold_of
 from recognition.reports.pages import progress
 
 MANY_MISSED = 0.1
-GROWN = 1.2  # a calibrated gallery with so many times the people should be calibrated again
+GROWN = 1.2  # times the people at the calibration: from then on the page advises to measure again
 
 
 class FpirForm(forms.Form):
-    """In per cent, as people read it."""
+    """The FPIR, in per cent."""
 
     percent = forms.FloatField(
         min_value=services.SMALLEST_FPIR * 100,
         max_value=services.LARGEST_FPIR * 100,
-        label="Strangers that may be taken for somebody, %",
+        label="Strangers who may be mistaken for somebody, %",
     )
 
 
 def calibration(request, slug):
-    """Error rates of the gallery's own faces, and the threshold they advise."""
+    """Shows the error rates of the gallery's own faces and the advised threshold."""
     gallery = _gallery(request, slug)
     report = CalibrationReport.objects.filter(gallery=gallery).first()
     if request.htmx:
         return progress(request, report)
-    wanted = report.fpir if report else gallery.target_fpir
+    fpir = report.fpir if report else gallery.target_fpir
     context = {
         "gallery": gallery,
         "report": report,
-        "form": FpirForm(initial={"percent": round(wanted * 100, 4)}),
+        "form": FpirForm(initial={"percent": round(fpir * 100, 4)}),
         "in_force": threshold_of(gallery),
-        "is_owner": actor_of(request).role_in(gallery) >= Role.OWNER,
+        "is_owner": actor_of(request).role_in(gallery) == Role.OWNER,
         "duplicates": _duplicates(gallery),
     }
     if report and report.computed_at:
-        context |= _result(
-            report, gallery, services.advice_for(report, _fpir(request.GET)) or services.advice_for(report)
-        )
+        advice = services.advice_for(report, _fpir(request.GET)) or services.advice_for(report)
+        context |= _result(report, gallery, advice) if advice else {}
     return render(request, "recognition/calibration.html", context)
 
 
 @require_POST
 def measure(request, slug):
-    """Has the error rates measured, for the FPIR of the form."""
+    """Starts a measurement of the error rates, for the FPIR of the form."""
     gallery, form = _gallery(request, slug), FpirForm(request.POST)
 
     def act():
         if not form.is_valid():
-            text = f"Give a number of per cent, {services.SMALLEST_FPIR * 100:g} to {services.LARGEST_FPIR * 100:g}."
+            text = f"Enter a percentage from {services.SMALLEST_FPIR * 100:g} to {services.LARGEST_FPIR * 100:g}."
             return messages.error(request, text)
         fpir = form.cleaned_data["percent"] / 100
         report = services.request_calibration(actor=actor_of(request), gallery=gallery, fpir=fpir)
@@ -79,7 +78,7 @@ def apply(request, slug):
 
     def act():
         changed = services.apply_calibration(actor=actor_of(request), gallery=gallery, fpir=_fpir(request.POST))
-        messages.success(request, f"The threshold {changed.threshold_distance:.3f} is in force now.")
+        messages.success(request, f"The threshold {changed.threshold_distance:.3f} is now in force.")
 
     return _act(request, slug, act)
 
@@ -98,6 +97,7 @@ def by_size(request, slug):
 
 
 def _act(request, slug, act):
+    """Runs `act` and returns to the page, with a message if the input or the state did not allow it."""
     try:
         act()
     except DomainError as error:
@@ -108,19 +108,19 @@ def _act(request, slug, act):
 
 
 def _gallery(request, slug) -> Gallery:
-    """For curators; NotFound for strangers, NotAllowed for viewers."""
+    """For curators. Raises NotFound for strangers and NotAllowed for viewers."""
     gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     actor_of(request).require_role(gallery, Role.CURATOR)
     return gallery
 
 
 def _duplicates(gallery: Gallery) -> int:
-    found = HealthFinding.objects.filter(gallery=gallery, kind=HealthFinding.Kind.DUPLICATE, dismissed_at=None)
-    return found.standing().count()
+    findings = HealthFinding.objects.filter(gallery=gallery, kind=HealthFinding.Kind.DUPLICATE, dismissed_at=None)
+    return findings.current().count()
 
 
 def _fpir(values) -> float | None:
-    """Which advice of the table is meant."""
+    """The FPIR whose advice is to be shown or applied; None for the one that was measured for."""
     try:
         return float(values["fpir"])
     except (KeyError, ValueError):
@@ -128,18 +128,19 @@ def _fpir(values) -> float | None:
 
 
 def _result(report: CalibrationReport, gallery: Gallery, advice: dict) -> dict:
+    """The part of the page's context that a computed report adds."""
     result, marks = report.result, []
     if advice["distance"] is not None:
         marks = [Mark("advised", advice["distance"], advice["low"], advice["high"])]
     return {
         "result": result,
         "advice": advice,
-        "rows": [row | {"wanted": row is advice} for row in result["advice"]],
+        "rows": [row | {"shown": row is advice} for row in result["advice"]],
         "few_errors": advice["expected_errors"] < PLENTY_OF_ERRORS,
         "misses_many": (advice["frr"] or 0) > MANY_MISSED,
         "other_pack": report.pack != gallery.pack,
         "grown": gallery.identities.filter(active=True).count() > GROWN * result["people"],
-        # Made by charts.py of numbers and our own words, which it escapes.
+        # Safe: charts.py escapes every text, and these are made of numbers and fixed words.
         "histogram": mark_safe(pairs_histogram(result, marks)),
         "curve": mark_safe(rates_chart(result, marks)),
         "rates": [row for row in result["rates"] if 0 < (row["far"] or 0) < 0.2 or 0 < (row["frr"] or 0) < 0.5],

@@ -1,10 +1,11 @@
-"""Evaluations over REST, to be read; `manage.py evaluate` makes them."""
+"""Evaluations over the REST API, read only; `manage.py evaluate` records them."""
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.response import Response
 
-from gallery.api import PROBLEMS, ActorMixin
+from accounts.api_views import ActorMixin
+from gallery.api import PROBLEMS
 from recognition.evaluations.models import Evaluation
 
 
@@ -14,11 +15,11 @@ class OperatingSchema(serializers.Serializer):
     low = serializers.FloatField(help_text="95 % interval of TAR.")
     high = serializers.FloatField()
     threshold = serializers.FloatField(help_text="L2 distance.")
-    accepted = serializers.IntegerField(help_text="Pairs of two people that pass at it.")
+    accepted = serializers.IntegerField(help_text="Pairs of two people accepted at this threshold.")
 
 
 class EvaluationSerializer(serializers.ModelSerializer):
-    """What is not defined by a set's pairs is null; `notes` of the whole evaluation say why."""
+    """A figure that the set's pairs do not define is null; `numbers.notes` of the whole evaluation says why."""
 
     pairs = serializers.IntegerField(source="numbers.pairs")
     compared = serializers.IntegerField(source="numbers.compared")
@@ -47,7 +48,7 @@ class WholeEvaluationSerializer(EvaluationSerializer):
 
 @extend_schema_view(
     list=extend_schema(
-        summary="What packs reached on verification sets, newest first",
+        summary="Results of model packs on verification sets, newest first",
         description="For operators, and curators of any gallery.",
         parameters=[
             OpenApiParameter("pack", str, description="Only this pack (name)."),
@@ -65,8 +66,8 @@ class EvaluationViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewS
 
     def get_queryset(self):
         rows = Evaluation.objects.visible_to(self.actor).without_curves()
-        asked = {name: self.request.query_params.get(name) for name in ("pack", "set_sha256")}
-        return rows.filter(**{name: value for name, value in asked.items() if value})
+        filters = {name: self.request.query_params.get(name) for name in ("pack", "set_sha256")}
+        return rows.filter(**{name: value for name, value in filters.items() if value})
 
     def retrieve(self, request, pk):
         return Response(WholeEvaluationSerializer(self.get_visible(Evaluation.objects.all(), pk=pk)).data)

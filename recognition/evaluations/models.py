@@ -1,4 +1,4 @@
-"""What packs reached on verification sets."""
+"""Results of model packs on verification sets."""
 
 import uuid6
 from django.conf import settings
@@ -11,8 +11,8 @@ from recognition.evaluations.querysets import EvaluationQuerySet
 class Evaluation(models.Model):
     """A pack's figures on a set, as `manage.py evaluate` measured them. The set itself is not kept.
 
-    pack_sha256: of the pack's files, as a pack may be replaced under its name. numbers: VerificationResult.as_dict without
-    what lies in curves ("roc", "histogram") and failures (the first thousand).
+    pack_sha256: of the pack's files, because another pack may be installed under the same name. numbers:
+    VerificationResult.as_dict without the curves ("roc", "histogram") and the failures, of which the first thousand are kept.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
@@ -37,10 +37,10 @@ class Evaluation(models.Model):
 
     @property
     def values(self) -> dict:
-        """All of it, as VerificationResult.as_dict gave it."""
+        """VerificationResult.as_dict put together again, with the failures that were kept."""
         return {**self.numbers, **self.curves, "failures": self.failures}
 
     @property
     def tar_at_1e_3(self) -> float | None:
-        """What a table shows of TAR at a FAR; None where the pairs were too few."""
-        return next((found["tar"] for found in self.numbers["tar_at_far"] if found["far"] == 1e-3), None)
+        """TAR at a FAR of 0.001; None if there were too few pairs."""
+        return next((point["tar"] for point in self.numbers["tar_at_far"] if point["far"] == 1e-3), None)

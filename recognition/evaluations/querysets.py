@@ -7,7 +7,7 @@ from accounts.roles import Role
 
 class EvaluationQuerySet(QuerySet):
     def may_be_seen_by(self, actor) -> bool:
-        """Evaluations belong to no gallery: operators and staff see them, and curators of any gallery."""
+        """Evaluations belong to no gallery, so operators, staff and the curators of any gallery see them."""
         key_gallery = actor.api_key.gallery_id if actor.api_key else None
         if actor.sees_everything or (actor.user.is_staff and key_gallery is None):
             return True
@@ -18,5 +18,5 @@ class EvaluationQuerySet(QuerySet):
         return self if self.may_be_seen_by(actor) else self.none()
 
     def without_curves(self):
-        """For lists."""
+        """For lists: leaves out the large columns."""
         return self.defer("curves", "failures")

@@ -1,4 +1,4 @@
-"""Keeping what an evaluation found."""
+"""Records the results of evaluations."""
 
 from accounts import audit
 from accounts.actor import Actor
@@ -9,18 +9,18 @@ from recognition.evaluations.models import Evaluation
 from recognition.lab.evaluation.protocol import VerificationResult
 
 CURVES = ("roc", "histogram")
-MOST_FAILURES = 1000  # kept; the command's report lists all
+MOST_FAILURES = 1000  # kept here; the command's report lists all
 
 
 @audit.audited
 def record_evaluation(*, actor: Actor, manifest: Manifest, result: VerificationResult) -> Evaluation:
-    """Keeps the figures of the pack on a set. Only operators measure."""
+    """Stores a pack's figures on a set. Raises NotAllowed for anybody but an operator."""
     if not actor.sees_everything:
-        raise NotAllowed("Only an operator may record evaluations.")
+        raise NotAllowed("Only an operator can record evaluations.")
     values = result.as_dict() | {"set_name": storable(result.set_name, 255)}
     failures = values.pop("failures")
     curves = {name: values.pop(name) for name in CURVES}
-    kept = Evaluation.objects.create(
+    evaluation = Evaluation.objects.create(
         pack=manifest.name,
         pack_sha256=manifest.fingerprint,
         set_name=values["set_name"],
@@ -31,5 +31,7 @@ def record_evaluation(*, actor: Actor, manifest: Manifest, result: VerificationR
         created_by=actor.user,
         created_as=actor.name,
     )
-    audit.record(actor=actor, action="evaluation.recorded", target=kept, details={"set_sha256": kept.set_sha256})
-    return kept
+    audit.record(
+        actor=actor, action="evaluation.recorded", target=evaluation, details={"set_sha256": result.set_sha256}
+    )
+    return evaluation

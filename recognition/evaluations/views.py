@@ -17,13 +17,13 @@ MOST_COMPARED = len(SERIES)
 
 
 def evaluations(request):
-    """What was measured, newest first; some of them can be chosen to be compared."""
+    """Lists the evaluations, newest first, to be opened or compared."""
     page = Paginator(_visible(request).without_curves(), 20).get_page(request.GET.get("page"))
     return render(request, "recognition/evaluations.html", {"page": page, "most": MOST_COMPARED})
 
 
 def evaluation(request, pk):
-    """One pack on one set: all figures, ROC, distances, and what could not be used."""
+    """Shows one pack on one set: figures, ROC, distances, and the images that could not be used."""
     row = get_visible(Evaluation.objects.all(), request, pk=pk)
     values = row.values
     context = {
@@ -38,16 +38,16 @@ def evaluation(request, pk):
 
 
 def compare(request):
-    """Several side by side, their ROCs over each other."""
-    rows = list(_visible(request).filter(pk__in=_chosen(request.GET)).order_by("id"))
+    """Shows several evaluations side by side, with their ROC curves in one chart."""
+    rows = list(_visible(request).filter(pk__in=_selected_ids(request.GET)).order_by("id"))
     if len(rows) > MOST_COMPARED:
         rows = rows[-MOST_COMPARED:]
-    names, legends = for_legend(_names(rows))
+    names, legends = for_legend(_distinct_names(rows))
     context = {
-        "named": list(zip(names, rows, strict=True)),
+        "rows": list(zip(names, rows, strict=True)),
         "figures": [
-            (label, list(zip(names, said, strict=True)))
-            for label, said in side_by_side([figures_of(row.values) for row in rows])
+            (label, list(zip(names, texts, strict=True)))
+            for label, texts in side_by_side([figures_of(row.values) for row in rows])
         ],
         "roc": _svg(roc_chart([(legend, row.values) for legend, row in zip(legends, rows, strict=True)])),
         "same_set": len({row.set_sha256 for row in rows}) == 1,
@@ -56,22 +56,22 @@ def compare(request):
 
 
 def _visible(request):
-    """Raises NotFound for those to whom evaluations are no business of theirs."""
+    """Raises NotFound for those who may not see evaluations."""
     actor = actor_of(request)
     if not Evaluation.objects.may_be_seen_by(actor):
         raise NotFound("There is nothing here, or you have no access to it.")
     return Evaluation.objects.visible_to(actor)
 
 
-def _chosen(query: QueryDict) -> list[UUID]:
+def _selected_ids(query: QueryDict) -> list[UUID]:
     try:
         return [UUID(text) for text in query.getlist("id")]
     except ValueError as error:
         raise NotFound("There is no such evaluation.") from error
 
 
-def _names(rows: list[Evaluation]) -> list[str]:
-    """What tells the rows apart in as few words as do."""
+def _distinct_names(rows: list[Evaluation]) -> list[str]:
+    """Names that tell the rows apart: the pack, with the set if there are several, with a number if names are still equal."""
     packs = [row.pack for row in rows]
     sets = {row.set_sha256 for row in rows}
     names = packs if len(sets) <= 1 else [f"{row.pack}, {row.set_name}" for row in rows]
@@ -79,5 +79,5 @@ def _names(rows: list[Evaluation]) -> list[str]:
 
 
 def _svg(chart: str):
-    """charts.py escapes every text it is given."""
+    """Safe, because charts.py escapes every text it is given."""
     return mark_safe(chart)

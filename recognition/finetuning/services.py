@@ -1,8 +1,10 @@
-"""A gallery's own faces as a training set: for its owners alone, in memory alone, and on the record."""
+"""A gallery's own faces as a training set: only for its owners, only in memory, and audited."""
 
 from dataclasses import asdict, dataclass
+from uuid import UUID
 
 import numpy as np
+from django.db.models import QuerySet
 
 from accounts import audit
 from accounts.actor import Actor
@@ -15,13 +17,13 @@ from recognition.engine.base import Crop
 from recognition.lab.training.faces import CropFaces
 from recognition.lab.training.gate import FEWEST, Verdict
 
-MOST_FACES = 20_000  # held in memory; of a larger gallery, people are drawn
+MOST_FACES = 20_000  # held in memory; from a larger gallery, people are drawn
 SHARE_HELD_OUT = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class GalleryFaces:
-    """held_out: how many people are to be kept apart."""
+    """held_out: how many people to keep out of the training, to judge by."""
 
     faces: CropFaces
     held_out: int
@@ -31,50 +33,57 @@ class GalleryFaces:
 def take_faces_for_finetuning(
     *, actor: Actor, gallery: Gallery, pack: str, alignment: Alignment, seed: int = 0
 ) -> GalleryFaces:
-    """The enrolled faces of everybody who has two and more. Raises InvalidInput (too_few_people)."""
+    """The enrolled faces of everybody who has at least two; audited. alignment: of the pack's embedder.
+
+    Raises NotAllowed for anybody but an owner, InvalidInput (too_few_people).
+    """
     actor.require_role(gallery, Role.OWNER)
     samples = FaceSample.objects.enrolled().filter(gallery=gallery).order_by("id")
-    by_person: dict = {}
+    by_person: dict[UUID, list[UUID]] = {}
     for sample, person in samples.values_list("pk", "identity_id"):
         by_person.setdefault(person, []).append(sample)
-    several = [own for own in by_person.values() if len(own) > 1]
-    held_out = max(round(SHARE_HELD_OUT * len(several)), FEWEST)
-    if len(several) < held_out + FEWEST:
+    people = [own for own in by_person.values() if len(own) > 1]
+    if len(people) < _held_out(len(people)) + FEWEST:
         raise InvalidInput(
-            f"{len(several)} people of the gallery “{gallery.name}” have two faces and more; fine-tuning needs "
-            f"{2 * FEWEST}: {FEWEST} to learn from and {FEWEST} to be judged by. Enrol more people, or more photos of them.",
+            f"{len(people)} people of the gallery “{gallery.name}” have at least two faces, but fine-tuning needs "
+            f"{2 * FEWEST}: {FEWEST} to learn from and {FEWEST} to judge by. Enrol more people, or more photos of them.",
             code="too_few_people",
         )
-    chosen = _drawn(several, seed)
-    crops, labels = _crops(samples, chosen)
-    details = {"pack": pack, "people": len(chosen), "faces": len(labels)}
+    drawn = _draw_people(people, seed)
+    crops, labels = _load_crops(samples, drawn)
+    details = {"pack": pack, "people": len(drawn), "faces": len(labels)}
     audit.record(actor=actor, action="finetuning.started", gallery=gallery, target=gallery, details=details)
-    held_out = max(round(SHARE_HELD_OUT * len(chosen)), FEWEST)
-    return GalleryFaces(CropFaces(crops, labels, alignment), held_out)
+    return GalleryFaces(CropFaces(crops, labels, alignment), _held_out(len(drawn)))
 
 
 @audited
 def record_verdict(*, actor: Actor, gallery: Gallery, pack: str, verdict: Verdict) -> None:
-    """Writes down what became of a fine-tuning into `pack`."""
+    """Audits whether the fine-tuned net was accepted. pack: the name of the new pack. Raises NotAllowed."""
     actor.require_role(gallery, Role.OWNER)
     action = "finetuning.accepted" if verdict.accepted else "finetuning.refused"
     details = {"pack": pack} | {name: value for name, value in asdict(verdict).items() if name != "accepted"}
     audit.record(actor=actor, action=action, gallery=gallery, target=gallery, details=details)
 
 
-def _drawn(people: list[list], seed: int) -> list[list]:
-    """All of them, or as many as MOST_FACES allows."""
+def _held_out(people: int) -> int:
+    return max(round(SHARE_HELD_OUT * people), FEWEST)
+
+
+def _draw_people(people: list[list[UUID]], seed: int) -> list[list[UUID]]:
+    """Each person's samples, in random order: of all people, or of as many as MOST_FACES allows."""
     order = np.random.default_rng(seed).permutation(len(people))
-    kept, faces = [], 0
+    drawn: list[list[UUID]] = []
+    faces = 0
     for number in order.tolist():
         faces += len(people[number])
-        if faces > MOST_FACES and len(kept) >= 2 * FEWEST:
+        if faces > MOST_FACES and len(drawn) >= 2 * FEWEST:
             break
-        kept.append(people[number])
-    return kept
+        drawn.append(people[number])
+    return drawn
 
 
-def _crops(samples, people: list[list]) -> tuple[list[Crop], list[int]]:
+def _load_crops(samples: QuerySet[FaceSample], people: list[list[UUID]]) -> tuple[list[Crop], list[int]]:
+    """The samples' crops, and for each the number of its person in `people`."""
     label_of = {sample: label for label, own in enumerate(people) for sample in own}
     rows = samples.filter(pk__in=label_of).values_list(
         "pk", "crop__jpeg", "crop__width", "crop__height", "crop__landmarks"

@@ -1,4 +1,4 @@
-"""Gallery health over REST. Thin: parse, one service or queryset, answer."""
+"""Gallery health over the REST API."""
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -6,9 +6,10 @@ from rest_framework.generics import ListAPIView
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api_views import ActorMixin
 from accounts.roles import Role, Scope
 from faceplatform.web.api import CursorPagination, ProblemSerializer
-from gallery.api import PROBLEMS, ActorMixin
+from gallery.api import PROBLEMS
 from gallery.models import Gallery
 from recognition.health import services, tasks
 from recognition.health.fixes import DISMISS, RESTORE
@@ -21,9 +22,10 @@ CONFLICTS = {**PROBLEMS, 409: ProblemSerializer}
 
 class HealthSerializer(serializers.ModelSerializer):
     gallery = serializers.SlugField(source="gallery.slug")
-    status = serializers.ChoiceField(choices=[("none", "Never looked through"), *HealthReport.Status.choices])
+    status = serializers.ChoiceField(choices=[("none", "Never checked"), *HealthReport.Status.choices])
     counts = serializers.DictField(
-        child=serializers.IntegerField(), help_text="Reason → findings when it was computed."
+        child=serializers.IntegerField(),
+        help_text="How many findings each reason had when the report was computed.",
     )
 
     class Meta:
@@ -48,34 +50,38 @@ class FindingSchema(serializers.Serializer):
     id = serializers.UUIDField()
     kind = serializers.ChoiceField(choices=HealthFinding.Kind.choices)
     reason = serializers.ChoiceField(choices=HealthFinding.Reason.choices)
-    text = serializers.CharField(help_text="The reason in words, with its numbers.")
+    text = serializers.CharField(help_text="The reason as a sentence, with its figures.")
     identity = IdentityReferenceSchema()
-    sample_id = serializers.UUIDField(allow_null=True, help_text="The face; of a duplicate, the nearest to the other.")
+    sample_id = serializers.UUIDField(
+        allow_null=True, help_text="The face; for a duplicate, the person's face nearest to the other person."
+    )
     photo_name = serializers.CharField()
-    own_sample_id = serializers.UUIDField(allow_null=True, help_text="The nearest other face of the person.")
+    own_sample_id = serializers.UUIDField(allow_null=True, help_text="The nearest other face of the same person.")
     own_distance = serializers.FloatField(allow_null=True)
-    other = IdentityReferenceSchema(allow_null=True, help_text="Whom the face, or the person, looks like.")
+    other = IdentityReferenceSchema(allow_null=True, help_text="The person whom the face, or this person, looks like.")
     other_sample_id = serializers.UUIDField(allow_null=True)
     distance = serializers.FloatField(allow_null=True)
-    found = serializers.IntegerField(allow_null=True, help_text="Faces, of `total`, that the others find.")
+    found = serializers.IntegerField(allow_null=True, help_text="How many of the `total` faces the others find.")
     total = serializers.IntegerField(allow_null=True)
-    samples = serializers.ListField(child=serializers.UUIDField(), help_text="Faces that belong together.")
-    fixes = serializers.ListField(child=serializers.CharField(), help_text="What fits: move, merge, delete, dismiss …")
+    samples = serializers.ListField(
+        child=serializers.UUIDField(), help_text="For two people under one name: those of one."
+    )
+    fixes = serializers.ListField(
+        child=serializers.CharField(), help_text="The fixes that apply: move, merge, delete, dismiss …"
+    )
     dismissed_at = serializers.DateTimeField(allow_null=True)
 
 
 class HealthView(ActorMixin, APIView):
     write_scope = Scope.ENROL
 
-    @extend_schema(
-        summary="A gallery's health: how far, and what it found", responses={200: HealthSerializer, **PROBLEMS}
-    )
+    @extend_schema(summary="A gallery's health: progress and counts", responses={200: HealthSerializer, **PROBLEMS})
     def get(self, request, slug):
         return self._answer(self.gallery(slug))
 
     @extend_schema(
-        summary="Look a gallery through again",
-        description="Runs as a job: ask again. What was found before stands until it is done.",
+        summary="Check a gallery again",
+        description="Starts a job: poll the GET. Earlier findings stay until the new result is ready.",
         request=None,
         responses={202: HealthSerializer, **CONFLICTS},
     )
@@ -85,9 +91,9 @@ class HealthView(ActorMixin, APIView):
         return self._answer(gallery, status=202)
 
     def gallery(self, slug) -> Gallery:
-        found = self.get_visible(Gallery.objects.all(), slug=slug)
-        self.actor.require_role(found, Role.CURATOR)
-        return found
+        gallery = self.get_visible(Gallery.objects.all(), slug=slug)
+        self.actor.require_role(gallery, Role.CURATOR)
+        return gallery
 
     @staticmethod
     def _answer(gallery: Gallery, status: int = 200) -> Response:
@@ -100,11 +106,11 @@ class FindingsPagination(CursorPagination):
 
 
 @extend_schema(
-    summary="What was found and still holds, first what matters most",
+    summary="The current findings, the most important first",
     parameters=[
         OpenApiParameter("kind", str, enum=HealthFinding.Kind.values),
         OpenApiParameter(
-            "dismissed", bool, description="Those that were said to be fine (true), or the others (false)."
+            "dismissed", bool, description="Only findings marked as fine (true), or only the others (false)."
         ),
     ],
 )
@@ -118,42 +124,44 @@ class FindingsView(ActorMixin, ListAPIView):
         gallery = self.get_visible(Gallery.objects.all(), slug=self.kwargs["slug"])
         self.actor.require_role(gallery, Role.CURATOR)
         query = self.request.query_params
-        rows = HealthFinding.objects.filter(gallery=gallery).standing().with_people()
+        rows = HealthFinding.objects.filter(gallery=gallery).current().with_people()
         rows = rows.filter(dismissed_at__isnull=query.get("dismissed") != "true")
         return rows.filter(kind=query["kind"]) if "kind" in query else rows
 
     def list(self, request, *args, **kwargs):
-        rows = self.paginate_queryset(self.get_queryset())
+        rows = self.paginate_queryset(self.get_queryset()) or []
         report = HealthReport.objects.filter(gallery__slug=self.kwargs["slug"]).first()
         threshold = report.threshold if report else None
         return self.get_paginated_response([finding_as_dict(row, threshold) for row in rows])
 
 
-class FindingView(ActorMixin, APIView):
-    """dismiss: say that a finding is fine; restore: take that back. The other fixes are the calls of curation."""
+class DismissFindingView(ActorMixin, APIView):
+    """For the other fixes of a finding, use the curation calls."""
 
     write_scope = Scope.ENROL
     action = DISMISS
 
     @extend_schema(
-        summary="Say that a finding is fine: it is not shown again",
+        summary="Mark a finding as fine: it is not shown again",
         request=None,
         responses={200: FindingSchema, **CONFLICTS},
     )
     def post(self, request, pk):
         finding = self.get_visible(HealthFinding.objects.with_people(), pk=pk)
-        act = {DISMISS: services.dismiss_finding, RESTORE: services.restore_finding}[self.action]
-        act(actor=self.actor, finding=finding)
+        service = {DISMISS: services.dismiss_finding, RESTORE: services.restore_finding}[self.action]
+        service(actor=self.actor, finding=finding)
         finding = HealthFinding.objects.with_people().get(pk=pk)
         report = HealthReport.objects.filter(gallery=finding.gallery_id).first()
         return Response(finding_as_dict(finding, report.threshold if report else None))
 
 
-class RestoreFindingView(FindingView):
+class RestoreFindingView(DismissFindingView):
     action = RESTORE
 
     @extend_schema(
-        summary="Take back that a finding is fine", request=None, responses={200: FindingSchema, **CONFLICTS}
+        summary="Show a finding again that was marked as fine",
+        request=None,
+        responses={200: FindingSchema, **CONFLICTS},
     )
     def post(self, request, pk):
         return super().post(request, pk)

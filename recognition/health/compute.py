@@ -1,4 +1,4 @@
-"""Reads a gallery's vectors and qualities, and turns what is found into rows."""
+"""Computes what looks wrong in a gallery, from its vectors and qualities, and builds the rows of the findings."""
 
 from collections.abc import Callable
 
@@ -15,30 +15,31 @@ from recognition.lab.evaluation.gallery_health import Finding, Kind, Reason, dia
 from recognition.lab.evaluation.neighbours import find_neighbours
 from recognition.reports.enrolled import EnrolledFaces, sortable
 
-NAMES_ANOTHER = (Reason.LOOKS_LIKE_OTHER, Reason.SAME_PERSON, Reason.TWO_PEOPLE)
+REASONS_WITH_OTHER = (Reason.LOOKS_LIKE_OTHER, Reason.SAME_PERSON, Reason.TWO_PEOPLE)
 
 
-def find_what_is_wrong(
-    gallery: Gallery, enrolled: EnrolledFaces, limit: float, progress: Callable[[int], object]
+def compute_findings(
+    gallery: Gallery, enrolled: EnrolledFaces, threshold: float, progress: Callable[[int], object]
 ) -> list[Finding]:
+    """threshold: the gallery's, an L2 distance. progress: called with the number of faces compared so far."""
     denials = load_denials(gallery, enrolled)
-    near = find_neighbours(enrolled.faces, limit, denials=denials, progress=progress)
-    return diagnose(enrolled.faces, near, *load_qualities(gallery, enrolled), limit)
+    neighbours = find_neighbours(enrolled.faces, threshold, denials=denials, progress=progress)
+    return diagnose(enrolled.faces, neighbours, *load_qualities(gallery, enrolled), threshold)
 
 
 def load_denials(gallery: Gallery, enrolled: EnrolledFaces) -> dict[int, np.ndarray]:
-    """Person → the vectors of faces that were said not to be that person."""
-    found: dict[int, list[np.ndarray]] = {}
+    """Person (number in enrolled.faces.names) → float32 (k, dim), the vectors of faces marked as not that person."""
+    denials: dict[int, list[np.ndarray]] = {}
     for block in enrolled_vectors(gallery_id=gallery.pk, pack=gallery.pack, rejected=True):
-        places = np.searchsorted(enrolled.faces.names, sortable(block.identities))
-        for place, key, vector in zip(places.tolist(), sortable(block.identities), block.vectors, strict=True):
-            if place < len(enrolled.faces.names) and enrolled.faces.names[place] == key:
-                found.setdefault(place, []).append(vector)
-    return {person: np.stack(vectors) for person, vectors in found.items()}
+        people = np.searchsorted(enrolled.faces.names, sortable(block.identities))
+        for person, key, vector in zip(people.tolist(), sortable(block.identities), block.vectors, strict=True):
+            if person < len(enrolled.faces.names) and enrolled.faces.names[person] == key:
+                denials.setdefault(person, []).append(vector)
+    return {person: np.stack(vectors) for person, vectors in denials.items()}
 
 
 def load_qualities(gallery: Gallery, enrolled: EnrolledFaces) -> tuple[np.ndarray, np.ndarray]:
-    """Quality 0–1 and whether a bar is missed, in the order of the faces."""
+    """Quality, float64 (n,) of 0–1, and whether a quality limit is missed, bool (n,), in the order of the faces."""
     quality, poor = np.ones(len(enrolled.samples)), np.zeros(len(enrolled.samples), bool)
     order = np.argsort(enrolled.samples)
     ordered = enrolled.samples[order]
@@ -60,27 +61,27 @@ QUALITIES = """
 
 
 def as_row(gallery: Gallery, enrolled: EnrolledFaces, finding: Finding) -> HealthFinding:
-    names_another = finding.reason in NAMES_ANOTHER
+    other = finding.other if finding.reason in REASONS_WITH_OTHER else None
     return HealthFinding(
         gallery=gallery,
         kind=finding.kind,
         reason=finding.reason,
         rank=finding.rank,
-        identity_id=enrolled.person(finding.person),
-        sample_id=enrolled.sample(finding.face),
-        own_sample_id=enrolled.sample(finding.own_face),
+        identity_id=enrolled.person_id(finding.person),
+        sample_id=enrolled.sample_id(finding.face),
+        own_sample_id=enrolled.sample_id(finding.own_face),
         own_distance=finding.own_distance,
-        other_id=enrolled.person(finding.other) if names_another else None,
-        other_sample_id=enrolled.sample(finding.other_face) if names_another else None,
-        distance=finding.distance if names_another else None,
+        other_id=None if other is None else enrolled.person_id(other),
+        other_sample_id=None if other is None else enrolled.sample_id(finding.other_face),
+        distance=None if other is None else finding.distance,
         found=finding.found,
         total=finding.total,
-        samples=[enrolled.sample(face) for face in finding.faces],
+        samples=[enrolled.sample_id(face) for face in finding.faces],
     )
 
 
 def people_without_a_face(gallery: Gallery) -> list[HealthFinding]:
-    """Active people whom no search can find: without a vector under the pack in force."""
+    """Findings for the active people whom no search can find, because they have no vector under the gallery's pack."""
     vectors = FaceEmbedding.objects.filter(
         gallery=gallery, pack=gallery.pack, sample__identity=OuterRef("pk"), sample__rejected=False,
         sample__deleted_at=None,

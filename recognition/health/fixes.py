@@ -1,100 +1,118 @@
-"""What a curator may do about a finding: the services of gallery/curation/services.py, which can be undone."""
+"""The fixes a curator can apply to a finding. Each calls a service of gallery curation, which can be undone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from accounts.actor import Actor
 from accounts.models import AuditEvent
 from faceplatform.errors import Conflict, InvalidInput
 from gallery import services
 from gallery.curation.services import merge_identities, move_sample, reject_sample, split_identity
+from gallery.models import Identity
 from recognition.health.models import HealthFinding
 from recognition.health.services import dismiss_finding, restore_finding
 
-Reason = HealthFinding.Reason
+Kind, Reason = HealthFinding.Kind, HealthFinding.Reason
 MOVE, REJECT, SPLIT, DELETE, MERGE, MERGE_BACK = "move", "reject", "split", "delete", "merge", "merge-back"
 DISMISS, RESTORE = "dismiss", "restore"
-FIXES = {
-    Reason.LOOKS_LIKE_OTHER: (MOVE, REJECT, SPLIT, DELETE),
-    Reason.DENIED: (REJECT, SPLIT, DELETE),
-    Reason.FAR: (DELETE, REJECT, SPLIT),
-    Reason.POOR: (DELETE,),
-    Reason.SAME_PERSON: (MERGE, MERGE_BACK),
-    Reason.TWO_PEOPLE: (SPLIT,),
+FIXES: dict[tuple[str, str], tuple[str, ...]] = {
+    (Kind.OUTLIER, Reason.LOOKS_LIKE_OTHER): (MOVE, REJECT, SPLIT, DELETE),
+    (Kind.OUTLIER, Reason.DENIED): (REJECT, SPLIT, DELETE),
+    (Kind.OUTLIER, Reason.FAR): (DELETE, REJECT, SPLIT),
+    (Kind.OUTLIER, Reason.POOR): (DELETE,),
+    (Kind.DUPLICATE, Reason.SAME_PERSON): (MERGE, MERGE_BACK),
+    (Kind.WEAK, Reason.TWO_PEOPLE): (SPLIT,),
 }
+OUTDATED = "This finding no longer applies: somebody has settled it in the meantime."
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Fixed:
-    """What was done, in words, and its audit event."""
+class AppliedFix:
+    """text: what was done, as a sentence for the curator. event: its audit event."""
 
     text: str
     event: AuditEvent
 
 
 def fixes_of(finding: HealthFinding) -> tuple[str, ...]:
-    """The actions that fit; of something called fine, only taking that back."""
-    return (RESTORE,) if finding.dismissed_at else (*FIXES.get(finding.reason, ()), DISMISS)
+    """The fixes that apply to the finding. One that is marked as fine can only be restored."""
+    if finding.dismissed_at:
+        return (RESTORE,)
+    return (*FIXES.get((finding.kind, finding.reason), ()), DISMISS)
 
 
-def fix(*, actor: Actor, finding: HealthFinding, action: str, name: str = "") -> Fixed:
-    """Does one of `fixes_of`. name: of the new person, for a split. Raises Conflict where it does not hold any more."""
+def fix(*, actor: Actor, finding: HealthFinding, action: str, name: str = "") -> AppliedFix:
+    """Applies one of `fixes_of`. name: of the new person, for a split.
+
+    Raises InvalidInput for another action or a missing name, Conflict if the finding no longer applies.
+    """
     if action not in fixes_of(finding):
         raise InvalidInput(f"Choose one of: {', '.join(fixes_of(finding))}.")
-    if not HealthFinding.objects.standing().filter(pk=finding.pk).exists():
-        raise Conflict("This does not hold any more: somebody has settled it meanwhile.", code="edited_meanwhile")
+    if not HealthFinding.objects.current().filter(pk=finding.pk).exists():
+        raise Conflict(OUTDATED, code="edited_meanwhile")
     return _ACTIONS[action](actor, finding, name.strip())
 
 
-def _move(actor: Actor, finding: HealthFinding, name: str) -> Fixed:
-    moved = move_sample(actor=actor, sample=finding.sample, to=finding.other)
-    return Fixed(f"{_face(finding)} belongs to {finding.other.name} now.", moved.event)
+def _move(actor: Actor, finding: HealthFinding, name: str) -> AppliedFix:
+    other = _required(finding.other)
+    moved = move_sample(actor=actor, sample=_required(finding.sample), to=other)
+    return AppliedFix(f"{_face(finding)} now belongs to {other.name}.", moved.event)
 
 
-def _reject(actor: Actor, finding: HealthFinding, name: str) -> Fixed:
-    done = reject_sample(actor=actor, sample=finding.sample)
-    return Fixed(f"{_face(finding)} is not {finding.identity.name}: remembered.", done.event)
+def _reject(actor: Actor, finding: HealthFinding, name: str) -> AppliedFix:
+    rejected = reject_sample(actor=actor, sample=_required(finding.sample))
+    return AppliedFix(f"{_face(finding)} is marked as “not {finding.identity.name}”.", rejected.event)
 
 
-def _split(actor: Actor, finding: HealthFinding, name: str) -> Fixed:
+def _split(actor: Actor, finding: HealthFinding, name: str) -> AppliedFix:
     if not name:
-        raise InvalidInput("Type the new person's name first.")
-    samples = finding.samples or [finding.sample_id]
-    made = split_identity(actor=actor, identity=finding.identity, samples=samples, name=name)
-    return Fixed(f"{len(samples)} of {finding.identity.name}'s samples are {name} now.", made.event)
+        raise InvalidInput("Enter the new person's name first.")
+    samples = finding.samples or [_required(finding.sample_id)]
+    split = split_identity(actor=actor, identity=finding.identity, samples=samples, name=name)
+    return AppliedFix(f"{name} was created from {len(samples)} of {finding.identity.name}'s samples.", split.event)
 
 
-def _delete(actor: Actor, finding: HealthFinding, name: str) -> Fixed:
-    event = services.delete_sample(actor=actor, sample=finding.sample)
-    return Fixed(f"{_face(finding)} of {finding.identity.name} was deleted.", event)
+def _delete(actor: Actor, finding: HealthFinding, name: str) -> AppliedFix:
+    event = services.delete_sample(actor=actor, sample=_required(finding.sample))
+    return AppliedFix(f"{_face(finding)} of {finding.identity.name} was deleted.", event)
 
 
-def _merge(actor: Actor, finding: HealthFinding, name: str) -> Fixed:
-    return _merge_into(actor, finding.identity, finding.other)
+def _merge(actor: Actor, finding: HealthFinding, name: str) -> AppliedFix:
+    return _merge_into(actor, finding.identity, _required(finding.other))
 
 
-def _merge_back(actor: Actor, finding: HealthFinding, name: str) -> Fixed:
-    return _merge_into(actor, finding.other, finding.identity)
+def _merge_back(actor: Actor, finding: HealthFinding, name: str) -> AppliedFix:
+    return _merge_into(actor, _required(finding.other), finding.identity)
 
 
-def _merge_into(actor: Actor, into, other) -> Fixed:
-    done = merge_identities(actor=actor, into=into, others=[other])
-    return Fixed(f"{other.name} was merged into {into.name}.", done.event)
+def _merge_into(actor: Actor, into: Identity, other: Identity) -> AppliedFix:
+    merged = merge_identities(actor=actor, into=into, others=[other])
+    return AppliedFix(f"{other.name} was merged into {into.name}.", merged.event)
 
 
-def _dismiss(actor: Actor, finding: HealthFinding, name: str) -> Fixed:
-    return Fixed(f"Remembered: {finding.identity.name} is fine in this.", dismiss_finding(actor=actor, finding=finding))
+def _dismiss(actor: Actor, finding: HealthFinding, name: str) -> AppliedFix:
+    event = dismiss_finding(actor=actor, finding=finding)
+    return AppliedFix(f"The finding about {finding.identity.name} is marked as fine.", event)
 
 
-def _restore(actor: Actor, finding: HealthFinding, name: str) -> Fixed:
-    return Fixed("It is shown again.", restore_finding(actor=actor, finding=finding))
+def _restore(actor: Actor, finding: HealthFinding, name: str) -> AppliedFix:
+    return AppliedFix("The finding is shown again.", restore_finding(actor=actor, finding=finding))
+
+
+def _required(value: T | None) -> T:
+    """The face or person that a fix needs. Raises Conflict where the finding has none."""
+    if value is None:
+        raise Conflict(OUTDATED, code="edited_meanwhile")
+    return value
 
 
 def _face(finding: HealthFinding) -> str:
-    return finding.sample.photo_name or "A face"
+    return finding.sample.photo_name if finding.sample and finding.sample.photo_name else "A face"
 
 
-_ACTIONS: dict[str, Callable[[Actor, HealthFinding, str], Fixed]] = {
+_ACTIONS: dict[str, Callable[[Actor, HealthFinding, str], AppliedFix]] = {
     MOVE: _move,
     REJECT: _reject,
     SPLIT: _split,

@@ -1,4 +1,4 @@
-"""What looks wrong in a gallery."""
+"""A gallery's health: the report, and its findings."""
 
 import uuid6
 from django.conf import settings
@@ -12,7 +12,7 @@ from recognition.reports.models import GalleryReport
 
 
 class HealthReport(GalleryReport):
-    """threshold: that in force when it was computed. counts: reason → findings, also of those beyond what is kept."""
+    """threshold: the gallery's when it was computed. counts: reason → number of findings, including those not kept."""
 
     threshold = models.FloatField(null=True)
     people = models.PositiveIntegerField(default=0)
@@ -24,12 +24,12 @@ class HealthReport(GalleryReport):
 
 
 class HealthFinding(models.Model):
-    """Something that looks wrong with a person, or with one of the person's faces; see evaluation/gallery_health.py.
+    """Something that looks wrong with a person, or with one of the person's faces; see lab/evaluation/gallery_health.py.
 
-    sample: the face. own_sample, own_distance: the nearest other face of the person. other, other_sample, distance: whom and
-    which face it looks like. found of total: the person's faces that the others find; of a duplicate: the faces of both that
-    match the other. samples: faces that belong together, of a person who seems to be two.
-    dismissed_at: a curator has said that it is fine; it stays, so that it is not found again.
+    sample: the face. own_sample, own_distance: the nearest other face of the same person. other, other_sample, distance: the
+    person and the face it looks like. found, total: how many of the person's faces are found by searching for them among the
+    others; for a duplicate, how many faces of both people match the other's. samples: the faces that belong together, of a
+    person who seems to be two. dismissed_at: when a curator marked it as fine; the row stays, so that it is not reported again.
     """
 
     class Kind(models.TextChoices):
@@ -78,7 +78,7 @@ class HealthFinding(models.Model):
 
     @property
     def key(self) -> tuple:
-        """What it is about: a dismissal holds as long as this is the same."""
+        """What the finding is about: a dismissal also covers later findings with the same key."""
         sample = self.sample_id if self.kind == self.Kind.OUTLIER else None
         about_two = self.reason in (self.Reason.LOOKS_LIKE_OTHER, self.Reason.SAME_PERSON)
         people = {self.identity_id, self.other_id} if about_two else {self.identity_id}

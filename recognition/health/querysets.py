@@ -1,4 +1,4 @@
-"""Reads of what is wrong in a gallery."""
+"""Reads of the findings of a gallery's health."""
 
 from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
@@ -10,19 +10,19 @@ from gallery.models import FaceSample
 
 class HealthFindingQuerySet(GalleryScopedQuerySet):
     def visible_to(self, actor, role: Role = Role.CURATOR):
-        """The health of a gallery is its curators' business."""
+        """Only curators see the health of a gallery."""
         return super().visible_to(actor, role)
 
-    def standing(self):
-        """Those that still hold, as far as one sees without looking at vectors: nobody was deleted or made inactive, no face
-        was moved, rejected or deleted, and a weak person has as many faces as then."""
+    def current(self):
+        """Those that still hold, as far as can be told without the vectors: nobody was deleted or made inactive, no face was
+        moved, rejected or deleted, and a weak person still has the same number of faces."""
         faces = FaceSample.objects.enrolled().filter(identity=OuterRef("identity")).order_by()
         now = Subquery(faces.values("identity").annotate(count=Count("pk")).values("count"))
         return self.annotate(faces_now=Coalesce(now, 0)).filter(
             ~Q(kind="weak") | Q(faces_now=F("total")),
-            _stands("sample", of="identity"),
-            _stands("own_sample", of="identity"),
-            _stands("other_sample", of="other"),
+            _still_enrolled("sample", of="identity"),
+            _still_enrolled("own_sample", of="identity"),
+            _still_enrolled("other_sample", of="other"),
             Q(other=None) | Q(other__deleted_at=None, other__active=True),
             identity__deleted_at=None,
             identity__active=True,
@@ -32,7 +32,7 @@ class HealthFindingQuerySet(GalleryScopedQuerySet):
         return self.select_related("identity__gallery", "other", "sample", "own_sample", "other_sample", "dismissed_by")
 
 
-def _stands(sample: str, *, of: str) -> Q:
-    """None, or still an enrolled face of the person."""
-    there = {f"{sample}__deleted_at": None, f"{sample}__rejected": False, f"{sample}__identity": F(of)}
-    return Q(**{sample: None}) | Q(**there)
+def _still_enrolled(sample: str, *, of: str) -> Q:
+    """There is no such sample, or it is still an enrolled face of that person."""
+    enrolled = {f"{sample}__deleted_at": None, f"{sample}__rejected": False, f"{sample}__identity": F(of)}
+    return Q(**{sample: None}) | Q(**enrolled)

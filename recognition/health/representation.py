@@ -1,6 +1,7 @@
-"""A finding as the API and the command line give it."""
+"""A finding as JSON, for the API and the command line."""
 
 from typing import Any
+from uuid import UUID
 
 from gallery.models import Identity
 from recognition.health.fixes import fixes_of
@@ -9,7 +10,7 @@ from recognition.health.words import explain
 
 
 def finding_as_dict(finding: HealthFinding, threshold: float | None) -> dict[str, Any]:
-    """Takes a finding with its people. threshold: that of the report."""
+    """finding: read by `with_people`. threshold: the report's."""
     return {
         "id": str(finding.pk),
         "kind": finding.kind,
@@ -17,7 +18,9 @@ def finding_as_dict(finding: HealthFinding, threshold: float | None) -> dict[str
         "text": explain(finding, threshold),
         "identity": _person(finding.identity),
         "sample_id": _key(finding.sample_id if finding.kind != HealthFinding.Kind.WEAK else None),
-        "photo_name": finding.sample.photo_name if finding.kind == HealthFinding.Kind.OUTLIER else "",
+        "photo_name": finding.sample.photo_name
+        if finding.sample and finding.kind == HealthFinding.Kind.OUTLIER
+        else "",
         "own_sample_id": _key(finding.own_sample_id),
         "own_distance": finding.own_distance,
         "other": _person(finding.other) if finding.other else None,
@@ -35,5 +38,5 @@ def _person(person: Identity) -> dict[str, str]:
     return {"id": str(person.pk), "name": person.name, "external_id": person.external_id}
 
 
-def _key(key) -> str | None:
+def _key(key: UUID | None) -> str | None:
     return str(key) if key else None

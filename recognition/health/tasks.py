@@ -1,4 +1,4 @@
-"""The background job of a gallery's health."""
+"""The background job that checks a gallery's health."""
 
 from uuid import UUID
 
@@ -11,10 +11,10 @@ from recognition.health.services import run_health
 
 @app.task(pass_context=False, aliases=["recognition.tasks.compute_health"])
 def compute_health(gallery_id: str) -> None:
-    """Looks a gallery through for what is wrong; nothing where nobody waits for it."""
+    """Checks the gallery, if a check is queued."""
     run_health(UUID(gallery_id))
 
 
 def start(report: HealthReport) -> None:
-    """Queues the job of a report, once."""
+    """Queues the report's job, unless it is queued already."""
     defer_once(compute_health, f"health-{report.pk}", gallery_id=str(report.pk))

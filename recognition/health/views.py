@@ -1,4 +1,4 @@
-"""The page of a gallery's health."""
+"""The health page of a gallery."""
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -22,17 +22,17 @@ DISMISSED = "dismissed"
 
 
 def health(request, slug):
-    """What looks wrong in the gallery, a kind at a time; asks again by itself while it is being computed."""
+    """Lists what looks wrong in the gallery, one kind at a time. While a check runs, the page polls for its progress."""
     gallery = _gallery(request, slug)
     report = HealthReport.objects.filter(gallery=gallery).first()
     if request.htmx:
         return progress(request, report)
-    findings = HealthFinding.objects.filter(gallery=gallery).standing()
+    findings = HealthFinding.objects.filter(gallery=gallery).current()
     tabs = _tabs(findings)
     show = request.GET.get("show")
     if show not in {tab["key"] for tab in tabs}:
         show = next((tab["key"] for tab in tabs if tab["count"]), tabs[0]["key"])
-    page = Paginator(_shown(findings, show).with_people(), FINDINGS_A_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(_in_tab(findings, show).with_people(), FINDINGS_A_PAGE).get_page(request.GET.get("page"))
     threshold = report.threshold if report else None
     context = {
         "gallery": gallery,
@@ -41,14 +41,14 @@ def health(request, slug):
         "show": show,
         "page": page,
         "items": [(finding, explain(finding, threshold), buttons_of(finding)) for finding in page],
-        "kept": services.KEPT,
+        "most": services.MOST_PER_REASON,
     }
     return render(request, "recognition/health.html", context)
 
 
 @require_POST
 def look_again(request, slug):
-    """Has the gallery looked through."""
+    """Starts a check of the gallery."""
     gallery = _gallery(request, slug)
     try:
         tasks.start(services.request_health(actor=actor_of(request), gallery=gallery))
@@ -59,7 +59,7 @@ def look_again(request, slug):
 
 @require_POST
 def fix(request, slug, pk, action):
-    """Does what the button says, and goes back to the findings."""
+    """Applies the fix of the button that was pressed, and returns to the findings."""
     gallery = _gallery(request, slug)
     finding = get_visible(HealthFinding.objects.with_people(), request, gallery=gallery, pk=pk)
     back = f"{reverse('health', args=[slug])}?{urlencode({'show': _tab_of(finding)})}"
@@ -77,16 +77,16 @@ def fix(request, slug, pk, action):
 
 
 def _gallery(request, slug) -> Gallery:
-    """For curators; NotFound for strangers, NotAllowed for viewers."""
+    """For curators. Raises NotFound for strangers and NotAllowed for viewers."""
     gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     actor_of(request).require_role(gallery, Role.CURATOR)
     return gallery
 
 
-def _shown(findings, show: str):
-    if show == DISMISSED:
+def _in_tab(findings, tab: str):
+    if tab == DISMISSED:
         return findings.exclude(dismissed_at=None)
-    return findings.filter(kind=show, dismissed_at=None)
+    return findings.filter(kind=tab, dismissed_at=None)
 
 
 def _tab_of(finding: HealthFinding) -> str:
@@ -100,4 +100,4 @@ def _tabs(findings) -> list[dict]:
         HealthFinding.Kind.WEAK: "Weak people",
         DISMISSED: "Fine",
     }
-    return [{"key": str(key), "name": name, "count": _shown(findings, key).count()} for key, name in names.items()]
+    return [{"key": str(key), "name": name, "count": _in_tab(findings, key).count()} for key, name in names.items()]

@@ -1,4 +1,4 @@
-"""What was found, in words, and what the buttons say."""
+"""The texts of findings and of their buttons."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ Reason = HealthFinding.Reason
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """action: of fixes.py. asks_name: it needs the name of a new person."""
+    """action: one of fixes.py. asks_name: the form asks for the name of a new person."""
 
     action: str
     text: str
@@ -18,41 +18,46 @@ class Button:
     asks_name: bool = False
 
 
-def explain(finding: HealthFinding, threshold: float) -> str:
-    """Why it was found, with its numbers. threshold: that of the report."""
-    return TEXTS[finding.reason].format(
+def explain(finding: HealthFinding, threshold: float | None) -> str:
+    """Why the finding was reported, with its figures. threshold: the report's."""
+    texts = WEAK_TEXTS if finding.kind == HealthFinding.Kind.WEAK else TEXTS
+    return texts[finding.reason].format(
         name=finding.identity.name,
         other=finding.other.name if finding.other else "",
         distance=finding.distance or 0.0,
         own=finding.own_distance or 0.0,
         found=finding.found,
         total=finding.total,
-        some=len(finding.samples),
+        alike=len(finding.samples),
         threshold=threshold or 0.0,
-        maybe=f" They look like {finding.other.name}." if finding.other else "",
-        none_of="It has no face" if not finding.total else "None of the faces was embedded by the pack in force",
+        lookalike=f" They look like {finding.other.name}." if finding.other else "",
+        why="no face is enrolled" if not finding.total else "none of the faces has been embedded by the gallery's pack",
     )
 
 
-TEXTS = {
+TEXTS: dict[str, str] = {
     Reason.LOOKS_LIKE_OTHER: "Nearer to {other} ({distance:.2f}) than to the other faces of {name} ({own:.2f}): "
     "it would be recognised as {other}.",
-    Reason.DENIED: "Nearer to a face that is “not {name}” than to the other faces of {name} ({own:.2f}): "
+    Reason.DENIED: "Nearer to a face that is marked as “not {name}” than to the other faces of {name} ({own:.2f}): "
     "it would not be recognised.",
     Reason.FAR: "Further from the other faces of {name} ({own:.2f}) than is usual in this gallery, or than the threshold "
-    "({threshold:.2f}) allows. Somebody else, or a photo that harms.",
-    Reason.POOR: "Of less than half the quality of the other faces of {name}.",
+    "({threshold:.2f}) allows. It shows somebody else, or the photo makes recognition worse.",
+    Reason.POOR: "The photo has less than half the quality of the other faces of {name}.",
     Reason.SAME_PERSON: "{found} of the {total} faces of {name} and {other} match the other's within the threshold; "
     "the nearest two are {distance:.2f} apart.",
-    Reason.TWO_PEOPLE: "{some} of the {total} faces are alike, and like none of the others.{maybe}",
-    Reason.NOT_FOUND: "Only {found} of the {total} faces would be recognised by the others. "
-    "More and clearer photos help, or one of them is somebody else.",
-    Reason.SINGLE: "One face only: one bad light, and {name} is not recognised. Add photos.",
-    Reason.NO_FACE: "{none_of}: {name} cannot be recognised.",
+}
+WEAK_TEXTS: dict[str, str] = {
+    Reason.TWO_PEOPLE: "{alike} of the {total} faces are alike, but unlike the others.{lookalike}",
+    Reason.NOT_FOUND: "Only {found} of the {total} faces would be recognised by means of the others. "
+    "Add more and clearer photos, or remove a face of somebody else.",
+    Reason.POOR: "All faces of {name} are of poor quality. Add better photos.",
+    Reason.SINGLE: "There is only one face, so {name} may not be recognised in poor light. Add photos.",
+    Reason.NO_FACE: "{name} cannot be recognised: {why}.",
 }
 
 
 def buttons_of(finding: HealthFinding) -> list[Button]:
+    """A button for each fix that applies to the finding."""
     name, other = finding.identity.name, finding.other.name if finding.other else ""
     texts = {
         fixes.MOVE: f"Move to {other}",

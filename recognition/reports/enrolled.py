@@ -1,4 +1,4 @@
-"""A gallery's enrolled faces, ready to be compared with each other."""
+"""Loads a gallery's enrolled faces so that they can be compared with each other."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -12,20 +12,22 @@ from recognition.lab.evaluation.neighbours import Faces
 
 @dataclass(frozen=True, slots=True)
 class EnrolledFaces:
-    """samples: UUIDs as S16 (n,), in the order of `faces`, whose names are the people's."""
+    """faces: their labels are the people's UUIDs as S16. samples: S16 (n,), each face's UUID, in the order of `faces`."""
 
     faces: Faces
     samples: np.ndarray
 
-    def sample(self, face: int | None) -> UUID | None:
+    def sample_id(self, face: int | None) -> UUID | None:
+        """face: its position in `faces`."""
         return None if face is None else _uuid(self.samples[face])
 
-    def person(self, number: int | None) -> UUID | None:
-        return None if number is None else _uuid(self.faces.names[number])
+    def person_id(self, person: int) -> UUID:
+        """person: its number in `faces.names`."""
+        return _uuid(self.faces.names[person])
 
 
 def load_faces(gallery: Gallery) -> EnrolledFaces | None:
-    """All enrolled faces of active people under the pack in force; None where there are none."""
+    """All enrolled faces of active people, embedded by the gallery's pack; None if there are none."""
     blocks = list(enrolled_vectors(gallery_id=gallery.pk, pack=gallery.pack))
     if not blocks:
         return None
@@ -36,10 +38,10 @@ def load_faces(gallery: Gallery) -> EnrolledFaces | None:
 
 
 def sortable(ids: np.ndarray) -> np.ndarray:
-    """UUIDs as V16 → S16, which NumPy can sort."""
+    """Converts UUIDs (n,) from V16 to S16, which NumPy can sort."""
     return np.ascontiguousarray(ids).view("S16")
 
 
 def _uuid(key: bytes) -> UUID:
-    """S16 drops noughts at the end."""
+    """Pads the key, because NumPy drops trailing zero bytes of S16 values."""
     return UUID(bytes=bytes(key).ljust(16, b"\0"))

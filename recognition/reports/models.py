@@ -1,4 +1,4 @@
-"""What a job finds out about a gallery."""
+"""The base of the reports that jobs compute about a gallery."""
 
 from django.conf import settings
 from django.db import models
@@ -11,13 +11,14 @@ from gallery.models import Gallery
 
 
 class GalleryReport(models.Model):
-    """What was found out about a gallery; asked for again, it is computed anew and the old one stands meanwhile.
+    """One report per gallery. While it is computed again, the previous result stays in place.
 
         queued ──▶ running ──▶ done
                       └──────▶ failed
 
-    Whoever computes holds a lease, moved on as it goes; a report whose lease is over was broken off and can be asked for
-    again. pack, computed_at, seconds: of what stands. done, total: faces, of what is being computed.
+    The job (`runner`) holds a lease and extends it as it works. A report whose lease has expired was interrupted and can be
+    requested again. pack, computed_at, seconds: of the latest result. done, total: faces compared so far, and in all, in the
+    current run.
     """
 
     class Status(models.TextChoices):
@@ -55,12 +56,13 @@ class GalleryReport(models.Model):
         return f"{self._meta.verbose_name} of {self.gallery}"
 
     @property
-    def runs(self) -> bool:
-        """Waits for its job, or is being computed."""
+    def in_progress(self) -> bool:
+        """Queued, or being computed under a valid lease."""
         if self.status == self.Status.RUNNING:
-            return self.lease_expires_at > timezone.now()
+            return self.lease_expires_at is not None and self.lease_expires_at > timezone.now()
         return self.status == self.Status.QUEUED
 
     @property
-    def broken_off(self) -> bool:
-        return self.status == self.Status.RUNNING and not self.runs
+    def interrupted(self) -> bool:
+        """Its job ended without a result, for example because the process was killed."""
+        return self.status == self.Status.RUNNING and not self.in_progress

@@ -1,8 +1,9 @@
-"""Asking for what a job finds out about a gallery, and computing it: one at a time a gallery, in whose lease."""
+"""Requests and computes gallery reports: one run at a time for each gallery and kind of report, guarded by a lease."""
 
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any, TypeVar
 from uuid import UUID
 
 import uuid6
@@ -20,20 +21,26 @@ from gallery.models import Gallery
 from recognition.reports.models import GalleryReport
 
 LEASE = timedelta(minutes=3)
-CRASHED = "It ended with an error; the log of the job worker has it. Ask your operator."
+CRASHED = "An error stopped the computation. The job worker's log has the details; ask your operator."
+TAKEN_OVER = "Somebody requested this again in the meantime, and another process computes it now."
 
-Write = Callable[[], dict]
-Compute = Callable[[GalleryReport, Callable[[int], None]], Write]
+Report = TypeVar("Report", bound=GalleryReport)
+Progress = Callable[[int], None]  # called with the number of faces compared so far
+Write = Callable[[], dict[str, Any]]
+Compute = Callable[[Report, Progress], Write]
 
 
 @audited
-def request_report(*, actor: Actor, model: type[GalleryReport], gallery: Gallery, **values) -> GalleryReport:
-    """Asks for a report; the caller starts its job. Raises Conflict (runs_already) while it is being computed."""
+def request_report(*, actor: Actor, model: type[Report], gallery: Gallery, **values: Any) -> Report:
+    """Queues a report; the caller starts its job. Raises Conflict (runs_already) while it is being computed.
+
+    values: fields of the report itself.
+    """
     actor.require_role(gallery, Role.CURATOR)
     Gallery.objects.select_for_update(no_key=True).get(pk=gallery.pk)
     report = model.objects.select_for_update().filter(gallery=gallery).first() or model(gallery=gallery)
-    if report.status == model.Status.RUNNING and report.runs:
-        raise Conflict("This is being computed already. Wait until it is done.", code="runs_already")
+    if report.status == model.Status.RUNNING and report.in_progress:
+        raise Conflict("This is already being computed. Wait until it has finished.", code="runs_already")
     values |= {"status": model.Status.QUEUED, "error_message": "", "runner": None, "lease_expires_at": None}
     values |= {"done": 0, "total": 0, "requested_by": actor.user, "requested_at": timezone.now()}
     for name, value in values.items():
@@ -44,43 +51,45 @@ def request_report(*, actor: Actor, model: type[GalleryReport], gallery: Gallery
     return report
 
 
-def run_report(model: type[GalleryReport], gallery_id: UUID, compute: Compute) -> GalleryReport | None:
-    """Computes a report that waits. None where there is none, or somebody else computes it.
+def run_report(model: type[Report], gallery_id: UUID, compute: Compute[Report]) -> Report | None:
+    """Computes a queued or interrupted report. None if there is none, or if another process is computing it.
 
-    compute: gets the report, and a function to call with the number of faces done; gives what writes the rows of the result,
-    and the report's own values, in the transaction in which the report is done.
+    compute: takes the report and a progress function, and returns a function that writes the result's rows and returns the
+    values of the report's own fields. That function runs in the transaction that marks the report as done. A DomainError of
+    `compute` becomes the report's error message; any other exception marks the report as failed and is raised.
     """
     runner, started = uuid6.uuid7(), time.monotonic()
-    if not _take(model, gallery_id, runner):
+    if not _claim(model, gallery_id, runner):
         return None
     report = model.objects.select_related("gallery").get(pk=gallery_id)
     try:
-        write = compute(report, lambda done: _beat(report, runner, done))
+        write = compute(report, lambda done: _extend_lease(report, runner, done))
         with transaction.atomic():
             if not model.objects.select_for_update().filter(pk=gallery_id, runner=runner).exists():
-                raise Conflict("Somebody else has asked for it meanwhile, and computes it.")
+                raise Conflict(TAKEN_OVER)
             values = write() | {"computed_at": timezone.now(), "seconds": round(time.monotonic() - started, 2)}
-            _end(report, runner, model.Status.DONE, pack=report.gallery.pack, **values)
+            _finish(report, runner, model.Status.DONE, pack=report.gallery.pack, **values)
     except DomainError as error:
-        _end(report, runner, model.Status.FAILED, error_message=error.message)
+        _finish(report, runner, model.Status.FAILED, error_message=error.message)
     except BaseException:
-        _end(report, runner, model.Status.FAILED, error_message=CRASHED)
+        _finish(report, runner, model.Status.FAILED, error_message=CRASHED)
         raise
     return model.objects.select_related("gallery").get(pk=gallery_id)
 
 
-def _take(model: type[GalleryReport], gallery_id: UUID, runner: UUID) -> bool:
-    gone = Q(status=model.Status.RUNNING, lease_expires_at__lt=Now())
-    free = model.objects.filter(Q(status=model.Status.QUEUED) | gone, pk=gallery_id)
-    return bool(free.update(status=model.Status.RUNNING, runner=runner, lease_expires_at=Now() + LEASE, done=0))
+def _claim(model: type[GalleryReport], gallery_id: UUID, runner: UUID) -> bool:
+    expired = Q(status=model.Status.RUNNING, lease_expires_at__lt=Now())
+    claimable = model.objects.filter(Q(status=model.Status.QUEUED) | expired, pk=gallery_id)
+    return bool(claimable.update(status=model.Status.RUNNING, runner=runner, lease_expires_at=Now() + LEASE, done=0))
 
 
-def _beat(report: GalleryReport, runner: UUID, done: int) -> None:
-    mine = type(report).objects.filter(pk=report.pk, runner=runner)
-    if not mine.update(done=done, total=report.total, lease_expires_at=Now() + LEASE):
-        raise Conflict("Somebody else has asked for it meanwhile, and computes it.")
+def _extend_lease(report: GalleryReport, runner: UUID, done: int) -> None:
+    own = type(report).objects.filter(pk=report.pk, runner=runner)
+    if not own.update(done=done, total=report.total, lease_expires_at=Now() + LEASE):
+        raise Conflict(TAKEN_OVER)
 
 
-def _end(report: GalleryReport, runner: UUID, status: str, **values) -> None:
-    mine = type(report).objects.filter(pk=report.pk, runner=runner)
-    mine.update(status=status, runner=None, lease_expires_at=None, **values)
+def _finish(report: GalleryReport, runner: UUID, status: str, **values: Any) -> None:
+    """Writes the end of the run, unless another process has taken it over."""
+    own = type(report).objects.filter(pk=report.pk, runner=runner)
+    own.update(status=status, runner=None, lease_expires_at=None, **values)

@@ -31,7 +31,7 @@ def test_the_same_person_twice_is_settled_and_a_calibration_that_would_say_nothi
     fits(page)
     page.get_by_role("link", name="Health").click()
     fits(page)
-    page.get_by_role("button", name="Look through the gallery").click()
+    page.get_by_role("button", name="Check the gallery").click()
     twice = page.get_by_role("link", name="The same person twice (1)")
     expect(twice).to_be_visible(timeout=30_000)  # the page looks again by itself until the job is done
     twice.click()
@@ -54,7 +54,7 @@ def test_the_same_person_twice_is_settled_and_a_calibration_that_would_say_nothi
     page.get_by_role("link", name="Calibration").click()
     fits(page)
     page.get_by_role("button", name="Measure").click()
-    expect(page.get_by_text(re.compile("Nothing is advised: 3 people are too few"))).to_be_visible(timeout=30_000)
+    expect(page.get_by_text(re.compile("No threshold is advised: 3 people are too few"))).to_be_visible(timeout=30_000)
     expect(page.locator("svg.chart")).to_have_count(2)
     page.get_by_text("The numbers").click()
     fits(page)

@@ -1,4 +1,4 @@
-"""Measures the platform on this machine. Ratios within one run count; absolute figures belong to the machine."""
+"""Measures the platform on this machine. Compare figures only within one run: absolute ones depend on the machine."""
 
 import json
 import os
@@ -22,26 +22,34 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser):
         parts = parser.add_subparsers(dest="part", required=True)
-        engine = parts.add_parser("engine", help="nets against ONNX Runtime and OpenVINO, and decode to embedding")
+        engine = parts.add_parser(
+            "engine", help="nets against ONNX Runtime and OpenVINO, and the chain from photo to embedding"
+        )
         engine.add_argument(
-            "--nets", nargs="*", help="dlib mbf r50 r100 scrfd mtcnn; default: all, none: the chain alone"
+            "--nets",
+            nargs="*",
+            help="of dlib mbf r50 r100 scrfd mtcnn; default: all; without a name: only the whole chain",
         )
         engine.add_argument("--runtimes", nargs="+", default=DEFAULT_RUNTIMES)
         engine.add_argument("--batches", nargs="+", type=int, help="default: 1 and 8 for embedders")
-        engine.add_argument("--seconds", type=float, default=1.5, help="of a turn")
-        engine.add_argument("--rounds", type=int, default=5, help="turns of each runtime")
-        engine.add_argument("--processes", type=int, default=os.cpu_count(), help="of one thread, for each runtime")
-        engine.add_argument("--no-amx", action="store_true", help="as on a processor without AMX and bfloat16")
-        engine.add_argument("--photos", type=Path, help="a folder, for the whole chain")
+        engine.add_argument("--seconds", type=float, default=1.5, help="length of a turn")
+        engine.add_argument("--rounds", type=int, default=5, help="turns for each runtime")
+        engine.add_argument(
+            "--processes", type=int, default=os.cpu_count(), help="single-threaded processes for each runtime"
+        )
+        engine.add_argument("--no-amx", action="store_true", help="run as on a processor without AMX and bfloat16")
+        engine.add_argument("--photos", type=Path, help="a folder of photos, for the whole chain")
         engine.add_argument("--json", type=Path, help="write the figures to this file")
         search = parts.add_parser("search", help="vector search in a synthetic gallery, against exact search in memory")
-        search.add_argument("--rows", nargs="+", type=int, default=[100_000], help="samples of the gallery")
+        search.add_argument("--rows", nargs="+", type=int, default=[100_000], help="number of samples in the gallery")
         search.add_argument("--dim", nargs="+", type=int, default=[128, 512])
         search.add_argument("--keep", action="store_true", help="leave the large gallery in the database")
         search.add_argument("--json", type=Path, help="write the figures to this file")
-        _add_api_arguments(parts.add_parser("api", help="the REST API of a platform of its own, or of one that runs"))
+        _add_api_arguments(
+            parts.add_parser("api", help="the REST API, of a platform started for this or of a running one")
+        )
 
-        training = parts.add_parser("training", help="faces a second that each network learns from")
+        training = parts.add_parser("training", help="how many faces per second each network learns from")
         training.add_argument("--nets", nargs="+", choices=NETWORKS, default=NETWORKS)
         training.add_argument("--batch", type=int, default=16)
         training.add_argument("--steps", type=int, default=3)
@@ -58,9 +66,7 @@ class Command(BaseCommand):
             import onnxruntime  # noqa: F401
             import openvino  # noqa: F401
         except ImportError as error:
-            raise CommandError(
-                f"{error}. The bench needs the development requirements: requirements-dev.txt"
-            ) from error
+            raise CommandError(f"{error}. Install the development requirements first: requirements-dev.txt") from error
         from recognition.engine import cpu
         from recognition.lab.bench.cases import CASES
         from recognition.lab.bench.engine import NO_AMX, BenchError, as_json, compare, table
@@ -72,7 +78,7 @@ class Command(BaseCommand):
         processor = cpu.prepare()
         self.stdout.write(
             f"{processor.name}: {processor.note}; bfloat16: {'yes' if processor.bfloat16 else 'no'}. "
-            f"{processes} processes of one thread for each runtime, {rounds} turns of {seconds} s."
+            f"{processes} single-threaded processes for each runtime, {rounds} turns of {seconds} s."
         )
         rows = []
         for name in CASES if nets is None else nets:
@@ -80,13 +86,13 @@ class Command(BaseCommand):
                 raise CommandError(f"There is no net “{name}”. Known: {', '.join(CASES)}.")
             for batch in batches or CASES[name].batches:
                 try:
-                    found = compare(name, batch, runtimes, settings.MODELS_DIR, seconds=seconds, rounds=rounds,
-                                    processes=processes, environment=environment, say=self._say)  # fmt: skip
+                    measured = compare(name, batch, runtimes, settings.MODELS_DIR, seconds=seconds, rounds=rounds,
+                                       processes=processes, environment=environment, say=self._say)  # fmt: skip
                 except BenchError as error:
                     self.stderr.write(str(error))
                     continue
-                rows += found
-                self._table(table(found, [r for r in runtimes if not r.startswith("mxnet")]), found)
+                rows += measured
+                self._table(table(measured, [r for r in runtimes if not r.startswith("mxnet")]), measured)
         chain = self._chain(photos, rounds)
         if json:
             self._write(json, {"processor": processor.name, "amx": processor.note, "processes": processes,
@@ -97,28 +103,28 @@ class Command(BaseCommand):
 
         if "gallery_faceembedding" not in connection.introspection.table_names():
             raise CommandError("The database is empty. Run manage.py migrate first.")
-        found = []
+        measured = []
         for size in rows:
             for length in dim:
-                found.append(bench_search(size, length, keep=keep, say=self._say))
-                self.stdout.write("\n".join(describe(found[-1])))
+                measured.append(bench_search(size, length, keep=keep, say=self._say))
+                self.stdout.write("\n".join(describe(measured[-1])))
         if json:
-            self._write(json, {"search": [figures.as_dict() for figures in found]})
+            self._write(json, {"search": [figures.as_dict() for figures in measured]})
 
     def bench_training(self, *, nets, batch, steps, threads, device, json: Path | None, **options):
         from recognition.engine.mxnet_runtime import import_mxnet
         from recognition.lab.bench.training import training_speed
 
         import_mxnet(threads=threads)
-        found = []
+        speeds = []
         for network in nets:
-            found.append(training_speed(network, batch=batch, steps=steps, device=device))
+            speeds.append(training_speed(network, batch=batch, steps=steps, device=device))
             self.stdout.write(
-                f"{network:5} batch {batch}: {found[-1].images_per_second:.1f} images/s by the clock, "
-                f"{found[-1].images_per_cpu_second:.1f} a second of processor time"
+                f"{network:5} batch {batch}: {speeds[-1].images_per_second:.1f} images per second of real time, "
+                f"{speeds[-1].images_per_cpu_second:.1f} per second of processor time"
             )
         if json:
-            self._write(json, {"training": [asdict(speed) for speed in found], "threads": threads, "device": device})
+            self._write(json, {"training": [asdict(speed) for speed in speeds], "threads": threads, "device": device})
 
     def bench_api(self, *, url, key, workers, photos, samples, dim, clients, seconds, minutes, json: Path | None,
                   **options):  # fmt: skip
@@ -128,22 +134,27 @@ class Command(BaseCommand):
         from recognition.lab.bench.engine import BenchError
 
         if url and not key:
-            raise CommandError("--url needs --key, an API key with all scopes of a user who may make galleries.")
+            raise CommandError("--url needs --key: an API key with all scopes, of a user who may create galleries.")
         if url and samples:
-            raise CommandError("--samples fills the database of a platform of the bench's own. Leave --url out.")
+            raise CommandError("--samples fills the database of a platform that the bench starts itself. Omit --url.")
         pictures = photos_in(photos) if photos else drawn_photos()
-        with tempfile.TemporaryDirectory(prefix="faceplatform-bench-") as folder:
-            own = None if url else OwnPlatform(Path(folder), settings.MODELS_DIR, workers)
-            try:
-                with own or nullcontext(RunningPlatform(url, key)) as platform:
+        load = {"clients": clients, "seconds": seconds, "minutes": minutes, "workers": workers}
+        try:
+            if url:
+                figures = self._api(RunningPlatform(url, key), pictures, None, **load)
+            else:
+                with (
+                    tempfile.TemporaryDirectory(prefix="faceplatform-bench-") as folder,
+                    OwnPlatform(Path(folder), settings.MODELS_DIR, workers) as platform,
+                ):
                     gallery = platform.fill_gallery(samples, dim) if samples else None
-                    figures = self._api(platform, pictures, gallery, clients, seconds, minutes, workers)
-            except BenchError as error:
-                raise CommandError(str(error)) from error
+                    figures = self._api(platform, pictures, gallery, **load)
+        except BenchError as error:
+            raise CommandError(str(error)) from error
         if json:
             self._write(json, figures)
 
-    def _api(self, platform, photos, gallery, clients, seconds, minutes, workers) -> dict:
+    def _api(self, platform, photos, gallery, *, clients, seconds, minutes, workers) -> dict:
         from recognition.lab.bench.api.bare_engine import BareEngine
         from recognition.lab.bench.api.measure import measure, prepared, soak, table
 
@@ -153,8 +164,8 @@ class Command(BaseCommand):
             with BareEngine(pack, photos, workers) if platform.processes else nullcontext() as engine:
                 for name, call in calls.items():
                     for count in clients:
-                        held_against = engine if name == "recognise" else None
-                        rows.append(measure(platform, call, clients=count, seconds=seconds, engine=held_against))
+                        bare_engine = engine if name == "recognise" else None
+                        rows.append(measure(platform, call, clients=count, seconds=seconds, engine=bare_engine))
             self.stdout.write("\n".join(table(rows)))
             figures = {"workers": workers, "calls": [row.as_dict() for row in rows]}
             if minutes:
@@ -193,14 +204,14 @@ class Command(BaseCommand):
 
 def _add_api_arguments(api) -> None:
     api.add_argument("--clients", nargs="+", type=int, default=[1, 8, 32])
-    api.add_argument("--seconds", type=float, default=10, help="of each measurement")
+    api.add_argument("--seconds", type=float, default=10, help="length of each measurement")
     api.add_argument(
-        "--minutes", type=float, help="besides: all calls mixed by the most clients, for so long, watching memory"
+        "--minutes", type=float, help="then also mix all calls from the most clients for this long, and watch memory"
     )
-    api.add_argument("--workers", type=int, default=os.cpu_count(), help="of the bench's own platform")
-    api.add_argument("--photos", type=Path, help="a folder; without it, drawn faces")
-    api.add_argument("--samples", type=int, help="search in a gallery of so many made-up vectors besides")
-    api.add_argument("--dim", type=int, default=128, help="of the pack's vectors, for --samples")
-    api.add_argument("--url", help="a platform that runs already; a gallery is made in it, and deleted again")
+    api.add_argument("--workers", type=int, default=os.cpu_count(), help="of the platform that the bench starts")
+    api.add_argument("--photos", type=Path, help="a folder of photos; default: drawn faces")
+    api.add_argument("--samples", type=int, help="also search in a gallery of this many synthetic vectors")
+    api.add_argument("--dim", type=int, default=128, help="values in a vector, for --samples")
+    api.add_argument("--url", help="a running platform; a gallery is created in it, and deleted at the end")
     api.add_argument("--key", help="an API key for --url, with all scopes")
     api.add_argument("--json", type=Path, help="write the figures to this file")

@@ -6,35 +6,33 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.actor import cli_actor
 from faceplatform.errors import DomainError
-from gallery.models import Gallery
 from recognition.calibration.models import CalibrationReport
 from recognition.calibration.services import advice_for, apply_calibration, request_calibration, run_calibration
+from recognition.management.galleries import find_gallery
 
 
 class Command(BaseCommand):
     help = (
-        "Compares a gallery's faces with each other, and advises the threshold for the wanted rate of strangers that are "
-        "taken for somebody (FPIR)."
+        "Compares a gallery's faces with each other and advises a threshold for the chosen FPIR, the share of strangers who "
+        "may be mistaken for somebody."
     )
 
     def add_arguments(self, parser):
         parser.add_argument("--gallery", required=True, metavar="SLUG")
-        parser.add_argument("--fpir", type=float, help="the rate wanted, such as 0.01; else the gallery's target")
+        parser.add_argument("--fpir", type=float, help="the target rate, such as 0.01; default: the gallery's")
         parser.add_argument("--apply", action="store_true", help="put the advised threshold in force")
-        parser.add_argument("--json", action="store_true", help="print all that was measured")
+        parser.add_argument("--json", action="store_true", help="print everything that was measured, as JSON")
 
     def handle(self, *, gallery, fpir, apply, json: bool, **options):
         actor = cli_actor()
-        found = Gallery.objects.filter(slug=gallery).first()
-        if found is None:
-            raise CommandError(f"There is no gallery “{gallery}”.")
+        gallery = find_gallery(gallery)
         try:
-            report = run_calibration(request_calibration(actor=actor, gallery=found, fpir=fpir).pk)
+            report = run_calibration(request_calibration(actor=actor, gallery=gallery, fpir=fpir).pk)
             if report is None or report.status == CalibrationReport.Status.FAILED:
-                raise CommandError(report.error_message if report else "Another process measures it just now.")
+                raise CommandError(report.error_message if report else "Another process is measuring this gallery.")
             self._print(report, as_json=json)
             if apply:
-                changed = apply_calibration(actor=actor, gallery=found)
+                changed = apply_calibration(actor=actor, gallery=gallery)
                 self.stderr.write(f"In force: {changed.threshold_distance:.3f}")
         except DomainError as error:
             raise CommandError(error.message) from error
@@ -44,21 +42,23 @@ class Command(BaseCommand):
             body = {"gallery": report.gallery.slug, "pack": report.pack, **report.result}
             self.stdout.write(json.dumps(body, ensure_ascii=False))
             return
-        result, wanted = report.result, advice_for(report)
+        result, advice = report.result, advice_for(report)
         self.stdout.write(
             f"{result['faces']} faces of {result['people']} people, {result['pairs']['genuine']} pairs of one person, "
             f"{result['pairs']['impostor']} of two; {result['searches']['impostor']} comparisons of a face with a person."
         )
         for row in result["advice"]:
-            self.stdout.write(f"{'>' if row is wanted else ' '} FPIR {row['fpir']:<6g} {_in_words(row)}")
+            self.stdout.write(f"{'>' if row is advice else ' '} FPIR {row['fpir']:<6g} {_in_words(row)}")
 
 
 def _in_words(row: dict) -> str:
     if row["distance"] is None:
         if not (row["needed_people"] or row["needed_faces"]):
-            return "nothing is advised: two people have the same photo, see manage.py health"
-        needed = f"{row['needed_people']} people" if row["needed_people"] else f"about {row['needed_faces']} faces"
-        return f"nothing is advised: it needs {needed}"
+            return "no threshold is advised: two people have the same photo; run manage.py health"
+        needed = (
+            f"at least {row['needed_people']} people" if row["needed_people"] else f"about {row['needed_faces']} faces"
+        )
+        return f"no threshold is advised: {needed} are needed"
     missed = (
         "" if row["frr"] is None else f", not found {row['frr']:.2%} ({row['frr_low']:.2%} to {row['frr_high']:.2%})"
     )

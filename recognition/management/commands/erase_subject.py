@@ -1,4 +1,4 @@
-"""Erases a person for good; after a restore, erases those again whom the backup brought back."""
+"""Erases a person for good, or, after a restore, the erased people whom the backup brought back."""
 
 import json
 from pathlib import Path
@@ -18,17 +18,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser):
         what = parser.add_mutually_exclusive_group(required=True)
-        what.add_argument("id", nargs="?", type=UUID, help="in the address of the person's page")
+        what.add_argument("id", nargs="?", type=UUID, help="the id in the address of the person's page")
         what.add_argument(
             "--replay",
             nargs="*",
             type=Path,
             metavar="FILE",
-            help="erase those again whom a restored backup brought back",
+            help="erase again the people whom a restored backup brought back",
         )
-        what.add_argument("--list", action="store_true", help="all reports, one a line, as --replay reads them")
+        what.add_argument("--list", action="store_true", help="print all reports, one per line, as --replay reads them")
         parser.add_argument("--name", help="the person's name, to confirm")
-        parser.add_argument("--reason", default="", help="why, without the name: it is kept for good")
+        parser.add_argument("--reason", default="", help="why; it is kept for good, so leave the name out")
 
     def handle(self, *, id, replay, list, name, reason, **options):
         try:
@@ -50,9 +50,9 @@ class Command(BaseCommand):
 
     def _replay(self, files: list[Path]) -> None:
         erased = noted_erasures(files)
-        done = replay(actor=cli_actor(), erased=erased)
-        self._print(done)
-        self.stderr.write(f"{len(erased)} people were erased before; {len(done)} had come back and are gone again.")
+        repeated = replay(actor=cli_actor(), erased=erased)
+        self._print(repeated)
+        self.stderr.write(f"{len(erased)} people had been erased; {len(repeated)} had come back and were erased again.")
 
     def _print(self, erasures) -> None:
         for erasure in erasures:

@@ -1,4 +1,4 @@
-"""Writes all that is known of a person to a ZIP."""
+"""Exports everything stored about a person to a ZIP file."""
 
 from pathlib import Path
 from uuid import UUID
@@ -12,10 +12,10 @@ from recognition.privacy.subject import find_subject
 
 
 class Command(BaseCommand):
-    help = "Writes all that is known of a person (the id in the address of the person's page) to a ZIP."
+    help = "Exports everything stored about a person to a ZIP file."
 
     def add_arguments(self, parser):
-        parser.add_argument("id", type=UUID)
+        parser.add_argument("id", type=UUID, help="the id in the address of the person's page")
         parser.add_argument("file", type=Path, metavar="FILE.zip")
 
     def handle(self, *, id, file, **options):

@@ -9,16 +9,18 @@ from recognition.imports.sources import Source
 
 class Command(ImportCommand):
     help = (
-        "Enrols people from a folder with a folder per person, a ZIP of one, or a CSV (name, external_id, department, "
-        "position, photo). Ctrl-C stops it; the same command goes on, and does nothing twice."
+        "Enrols people from a folder with one folder per person, a ZIP of such a folder, or a CSV (name, external_id, "
+        "department, position, photo). Ctrl-C stops the import; the same command continues it, without importing anything "
+        "twice."
     )
 
     def add_arguments(self, parser):
         parser.add_argument("source", type=Path, metavar="DIR|ZIP|CSV")
         super().add_arguments(parser)
 
-    def source(self, *, source: Path, **options):
-        return Source(source), source.name, place_of(source)
+    def source(self, **options):
+        path: Path = options["source"]
+        return Source(path), path.name, place_of(path)
 
-    def nothing(self, *, source: Path, **options):
-        return f"No photos in {source}. It needs a folder per person, with photos in it."
+    def nothing(self, **options):
+        return f"There are no photos in {options['source']}. It needs a folder per person, with photos in it."

@@ -1,4 +1,4 @@
-"""Model packs: what is known, installing, importing, measuring, checking."""
+"""Lists, installs, imports, measures and verifies model packs."""
 
 import sys
 from dataclasses import asdict
@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from recognition.engine.manifest import COLOURS, METRICS, PackError, load_manifest, sha256_of, verify_pack
 from recognition.engine.mxnet_runtime import DeviceError
+from recognition.management.progress_bars import advance
 from recognition.packs.install import catalogue, install_pack
 
 DEFAULT_DETECTOR = "dlib-resnet"
@@ -22,37 +23,49 @@ class Command(BaseCommand):
     def add_arguments(self, parser):
         actions = parser.add_subparsers(dest="action", required=True)
         actions.add_parser("list", help="known and installed packs, with their licences")
-        install = actions.add_parser("install", help="fetch, check and convert a pack of the catalogue")
+        install = actions.add_parser("install", help="download, verify and convert a pack from the catalogue")
         install.add_argument("name")
-        install.add_argument("--from", dest="source", type=Path, help="folder or file with what is published")
-        install.add_argument("--force", action="store_true", help="install again over what is there")
-        install.add_argument("--accept-licence", action="store_true", help="where the licence restricts use")
-        verify = actions.add_parser("verify", help="check the sha256 of every file, and how its nets run here")
+        install.add_argument(
+            "--from", dest="source", type=Path, help="folder or file with the published files, instead of downloading"
+        )
+        install.add_argument("--force", action="store_true", help="replace an installed pack")
+        install.add_argument("--accept-licence", action="store_true", help="accept a licence that restricts the use")
+        verify = actions.add_parser(
+            "verify", help="check the sha256 of every file, and show how the nets run on this machine"
+        )
         verify.add_argument("name", nargs="?")
-        measure = actions.add_parser("measure", help="measure the FAR curve on photos of people, and keep it")
+        measure = actions.add_parser(
+            "measure", help="measure the FAR curve on photos of people, and save it in the pack"
+        )
         measure.add_argument("name")
-        measure.add_argument("folder", type=Path, help="a folder for each person")
+        measure.add_argument("folder", type=Path, help="folder with one folder of photos per person")
         measure.add_argument("--describe", help="what the photos are, for the pack's manifest")
-        measure.add_argument("--dry-run", action="store_true", help="print the curve, keep nothing")
+        measure.add_argument("--dry-run", action="store_true", help="print the curve, but save nothing")
         for action, what in (("import-onnx", "an ONNX file"), ("import-mxnet", "NAME-symbol.json, NAME-0000.params")):
-            self._add_import(actions.add_parser(action, help=f"make a pack of {what}"), what)
+            self._add_import(actions.add_parser(action, help=f"make a pack from {what}"), what)
 
     @staticmethod
     def _add_import(parser, what):
-        parser.add_argument("name", help="of the new pack")
+        parser.add_argument("name", help="name of the new pack")
         parser.add_argument("--embedder", type=Path, required=True, help=f"{what}: file, prefix or folder")
-        parser.add_argument("--detector", help=f"SCRFD in ONNX, a folder with det1–det3, or an installed pack "
-                            f"whose detector is to be used (default: {DEFAULT_DETECTOR})")  # fmt: skip
-        parser.add_argument("--licence", required=True, help="of the embedder, as its publisher states it")
-        parser.add_argument("--detector-licence", default="not stated", help="of a detector that is a file")
-        parser.add_argument("--commercial-use", action="store_true", help="the licences allow it")
-        parser.add_argument("--title", help="for people; default: the name")
+        parser.add_argument("--detector", help=f"an SCRFD file in ONNX, a folder with det1–det3, or an installed "
+                            f"pack whose detector to use (default: {DEFAULT_DETECTOR})")  # fmt: skip
+        parser.add_argument("--licence", required=True, help="licence of the embedder, as its publisher states it")
+        parser.add_argument(
+            "--detector-licence", default="not stated", help="licence of a detector that is not installed"
+        )
+        parser.add_argument("--commercial-use", action="store_true", help="the licences allow commercial use")
+        parser.add_argument("--title", help="shown to people; default: the name")
         parser.add_argument("--colours", choices=COLOURS, default="rgb")
-        parser.add_argument("--mean", type=float, nargs="+", help="one or three numbers; pixels are 0–255")
-        parser.add_argument("--std", type=float, nargs="+", help="one or three numbers")
+        parser.add_argument(
+            "--mean", type=float, nargs="+", help="subtracted from pixels of 0–255; one or three numbers"
+        )
+        parser.add_argument("--std", type=float, nargs="+", help="divides the pixels; one or three numbers")
         parser.add_argument("--metric", choices=METRICS, default="cosine")
         parser.add_argument("--threshold", type=float, help="1:1 threshold as L2 distance; cosine c is sqrt(2 - 2c)")
-        parser.add_argument("--size", type=int, default=112, help="of the chips, px, where the net leaves it open")
+        parser.add_argument(
+            "--size", type=int, default=112, help="of the aligned faces in px, if the net does not fix it"
+        )
         parser.add_argument("--force", action="store_true", help="replace the pack of that name")
 
     def handle(self, *, action, **options):
@@ -68,7 +81,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{name:20} {state:14} commercial use: {'yes' if commercial else 'no':4} {licence}")
 
     def _facts(self, name: str) -> tuple[str, dict]:
-        """What is known of a pack: by its manifest where it is installed, else by the catalogue."""
+        """Its state, and its facts: from the manifest if the pack is installed, otherwise from the catalogue."""
         if name not in self._installed():
             return "not installed", catalogue()[name]
         try:
@@ -92,7 +105,7 @@ class Command(BaseCommand):
             manifest = verify_pack(settings.MODELS_DIR / pack)
             use = "yes" if manifest.commercial_use else "no"
             self.stdout.write(
-                f"{pack}: {len(manifest.files)} files are whole; {manifest.licence}; commercial use: {use}"
+                f"{pack}: {len(manifest.files)} files are intact; {manifest.licence}; commercial use: {use}"
             )
             pipeline = Pipeline.load(settings.MODELS_DIR / pack, device=settings.DEVICE, precision=settings.PRECISION)
             self.stdout.write(
@@ -110,16 +123,16 @@ class Command(BaseCommand):
         pack_dir = settings.MODELS_DIR / name
         manifest = verify_pack(pack_dir)
         with tqdm(desc="photos", disable=not sys.stderr.isatty()) as bar:
-            found = measure(Pipeline.load(pack_dir), folder, lambda number, of: (bar.reset(of), bar.update(number)))
-        for distance, far, tar in found.curve:
+            measured = measure(Pipeline.load(pack_dir), folder, advance(bar))
+        for distance, far, tar in measured.curve:
             self.stdout.write(f"    [{distance}, {far}, {tar}],")
         self.stdout.write(
-            f"{found.photos} photos of {found.people} people, {found.pairs}; without a face: {len(found.missed)}"
+            f"{measured.photos} photos of {measured.people} people, {measured.pairs}; without a face: {len(measured.missed)}"
         )
         if not dry_run:
-            described = describe or f"{found.photos} photos of {found.people} people in {folder.name}"
-            kept = keep(manifest, pack_dir, found, described)
-            self.stdout.write(f"Kept in the pack {name}; its 1:1 threshold is now {kept.threshold_1to1}.")
+            described = describe or f"{measured.photos} photos of {measured.people} people in {folder.name}"
+            kept = keep(manifest, pack_dir, measured, described)
+            self.stdout.write(f"Saved in the pack {name}. Its 1:1 threshold is now {kept.threshold_1to1}.")
 
     def import_onnx_packs(self, *, embedder, size, **options):
         from recognition.packs import import_onnx
@@ -150,11 +163,11 @@ class Command(BaseCommand):
             metric=metric,
             threshold_1to1=threshold,
         )
-        found = self._detector(detector or DEFAULT_DETECTOR, detector_licence, commercial_use)
-        build_pack(name, settings.MODELS_DIR, part, found, force=force, say=self.stdout.write)
+        detector_part = self._detector(detector or DEFAULT_DETECTOR, detector_licence, commercial_use)
+        build_pack(name, settings.MODELS_DIR, part, detector_part, force=force, say=self.stdout.write)
         self.stdout.write(
-            "Its thresholds are careful guesses until they are measured: "
-            f"manage.py packs measure {name} FOLDER (a folder for each person)."
+            "Its thresholds are cautious estimates until you measure them: "
+            f"manage.py packs measure {name} FOLDER (with one folder per person)."
         )
 
     @staticmethod

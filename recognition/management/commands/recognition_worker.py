@@ -1,4 +1,4 @@
-"""One recognition worker process. Start as many as there are cores, on as many machines as share the database."""
+"""Runs one recognition worker process. Start one per core, on any number of machines that share the database."""
 
 import logging
 import signal
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Recognises and enrols waiting photos until it is stopped."
+    help = "Recognises and enrols queued photos until it is stopped."
     requires_system_checks = []
 
     def handle(self, **options):

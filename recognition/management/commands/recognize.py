@@ -1,4 +1,4 @@
-"""Who is in these photos? Works without a running server or worker."""
+"""Recognises the people in photos. Works without a running server or worker."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from accounts.actor import cli_actor
 from faceplatform.errors import DomainError
 from gallery.models import Gallery
+from recognition.management.galleries import find_gallery
 from recognition.photos.drawing import draw
 from recognition.photos.in_process import work_off
 from recognition.photos.models import RecognitionRequest
@@ -21,21 +22,18 @@ class Command(BaseCommand):
     def add_arguments(self, parser):
         parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
         parser.add_argument("--gallery", required=True, metavar="SLUG")
-        parser.add_argument("--json", action="store_true", help="print one JSON list, a recognition a photo, in order")
-        parser.add_argument("--annotate", type=Path, metavar="OUT.jpg", help="draw the result; for a single photo")
-        parser.add_argument("--top-k", type=int, default=DEFAULT_TOP_K)
+        parser.add_argument(
+            "--json", action="store_true", help="print one JSON list with a recognition per photo, in order"
+        )
+        parser.add_argument("--annotate", type=Path, metavar="OUT.jpg", help="draw the result on a single photo")
+        parser.add_argument("--top-k", type=int, default=DEFAULT_TOP_K, help="candidates per face")
         parser.add_argument("--threshold", type=float, help="largest distance that counts as the same person")
 
     def handle(self, *, photos, gallery, json: bool, annotate, top_k, threshold, **options):
-        found = Gallery.objects.filter(slug=gallery).first()
-        if found is None:
-            known = (
-                ", ".join(Gallery.objects.values_list("slug", flat=True)) or "none yet; import_faces --create makes one"
-            )
-            raise CommandError(f"There is no gallery “{gallery}”. Galleries: {known}.")
+        gallery = find_gallery(gallery)
         if annotate and len(photos) != 1:
-            raise CommandError("--annotate draws a single photo: give one.")
-        answers = self._recognize(photos, found, top_k=top_k, threshold=threshold)
+            raise CommandError("--annotate draws on a single photo. Give only one.")
+        answers = self._recognize(photos, gallery, top_k=top_k, threshold=threshold)
         self.stdout.write(_as_json(answers) if json else "\n".join(_as_text(answer) for answer in answers))
         if annotate and not answers[0]["error"]:
             annotate.write_bytes(draw(photos[0].read_bytes(), answers[0]))

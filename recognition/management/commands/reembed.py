@@ -1,7 +1,8 @@
-"""Moves a gallery to another model pack. Works without a running platform, and shares the work with running workers."""
+"""Moves a gallery to another model pack. Works without a running platform; running workers share the work."""
 
 import json
 import signal
+import threading
 from uuid import UUID
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from accounts.actor import Actor, cli_actor
 from faceplatform.errors import DomainError
 from gallery.models import Gallery
 from gallery.search.indexing import maintain_indexes
+from recognition.management.galleries import find_gallery
 from recognition.photos import queue
 from recognition.photos.worker import RecognitionWorker
 from recognition.reembedding import services
@@ -21,46 +23,44 @@ from recognition.reembedding.progress import changes_of, preview_as_dict, progre
 from recognition.reembedding.representation import change_as_dict, reembedding_as_dict
 
 Status = ReEmbedding.Status
-ENDS = {
+ENDS: dict[str, str] = {
     Status.READY: "Ready. To put {pack} in force: manage.py reembed --gallery {gallery} --pack {pack} --cut-over",
     Status.IN_FORCE: "{pack} is in force in {gallery}. To go back: manage.py reembed --gallery {gallery} --back",
-    Status.STOPPED: "Stopped. The same command goes on.",
+    Status.STOPPED: "Stopped. The same command continues it.",
 }
 
 
 class Command(BaseCommand):
     help = (
-        "Embeds a gallery's faces again under another model pack and shows which past decisions would change; "
-        "--cut-over puts the pack in force, --back the one before. Ctrl-C stops it; the same command goes on."
+        "Embeds a gallery's faces again under another model pack and shows which past decisions would change. --cut-over "
+        "puts the new pack in force, --back the previous one. Ctrl-C stops the job; the same command continues it."
     )
 
     def add_arguments(self, parser):
         parser.add_argument("--gallery", required=True, metavar="SLUG")
         what = parser.add_mutually_exclusive_group(required=True)
         what.add_argument("--pack", metavar="NAME", help="the model pack to move to")
-        what.add_argument("--back", action="store_true", help="put the pack in force that was there before")
-        what.add_argument("--forget-old", action="store_true", help="delete the vectors of packs that are not in force")
-        parser.add_argument("--cut-over", action="store_true", help="put the pack in force when all is embedded")
-        parser.add_argument(
-            "--json", action="store_true", help="print what came out as JSON, with the changed decisions"
+        what.add_argument("--back", action="store_true", help="put the previous pack in force again")
+        what.add_argument(
+            "--forget-old", action="store_true", help="delete the vectors of all packs that are not in force"
         )
+        parser.add_argument("--cut-over", action="store_true", help="put the pack in force once everything is embedded")
+        parser.add_argument("--json", action="store_true", help="print the result as JSON, with the changed decisions")
 
     def handle(self, *, gallery, pack, back, forget_old, cut_over, json, **options):
-        found = Gallery.objects.filter(slug=gallery).first()
-        if found is None:
-            raise CommandError(f"There is no gallery “{gallery}”.")
+        gallery = find_gallery(gallery)
         actor = cli_actor()
         try:
             if forget_old:
-                return self._forget(actor, found)
-            job = self._way_back(actor, found) if back else self._job(actor, found, pack)
+                return self._forget(actor, gallery)
+            job = self._job_back(actor, gallery) if back else self._job(actor, gallery, pack)
             self._work(actor, job)
-            if cut_over and self._fresh(job).status == Status.READY:
+            if cut_over and self._reload(job).status == Status.READY:
                 maintain_indexes()
-                services.cut_over(actor=actor, job=self._fresh(job))
+                services.cut_over(actor=actor, job=self._reload(job))
         except DomainError as error:
             raise CommandError(error.message) from error
-        self._show(self._fresh(job), json)
+        self._show(self._reload(job), json)
 
     def _forget(self, actor: Actor, gallery: Gallery) -> None:
         for pack, count in services.forget_old_vectors(actor=actor, gallery=gallery).items():
@@ -68,28 +68,28 @@ class Command(BaseCommand):
 
     @staticmethod
     def _job(actor: Actor, gallery: Gallery, pack: str) -> ReEmbedding:
-        """The re-embedding to `pack` that runs, or a new one, or one that was broken off."""
+        """The running re-embedding to `pack`; else an interrupted one, started again, or a new one."""
         live = gallery.reembeddings.live().filter(pack=pack, restores=None).first()
         return live or services.start_reembedding(actor=actor, gallery=gallery, pack=pack)
 
     @staticmethod
-    def _way_back(actor: Actor, gallery: Gallery) -> ReEmbedding:
+    def _job_back(actor: Actor, gallery: Gallery) -> ReEmbedding:
         live = gallery.reembeddings.live().filter(restores__isnull=False).first()
         return live or services.go_back(actor=actor, gallery=gallery)
 
     def _work(self, actor: Actor, job: ReEmbedding) -> None:
-        """Does parts of it until it is through, and photos that wait in between, alongside any running workers."""
+        """Embeds part after part until the job ends, and processes queued photos in between, alongside any running workers."""
         worker = RecognitionWorker(settings.MODELS_DIR)
-        stopping = []
-        before = {name: signal.signal(name, lambda *_: stopping.append(1)) for name in (signal.SIGINT, signal.SIGTERM)}
+        stop = threading.Event()
+        previous = {name: signal.signal(name, lambda *_: stop.set()) for name in (signal.SIGINT, signal.SIGTERM)}
         try:
             with worker.registered(), queue.hub.subscription(queue.QUEUED) as subscription, self._bar() as bar:
-                while self._goes_on(actor, job.pk, stopping, bar):
+                while self._continues(actor, job.pk, stop, bar):
                     queue.release_expired()
                     if not worker.run_once() and not embed_part(worker, only=job.pk):
                         subscription.wait()
         finally:
-            for name, handler in before.items():
+            for name, handler in previous.items():
                 signal.signal(name, handler)
 
     @staticmethod
@@ -97,23 +97,24 @@ class Command(BaseCommand):
         return tqdm(unit="face", disable=None)
 
     @staticmethod
-    def _goes_on(actor: Actor, pk: UUID, stopping: list, bar: tqdm) -> bool:
+    def _continues(actor: Actor, pk: UUID, stop: threading.Event, bar: tqdm) -> bool:
+        """Whether there is work left. Shows the progress, and stops the job if the operator asked for it."""
         job = ReEmbedding.objects.select_related("gallery").get(pk=pk)
         if job.status not in (Status.RUNNING, Status.READY) or (job.status == Status.READY and not job.restores_id):
             return False
-        if stopping:
+        if stop.is_set():
             services.stop_reembedding(actor=actor, job=job)
             return False
         if not bar.disable:
             progress = progress_of(job)
             bar.total = progress.samples + progress.faces
             bar.update(progress.embedded + progress.previewed - bar.n)
-        if job.status == Status.READY:  # a way back that waits for its index
+        if job.status == Status.READY:  # a job back that waits for its index
             maintain_indexes()
         return True
 
     @staticmethod
-    def _fresh(job: ReEmbedding) -> ReEmbedding:
+    def _reload(job: ReEmbedding) -> ReEmbedding:
         return ReEmbedding.objects.select_related("gallery").get(pk=job.pk)
 
     def _show(self, job: ReEmbedding, as_json: bool) -> None:
@@ -121,34 +122,38 @@ class Command(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps(reembedding_as_dict(job) | {"changes": changes}, indent=1, ensure_ascii=False))
         else:
-            self._tell(job, changes)
+            self._print(job, changes)
         if job.status == Status.FAILED:
             raise CommandError(job.error_message)
 
-    def _tell(self, job: ReEmbedding, changes: list[dict]) -> None:
+    def _print(self, job: ReEmbedding, changes: list[dict]) -> None:
         progress = progress_of(job)
         self.stdout.write(f"{progress.embedded} of {progress.samples} enrolled faces are embedded under {job.pack}.")
         for row in job.unembedded.select_related("sample__identity"):
             self.stdout.write(f"  not embedded: {row.sample}: {row.reason}")
         if preview := preview_as_dict(job):
             for change in changes:
-                self.stdout.write(f"  {change['photo']}: {_told(change['before'])} → {_told(change['after'])}")
-            self._tell_summary(preview)
+                self.stdout.write(
+                    f"  {change['photo']}: {_decision_text(change['before'])} → {_decision_text(change['after'])}"
+                )
+            self._print_summary(preview)
         if text := ENDS.get(job.status):
             self.stdout.write(text.format(pack=job.pack, gallery=job.gallery.slug))
 
-    def _tell_summary(self, preview: dict) -> None:
+    def _print_summary(self, preview: dict) -> None:
         decisions, rank1 = preview["decisions"], preview["rank1"]
         self.stdout.write(
-            f"Of {sum(decisions.values())} past decisions {decisions['none']} stay; {decisions['known_to_unknown']} known "
-            f"become unknown, {decisions['unknown_to_known']} unknown known, {decisions['other_person']} somebody else."
+            f"Of {sum(decisions.values())} past decisions, {decisions['none']} stay the same, {decisions['known_to_unknown']} "
+            f"change from known to unknown, {decisions['unknown_to_known']} from unknown to known, and "
+            f"{decisions['other_person']} to another person."
         )
         if rank1["samples"]:
             self.stdout.write(
-                f"The nearest other sample is of the same person: {rank1['before']:.1%} before, {rank1['after']:.1%} after "
-                f"(of {rank1['samples']} samples)."
+                f"The nearest other sample belongs to the same person: {rank1['before']:.1%} before, {rank1['after']:.1%} after, "
+                f"of {rank1['samples']} samples."
             )
 
 
-def _told(side: dict) -> str:
+def _decision_text(side: dict) -> str:
+    """side: a change's "before" or "after"."""
     return side["identity"]["name"] if side["identity"] else side["decision"]

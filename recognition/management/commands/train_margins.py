@@ -1,4 +1,4 @@
-"""Trains the eight settings of ArcFace's table on one set, and prints them beside what was published."""
+"""Trains the eight margin settings of the ArcFace paper's table on one set, and prints them beside the published results."""
 
 from pathlib import Path
 
@@ -12,12 +12,14 @@ from recognition.management.training_command import TRAININGS, TrainingCommand
 
 
 class Command(TrainingCommand):
-    help = "Trains every margin of ArcFace's table on one set, with the same seed and steps; see docs/training.md."
+    help = "Trains every margin of the ArcFace paper's table on one set, with the same seed and steps; see docs/training.md."
 
     def add_arguments(self, parser):
-        parser.add_argument("--dataset", type=Path, required=True, help="as of manage.py train")
+        parser.add_argument("--dataset", type=Path, required=True, help="as for manage.py train")
         parser.add_argument("--out", type=Path, help="folder of the runs (data directory/training/margins-DATASET)")
-        parser.add_argument("--hold-out", type=int, default=10, help="people kept apart, to judge by")
+        parser.add_argument(
+            "--hold-out", type=int, default=10, help="number of people kept out of the training, to measure with"
+        )
         arguments.add_net(parser)
         arguments.add_course(parser)
         arguments.add_machine(parser)
@@ -31,15 +33,15 @@ class Command(TrainingCommand):
         rows = []
         for row in train_all(faces, options, arguments.run_from(given, folder, **self.hooks()), sets, self._say):
             rows.append(row)
-            if self._asked_to_stop:
+            if self._stop_requested:
                 break
         self._say("\n".join([header(sets), *map(str, rows)]))
         if len(rows) < len(SETTINGS):
-            self._say("Ended before all eight were trained; the same command goes on.")
+            self._say("Stopped before all eight were trained. The same command continues.")
 
     @staticmethod
     def _split(faces, options):
         if not options.hold_out:
             return faces, []
-        faces, apart = split_people(faces, options.hold_out, options.seed)
-        return faces, [held_out_set(apart, options.seed)]
+        faces, held_out = split_people(faces, options.hold_out, options.seed)
+        return faces, [held_out_set(held_out, options.seed)]

@@ -1,4 +1,4 @@
-"""The whole platform in one command: database, migrations, administrator, model pack, then all parts, supervised."""
+"""Runs the whole platform: prepares the database, administrator and model pack, then starts and supervises all parts."""
 
 import os
 import signal
@@ -28,8 +28,10 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser):
-        parser.add_argument("--port", type=int, default=env.get("FACEPLATFORM_PORT"))
-        parser.add_argument("--workers", type=int, default=env.get("FACEPLATFORM_WORKERS"))
+        parser.add_argument("--port", type=int, default=env.get("FACEPLATFORM_PORT"), help="of the web server")
+        parser.add_argument(
+            "--workers", type=int, default=env.get("FACEPLATFORM_WORKERS"), help="number of recognition workers"
+        )
 
     def handle(self, *, port, workers, **options):
         host = env.get("FACEPLATFORM_HOST")
@@ -44,35 +46,35 @@ class Command(BaseCommand):
         self.stdout.flush()
 
     def prepare(self) -> None:
-        """Everything that must be there before a part starts. Quick where it is there already."""
+        """Sets up everything the parts need. Quick if it is already there."""
         try:
             if settings.EMBEDDED_POSTGRES:
                 postgres.ensure_running(settings.DATA_DIR, say=self.say)
             call_command("migrate", verbosity=0, interactive=False)
             install_pack(settings.DEFAULT_PACK, settings.MODELS_DIR, progress=self.say)
-            made = create_first_administrator(
+            administrator = create_first_administrator(
                 username=env.get("FACEPLATFORM_ADMIN_USERNAME"), password=env.get("FACEPLATFORM_ADMIN_PASSWORD")
             )
         except (PackError, postgres.PostgresError, DomainError) as error:
             raise CommandError(str(error)) from error
         call_command("collectstatic", verbosity=0, interactive=False)
-        if made:
-            self._show_administrator(*made)
+        if administrator:
+            self._show_administrator(*administrator)
 
     def _show_administrator(self, user, password: str) -> None:
         if env.get("FACEPLATFORM_ADMIN_PASSWORD"):
-            self.say(f"Made the administrator “{user}” with the password you set.")
+            self.say(f"Created the administrator “{user}” with the password you set.")
             return
         line = "─" * 62
         self.say(f"{line}\n  First administrator:  {user}\n  Password:             {password}\n"
-                 f"  It is shown this once. Change it after signing in.\n{line}")  # fmt: skip
+                 f"  It is shown only once. Change it after signing in.\n{line}")  # fmt: skip
 
     def supervise(self, host: str, port: int, workers: int) -> None:
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
         web = [sys.executable, "-m", "uvicorn", "faceplatform.asgi:application", "--host", host, "--port", str(port)]
         web += ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "10"]
         recognizers = [Part(f"worker-{number}", [*manage, "recognition_worker"]) for number in range(1, workers + 1)]
-        # NumPy would take every core for a job's matrix products, from under the workers.
+        # Otherwise NumPy would use every core for a job's matrix products and slow the workers down.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         parts = [
             *recognizers,
@@ -91,14 +93,14 @@ class Command(BaseCommand):
 
     def _keep_database(self) -> None:
         if settings.EMBEDDED_POSTGRES and not postgres.is_alive(settings.DATA_DIR):
-            self.say("The embedded PostgreSQL ended; it is started again.")
+            self.say("The embedded PostgreSQL ended; starting it again.")
             postgres.ensure_running(settings.DATA_DIR, say=self.say)
 
     def _announce(self, host: str, port: int, workers: list[Part]) -> None:
-        """Says that the platform is ready, once the web server answers and every worker has come up."""
+        """Says that the platform is ready once the web server answers and every worker has registered."""
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         address = f"http://{shown}:{port}"
-        while not (_answers(f"{address}/health/live") and _registered(workers)):
+        while not (_answers(f"{address}/health/live") and _all_registered(workers)):
             time.sleep(0.3)
         self.say(f"Faceplatform is ready at {address} (Ctrl-C stops it)")
 
@@ -111,11 +113,11 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _registered(workers: list[Part]) -> bool:
+def _all_registered(workers: list[Part]) -> bool:
     ids = {part.process.pid for part in workers if part.process}
-    found = Worker.objects.filter(host=socket.gethostname(), process_id__in=ids).count()
+    registered = Worker.objects.filter(host=socket.gethostname(), process_id__in=ids).count()
     connection.close()
-    return found == len(workers)
+    return registered == len(workers)
 
 
 def _require_free(host: str, port: int) -> None:
@@ -125,6 +127,6 @@ def _require_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise CommandError(
-                f"Port {port} on {host} cannot be used ({error.strerror}). Is the platform running already? "
-                "Else choose another: FACEPLATFORM_PORT or --port."
+                f"Port {port} on {host} cannot be used ({error.strerror}). Is the platform already running? "
+                "If not, choose another port: FACEPLATFORM_PORT or --port."
             ) from error

@@ -15,7 +15,7 @@ from gallery.models import Gallery
 from gallery.services import update_gallery
 from recognition.calibration import services
 from recognition.calibration.models import CalibrationReport
-from recognition.calibration.services import apply_calibration, drawn_people, request_calibration, run_calibration
+from recognition.calibration.services import apply_calibration, draw_people, request_calibration, run_calibration
 from recognition.lab.evaluation.neighbours import Faces
 from recognition.photos.thresholds import threshold_of
 
@@ -138,10 +138,10 @@ def test_the_same_photo_under_many_names_is_said_and_not_put_in_force(client, ga
 
 def test_of_a_large_gallery_whole_people_are_drawn():
     faces = Faces(np.repeat(np.arange(50), 4), np.zeros((200, 2), "float32"))
-    some = drawn_people(faces, 90)
+    some = draw_people(faces, 90)
     assert len(some) == 88 and (some.sizes == 4).all()
-    assert (drawn_people(faces, 90).people == some.people).all()  # the same at every run
-    assert drawn_people(faces, 200) is faces
+    assert (draw_people(faces, 90).people == some.people).all()  # the same at every run
+    assert draw_people(faces, 200) is faces
 
 
 def test_a_curator_measures_but_does_not_apply(gallery, owner):
@@ -156,7 +156,7 @@ def test_a_curator_measures_but_does_not_apply(gallery, owner):
 def test_the_command(gallery, capsys):
     call_command("calibrate", gallery="staff", fpir=0.4, apply=True)
     out, error = capsys.readouterr()
-    assert "90 faces of 30 people, 90 pairs of one person" in out and "> FPIR 0.4" in out and "it needs about" in out
+    assert "90 faces of 30 people, 90 pairs of one person" in out and "> FPIR 0.4" in out and "faces are needed" in out
     assert f"In force: {force(gallery)[1]:.3f}" in error
     call_command("calibrate", gallery="staff", json=True)
     body = json.loads(capsys.readouterr().out)
@@ -171,21 +171,21 @@ def test_the_page(client, gallery, owner):
     client.force_login(owner.user)
     assert "Not measured yet" in client.get("/galleries/staff/calibration").content.decode()
     client.post("/galleries/staff/calibration/measure", {"percent": "40"})
-    assert "Waits for the job worker" in client.get("/galleries/staff/calibration").content.decode()
+    assert "Waiting for the job worker" in client.get("/galleries/staff/calibration").content.decode()
     report = run_calibration(gallery.pk)
     advised = services.advice_for(report)["distance"]
     page = client.get("/galleries/staff/calibration").content.decode()
     assert page.count('<svg class="chart"') == 2 and f"Use {advised:.3f}" in page and "rather than exact" in page
     page = client.post("/galleries/staff/calibration/apply", follow=True).content.decode()
-    assert "is in force now" in page and "In force</button>" in page and force(gallery) == ("calibrated", advised)
+    assert "is now in force" in page and "In force</button>" in page and force(gallery) == ("calibrated", advised)
     page = client.post("/galleries/staff/calibration/by-size", follow=True).content.decode()
     assert force(gallery) == ("size", None) and "following the gallery" in page
     page = client.post("/galleries/staff/calibration/measure", {"percent": "ninety"}, follow=True).content.decode()
-    assert "Give a number of per cent" in page
+    assert "Enter a percentage" in page
     client.post("/galleries/staff/calibration/measure", {"percent": "0.1"})
     run_calibration(gallery.pk)
     page = client.get("/galleries/staff/calibration").content.decode()
-    assert "Nothing is advised" in page and "Use 0" not in page
+    assert "No threshold is advised" in page and "Use 0" not in page
 
 
 def test_the_api(gallery, owner):

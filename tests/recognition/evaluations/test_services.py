@@ -51,7 +51,7 @@ def test_lfw_pairs_through_the_command(pack_dir, photos, capsys, tmp_path):
     call_command("evaluate", sets=[photos / "pairs.txt"], report=report)
     said = capsys.readouterr().out
     assert "dlib-resnet on pairs" in said and "not defined" in said
-    assert "cannot be used: Cup/Cup_0001.jpg: No face was found. (1 pairs)" in said
+    assert "could not be used: Cup/Cup_0001.jpg: No face was found. (1 pairs)" in said
     [row] = Evaluation.objects.all()
     assert (row.pack, row.set_name, row.numbers["pairs"], row.numbers["compared"]) == ("dlib-resnet", "pairs", 3, 2)
     assert row.failures == [{"image": "Cup/Cup_0001.jpg", "reason": "No face was found.", "pairs": 1}]
@@ -183,5 +183,5 @@ def test_the_pages(pack_dir, django_assert_max_num_queries):
     assert both.count("polyline") == 2 and "different sets" not in both and "dlib-resnet (2)" in both
     mixed = client.get("/evaluations/compare", {"id": [rows[0].pk, rows[3].pk]}).content.decode()
     assert "different sets" in mixed and "style=" not in mixed
-    assert "Nothing was chosen" in client.get("/evaluations/compare").content.decode()
+    assert "Nothing was selected" in client.get("/evaluations/compare").content.decode()
     assert client.get("/evaluations/compare?id=x").status_code == 404

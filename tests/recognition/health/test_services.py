@@ -20,6 +20,7 @@ from recognition.health import services, tasks
 from recognition.health.fixes import fix, fixes_of
 from recognition.health.models import HealthFinding, HealthReport
 from recognition.health.services import dismiss_finding, request_health, restore_finding, run_health
+from recognition.health.words import explain
 from recognition.lab.evaluation import gallery_health
 
 pytestmark = pytest.mark.django_db
@@ -66,7 +67,7 @@ def look(gallery, actor) -> HealthReport:
 
 
 def shown(gallery) -> set[tuple[str, str]]:
-    rows = HealthFinding.objects.filter(gallery=gallery, dismissed_at=None).standing().select_related("identity")
+    rows = HealthFinding.objects.filter(gallery=gallery, dismissed_at=None).current().select_related("identity")
     return {(row.reason, row.identity.name) for row in rows}
 
 
@@ -120,7 +121,7 @@ def test_an_empty_gallery_is_healthy(gallery, curator):
 
 
 def test_of_very_many_findings_those_to_look_at_first_are_kept(gallery, curator, monkeypatch):
-    monkeypatch.setattr(services, "KEPT", 2)
+    monkeypatch.setattr(services, "MOST_PER_REASON", 2)
     for number in range(4):
         enrol(gallery, f"Single {number}", near(number))
     assert look(gallery, curator).counts == {"single": 4}
@@ -146,7 +147,7 @@ def test_a_fix_settles_it_and_undone_it_is_back(gallery, curator, people, action
     fixed = fix(actor=curator, finding=row, action=action, name="Zoe")
     assert (fixed.event.action, fixed.text[-1]) == (event, ".")
     assert {r for r, _ in shown(gallery)} == {r for r, _ in EVERYTHING} - {reason}
-    with pytest.raises(Conflict, match="settled it meanwhile"):
+    with pytest.raises(Conflict, match="no longer applies"):
         fix(actor=curator, finding=row, action=action, name="Zoe")
     look(gallery, curator)
     assert reason not in {r for r, _ in shown(gallery)}
@@ -181,6 +182,17 @@ def test_what_is_fine_does_not_come_again(gallery, curator, people):
     assert list(actions) == ["health.dismissed", "health.restored"]
 
 
+def test_a_person_with_poor_faces_alone_needs_better_photos_not_a_deletion(gallery, curator):
+    enrol(gallery, "Ann", near(0), near(0, 0.1), quality_score=0.2, quality={"measures": {}, "reasons": ["blurred"]})
+    look(gallery, curator)
+    row = finding(gallery, "poor")
+    assert (row.kind, row.sample, fixes_of(row)) == ("weak", None, ("dismiss",))
+    assert explain(row, 0.5) == "All faces of Ann are of poor quality. Add better photos."
+    with pytest.raises(InvalidInput):
+        fix(actor=curator, finding=row, action="delete")
+    assert FaceSample.objects.count() == 2
+
+
 def test_another_question_about_the_same_person_is_asked(gallery, curator, people):
     look(gallery, curator)
     dismiss_finding(actor=curator, finding=finding(gallery, "single"))
@@ -190,7 +202,7 @@ def test_another_question_about_the_same_person_is_asked(gallery, curator, peopl
 
 
 # --- The job ---
-def test_one_computes_at_a_time_and_a_broken_off_one_is_taken_over(gallery, curator, people):
+def test_one_computes_at_a_time_and_an_interrupted_one_is_taken_over(gallery, curator, people):
     report = request_health(actor=curator, gallery=gallery)
     later = timezone.now() + timedelta(minutes=1)
     running = {"status": "running", "runner": report.pk, "lease_expires_at": later}
@@ -199,21 +211,21 @@ def test_one_computes_at_a_time_and_a_broken_off_one_is_taken_over(gallery, cura
     with pytest.raises(Conflict):
         request_health(actor=curator, gallery=gallery)
     HealthReport.objects.update(lease_expires_at=timezone.now() - timedelta(minutes=1))
-    assert HealthReport.objects.get().broken_off
+    assert HealthReport.objects.get().interrupted
     assert run_health(gallery.pk).status == "done"
     assert run_health(gallery.pk) is None  # nobody waits for it any more
 
 
 def test_who_lost_the_lease_writes_nothing(gallery, curator, people, monkeypatch):
     report = request_health(actor=curator, gallery=gallery)
-    whole = services.find_what_is_wrong
+    whole = services.compute_findings
 
     def slow(*arguments):
         found = whole(*arguments)
         HealthReport.objects.update(runner=gallery.pk)  # somebody else has taken it
         return found
 
-    monkeypatch.setattr(services, "find_what_is_wrong", slow)
+    monkeypatch.setattr(services, "compute_findings", slow)
     left = run_health(report.pk)
     assert (left.status, left.runner) == ("running", gallery.pk)
     assert not HealthFinding.objects.exists()
@@ -225,7 +237,7 @@ def test_a_crash_is_said_and_what_stood_stands(gallery, curator, people, monkeyp
     def crash(*arguments):
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(services, "find_what_is_wrong", crash)
+    monkeypatch.setattr(services, "compute_findings", crash)
     with pytest.raises(RuntimeError):
         look(gallery, curator)
     report = HealthReport.objects.get()
@@ -245,15 +257,15 @@ def test_the_command(gallery, people, capsys):
     call_command("health", gallery="staff")
     out = capsys.readouterr().out
     assert "outlier   Ann (Ann-3.jpg): Nearer to Bob (0.05)" in out
-    assert "12 faces of 5 people" in out and "1 people twice, 2 weak people." in out
+    assert "12 faces of 5 people" in out and "1 people enrolled twice, 2 weak people." in out
 
 
 # --- Pages and API ---
 def test_the_page_shows_and_fixes(client, gallery, curator, people, django_assert_max_num_queries):
     client.force_login(curator.user)
-    assert "Not looked through yet." in client.get("/galleries/staff/health").content.decode()
+    assert "The gallery has not been checked yet." in client.get("/galleries/staff/health").content.decode()
     assert client.post("/galleries/staff/health/look-again").status_code == 302
-    assert "Waits for the job worker" in client.get("/galleries/staff/health").content.decode()
+    assert "Waiting for the job worker" in client.get("/galleries/staff/health").content.decode()
     bar = client.get("/galleries/staff/health", headers={"HX-Request": "true"}).content.decode()
     assert "<progress" in bar and "<html" not in bar
     run_health(gallery.pk)
@@ -265,13 +277,13 @@ def test_the_page_shows_and_fixes(client, gallery, curator, people, django_asser
     for sample in (row.sample_id, row.own_sample_id, row.other_sample_id):
         assert f"/api/v1/samples/{sample}/crop.jpg" in page
     answer = client.post(f"/galleries/staff/health/{row.pk}/move", follow=True).content.decode()
-    assert "Ann-3.jpg belongs to Bob now." in answer and "/undo/" in answer
+    assert "Ann-3.jpg now belongs to Bob." in answer and "/undo/" in answer
     twins = finding(gallery, "same_person")
     answer = client.post(f"/galleries/staff/health/{twins.pk}/dismiss", follow=True).content.decode()
     assert "Fine (1)" in answer and "/undo/" not in answer
     assert "Show again" in client.get("/galleries/staff/health?show=dismissed").content.decode()
     answer = client.post(f"/galleries/staff/health/{row.pk}/move", follow=True).content.decode()
-    assert "does not hold any more" in answer
+    assert "no longer applies" in answer
 
 
 def test_the_api(gallery, curator, people):

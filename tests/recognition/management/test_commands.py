@@ -142,6 +142,6 @@ def test_api_key_prints_the_key_alone():
 
 def test_the_pack_commands():
     assert "dlib-resnet" in run("packs", "list")
-    assert "8 files are whole" in run("packs", "verify", "dlib-resnet")
+    assert "8 files are intact" in run("packs", "verify", "dlib-resnet")
     with pytest.raises(CommandError, match="There is no pack"):
         run("packs", "install", "no-such-pack")

@@ -69,7 +69,7 @@ def test_a_platforms_life(platform, faces_or_hopper):
     platform.wait_for("worker-1 ended (signal SIGKILL)")
     [server] = platform.children("pginstall18")
     os.kill(server, signal.SIGKILL)
-    platform.wait_for("The embedded PostgreSQL ended; it is started again.")
+    platform.wait_for("The embedded PostgreSQL ended; starting it again.")
     wait_until_ready(platform)
 
     # everything is killed at once; what was left behind does not stand in the way

@@ -53,7 +53,7 @@ def test_a_damaged_pack_is_listed_as_such(models, capsys):
 def test_verify_says_what_runs_and_why(models, published, capsys):
     call_command("packs", "verify", "dlib-resnet")
     out = capsys.readouterr().out
-    assert "8 files are whole" in out
+    assert "8 files are intact" in out
     assert "embedder: " in out
     assert "PReLU: all" in out or "PReLU: no PReLU" in out
     assert "AMX" in out

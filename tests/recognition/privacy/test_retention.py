@@ -90,6 +90,6 @@ def test_retention_over_rest_is_the_owners(gallery):
     assert [due["days"] for due in answer if due["category"] == "photos"] == [7]
     out = io.StringIO()
     call_command("retention", "--gallery", gallery.slug, "--dry-run", stdout=out)
-    assert "Photos: kept 7 days; 0 past it" in out.getvalue()
+    assert "Photos: kept 7 days; 0 overdue" in out.getvalue()
     with pytest.raises(CommandError, match="no gallery"):
         call_command("retention", "--gallery", "nowhere")

@@ -134,7 +134,7 @@ def test_the_command(worker, gallery, hopper_again, capsys, monkeypatch):
 
     out = run("--pack", SECOND)
     assert "3 of 3 enrolled faces are embedded" in out
-    assert "Of 1 past decisions 1 stay" in out
+    assert "Of 1 past decisions, 1 stay the same" in out
     assert "--cut-over" in out
     answer = json.loads(run("--pack", SECOND, "--cut-over", "--json"))
     assert (answer["status"], answer["changes"]) == ("in_force", [])

@@ -1,4 +1,4 @@
-"""A client of the Faceplatform's REST API v1. See README.md."""
+"""A client for Faceplatform's REST API v1. See README.md."""
 
 from faceplatform_client.client import Client
 from faceplatform_client.errors import ApiError, ConnectionFailed

@@ -1,4 +1,4 @@
-"""The calls."""
+"""The client: one method per API call."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LONGEST_WAIT = 30.0  # seconds the platform holds one call
 
 
 class Client:
-    """A platform and a key: Client("https://faces.example.org", "fp_…").
+    """Calls one platform with one API key: Client("https://faces.example.org", "fp_…").
 
-    A photo is its bytes or a path. timeout: seconds for one HTTP call. wait: seconds to wait for a photo's answer before
-    TimeoutError; None waits as long as it takes. Raises ApiError and ConnectionFailed.
+    A photo is given as bytes or as a path. timeout: seconds for one HTTP call. wait: seconds to wait for the result of a photo
+    before TimeoutError is raised; None waits without limit. Every method may raise ApiError and ConnectionFailed.
     """
 
     def __init__(self, address: str, key: str, *, timeout: float = 60, wait: float | None = 60):
@@ -45,17 +45,19 @@ class Client:
     ) -> Recognition:
         """Who is in this photo?"""
         fields = {"gallery": gallery, "top_k": top_k, "threshold": threshold, "max_faces": max_faces}
-        return cast(Recognition, self._look("recognitions", fields | {"keep_photo": keep_photo}, [("photo", photo)]))
+        return cast(
+            Recognition, self._submit_and_wait("recognitions", fields | {"keep_photo": keep_photo}, [("photo", photo)])
+        )
 
     def detect(self, photo: Photo, *, gallery: str, max_faces: int | None = None) -> Detection:
-        """Where are faces in this photo, and how good are they?"""
+        """Where are the faces in this photo, and of what quality are they?"""
         fields = {"gallery": gallery, "max_faces": max_faces}
-        return cast(Detection, self._look("detections", fields, [("photo", photo)]))
+        return cast(Detection, self._submit_and_wait("detections", fields, [("photo", photo)]))
 
     def embed(self, photo: Photo, *, gallery: str, max_faces: int | None = None) -> Embedding:
-        """The vector of each face."""
+        """The embedding of each face in this photo."""
         fields = {"gallery": gallery, "max_faces": max_faces}
-        return cast(Embedding, self._look("embeddings", fields, [("photo", photo)]))
+        return cast(Embedding, self._submit_and_wait("embeddings", fields, [("photo", photo)]))
 
     def compare(
         self,
@@ -67,30 +69,33 @@ class Client:
         sample: str | None = None,
         threshold: float | None = None,
     ) -> Comparison:
-        """Is anybody in `photo` the one of the reference photo, or this person, or this enrolled face? Give one of them."""
+        """Does a face in `photo` match? Give one to compare with: a reference photo, an identity's id or a sample's id."""
         fields = {"gallery": gallery, "identity": identity, "sample": sample, "threshold": threshold}
         photos = [("photo", photo)] + ([("reference", reference)] if reference is not None else [])
-        return cast(Comparison, self._look("comparisons", fields, photos))
+        return cast(Comparison, self._submit_and_wait("comparisons", fields, photos))
 
     def search(
         self, vector: Sequence[float], *, gallery: str, top_k: int | None = None, threshold: float | None = None
     ) -> Search:
-        """Who is nearest to this vector?"""
+        """Who is nearest to this embedding?"""
         body = {"gallery": gallery, "vector": list(vector), "top_k": top_k, "threshold": threshold}
         return cast(Search, self._transport.post_json("searches", body))
 
     def submit(self, photo: Photo, *, gallery: str, **options: Any) -> Recognition:
-        """Hands a photo in without waiting; `wait` gets the answer."""
+        """Submits a photo without waiting for the result; get it later with `wait`. options: as for `recognize`."""
         fields = {"gallery": gallery, **options}
         return cast(Recognition, self._transport.post_photos("recognitions", fields, [("photo", photo)], 0))
 
     def wait(self, recognition_id: str, *, seconds: float | None = None) -> Recognition:
-        """The recognition, when it is done. Raises TimeoutError, and ApiError where the photo could not be used."""
+        """Waits until the recognition is done. seconds: how long at most; None waits without limit.
+
+        Raises TimeoutError, and ApiError if the photo could not be used.
+        """
         return cast(Recognition, self._until_done(f"recognitions/{recognition_id}", seconds))
 
     # --- People ---
     def people(self, *, gallery: str | None = None, search: str | None = None, **filters: Any) -> Iterator[Person]:
-        """All of them, page by page; filters and ordering as the API has them (external_id, active, ordering …)."""
+        """All people that match, fetched page by page. filters: as in the API (external_id, active, ordering …)."""
         page = self._transport.get("identities", {"gallery": gallery, "search": search, "limit": 100, **filters})
         while True:
             yield from page["results"]
@@ -106,37 +111,37 @@ class Client:
         return cast(Person, self._transport.post_json("identities", {"gallery": gallery, "name": name, **fields}))
 
     def delete_person(self, person_id: str) -> None:
-        """Out of every search at once; can be undone on the pages for some time."""
+        """Removes a person from every search at once. For some time this can be undone on the web pages."""
         self._transport.send("DELETE", f"identities/{person_id}")
 
     def enrol(self, person_id: str, *photos: Photo, quality_gate: str | None = None) -> Enrolment:
-        """Enrols photos of a person, 20 at most; look at `results` for what became of each."""
+        """Enrols up to 20 photos of a person. `results` says for each photo whether it was enrolled, and if not, why."""
         fields, files = {"quality_gate": quality_gate}, [("photos", photo) for photo in photos]
         wait = LONGEST_WAIT if self._wait is None else min(self._wait, LONGEST_WAIT)
         try:
             return cast(Enrolment, self._transport.post_photos(f"identities/{person_id}/samples", fields, files, wait))
-        except NothingEnrolled as nothing:
-            return cast(Enrolment, nothing.content)
+        except NothingEnrolled as error:
+            return cast(Enrolment, error.content)
 
-    # --- Who and where ---
+    # --- The key and its galleries ---
     def me(self) -> dict[str, Any]:
         return cast("dict[str, Any]", self._transport.get("me"))
 
     def galleries(self) -> list[dict[str, Any]]:
-        """The first hundred."""
+        """The first hundred galleries that the key can see."""
         return cast("list[dict[str, Any]]", self._transport.get("galleries", {"limit": 100})["results"])
 
-    def _look(self, what: str, fields: dict[str, Any], photos: Sequence[tuple[str, Photo]]) -> Any:
+    def _submit_and_wait(self, path: str, fields: dict[str, Any], photos: Sequence[tuple[str, Photo]]) -> Any:
         wait = LONGEST_WAIT if self._wait is None else min(self._wait, LONGEST_WAIT)
         started = time.monotonic()
-        answer = self._transport.post_photos(what, fields, photos, wait)
+        answer = self._transport.post_photos(path, fields, photos, wait)
         if answer["status"] in ("done", "failed"):
             return answer
         left = None if self._wait is None else self._wait - (time.monotonic() - started)
-        return self._until_done(f"{what}/{answer['id']}", left)
+        return self._until_done(f"{path}/{answer['id']}", left)
 
     def _until_done(self, path: str, seconds: float | None) -> Any:
-        """Asks again, at growing intervals."""
+        """Polls at growing intervals."""
         deadline = None if seconds is None else time.monotonic() + seconds
         pause = 0.05
         while True:
@@ -146,6 +151,6 @@ class Client:
             if answer["status"] == "done":
                 return answer
             if deadline is not None and time.monotonic() + pause > deadline:
-                raise TimeoutError(f"{path} is {answer['status']} still. Ask again later, or for more workers.")
+                raise TimeoutError(f"{path} is still {answer['status']}. Try again later, or run more workers.")
             time.sleep(pause)
             pause = min(pause * 1.5, 1.0)

@@ -1,4 +1,4 @@
-"""What can go wrong with a call."""
+"""The errors that a call can raise."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 
 class ApiError(Exception):
-    """The platform refused a call. code: stable, such as face_not_found; detail: a sentence that says what to do.
+    """The platform refused a call. code: a stable word, such as face_not_found. detail: a sentence that says what to do.
 
-    request_id: under which the operator finds the call in the log. retry_after: seconds, where trying again may help.
-    errors: messages per field.
+    request_id: identifies the call in the platform's log. retry_after: seconds after which trying again may help, or None.
+    errors: the messages for each field.
     """
 
     def __init__(self, problem: dict[str, Any], retry_after: float | None = None):
@@ -23,4 +23,4 @@ class ApiError(Exception):
 
 
 class ConnectionFailed(Exception):
-    """The platform could not be reached, or the connection broke off."""
+    """The platform could not be reached, or the connection broke."""

@@ -1,4 +1,4 @@
-"""HTTP with the standard library: JSON and photos out, JSON in, errors as ApiError."""
+"""HTTP with the standard library: sends JSON and photos, returns JSON, raises ApiError and ConnectionFailed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from urllib.request import Request, urlopen
 
 from faceplatform_client.errors import ApiError, ConnectionFailed
 
-Photo = Union[bytes, str, "PathLike[str]"]  # what is in it, or where it lies
+Photo = Union[bytes, str, "PathLike[str]"]  # its content, or its path
 Part = tuple[str, str | tuple[str, bytes]]
 
 
 class Transport:
-    """Signs each call with the key, and sends a POST again where the connection broke: it happens once all the same."""
+    """Sends each call with the key. If the connection breaks, sends a GET or POST again; a POST still takes effect only once."""
 
     def __init__(self, address: str, key: str, timeout: float):
         self.base = address.rstrip("/") + "/api/v1/"
@@ -28,15 +28,15 @@ class Transport:
         self.timeout = timeout
 
     def get(self, path: str, query: dict[str, Any] | None = None) -> Any:
-        asked = {name: _text(value) for name, value in (query or {}).items() if value is not None}
-        return self.send("GET", path + (f"?{urlencode(asked)}" if asked else ""))
+        given = {name: _text(value) for name, value in (query or {}).items() if value is not None}
+        return self.send("GET", path + (f"?{urlencode(given)}" if given else ""))
 
     def post_json(self, path: str, body: dict[str, Any]) -> Any:
         data = json.dumps({name: value for name, value in body.items() if value is not None}).encode()
         return self.send("POST", path, data, {"Content-Type": "application/json"})
 
     def post_photos(self, path: str, fields: dict[str, Any], photos: Sequence[tuple[str, Photo]], wait: float) -> Any:
-        """photos: (field, photo). wait: seconds the platform may take before it answers that it is not done."""
+        """photos: (field, photo). wait: seconds after which the platform answers even if there is no result yet."""
         parts: list[Part] = [(name, _text(value)) for name, value in fields.items() if value is not None]
         parts += [(name, read(photo)) for name, photo in photos]
         kind, data = _multipart(parts)
@@ -48,13 +48,13 @@ class Transport:
             headers["Idempotency-Key"] = str(uuid.uuid4())
         request = Request(urljoin(self.base, path), data, headers, method=method)
         try:
-            return self._once(request)
+            return self._send_once(request)
         except ConnectionFailed:
             if method not in ("GET", "POST"):
                 raise
-            return self._once(request)
+            return self._send_once(request)
 
-    def _once(self, request: Request) -> Any:
+    def _send_once(self, request: Request) -> Any:
         try:
             with urlopen(request, timeout=self.timeout) as answer:
                 body = answer.read()
@@ -67,7 +67,7 @@ class Transport:
 
 
 def read(photo: Photo) -> tuple[str, bytes]:
-    """Its name and content."""
+    """The photo's name and content."""
     if isinstance(photo, bytes):
         return "photo", photo
     path = Path(photo)
@@ -80,14 +80,14 @@ def _problem(error: HTTPError) -> Exception:
         content = json.loads(body)
     except ValueError:
         content = {"status": error.code, "detail": body[:200].decode("utf-8", "replace")}
-    if "results" in content:  # an enrolment of which no photo was taken: a result, not an error
+    if "results" in content:  # an enrolment that refused every photo: a result, not an error
         return NothingEnrolled(content)
     after = error.headers.get("Retry-After")
     return ApiError(content, float(after) if after else None)
 
 
 class NothingEnrolled(Exception):
-    """Carries the enrolment."""
+    """No photo was enrolled. content: the enrolment, as JSON."""
 
     def __init__(self, content: Any):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The answers, as they come in JSON: plain dictionaries with known fields."""
+"""The platform's answers: dictionaries with known fields, as in the JSON."""
 
 from __future__ import annotations
 

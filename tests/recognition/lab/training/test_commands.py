@@ -94,12 +94,12 @@ def test_a_pack_is_trained_on_with_triplets(place, records, settings, capsys):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        (["--export-pack", "mine"], "add --licence"),
-        (["--export-pack", "dlib-resnet", "--licence", "x"], "There is a pack dlib-resnet already"),
+        (["--export-pack", "mine"], "Add --licence"),
+        (["--export-pack", "dlib-resnet", "--licence", "x"], "There is already a pack dlib-resnet"),
         (["--hold-out", "13"], "lower --hold-out"),
         (["--batch", "100"], "Lower --batch"),
         (["--lr-steps", "a,b"], "--lr-steps takes numbers"),
-        (["--devices", "gpu:0"], "The device gpu:0 is wanted.* For a training that is --devices cpu"),
+        (["--devices", "gpu:0"], "The device gpu:0 is wanted.* use --devices cpu"),
         (["--eval-set", "no-such.bin"], "There is no set no-such.bin"),
         (["--pretrained", "no-such"], "There is no pack in"),
         (["--out", "/dev/null/x"], "cannot be read or written: Not a directory"),
@@ -113,7 +113,7 @@ def test_what_cannot_be_trained_is_told_at_once(place, records, options, match):
 
 def test_one_person_alone_is_no_set(place, records, tmp_path):
     write_records(records, [(0, jpeg(chip)) for chip in patterns(1, 4, size=112)[0]], 1)
-    with pytest.raises(CommandError, match="one person alone"):
+    with pytest.raises(CommandError, match="only one person"):
         call_command("train", *SMALL, "--dataset", records, "--batch", "2")
     (tmp_path / "empty").mkdir()
     with pytest.raises(CommandError, match=r"is no training set: give a folder with train.rec"):
@@ -190,7 +190,7 @@ FINETUNE = ["finetune", "--gallery", "staff", *PACK, "--batch", "20", "--threads
 def test_a_fine_tuned_net_that_is_better_becomes_a_pack(first, gallery, settings, capsys):
     call_command(*FINETUNE, "--steps", "20", "--lr", "0.02", "--clip", "1", "--no-frozen-batchnorm")
     out = capsys.readouterr().out
-    assert "72 faces of 18 people, 8 of them held out to judge by." in out
+    assert "72 faces of 18 people; 8 of them are held out to judge by." in out
     assert "Accepted: accuracy on 8 people held out" in out
     manifest = load_manifest(settings.MODELS_DIR / "mine")
     assert manifest.measured_on == "8 people of a gallery, kept out of the fine-tuning"
@@ -202,7 +202,7 @@ def test_a_fine_tuned_net_that_is_better_becomes_a_pack(first, gallery, settings
 
 
 def test_one_that_is_not_better_is_refused(first, gallery, settings, capsys):
-    with pytest.raises(CommandError, match="No pack was made: first stays"):
+    with pytest.raises(CommandError, match="No pack was made: first remains"):
         call_command(*FINETUNE, "--steps", "1", "--lr", "1e-9")
     assert "Refused: accuracy on 8 people held out" in capsys.readouterr().out
     assert not (settings.MODELS_DIR / "mine").exists()
