@@ -75,8 +75,8 @@ class Command(BaseCommand):
             self.stdout.write(f"left out  {failure.image}: {failure.reason}")
         same = sum(flag for *_, flag in made.pairs)
         of = f" of {made.people} people" if made.people else ""
-        apart = {True: " No person is in two folds.", False: " Folds share people.", None: ""}[made.apart]
+        disjoint = {True: " No person is in two folds.", False: " Folds share people.", None: ""}[made.disjoint]
         self.stdout.write(
             f"{out}: {len(made.pairs)} pairs, {same} of one person and {len(made.pairs) - same} of two, from "
-            f"{made.photos} photos{of}.{apart} Photos left out: {len(made.failures)}. Pairs left out: {made.dropped}."
+            f"{made.photos} photos{of}.{disjoint} Photos left out: {len(made.failures)}. Pairs left out: {made.dropped}."
         )
