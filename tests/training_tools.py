@@ -1,10 +1,10 @@
-"""A net of a few thousand weights, and people who are patterns, so that a step of training takes milliseconds."""
+"""A net with a few thousand weights, and synthetic faces that are patterns, so that a training step takes milliseconds."""
 
 import cv2
 import numpy as np
 
 from recognition.engine.mxnet_runtime import import_mxnet
-from recognition.lab.training.nets import TrainableNet, drawn_net
+from recognition.lab.training.nets import TrainableNet, initialised_net
 
 BATCHNORM = {"fix_gamma": False, "eps": 2e-5, "momentum": 0.9}
 
@@ -19,11 +19,11 @@ def tiny_net(size: int = 32, dim: int = 16, seed: int = 0, dropout: float = 0.3)
         body = sym.BatchNorm(body, name=f"bn{number}", **BATCHNORM)
         body = sym.LeakyReLU(body, act_type="prelu", name=f"relu{number}")
     body = sym.FullyConnected(sym.Dropout(body, p=dropout), num_hidden=dim, name="pre_fc1")
-    return drawn_net(sym.BatchNorm(body, fix_gamma=True, eps=2e-5, momentum=0.9, name="fc1"), seed, size)
+    return initialised_net(sym.BatchNorm(body, fix_gamma=True, eps=2e-5, momentum=0.9, name="fc1"), seed, size)
 
 
 def patterns(people: int, each: int, *, size: int = 32, noise: float = 40.0, seed: int = 3):
-    """Chips uint8 RGB (people * each, size, size, 3), and whose they are: a coarse pattern a person, and noise."""
+    """Chips, uint8 RGB (people * each, size, size, 3), and their labels: a coarse pattern for each person, plus noise."""
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 255, (people, 8, 8, 3)).astype("uint8")
     labels = np.repeat(np.arange(people), each)

@@ -1,4 +1,4 @@
-"""Verification sets for tests: files as the published ones are, and lists with a cheap net for them."""
+"""Verification sets for tests: files in the published layout, plain crops, and a cheap net for them."""
 
 import io
 import pickle
@@ -15,12 +15,12 @@ def jpeg(image: np.ndarray) -> bytes:
 
 
 def tile(person: int, look: int) -> np.ndarray:
-    """A plain crop: its grey tells the person, its small deviation the look; uint8 RGB (112, 112, 3)."""
+    """A plain grey crop, uint8 RGB (112, 112, 3): people are 4 grey levels apart, looks of a person 1."""
     return np.full((112, 112, 3), 4 * person + look, "uint8")
 
 
 def grey(chips: np.ndarray) -> np.ndarray:
-    """A net for tiles: people lie apart on a line; float32 (n, 2)."""
+    """A net for tiles, which puts them on a line by their grey level; float32 (n, 2)."""
     level = chips.reshape(len(chips), -1).mean(1).astype("float32")
     return np.stack([level, np.full_like(level, 1.0)], 1)
 

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes .venv with the Python given. What the system lacks is installed where we are root on Debian, else named.
+# Makes .venv with the given Python. Missing system packages are installed if we are root on Debian, and named otherwise.
 set -eu
 python=${1:-}
 
-need() { # package, what for
+need() { # package, what is missing without it
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         echo "Installing the system package $1 …"
         apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$1" >/dev/null && return
@@ -17,7 +17,7 @@ if [ -z "$python" ] || ! "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.v
     exit 1
 fi
 "$python" -c 'import ensurepip, venv' 2>/dev/null || need python3-venv "Python's venv module"
-# MXNet's wheel expects two libraries of the system's compiler.
+# MXNet's wheel needs two libraries that come with the system's compiler.
 for library in libgomp.so.1:libgomp1 libquadmath.so.0:libquadmath0; do
     "$python" -c "import ctypes; ctypes.CDLL('${library%:*}')" 2>/dev/null || need "${library#*:}" "${library%:*}, for MXNet,"
 done
@@ -26,4 +26,4 @@ rm -rf .venv.new
 "$python" -m venv .venv.new
 rm -rf .venv
 mv .venv.new .venv
-# Its scripts name the folder they were made in, so everything is called as .venv/bin/python -m instead.
+# After the move, the scripts in .venv/bin still name .venv.new. So everything is called as .venv/bin/python -m instead.

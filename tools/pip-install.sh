@@ -1,5 +1,5 @@
 #!/bin/sh
-# pip install into .venv; through uv where it is there, which takes seconds instead of a minute.
+# pip install into .venv; with uv if it is installed, which takes seconds instead of a minute.
 set -eu
 if command -v uv >/dev/null 2>&1; then
     exec uv pip install --python .venv/bin/python "$@"

@@ -104,3 +104,6 @@ class Embedder(Protocol):
 
     def embed(self, image_landmarks: Sequence[tuple[np.ndarray, np.ndarray]], purpose: Purpose) -> np.ndarray:
         """Embeds each (image, landmarks); float32 (n, dim)."""
+
+    def embed_chips(self, chips: Sequence[np.ndarray]) -> np.ndarray:
+        """chips: uint8 RGB, aligned for the pack. What the net itself gives for each; float32 (n, dim)."""

@@ -27,7 +27,7 @@ def test_kill_9_of_a_worker_and_the_web_server_under_load(platform):
     scopes = ["--scopes", "recognize", "read", "manage"]
     key = platform.manage("api_key", "create", "--user", "admin", *scopes).stdout.strip()
     client = Client(platform.address, key)
-    slug = client.set_up("POST", "/galleries", {"name": "Staff"})["slug"]
+    slug = client.call_checked("POST", "/galleries", {"name": "Staff"})["slug"]
     bodies = [form({"photo": photo}, gallery=slug) for photo in drawn_photos()]
     answers: dict[str, tuple[str, int]] = {}  # Idempotency-Key → the recognition's id, and how often it was asked
     stop = time.monotonic() + LOAD
@@ -80,7 +80,7 @@ def recognitions(client: Client) -> dict[str, str]:
     """Every recognition there is: id → status."""
     found, path = {}, "/recognitions?limit=100"
     while path:
-        page = client.set_up("GET", path)
+        page = client.call_checked("GET", path)
         found |= {row["id"]: row["status"] for row in page["results"]}
         path = page["next"] and "/recognitions" + page["next"].partition("/recognitions")[2]
     return found

@@ -1,4 +1,4 @@
-"""What is measured: nets, and the inputs they get. The same graphs go to every runtime."""
+"""The benchmark's cases: nets and their inputs. Every runtime gets the same graphs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,12 @@ from recognition.engine.mxnet_runtime import load_graph
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """graphs: net → graph. inputs: batch → net → what one call of the case feeds it, float32 NCHW."""
+    """Nets measured together.
+
+    graphs: makes, from the folder of the packs, the graph of each net by its name.
+    inputs: makes, from the batch size, the input of each net by its name, float32 NCHW.
+    bfloat16: whether the nets may run in it.
+    """
 
     title: str
     graphs: Callable[[Path], dict[str, Graph]]
@@ -23,15 +28,15 @@ class Case:
     bfloat16: bool = True
 
 
-def _images(pixels: np.ndarray) -> np.ndarray:
+def _as_nchw(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), "float32")
 
 
-def _scaled(pixels: np.ndarray) -> np.ndarray:
-    return (_images(pixels) - 127.5) / 128
+def _normalised(pixels: np.ndarray) -> np.ndarray:
+    return (_as_nchw(pixels) - 127.5) / 128
 
 
-def _seeded(name: str, dim: int) -> Callable[[Path], dict[str, Graph]]:
+def _seeded_graphs(name: str, dim: int) -> Callable[[Path], dict[str, Graph]]:
     def graphs(models_dir: Path) -> dict[str, Graph]:
         from recognition.lab.training.symbols import network, seeded_params
 
@@ -43,7 +48,7 @@ def _seeded(name: str, dim: int) -> Callable[[Path], dict[str, Graph]]:
     return graphs
 
 
-def _installed(pack: str, *nets: str) -> Callable[[Path], dict[str, Graph]]:
+def _installed_graphs(pack: str, *nets: str) -> Callable[[Path], dict[str, Graph]]:
     def graphs(models_dir: Path) -> dict[str, Graph]:
         folder = models_dir / pack
         return {net: load_graph(folder / f"{net}-symbol.json", folder / f"{net}-0000.params") for net in nets}
@@ -51,34 +56,38 @@ def _installed(pack: str, *nets: str) -> Callable[[Path], dict[str, Graph]]:
     return graphs
 
 
-def _faces(size: int, prepare=_scaled) -> Callable[[int], dict[str, np.ndarray]]:
+def _face_inputs(
+    size: int, prepare: Callable[[np.ndarray], np.ndarray] = _normalised
+) -> Callable[[int], dict[str, np.ndarray]]:
     return lambda batch: {"embedder": prepare(builtin_faces.faces(batch, size))}
 
 
-def _mtcnn(batch: int) -> dict[str, np.ndarray]:
-    """About what a photo of 640x480 px with one face makes it do."""
+def _mtcnn_inputs(batch: int) -> dict[str, np.ndarray]:
+    """Roughly what the three nets are given for one photo of 640x480 px with one face."""
     return {
-        "pnet": _scaled(builtin_faces.scene(192, 336)[None]),
-        "rnet": _scaled(builtin_faces.faces(48, 24)),
-        "onet": _scaled(builtin_faces.faces(4, 48)),
+        "pnet": _normalised(builtin_faces.scene(192, 336)[None]),
+        "rnet": _normalised(builtin_faces.faces(48, 24)),
+        "onet": _normalised(builtin_faces.faces(4, 48)),
     }
 
 
 CASES = {
-    "dlib": Case("dlib ResNet (default pack)", _installed("dlib-resnet", "embedder"), _faces(150, _images)),
-    "mbf": Case("MobileFaceNet y1 (seeded weights)", _seeded("mbf", 128), _faces(112)),
-    "r50": Case("LResNet50E-IR (seeded weights)", _seeded("r50", 512), _faces(112)),
-    "r100": Case("LResNet100E-IR (seeded weights)", _seeded("r100", 512), _faces(112)),
+    "dlib": Case(
+        "dlib ResNet (default pack)", _installed_graphs("dlib-resnet", "embedder"), _face_inputs(150, _as_nchw)
+    ),
+    "mbf": Case("MobileFaceNet y1 (seeded weights)", _seeded_graphs("mbf", 128), _face_inputs(112)),
+    "r50": Case("LResNet50E-IR (seeded weights)", _seeded_graphs("r50", 512), _face_inputs(112)),
+    "r100": Case("LResNet100E-IR (seeded weights)", _seeded_graphs("r100", 512), _face_inputs(112)),
     "scrfd": Case(
         "SCRFD-2.5G, 640x480",
-        _installed("scrfd-mobilefacenet", "detector"),
-        lambda batch: {"detector": _scaled(builtin_faces.scene(640, 480)[None])},
+        _installed_graphs("scrfd-mobilefacenet", "detector"),
+        lambda batch: {"detector": _normalised(builtin_faces.scene(640, 480)[None])},
         batches=(1,),
     ),
     "mtcnn": Case(
         "MTCNN, nets of one 640x480 photo",
-        _installed("dlib-resnet", "pnet", "rnet", "onet"),
-        _mtcnn,
+        _installed_graphs("dlib-resnet", "pnet", "rnet", "onet"),
+        _mtcnn_inputs,
         batches=(1,),
         bfloat16=False,
     ),

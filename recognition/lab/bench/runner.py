@@ -1,6 +1,6 @@
-"""One runtime on one case, in a process of its own: python -m recognition.lab.bench.runner JSON
+"""Runs one runtime on one case in a process of its own: python -m recognition.lab.bench.runner JSON
 
-Reports once it is ready; then, for each line it reads, works as many seconds as that says and reports what it did.
+It reports when it is ready. Then, for each line it reads, it works for that many seconds and reports what it did.
 """
 
 import json
@@ -8,11 +8,13 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+Run = Callable[[np.ndarray], Sequence[np.ndarray]]
+"""A net, ready to run: batch → outputs."""
 RUNTIMES = ("mxnet", "mxnet-fp32", "mxnet-stock", "ort", "openvino-bf16", "openvino-fp32")
 
 
@@ -23,31 +25,36 @@ def main() -> None:
     outputs = [np.asarray(output) for net, batch in inputs.items() for output in nets[net](batch)]
     if job.get("outputs"):
         np.savez(job["outputs"], *outputs)
-    _say({"ready": True, "note": job.get("note", "")})
+    _reply({"ready": True, "note": job.get("note", "")})
     for line in sys.stdin:
-        _say(_work(nets, inputs, float(line)))
+        _reply(_run_for(nets, inputs, float(line)))
 
 
-def _work(nets, inputs, seconds: float) -> dict:
+def _run_for(nets: Mapping[str, Run], inputs: dict[str, np.ndarray], seconds: float) -> dict:
     calls, start, cpu = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - start < seconds:
         for net, batch in inputs.items():
             nets[net](batch)
         calls += 1
-    return {"calls": calls, "wall": time.perf_counter() - start, "cpu": time.process_time() - cpu, "rss_mb": _rss()}
+    return {
+        "calls": calls,
+        "wall": time.perf_counter() - start,
+        "cpu": time.process_time() - cpu,
+        "rss_mb": _resident_megabytes(),
+    }
 
 
-def _rss() -> int:
-    """What the process holds now; its peak would count the weights' way from disk."""
+def _resident_megabytes() -> int:
+    """What the process holds now. Its peak would include memory that was only needed while loading the weights."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() >> 20
 
 
-def _say(content: dict) -> None:
+def _reply(content: dict) -> None:
     print(json.dumps(content), flush=True)
 
 
-def _mxnet(job: dict) -> dict[str, Callable]:
+def _mxnet(job: dict) -> dict[str, Run]:
     from recognition.engine.choose_net import choose_net
     from recognition.engine.graph.fold_batchnorm import fold_dense_batchnorm
     from recognition.engine.mxnet_runtime import Net, return_memory
@@ -55,7 +62,8 @@ def _mxnet(job: dict) -> dict[str, Callable]:
 
     case = CASES[job["case"]]
     inputs = dict(np.load(job["inputs"]))
-    nets, notes = {}, []
+    nets: dict[str, Run] = {}
+    notes = []
     for name, graph in case.graphs(Path(job["models_dir"])).items():
         if job["runtime"] == "mxnet-stock":
             fold_dense_batchnorm(graph)
@@ -70,7 +78,7 @@ def _mxnet(job: dict) -> dict[str, Callable]:
     return nets
 
 
-def _ort(job: dict) -> dict[str, Callable]:
+def _ort(job: dict) -> dict[str, Run]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -80,21 +88,29 @@ def _ort(job: dict) -> dict[str, Callable]:
         net: onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         for net, path in job["onnx"].items()
     }
-    return {net: lambda batch, s=session: s.run(None, {"data": batch}) for net, session in sessions.items()}
+
+    def runner(session: onnxruntime.InferenceSession) -> Run:
+        return lambda batch: session.run(None, {"data": batch})
+
+    return {net: runner(session) for net, session in sessions.items()}
 
 
-def _openvino(job: dict) -> dict[str, Callable]:
+def _openvino(job: dict) -> dict[str, Run]:
     import openvino
 
     core = openvino.Core()
     hints = {
         "INFERENCE_NUM_THREADS": 1,
         "NUM_STREAMS": 1,
-        "ENABLE_CPU_PINNING": False,  # or all processes share the first core
+        "ENABLE_CPU_PINNING": False,  # with pinning, all processes would share the first core
         "INFERENCE_PRECISION_HINT": {"bf16": "bf16", "fp32": "f32"}[job["runtime"].partition("-")[2]],
     }
     requests = {net: core.compile_model(path, "CPU", hints).create_infer_request() for net, path in job["onnx"].items()}
-    return {net: lambda batch, r=request: list(r.infer({0: batch}).values()) for net, request in requests.items()}
+
+    def runner(request: openvino.InferRequest) -> Run:
+        return lambda batch: list(request.infer({0: batch}).values())
+
+    return {net: runner(request) for net, request in requests.items()}
 
 
 if __name__ == "__main__":

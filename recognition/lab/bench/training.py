@@ -1,4 +1,4 @@
-"""How many faces a second a network learns from."""
+"""Measures how many faces per second a network learns from."""
 
 import time
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ CLASSES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """images_per_second: by the clock. images_per_cpu_second: by the processor's time, which other work does not slow."""
+    """images_per_second: by the clock. images_per_cpu_second: by processor time, which other programs do not affect."""
 
     network: str
     batch: int
@@ -24,7 +24,7 @@ class Speed:
 
 
 def training_speed(network: str, *, batch: int, steps: int, device: str = "cpu", width: float = 1.0) -> Speed:
-    """Steps of ArcFace on drawn faces of CLASSES people, after one that plans memory."""
+    """Times `steps` steps of ArcFace on synthetic faces of CLASSES people, after one untimed step that plans memory."""
     options = Options(network=network, width=width, batch=batch)
     net = new_net(network, options.dim_used, 0, width)
     loss = options.make_loss(CLASSES)

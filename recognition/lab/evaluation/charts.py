@@ -1,8 +1,8 @@
 """Charts as SVG text: lines over linear or logarithmic axes, and histograms. No Django, no drawing library.
 
-Each part has a class and no style of its own: the page's stylesheet colours it (`.chart` in app.css), in light and dark and
-under a strict content security policy. A chart has a title and a description for those who do not see it; the page gives
-the numbers as a table beside it.
+The parts have classes and no styles of their own. The page's stylesheet colours them (`.chart` in app.css), so they work in
+light and dark mode and under a strict content security policy. Each chart has a title and a description for screen readers;
+the page shows the numbers in a table beside it.
 """
 
 import math
@@ -12,14 +12,14 @@ from html import escape
 
 WIDTH, HEIGHT = 480, 300  # units of the drawing: readable at 350 px, the width of a phone
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 34, 50  # margins: axes, legend
-LETTER = 7.2  # units, about: the width of a letter of the legend
+LETTER = 7.2  # units: about the width of a character in the legend
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """low < high, in the data's units; above 0 where log. form: how a tick is written."""
+    """low < high, in the data's units; if log, both are above 0. form: writes a tick's value."""
 
     label: str
     low: float
@@ -28,7 +28,7 @@ class Axis:
     form: Callable[[float], str] = "{:g}".format
 
     def place(self, value: float) -> float:
-        """0 at `low`, 1 at `high`; what lies beyond is put on the edge."""
+        """0 at `low`, 1 at `high`; values beyond them are put on the edge."""
         if self.log:
             low, high, value = math.log10(self.low), math.log10(self.high), math.log10(max(value, self.low))
         else:
@@ -36,7 +36,7 @@ class Axis:
         return min(max((value - low) / (high - low), 0.0), 1.0)
 
     def ticks(self) -> list[float]:
-        """Whole decades of a logarithmic axis; else 3 to 7 round numbers."""
+        """The powers of ten on a logarithmic axis; otherwise 3 to 7 round numbers."""
         if self.log:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
             return [10.0**exponent for exponent in range(first, last + 1)]
@@ -47,7 +47,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """points: (x, y), x rising. kind: a class of the stylesheet, such as "genuine"."""
+    """points: (x, y) with x ascending. kind: a class of the stylesheet, such as "genuine"."""
 
     name: str
     points: Sequence[Point]
@@ -56,7 +56,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """shares: of each bin between neighbouring `edges`, which are one more."""
+    """A histogram. shares: of each bin; edges: of the bins, one more than the shares. kind: as in Line."""
 
     name: str
     edges: Sequence[float]
@@ -66,7 +66,7 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place on the x axis, such as a threshold, with the interval it may lie in."""
+    """A position on the x axis, such as a threshold, and the interval it may lie in."""
 
     name: str
     at: float
@@ -77,16 +77,16 @@ class Mark:
 def line_chart(
     *, title: str, description: str, x: Axis, y: Axis, lines: Sequence[Line], marks: Sequence[Mark] = ()
 ) -> str:
-    """Lines over x. On a logarithmic axis a line drops to the floor where it reaches nought, and ends there."""
+    """A line chart as SVG. On a logarithmic y axis, a line that reaches zero drops to the bottom and ends there."""
     paths = (_path(line, x, y) for line in lines)
     return _chart(title, description, x, y, [*_marks(marks, x), *paths], [*lines, *marks])
 
 
 def histogram(*, title: str, description: str, x: Axis, bars: Sequence[Bars], marks: Sequence[Mark] = ()) -> str:
-    """Histograms over each other, each as high as its largest share of all."""
-    highest = max((share for some in bars for share in some.shares), default=0) or 1.0
+    """Overlaid histograms as SVG; the y axis ends at the largest share of all."""
+    highest = max((share for group in bars for share in group.shares), default=0) or 1.0
     y = Axis("share", 0, highest, form=lambda share: f"{share:.0%}" if highest > 0.05 else f"{share:.1%}")
-    steps = (_steps(some, x, y) for some in bars)
+    steps = (_steps(group, x, y) for group in bars)
     return _chart(title, description, x, y, [*_marks(marks, x), *steps], [*bars, *marks])
 
 
@@ -167,6 +167,6 @@ def _legend(parts: Sequence[Line | Bars | Mark]) -> Iterator[str]:
 
 
 def _round_step(step: float) -> float:
-    """The next 1, 2 or 5 times a power of ten."""
+    """The next larger 1, 2 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(step))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= step * (1 - 1e-9))

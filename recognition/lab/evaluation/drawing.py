@@ -1,4 +1,4 @@
-"""The charts of evaluations, from the values that are kept of one: dicts as VerificationResult.as_dict gives them."""
+"""The charts of evaluations. They are drawn from stored values, as VerificationResult.as_dict gives them."""
 
 import math
 from collections.abc import Sequence
@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from recognition.lab.evaluation.charts import Axis, Bars, Line, Mark, histogram, line_chart
 
 SERIES = ("first", "second", "third", "fourth", "fifth", "sixth")  # classes of the stylesheet
-LOWEST = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)  # where the axis of TAR may begin
+TAR_AXIS_STARTS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
 
 
 def roc_chart(named: Sequence[tuple[str, dict]]) -> str:
-    """ROCs over each other, FAR by its logarithm; (name, values) each. Empty where none is defined."""
+    """ROC curves in one chart, as SVG, with a logarithmic FAR axis; empty if no curve is defined.
+
+    named: a name for the legend and the values of each evaluation.
+    """
     drawn = [(name, SERIES[n % len(SERIES)], values["roc"]) for n, (name, values) in enumerate(named) if values["roc"]]
     if not drawn:
         return ""
@@ -20,22 +23,22 @@ def roc_chart(named: Sequence[tuple[str, dict]]) -> str:
     least = min(tar for line in lines for _, tar in line.points)
     return line_chart(
         title="ROC",
-        description="The share of pairs of one person that are accepted, at each share of pairs of two people that are.",
+        description="The share of pairs of one person that is accepted, for each share of pairs of two people accepted.",
         x=Axis("FAR", floor, 1.0, log=True),
-        y=Axis("TAR", max(low for low in LOWEST if low <= least), 1.0),
+        y=Axis("TAR", max(start for start in TAR_AXIS_STARTS if start <= least), 1.0),
         lines=lines,
     )
 
 
 def _from(floor: float, points: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
-    """(FAR, TAR) from the axis's beginning on: what is accepted without any pair of two people, then the rest."""
-    without = max((tar for far, tar, _ in points if far <= floor), default=0.0)
+    """(FAR, TAR) from the start of the axis: a level line at the TAR reached there, then the points beyond."""
+    reached = max((tar for far, tar, _ in points if far <= floor), default=0.0)
     first = next(far for far, *_ in points if far > floor)
-    return [(floor, without), (first, without), *((far, tar) for far, tar, _ in points if far > floor)]
+    return [(floor, reached), (first, reached), *((far, tar) for far, tar, _ in points if far > floor)]
 
 
 def distance_chart(values: dict) -> str:
-    """Histograms of the distances, with the best threshold. Empty where no pair could be compared."""
+    """Histograms of the distances, as SVG, with the best threshold; empty if no pair could be compared."""
     counts = values["histogram"]
     if not counts:
         return ""
@@ -47,7 +50,7 @@ def distance_chart(values: dict) -> str:
     best = values["best"]
     return histogram(
         title="Distances",
-        description="How the distances of pairs of one person and of pairs of two people are spread.",
+        description="The distributions of the distances of pairs of one person and of pairs of two people.",
         x=Axis("distance", 0.0, counts["edges"][-1]),
         bars=bars,
         marks=[Mark("best threshold", best["threshold"], best["low"], best["high"])] if best else [],

@@ -1,8 +1,9 @@
-"""The images of a set as vectors, each once, in bounded memory; and the distances of its pairs."""
+"""Embeds the images of a set, each once, in bounded memory; and computes the distances of its pairs."""
 
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,29 +14,32 @@ from recognition.lab.evaluation.sets import LARGEST_IMAGE, Images, VerificationS
 
 CROP = 112  # px, of the crops of a set
 BATCH = 32  # images at a time
-IN_MEMORY = 256 * 1024 * 1024  # bytes of vectors; more of them lie in a file without a name
+IN_MEMORY = 256 * 1024 * 1024  # bytes of vectors kept in memory; more are kept in a temporary file
 PAIRS_AT_A_TIME = 8192
 
 Embed = Callable[[np.ndarray], np.ndarray]
-"""uint8 RGB (n, size, size, 3) → what the net gives, float32 (n, dim)."""
-Progress = Callable[[int, int], object]
-"""Hears how many images of how many are through."""
+"""Chips, uint8 RGB (n, size, size, 3) → the net's output, float32 (n, dim)."""
+OnProgress = Callable[[int, int], object]
+"""Called with how many images are done, and how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """Why an image has no chip."""
+    """Takes a chip's place when there is none. reason: a sentence."""
 
     reason: str
 
 
-Chips = Callable[[Sequence[np.ndarray | bytes]], list["np.ndarray | Unusable"]]
-"""Images as a set gives them → aligned faces, uint8 RGB (size, size, 3), or why there is none."""
+Chip = np.ndarray | Unusable
+"""An aligned face, uint8 RGB (size, size, 3), or why there is none."""
+MakeChips = Callable[[Sequence[np.ndarray | bytes]], list[Chip]]
+"""Images as a set gives them → their chips."""
+Image = TypeVar("Image")
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An image that could not be used, and how many pairs lack it."""
+    """An image that could not be used, and the number of pairs that need it."""
 
     image: str
     reason: str
@@ -43,93 +47,96 @@ class Failure:
 
 
 def pixels(image: np.ndarray | bytes) -> np.ndarray:
-    """uint8 RGB. Raises PhotoError."""
+    """The image, decoded if it is a file; uint8 RGB (h, w, 3). Raises PhotoError."""
     return image if isinstance(image, np.ndarray) else decode(image, max_bytes=LARGEST_IMAGE)
 
 
 def crop_of(image: np.ndarray | bytes) -> np.ndarray:
-    """The crop of an aligned set, uint8 RGB (112, 112, 3); of another size it is scaled, its middle kept.
+    """An image of an aligned set as a crop, uint8 RGB (112, 112, 3). If it has another size, its middle square is scaled.
 
     Raises PhotoError.
     """
-    found = pixels(image)
-    if found.shape[:2] == (CROP, CROP):
-        return found
-    height, width = found.shape[:2]
+    whole = pixels(image)
+    if whole.shape[:2] == (CROP, CROP):
+        return whole
+    height, width = whole.shape[:2]
     corners = np.array([[0.0, 0.0], [min(height, width)] * 2]) + np.array([width, height]) / 2 - min(height, width) / 2
-    return warp(found, similarity(corners - 0.5, np.array([[0.0, 0.0], [CROP, CROP]]) - 0.5), CROP)
+    return warp(whole, similarity(corners - 0.5, np.array([[0.0, 0.0], [CROP, CROP]]) - 0.5), CROP)
 
 
-def crops(images: Sequence[np.ndarray | bytes]) -> list[np.ndarray | Unusable]:
-    """The images of an aligned set for a net that takes them as they are: 112 px, by ArcFace's template."""
-    return each(crop_of, images)
+def crops(images: Sequence[np.ndarray | bytes]) -> list[Chip]:
+    """The images of an aligned set as chips for a net that takes 112 px crops aligned by ArcFace's template."""
+    return try_each(crop_of, images)
 
 
-def each(make: Callable, images: Sequence) -> list:
-    """`make` of each, or why not."""
-    found = []
+def try_each(make: Callable[[Image], np.ndarray], images: Sequence[Image]) -> list[Chip]:
+    """make(image) for each image, or Unusable if it raised PhotoError."""
+    made: list[Chip] = []
     for image in images:
         try:
-            found.append(make(image))
+            made.append(make(image))
         except PhotoError as error:
-            found.append(Unusable(error.message))
-    return found
+            made.append(Unusable(error.message))
+    return made
 
 
 def embed_images(
-    images: Images, embed: Embed, chips: Chips, *, metric: str, progress: Progress | None = None
+    images: Images, embed: Embed, chips: MakeChips, *, metric: str, progress: OnProgress | None = None
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """A vector of each image and its mirror image, and for those without one, the reason.
+    """A vector of each image and its mirror image, float32 (n, dim); and for images without one, the reason by number.
 
-    metric: "cosine", the two are added and brought to unit length, as published; "L2", they are averaged.
+    metric: "cosine" adds the two and scales the sum to unit length, as published; "L2" averages them.
     """
-    vectors, failed = None, {}
+    vectors: np.ndarray | None = None
+    failed: dict[int, str] = {}
     for start in range(0, len(images), BATCH):
         numbers = range(start, min(start + BATCH, len(images)))
-        made = chips_of(images, numbers, chips)
-        usable = [number for number in numbers if not isinstance(made[number - start], Unusable)]
-        failed |= {n: made[n - start].reason for n in numbers if isinstance(made[n - start], Unusable)}
+        usable: dict[int, np.ndarray] = {}
+        for number, chip in zip(numbers, chips_of(images, numbers, chips), strict=True):
+            if isinstance(chip, Unusable):
+                failed[number] = chip.reason
+            else:
+                usable[number] = chip
         if usable:
-            found = _both_ways(np.stack([made[number - start] for number in usable]), embed, metric)
+            batch = _embed_with_mirror(np.stack(list(usable.values())), embed, metric)
             if vectors is None:
-                vectors = _room(len(images), found.shape[1])
-            vectors[usable] = found
+                vectors = _vector_storage(len(images), batch.shape[1])
+            vectors[list(usable)] = batch
         if progress:
             progress(numbers.stop, len(images))
     return (np.zeros((len(images), 1), "float32") if vectors is None else vectors), failed
 
 
-def chips_of(images: Images, numbers: Sequence[int], chips: Chips) -> list[np.ndarray | Unusable]:
-    """The chips of some images of a set; one that cannot be read does not touch the others."""
-    made: list = [None] * len(numbers)
-    read = []
-    for place, number in enumerate(numbers):
+def chips_of(images: Images, numbers: Sequence[int], chips: MakeChips) -> list[Chip]:
+    """The chips of the images with these numbers. An image that cannot be read does not affect the others."""
+    made: dict[int, Chip] = {}
+    read: dict[int, np.ndarray | bytes] = {}
+    for number in numbers:
         try:
-            read.append((place, images.read(number)))
+            read[number] = images.read(number)
         except (OSError, ValueError) as error:
-            made[place] = Unusable(f"The file cannot be read: {getattr(error, 'strerror', None) or error}.")
-    for (place, _), chip in zip(read, chips([image for _, image in read]), strict=True):
-        made[place] = chip
-    return made
+            made[number] = Unusable(f"The file cannot be read: {getattr(error, 'strerror', None) or error}.")
+    made |= zip(read, chips(list(read.values())), strict=True)
+    return [made[number] for number in numbers]
 
 
-def _both_ways(batch: np.ndarray, embed: Embed, metric: str) -> np.ndarray:
+def _embed_with_mirror(batch: np.ndarray, embed: Embed, metric: str) -> np.ndarray:
     both = np.asarray(embed(batch), "float32") + np.asarray(embed(np.ascontiguousarray(batch[:, :, ::-1])), "float32")
     if metric == "L2":
         return both / 2
     return both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), 1e-12)
 
 
-def _room(count: int, dim: int) -> np.ndarray:
-    """In memory, or where that were too much, in a file the system forgets with the process."""
+def _vector_storage(count: int, dim: int) -> np.ndarray:
+    """Zeros (count, dim), in memory or, if too large, in a temporary file that disappears with the process."""
     if count * dim * 4 <= IN_MEMORY:
         return np.zeros((count, dim), "float32")
-    with tempfile.TemporaryFile() as file:  # the map keeps it
+    with tempfile.TemporaryFile() as file:  # the mapping keeps it open
         return np.memmap(file, "float32", "w+", shape=(count, dim))
 
 
 def distances_of(pairs: VerificationSet, vectors: np.ndarray, failed: dict[int, str]) -> np.ndarray:
-    """The L2 distance of each pair, float32; NaN where one of its images has no vector."""
+    """The L2 distance of each pair, float32 (pairs,); NaN if one of its images has no vector."""
     missing = np.zeros(len(vectors), bool)
     missing[list(failed)] = True
     out = np.empty(len(pairs), "float32")
@@ -142,7 +149,7 @@ def distances_of(pairs: VerificationSet, vectors: np.ndarray, failed: dict[int, 
 
 
 def failures_of(pairs: VerificationSet, failed: dict[int, str]) -> list[Failure]:
-    """In the set's order."""
+    """The images that could not be used, in the set's order. failed: image number → reason."""
     counts = np.bincount(pairs.first, minlength=len(pairs.images))
     counts += np.bincount(pairs.second[pairs.second != pairs.first], minlength=len(pairs.images)) if len(pairs) else 0
     return [Failure(pairs.images.label(number), failed[number], int(counts[number])) for number in sorted(failed)]

@@ -1,23 +1,24 @@
-"""The figures of an evaluation in words, from the values that are kept of it; see VerificationResult.as_dict."""
+"""The figures of an evaluation as text, from its stored values; see VerificationResult.as_dict."""
 
 Figures = list[tuple[str, str]]
-LEGEND = 56  # letters that a chart's legend has room for
+"""(label, figure) each."""
+LEGEND = 56  # characters that fit into a chart's legend
 
 
 def figures_of(values: dict) -> Figures:
-    """(what, figure) of all that a person wants to read, as docs/evaluation.md explains them."""
+    """All figures for people to read; docs/evaluation.md explains them."""
     return [*_counts(values), *_accuracy(values), *_rates(values), *_thresholds(values), *_engine(values)]
 
 
 def side_by_side(columns: list[Figures]) -> list[tuple[str, list[str]]]:
-    """Each figure that any of the columns has, and what each of them says; "–" where it has none."""
-    known = [dict(column) for column in columns]
+    """A row for each label that occurs: the label, and each column's figure, or "–" if it has none."""
+    by_label = [dict(column) for column in columns]
     labels = dict.fromkeys(label for column in columns for label, _ in column)
-    return [(label, [column.get(label, "–") for column in known]) for label in labels]
+    return [(label, [figures.get(label, "–") for figures in by_label]) for label in labels]
 
 
 def for_legend(names: list[str]) -> tuple[list[str], list[str]]:
-    """The names as headings, and as a chart's legend takes them: numbers, in both, where the names are too long for it."""
+    """The names as headings and for a chart's legend. If they are too long for the legend, both are numbered."""
     if sum(len(name) + 5 for name in names) <= LEGEND:
         return names, names
     return [f"{number}. {name}" for number, name in enumerate(names, 1)], [str(n) for n in range(1, len(names) + 1)]
@@ -28,24 +29,24 @@ def share(value: float | None, digits: int = 4) -> str:
 
 
 def _counts(values: dict) -> Figures:
-    found = [("Pairs", f"{values['pairs']}: {values['genuine']} of one person, {values['impostor']} of two")]
+    figures = [("Pairs", f"{values['pairs']}: {values['genuine']} of one person, {values['impostor']} of two")]
     if values["compared"] < values["pairs"]:
-        found.append(
+        figures.append(
             ("Compared", f"{values['compared']}; {len(values['failures'])} of {values['images']} images cannot be used")
         )
-    return found
+    return figures
 
 
 def _accuracy(values: dict) -> Figures:
     accuracy = share(values["accuracy"])
     if values["accuracy"] is not None:
         accuracy += f" ± {values['deviation']:.4f}"
-    found = [("Accuracy", accuracy)]
+    figures = [("Accuracy", accuracy)]
     if values["compared"] < values["pairs"]:
-        found.append(("Accuracy, failures wrong", share(values["accuracy_all"])))
+        figures.append(("Accuracy, failures wrong", share(values["accuracy_all"])))
     if values["accuracy"] is not None:
-        found.append(("Folds, thresholds", f"{values['fold_kind']}, {values['thresholds']}"))
-    return found
+        figures.append(("Folds, thresholds", f"{values['fold_kind']}, {values['thresholds']}"))
+    return figures
 
 
 def _rates(values: dict) -> Figures:
@@ -63,7 +64,7 @@ def _rates(values: dict) -> Figures:
 
 
 def _thresholds(values: dict) -> Figures:
-    found = [
+    figures = [
         (f"Distances of {name}", f"{least:.4f} to {largest:.4f}, median {median:.4f}")
         for kind, name in (("genuine", "one person"), ("impostor", "two people"))
         if kind in values["spread"]
@@ -71,11 +72,13 @@ def _thresholds(values: dict) -> Figures:
     ]
     if best := values["best"]:
         cosine = f", cosine {1 - best['threshold'] ** 2 / 2:.4f}" if values["metric"] == "cosine" else ""
-        found.append(("Best threshold", f"{best['threshold']:.4f} ({best['low']:.4f}–{best['high']:.4f}){cosine}"))
-        found.append(("Accuracy there", f"{best['accuracy']:.4f}, chosen on these very pairs"))
+        figures.append(("Best threshold", f"{best['threshold']:.4f} ({best['low']:.4f}–{best['high']:.4f}){cosine}"))
+        figures.append(("Accuracy there", f"{best['accuracy']:.4f}, chosen on these very pairs"))
     if at := values["at_threshold"]:
-        found.append(("At the pack’s threshold", f"{at['distance']:g}: TAR {share(at['tar'])}, FAR {share(at['far'])}"))
-    return found
+        figures.append(
+            ("At the pack’s threshold", f"{at['distance']:g}: TAR {share(at['tar'])}, FAR {share(at['far'])}")
+        )
+    return figures
 
 
 def _engine(values: dict) -> Figures:

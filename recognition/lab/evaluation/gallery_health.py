@@ -1,7 +1,7 @@
-"""What looks wrong in a gallery, from whose faces lie nearest to each face. No Django.
+"""Diagnoses what looks wrong in a gallery, from the nearest neighbours of each face. No Django.
 
-A face is *found* where the others of its person would have it recognised: the nearest is within the limit, nearer than
-anybody else's, and no face said not to be the person is nearer still (leave-one-out, as the search decides).
+A face is *found* if a search without it would recognise its person (leave-one-out): the person's nearest other face is
+within the limit, nearer than anybody else's, and no face said not to be the person is nearer still.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ import numpy as np
 
 from recognition.lab.evaluation.neighbours import Faces, Neighbours
 
-ENOUGH_TO_KNOW_THE_USUAL = 20  # faces
+FEWEST_FOR_QUARTILES = 20  # faces
 
 
 class Kind(StrEnum):
@@ -35,10 +35,11 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to look at. person, other: numbers in Faces.names; face, other_face, faces: places in Faces.
+    """Something for a curator to look at. person, other: places in Faces.names. All faces are places in Faces.
 
-    own_face, own_distance: the nearest other face of the person. distance: to `other_face`. found of total: the person's faces
-    that the others find. faces: those that belong together, of a person who seems to be two. Lower rank: look first.
+    own_face, own_distance: the person's nearest other face. other_face, distance: a face of the other person. found, total:
+    how many of the person's faces are found. faces: for a person who seems to be two, the faces of the second. rank: lower
+    ones should be looked at first.
     """
 
     kind: Kind
@@ -57,70 +58,73 @@ class Finding:
 
 
 def diagnose(faces: Faces, near: Neighbours, quality: np.ndarray, poor: np.ndarray, limit: float) -> list[Finding]:
-    """quality: float (n,), 0–1, and poor: bool (n,), those that miss a bar of quality, both in the order of `faces`.
+    """All findings of a gallery.
 
+    quality: float (n,), 0–1. poor: bool (n,), whether a face misses a quality bar. Both are in the order of `faces`.
     limit: that of `near`.
     """
     pairs = _Pairs(faces, near)
     duplicates = list(_duplicates(faces, pairs))
-    apart = _apart(faces, near)
-    misplaced = _misplaced(faces, near, limit, {frozenset((found.person, found.other)) for found in duplicates}, apart)
-    # What a misplaced face or a person enrolled twice explains is not reported as well.
-    explained = {person for found in duplicates for person in (found.person, found.other)}
-    wrong = np.concatenate([misplaced, np.flatnonzero(apart & (near.other_at >= 0))]).astype(int)
+    duplicate_people = {frozenset((found.person, found.other)) for found in duplicates if found.other is not None}
+    second_groups = _second_groups(faces, near)
+    misplaced = _misplaced(faces, near, limit, duplicate_people, second_groups)
+    # What a misplaced face or a person enrolled twice explains is not reported a second time.
+    explained = {person for people in duplicate_people for person in people}
+    wrong = np.concatenate([misplaced, np.flatnonzero(second_groups & (near.other_at >= 0))]).astype(int)
     drawn_to = {*faces.people[wrong].tolist(), *faces.people[near.other_at[wrong]].tolist()}
-    weak = list(_weak(faces, near, pairs, apart, poor, explained | drawn_to, limit))
+    weak = list(_weak(faces, near, pairs, second_groups, poor, explained | drawn_to, limit))
     explained |= {found.person for found in weak if found.reason == Reason.NOT_FOUND}
-    seen = {*misplaced, *(face for found in weak for face in found.faces)}
+    reported = {*misplaced, *(face for found in weak for face in found.faces)}
     outliers = [_outlier(faces, near, face, Reason.LOOKS_LIKE_OTHER) for face in misplaced]
     for face in np.flatnonzero((near.own < np.inf) & (near.denied | (near.own > far_from(near.own, limit)))):
-        if face not in seen and faces.people[face] not in explained:
+        if face not in reported and faces.people[face] not in explained:
             reason = Reason.DENIED if near.denied[face] else Reason.FAR
             outliers.append(_outlier(faces, near, int(face), reason))
-            seen.add(face)
-    outliers += [_outlier(faces, near, face, Reason.POOR) for face in _worse(faces, quality, poor) if face not in seen]
+            reported.add(face)
+    poorer = [face for face in _poorer_than_others(faces, quality, poor) if face not in reported]
+    outliers += [_outlier(faces, near, face, Reason.POOR) for face in poorer]
     return [*outliers, *duplicates, *weak]
 
 
-def _apart(faces: Faces, near: Neighbours) -> np.ndarray:
-    """bool (n,): the second group of a person whose faces fall into two groups of two and more."""
+def _second_groups(faces: Faces, near: Neighbours) -> np.ndarray:
+    """bool (n,): whether a face is in its person's second group, if that has at least two faces."""
     second = np.bincount(faces.people, weights=near.group == 1, minlength=len(faces.sizes))
     return (near.group == 1) & (second[faces.people] >= 2)
 
 
 def _misplaced(
-    faces: Faces, near: Neighbours, limit: float, duplicates: set[frozenset[int]], apart: np.ndarray
+    faces: Faces, near: Neighbours, limit: float, duplicates: set[frozenset[int]], second_groups: np.ndarray
 ) -> list[int]:
-    """Faces that would be recognised as somebody else, and lie nearer to that one than to their own person.
+    """Faces that would be recognised as another person, because they are nearer to that one than to their own.
 
-    Of two that lie near each other the one further from its own person is misplaced; it draws the other one to it. A group
-    set apart is misplaced as a whole.
+    If the nearest face is a suspect, too, only the one further from its own person is misplaced: it makes the other look
+    wrong. Second groups are left out here, as they are misplaced as a whole.
     """
     nearer = (near.other <= limit) & (near.other < near.own) & (near.own < np.inf)
-    drawn = set(np.flatnonzero(nearer & ~apart & ~apart[near.other_at]).tolist())
+    suspects = set(np.flatnonzero(nearer & ~second_groups & ~second_groups[near.other_at]).tolist())
     return [
         face
-        for face in sorted(drawn)
+        for face in sorted(suspects)
         if frozenset(faces.people[[face, near.other_at[face]]].tolist()) not in duplicates
-        and not (near.other_at[face] in drawn and near.own[near.other_at[face]] > near.own[face])
+        and not (near.other_at[face] in suspects and near.own[near.other_at[face]] > near.own[face])
     ]
 
 
 def far_from(own: np.ndarray, limit: float) -> float:
-    """Beyond which distance a face is far from the others of its person: the limit, or what is unusual in this gallery.
+    """The distance beyond which a face counts as far from its person's others: the limit, or less if that is unusual here.
 
-    Unusual is what lies beyond the upper quartile by three times the distance between the quartiles (Tukey, Exploratory
-    Data Analysis, 1977: "far out").
+    Unusual is more than three times the interquartile range above the upper quartile (Tukey, Exploratory Data Analysis,
+    1977: "far out"). own: Neighbours.own.
     """
-    known = own[own < np.inf]
-    if len(known) < ENOUGH_TO_KNOW_THE_USUAL:
+    finite = own[own < np.inf]
+    if len(finite) < FEWEST_FOR_QUARTILES:
         return limit
-    lower, upper = np.quantile(known, [0.25, 0.75])
+    lower, upper = np.quantile(finite, [0.25, 0.75])
     return min(limit, float(upper + 3 * (upper - lower)))
 
 
-def _worse(faces: Faces, quality: np.ndarray, poor: np.ndarray) -> Iterator[int]:
-    """Poor faces with less than half of the quality that is usual among their person's faces."""
+def _poorer_than_others(faces: Faces, quality: np.ndarray, poor: np.ndarray) -> Iterator[int]:
+    """Poor faces with less than half the median quality of their person's faces."""
     for face in np.flatnonzero(poor).tolist():
         rows = faces.range_of(faces.people[face])
         if 2 * quality[face] < np.median(quality[rows]) and not poor[rows].all():
@@ -128,8 +132,11 @@ def _worse(faces: Faces, quality: np.ndarray, poor: np.ndarray) -> Iterator[int]
 
 
 class _Pairs:
-    """Which people's faces lie within the limit of each other. matched: (person, other) → how many of the person's faces
-    are near one of the other's; nearest: → (distance, face, face of the other)."""
+    """Pairs of people whose faces are within the limit of each other.
+
+    matched: (person, other) → how many of the person's faces are near one of the other's.
+    nearest: (person, other) → (distance, face, face of the other) of the nearest two.
+    """
 
     def __init__(self, faces: Faces, near: Neighbours):
         self.matched: dict[tuple[int, int], int] = {}
@@ -145,7 +152,7 @@ class _Pairs:
 
 
 def _duplicates(faces: Faces, pairs: _Pairs) -> Iterator[Finding]:
-    """Two people of whom each has more than half of the faces near the other's."""
+    """Pairs of people who both have more than half of their faces near the other's."""
     for (person, other), count in pairs.matched.items():
         back = pairs.matched.get((other, person), 0)
         if person < other and 2 * count > faces.sizes[person] and 2 * back > faces.sizes[other]:
@@ -165,7 +172,7 @@ def _duplicates(faces: Faces, pairs: _Pairs) -> Iterator[Finding]:
 
 
 def _outlier(faces: Faces, near: Neighbours, face: int, reason: Reason) -> Finding:
-    """Those first that look like somebody else, then those that are furthest away; poor ones last."""
+    """Ranked first if it looks like somebody else, last if it is poor; among equals by distance, the furthest first."""
     own, at = float(near.own[face]), int(near.other_at[face])
     return Finding(
         Kind.OUTLIER,
@@ -185,38 +192,38 @@ def _weak(
     faces: Faces,
     near: Neighbours,
     pairs: _Pairs,
-    apart: np.ndarray,
+    second_groups: np.ndarray,
     poor: np.ndarray,
     explained: set[int],
     limit: float,
 ) -> Iterator[Finding]:
-    """explained: people of whom it is known why their faces are not found."""
+    """explained: people with a finding that says why their faces are not found."""
     found = (near.own <= limit) & (near.own < near.other) & ~near.denied
     counts = np.bincount(faces.people, weights=found, minlength=len(faces.sizes)).astype(int)
     poor_counts = np.bincount(faces.people, weights=poor, minlength=len(faces.sizes)).astype(int)
-    two_people = set(faces.people[apart].tolist())
+    two_people = set(faces.people[second_groups].tolist())
     for person, size in enumerate(faces.sizes.tolist()):
-        some = {"person": person, "found": int(counts[person]), "total": size}
+        shared = {"person": person, "found": int(counts[person]), "total": size}
         if person in two_people:
-            yield _two_people(faces, near, pairs, some)
+            yield _two_people(faces, near, pairs, shared)
         elif size == 1:
-            yield Finding(Kind.WEAK, Reason.SINGLE, rank=3 - poor_counts[person] / 2, **some)
+            yield Finding(Kind.WEAK, Reason.SINGLE, rank=3 - poor_counts[person] / 2, **shared)
         elif 2 * counts[person] < size and person not in explained:
-            yield Finding(Kind.WEAK, Reason.NOT_FOUND, rank=1 + counts[person] / size, **some)
+            yield Finding(Kind.WEAK, Reason.NOT_FOUND, rank=1 + counts[person] / size, **shared)
         elif poor_counts[person] == size:
-            yield Finding(Kind.WEAK, Reason.POOR, rank=2, **some)
+            yield Finding(Kind.WEAK, Reason.POOR, rank=2, **shared)
 
 
-def _two_people(faces: Faces, near: Neighbours, pairs: _Pairs, some: dict) -> Finding:
-    """The faces of the second group; and whose they may be, where most of them are near one other person's."""
-    rows = faces.range_of(some["person"])
+def _two_people(faces: Faces, near: Neighbours, pairs: _Pairs, shared: dict) -> Finding:
+    """Reports a person's second group, and whose faces these may be if most of them are near one other person's."""
+    rows = faces.range_of(shared["person"])
     second = rows.start + np.flatnonzero(near.group[rows] == 1)
     alike = faces.people[near.close[np.isin(near.close[:, 0], second), 1]]
     first = rows.start + int(np.argmin(near.group[rows]))
-    finding = {"faces": tuple(second.tolist()), "face": int(second[0]), "own_face": first, "rank": 0.0, **some}
+    finding = {"faces": tuple(second.tolist()), "face": int(second[0]), "own_face": first, "rank": 0.0, **shared}
     if len(alike):
         other = int(np.bincount(alike).argmax())
         if 2 * (alike == other).sum() > len(second):
-            distance, _, at = pairs.nearest[some["person"], other]
+            distance, _, at = pairs.nearest[shared["person"], other]
             finding |= {"other": other, "other_face": at, "distance": distance}
     return Finding(Kind.WEAK, Reason.TWO_PEOPLE, **finding)

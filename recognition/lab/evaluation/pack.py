@@ -1,4 +1,4 @@
-"""An installed pack as what the protocol evaluates: chips of any set's images, and vectors of chips."""
+"""An installed pack under the protocol: turns the images of any set into the pack's chips, and chips into vectors."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,32 +10,34 @@ from recognition.engine.base import Detection
 from recognition.engine.find import Found
 from recognition.engine.image import decode_reduced
 from recognition.engine.pipeline import REDUCED_LONG_SIDE, Pipeline
-from recognition.lab.evaluation.embedding import Progress, Unusable, crops, each
+from recognition.lab.evaluation.embedding import OnProgress, Unusable, crops, try_each
 from recognition.lab.evaluation.protocol import VerificationResult, verify
 from recognition.lab.evaluation.sets import LARGEST_IMAGE, VerificationSet
 
-CROPS = ALIGNMENTS["arcface-112"]  # of every aligned set
+CROPS = ALIGNMENTS["arcface-112"]  # how the crops of every aligned set are aligned
 TEMPLATE = CROPS.targets.astype("float32")
-FARTHEST = 10.0  # px on average from the template, of 112; frontal faces are 2 from it, strong profiles 6
+# Mean distance in px (of 112) beyond which landmarks are not those of the crop's face. Frontal faces are 2 from the
+# template, strong profiles 6.
+FARTHEST = 10.0
 NO_FACE = "No face was found."
 
 
 class PackUnderTest:
-    """A loaded pack. Its nets run as in daily use, in the precision that this machine is fastest with."""
+    """A loaded pack. By default its nets run as in daily use, in the precision that is fastest on this machine."""
 
     def __init__(self, pipeline: Pipeline):
         self.pipeline, self.manifest = pipeline, pipeline.manifest
         self.alignment = ALIGNMENTS[self.manifest.alignment]
-        self._by_template = 0
+        self._aligned_by_template = 0  # crops
 
     @classmethod
     def load(cls, pack_dir: Path, *, device: str = "cpu", precision: str = "auto") -> "PackUnderTest":
         """Raises PackError, DeviceError."""
         return cls(Pipeline.load(pack_dir, device=device, precision=precision))
 
-    def verify(self, pairs: VerificationSet, progress: Progress | None = None) -> VerificationResult:
-        """The pack on a set: aligned crops brought to the pack's own alignment, photos searched for a face."""
-        self._by_template = 0
+    def verify(self, pairs: VerificationSet, progress: OnProgress | None = None) -> VerificationResult:
+        """Evaluates the pack on a set. Crops are brought to the pack's alignment; in photos the face is found first."""
+        self._aligned_by_template = 0
         result = verify(
             self.embed,
             pairs,
@@ -45,50 +47,50 @@ class PackUnderTest:
             progress=progress,
         )
         result.engine = self.pipeline.engine
-        if self._by_template:
+        if self._aligned_by_template:
             result.notes.append(
-                f"In {self._by_template} of {result.images} crops the pack's detector saw no face where the set's alignment "
-                "has one: they were aligned by where its template has eyes and nose."
+                f"In {self._aligned_by_template} of {result.images} crops the pack's detector found no face where the set's "
+                "alignment has one. They were aligned by the template's eyes and nose instead."
             )
         return result
 
     def embed(self, chips: np.ndarray) -> np.ndarray:
-        """What the net itself gives; float32 (n, dim)."""
+        """The net's own output for chips, uint8 RGB (n, size, size, 3); float32 (n, dim)."""
         return self.pipeline.embedder.embed_chips(list(chips))
 
     def chips_of_crops(self, images: Sequence[np.ndarray | bytes]) -> list[np.ndarray | Unusable]:
-        """Crops of an aligned set for this pack; as they are, where it takes such crops.
+        """The crops of an aligned set as this pack's chips; unchanged if the pack takes such crops.
 
-        Else the pack's own detector says where eyes and nose are, as in daily use: that is more exact than the template,
-        which is the best fit of five points (docs/evaluation.md has the figures). Where it sees no face, or one elsewhere
-        than the template has it, the template is what remains.
+        Otherwise the pack's own detector finds eyes and nose, as in daily use. That is more exact than the template, which
+        is a best fit of five points (docs/evaluation.md has the figures). If the detector finds no face, or one away from
+        the template, the template's points are used.
         """
-        made = crops(images)
+        set_crops = crops(images)
         if self.alignment is CROPS:
-            return made
-        usable = [crop for crop in made if not isinstance(crop, Unusable)]
+            return set_crops
+        usable = [crop for crop in set_crops if not isinstance(crop, Unusable)]
         found = iter(self.pipeline.finder.find(usable))
-        return [crop if isinstance(crop, Unusable) else self._realigned(crop, next(found)) for crop in made]
+        return [crop if isinstance(crop, Unusable) else self._realigned(crop, next(found)) for crop in set_crops]
 
     def _realigned(self, crop: np.ndarray, found: Found) -> np.ndarray:
         landmarks = TEMPLATE
         if found.faces and not found.rotation:
-            seen = subject(found).landmarks
-            if np.abs(seen - TEMPLATE).mean() <= FARTHEST:
-                landmarks = seen
-        self._by_template += landmarks is TEMPLATE
+            detected = subject(found).landmarks
+            if np.abs(detected - TEMPLATE).mean() <= FARTHEST:
+                landmarks = detected
+        self._aligned_by_template += landmarks is TEMPLATE
         return self.alignment.chip(crop, landmarks)
 
     def chips_of_photos(self, images: Sequence[np.ndarray | bytes]) -> list[np.ndarray | Unusable]:
-        """The face of each photo, found by the pack's detector."""
+        """The face of each photo, found by the pack's detector, as a chip."""
         return aligned_faces(self.pipeline, images, self.alignment)
 
 
 def aligned_faces(
     pipeline: Pipeline, images: Sequence[np.ndarray | bytes], alignment: Alignment
 ) -> list[np.ndarray | Unusable]:
-    """Finds the face a photo is about and aligns it; uint8 RGB (chip_size, chip_size, 3) each."""
-    decoded = each(_decoded, images)
+    """Finds the main face of each photo (see subject) and aligns it; uint8 RGB (chip_size, chip_size, 3) each."""
+    decoded = try_each(_decoded, images)
     usable = [image for image in decoded if not isinstance(image, Unusable)]
     found = iter(pipeline.finder.find(usable))
     return [image if isinstance(image, Unusable) else _chip(next(found), alignment) for image in decoded]
@@ -107,9 +109,9 @@ def _chip(found: Found, alignment: Alignment) -> np.ndarray | Unusable:
 
 
 def subject(found: Found) -> Detection:
-    """The face that a photo of one person is about: large, and near the middle.
+    """The main face of a photo of one person: large, and near the middle. There must be a face.
 
-    As FaceNet chose them for LFW (align_dataset_mtcnn.py): the box's area less twice the squared distance to the middle.
+    Chosen as FaceNet did for LFW (align_dataset_mtcnn.py): by the box's area minus twice the squared distance to the middle.
     """
     height, width = found.image.shape[:2]
 

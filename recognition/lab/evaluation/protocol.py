@@ -1,8 +1,8 @@
-"""The published protocol of face verification, and the numbers beside it that it leaves out.
+"""The published protocol of face verification, and figures that it leaves out.
 
-An image and its mirror image are embedded and added, cosine nets' vectors brought to unit length; ten folds, each judged
-by the threshold that is best on the other nine; mean and deviation of their accuracies. Source: src/eval/verification.py
-of InsightFace, after LFW's "image-restricted" protocol (Huang et al., 2007).
+An image and its mirror image are embedded and added; vectors of cosine nets are scaled to unit length. There are ten
+folds, each judged by the threshold that is best on the other nine; the result is the mean and deviation of their
+accuracies. Source: src/eval/verification.py of InsightFace, after LFW's "image-restricted" protocol (Huang et al., 2007).
 """
 
 from dataclasses import asdict, dataclass, field
@@ -11,10 +11,10 @@ import numpy as np
 
 from recognition.lab.evaluation import metrics
 from recognition.lab.evaluation.embedding import (
-    Chips,
     Embed,
     Failure,
-    Progress,
+    MakeChips,
+    OnProgress,
     crops,
     distances_of,
     embed_images,
@@ -23,15 +23,16 @@ from recognition.lab.evaluation.embedding import (
 from recognition.lab.evaluation.sets import VerificationSet
 
 FOLDS = 10
-FEWEST_A_FOLD = 10  # pairs; with less, ± says nothing
+FEWEST_A_FOLD = 10  # pairs; with fewer, the deviation means little
 FARS = (1e-1, 1e-2, 1e-3, 1e-4)
 CURVE_POINTS, BINS = 120, 50
-BOOTSTRAP_ROUNDS, ROUNDS_FROM = 200, 100_000
+BOOTSTRAP_ROUNDS = 200
+MANY_PAIRS = 100_000  # a quarter of the rounds is enough for more
 
 
 @dataclass(frozen=True, slots=True)
 class AtThreshold:
-    """What a given threshold does to these pairs. None: there are no pairs of that kind."""
+    """What a given threshold does on these pairs. tar, far: None if there are no pairs of that kind."""
 
     distance: float
     tar: float | None
@@ -41,12 +42,14 @@ class AtThreshold:
 
 @dataclass(slots=True)
 class VerificationResult:
-    """Distances are L2, in the pack's own vectors. None: these pairs do not define the number; `notes` say why.
+    """Distances are L2, between the pack's own vectors. None: these pairs do not define the figure; `notes` say why.
 
-    accuracy, deviation: over the folds, of the pairs that could be compared. accuracy_all: the other pairs counted as
-    wrong answers. thresholds: which the folds chose from, "published grid" or "exact". fold_kind: "as published" or
-    "dealt out". roc: [FAR, TAR, distance] rows. histogram: {"edges", "genuine", "impostor"}, counts.
-    spread: least, median and largest distance of each kind of pair. engine: what a pack's nets ran on, see PackNets.describe.
+    genuine, impostor: numbers of pairs of one person and of two. compared: pairs both of whose images could be used.
+    accuracy, deviation: over the folds, of the pairs compared. accuracy_all: with the other pairs counted as wrong.
+    thresholds: what the folds chose from, "published grid" or "exact". fold_kind: "as published" or "dealt out".
+    roc: [FAR, TAR, distance] rows. histogram: {"edges", "genuine", "impostor"}, the latter two counts.
+    spread: least, median and largest distance of each kind of pair. engine: what a pack's nets ran on; see
+    PackNets.describe.
     """
 
     set_name: str
@@ -65,8 +68,8 @@ class VerificationResult:
     fold_accuracies: list[float] = field(default_factory=list)
     auc: float | None = None
     eer: float | None = None
-    tar_at_far: list[metrics.Operating] = field(default_factory=list)
-    best: metrics.Best | None = None
+    tar_at_far: list[metrics.OperatingPoint] = field(default_factory=list)
+    best: metrics.BestThreshold | None = None
     at_threshold: AtThreshold | None = None
     roc: list[list[float]] = field(default_factory=list)
     histogram: dict[str, list] = field(default_factory=dict)
@@ -76,7 +79,7 @@ class VerificationResult:
     notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict:
-        """As JSON takes it."""
+        """All values, ready for JSON."""
         return asdict(self)
 
 
@@ -84,16 +87,16 @@ def verify(
     embed: Embed,
     pairs: VerificationSet,
     *,
-    chips: Chips = crops,
+    chips: MakeChips = crops,
     metric: str = "cosine",
     threshold: float | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> VerificationResult:
     """Evaluates a net on a set.
 
-    embed: aligned faces, uint8 RGB (n, size, size, 3), up to 32 at a time → float32 (n, dim), as the net gives them.
-    chips: how the set's images become such faces; as they stand, for nets that take 112 px crops by ArcFace's template.
-    metric: "cosine" or "L2". threshold: of the pack, as L2 distance, to see what it does here.
+    embed: given up to 32 chips at a time. chips: turns the set's images into the net's chips; the default is for nets that
+    take 112 px crops aligned by ArcFace's template. metric: "cosine" or "L2". threshold: the pack's, as an L2 distance, to
+    see what it does on this set.
     """
     vectors, failed = embed_images(pairs.images, embed, chips, metric=metric, progress=progress)
     distances = distances_of(pairs, vectors, failed)
@@ -105,7 +108,7 @@ def verify(
 def summarise(
     distances: np.ndarray, same: np.ndarray, *, name: str, sha256: str, metric: str, threshold: float | None = None
 ) -> VerificationResult:
-    """The numbers of a set's distances; NaN where a pair could not be compared."""
+    """All figures from the distances of a set's pairs. distances: NaN if a pair could not be compared. same: bool."""
     usable = ~np.isnan(distances)
     genuine, impostor = distances[usable & same], distances[usable & ~same]
     result = VerificationResult(
@@ -129,7 +132,7 @@ def summarise(
             if len(values)
         }
         if threshold is not None:
-            result.at_threshold = _at(threshold, genuine, impostor)
+            result.at_threshold = _at_threshold(threshold, genuine, impostor)
     if len(genuine) and len(impostor):
         _add_curve(result, genuine, impostor)
         _add_best(result, distances[usable], same[usable])
@@ -137,13 +140,13 @@ def summarise(
     elif result.compared:
         kind = "one person" if len(genuine) else "two people"
         result.notes.append(
-            f"All pairs that could be compared show {kind}: accuracy, ROC-AUC, EER, TAR at a FAR and the best threshold "
-            "are not defined. They need pairs of both kinds."
+            f"All pairs that could be compared show {kind}. Accuracy, ROC-AUC, EER, TAR at a FAR and the best threshold "
+            "are not defined: they need pairs of both kinds."
         )
     return result
 
 
-def _at(threshold: float, genuine: np.ndarray, impostor: np.ndarray) -> AtThreshold:
+def _at_threshold(threshold: float, genuine: np.ndarray, impostor: np.ndarray) -> AtThreshold:
     hits, passed = int((genuine <= threshold).sum()), int((impostor <= threshold).sum())
     return AtThreshold(
         threshold,
@@ -156,29 +159,29 @@ def _at(threshold: float, genuine: np.ndarray, impostor: np.ndarray) -> AtThresh
 def _add_curve(result: VerificationResult, genuine: np.ndarray, impostor: np.ndarray) -> None:
     result.auc = metrics.auc(genuine, impostor)
     result.eer = metrics.equal_error_rate(genuine, impostor)[0]
-    found = {far: metrics.tar_at_far(genuine, impostor, far) for far in FARS}
-    result.tar_at_far = [operating for operating in found.values() if operating]
-    if missing := [far for far, operating in found.items() if operating is None]:
+    points = {far: metrics.tar_at_far(genuine, impostor, far) for far in FARS}
+    result.tar_at_far = [point for point in points.values() if point]
+    if missing := [far for far, point in points.items() if point is None]:
         result.notes.append(
             f"TAR at FAR {', '.join(f'{far:g}' for far in missing)} is left out: {len(impostor)} pairs of two people are "
-            "too few to see so small a rate."
+            "too few to measure so small a rate."
         )
     result.roc = _thinned(*metrics.roc(genuine, impostor))
 
 
 def _add_best(result: VerificationResult, distances: np.ndarray, same: np.ndarray) -> None:
-    rounds = BOOTSTRAP_ROUNDS if len(same) <= ROUNDS_FROM else BOOTSTRAP_ROUNDS // 4
+    rounds = BOOTSTRAP_ROUNDS if len(same) <= MANY_PAIRS else BOOTSTRAP_ROUNDS // 4
     result.best = metrics.best_threshold(distances, same, rounds=rounds)
 
 
 def _add_folds(result: VerificationResult, distances: np.ndarray, same: np.ndarray) -> None:
     if min(result.genuine, result.impostor) < FOLDS:
         result.notes.append(
-            f"{result.genuine} pairs of one person and {result.impostor} of two are too few for {FOLDS} folds: accuracy "
-            f"over folds is not defined. It needs {FOLDS} of each and more."
+            f"{result.genuine} pairs of one person and {result.impostor} of two are too few for {FOLDS} folds, so the "
+            f"accuracy over folds is not defined. It needs at least {FOLDS} of each."
         )
         return
-    parts, published = metrics.folds_of(same, FOLDS)
+    parts, published = metrics.split_folds(same, FOLDS)
     grid = metrics.PUBLISHED_GRID if result.metric == "cosine" else None
     folds = metrics.fold_accuracy(distances, same, parts, grid=grid)
     judged = folds.accuracies[~np.isnan(folds.accuracies)]
@@ -188,15 +191,15 @@ def _add_folds(result: VerificationResult, distances: np.ndarray, same: np.ndarr
     result.fold_accuracies = [round(float(value), 6) for value in judged]
     if not published:
         result.notes.append(
-            "Cut into ten stretches, a stretch would hold pairs of one kind alone: both kinds were dealt out to the folds "
-            "in turn. The order of a list decides its folds."
+            "The list's order would have given a fold pairs of only one kind, so both kinds were dealt out to the folds "
+            "in turn."
         )
     if result.pairs < FOLDS * FEWEST_A_FOLD:
-        result.notes.append(f"A fold has fewer than {FEWEST_A_FOLD} pairs: the deviation over folds says little.")
+        result.notes.append(f"A fold has fewer than {FEWEST_A_FOLD} pairs, so the deviation over folds means little.")
 
 
 def _thinned(far: np.ndarray, tar: np.ndarray, thresholds: np.ndarray) -> list[list[float]]:
-    """The ROC at so many of its points as a picture shows: FARs evenly by their logarithm, TARs evenly."""
+    """As many points of the ROC as a chart can show: evenly spaced in log FAR and in TAR."""
     floor = far[far > 0].min()
     wanted = np.concatenate([np.geomspace(floor, 1.0, CURVE_POINTS), [0.0]])
     places = set(np.searchsorted(far, wanted, "right") - 1) | {0, len(far) - 1}

@@ -1,4 +1,4 @@
-"""A report as a folder that needs nothing else: index.html, a ROC and histograms as SVG, and all numbers as JSON."""
+"""Writes a self-contained report folder: index.html, ROC curves and histograms as SVG, and all numbers as JSON."""
 
 import json
 import re
@@ -36,34 +36,35 @@ MOST_FAILURES = 200  # listed on the page; the JSON has all
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """A pack's name, and what it reached on a set."""
+    """A pack's name, and its result on a set."""
 
     pack: str
     result: VerificationResult
 
 
 def as_json(evaluated: Sequence[Evaluated]) -> str:
+    """A JSON list: the pack's name and the values of VerificationResult.as_dict for each."""
     return json.dumps([{"pack": one.pack, **one.result.as_dict()} for one in evaluated], indent=1, ensure_ascii=False)
 
 
 def write_report(folder: Path, evaluated: Sequence[Evaluated]) -> None:
-    """Writes index.html, results.json and a file for each chart into `folder`, which is made."""
+    """Writes index.html, results.json and a file for each chart into `folder`, which is made if needed. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(as_json(evaluated) + "\n", encoding="utf-8")
     sets = dict.fromkeys((one.result.set_sha256, one.result.set_name) for one in evaluated)
     sections = []
     for number, (sha256, name) in enumerate(sets, 1):
-        mine = [one for one in evaluated if one.result.set_sha256 == sha256 and one.result.set_name == name]
-        headings, legends = for_legend([one.pack for one in mine])
-        named = zip(legends, (one.result.as_dict() for one in mine), strict=True)
+        group = [one for one in evaluated if one.result.set_sha256 == sha256 and one.result.set_name == name]
+        headings, legends = for_legend([one.pack for one in group])
+        named = zip(legends, (one.result.as_dict() for one in group), strict=True)
         charts = {f"roc-{number}-{_slug(name)}": roc_chart(list(named))}
         charts |= {
-            f"distances-{number}-{_slug(name)}-{_slug(one.pack)}": distance_chart(one.result.as_dict()) for one in mine
+            f"distances-{number}-{_slug(name)}-{_slug(one.pack)}": distance_chart(one.result.as_dict()) for one in group
         }
         for file, svg in charts.items():
             if svg:
                 (folder / f"{file}.svg").write_text(_standalone(svg), encoding="utf-8")
-        sections.append(_section(name, sha256, headings, mine, [svg for svg in charts.values() if svg]))
+        sections.append(_section(name, sha256, headings, group, [svg for svg in charts.values() if svg]))
     (folder / "index.html").write_text(_page("".join(sections)), encoding="utf-8")
 
 
@@ -73,16 +74,16 @@ def _standalone(svg: str) -> str:
     )
 
 
-def _section(name: str, sha256: str, headings: Sequence[str], mine: Sequence[Evaluated], charts: Sequence[str]) -> str:
+def _section(name: str, sha256: str, headings: Sequence[str], group: Sequence[Evaluated], charts: Sequence[str]) -> str:
     head = "".join(f"<th scope=col>{escape(heading)}</th>" for heading in headings)
     body = "".join(
-        f"<tr><th scope=row>{escape(label)}</th>" + "".join(f"<td>{escape(said)}</td>" for said in row) + "</tr>"
-        for label, row in side_by_side([figures_of(one.result.as_dict()) for one in mine])
+        f"<tr><th scope=row>{escape(label)}</th>" + "".join(f"<td>{escape(figure)}</td>" for figure in row) + "</tr>"
+        for label, row in side_by_side([figures_of(one.result.as_dict()) for one in group])
     )
     return (
         f"<h2>{escape(name)}</h2><p><code>sha256 {sha256}</code></p>"
         f"<div class=scroll><table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-        f"{''.join(_notes(one) for one in mine)}<div class=charts>{''.join(charts)}</div>"
+        f"{''.join(_notes(one) for one in group)}<div class=charts>{''.join(charts)}</div>"
     )
 
 
@@ -92,8 +93,8 @@ def _notes(one: Evaluated) -> str:
         f"<li>{escape(failure.image)}: {escape(failure.reason)} ({failure.pairs} pairs)</li>"
         for failure in one.result.failures[:MOST_FAILURES]
     )
-    more = len(one.result.failures) - MOST_FAILURES
-    more = f"<li>and {more} more, in results.json</li>" if more > 0 else ""
+    unlisted = len(one.result.failures) - MOST_FAILURES
+    more = f"<li>and {unlisted} more, in results.json</li>" if unlisted > 0 else ""
     listed = f"<p>{escape(one.pack)} cannot use these images:</p><ul>{failures}{more}</ul>" if failures else ""
     return (f"<ul>{notes}</ul>" if notes else "") + listed
 

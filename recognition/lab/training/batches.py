@@ -1,4 +1,4 @@
-"""Batches made ready while the net is at work on the ones before."""
+"""Prepares batches while the net is working on earlier ones."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from recognition.lab.training.errors import TrainingError
 from recognition.lab.training.faces import Faces, UnusableFace
 from recognition.lab.training.sampling import Sampler
 
-MOST_UNUSABLE = 0.01  # share of the faces seen
-A_FEW = 20
+MOST_UNUSABLE = 0.01  # as a share of the set's faces
+ALWAYS_TOLERATED = 20  # unusable faces, in small sets
 
 
 class Batches:
     """mirror, augment: see augment.py. part: which of `parts` equal parts of each step's faces this process takes.
 
-    A face that cannot be decoded is replaced by the next in the set, and kept in `unusable`; more than one in a hundred
-    end the training.
+    A face that cannot be decoded is replaced by the next one in the set and recorded in `unusable` (number → reason). If
+    there are more than MOST_UNUSABLE of them, the training ends.
     """
 
     def __init__(self, faces: Faces, sampler: Sampler, *, seed: int, mirror: bool = True, augment: bool = False,
@@ -31,7 +31,10 @@ class Batches:
         self.unusable: dict[int, str] = {}
 
     def at(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 RGB (n, size, size, 3), and labels (n,). The same for the same step, always."""
+        """A step's chips, uint8 RGB (n, size, size, 3), and labels, int32 (n,). They depend on nothing but the step.
+
+        Raises TrainingError.
+        """
         numbers = self._sampler.at(step)[self._first : self._first + self._share]
         chips = np.empty((len(numbers), self._faces.size, self._faces.size, 3), "uint8")
         labels = np.empty(len(numbers), "int32")
@@ -45,29 +48,31 @@ class Batches:
             try:
                 chip = self._faces.chip(number)
             except UnusableFace as error:
-                self._note(number, error)
+                self._record_unusable(number, error)
                 number = (number + 1) % len(self._faces.labels)
                 continue
             for change in self._changes:
                 chip = change(chip, random)
             return chip, int(self._faces.labels[number])
 
-    def _note(self, number: int, error: UnusableFace) -> None:
+    def _record_unusable(self, number: int, error: UnusableFace) -> None:
         self.unusable[number] = str(error)
         faces = len(self._faces.labels)
-        if len(self.unusable) > min(max(MOST_UNUSABLE * faces, A_FEW), faces / 2):
+        if len(self.unusable) > min(max(MOST_UNUSABLE * faces, ALWAYS_TOLERATED), faces / 2):
             raise TrainingError(
-                f"{len(self.unusable)} of {faces} faces cannot be decoded, the last because {error}. "
+                f"{len(self.unusable)} of {faces} faces cannot be decoded; the last one: {error}. "
                 "The set is damaged: fetch or make it again."
             )
 
 
-def prepared(batches: Batches, first: int, last: int, *, threads: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """The batches of the steps from `first` up to but not including `last`; `threads` of them in the making."""
+def prefetched(
+    batches: Batches, first: int, last: int, *, threads: int
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Step, chips and labels of each step from `first` up to but not including `last`; `threads` batches are made ahead."""
     with ThreadPoolExecutor(threads) as pool:
-        waiting = deque(pool.submit(batches.at, step) for step in range(first, min(first + threads, last)))
+        pending = deque(pool.submit(batches.at, step) for step in range(first, min(first + threads, last)))
         for step in range(first, last):
-            chips, labels = waiting.popleft().result()
+            chips, labels = pending.popleft().result()
             if step + threads < last:
-                waiting.append(pool.submit(batches.at, step + threads))
+                pending.append(pool.submit(batches.at, step + threads))
             yield step, chips, labels

@@ -1,4 +1,4 @@
-"""A run on the disk: the arrays of a step with what was known at it, in one file that is whole or not there."""
+"""Checkpoints of a run: its arrays and facts in one file, which is either complete or not there."""
 
 import json
 import os
@@ -14,11 +14,11 @@ FACTS = "facts"
 
 
 def save_checkpoint(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
-    """Replaces `path` once all is on the disk; whatever happens before leaves the old file as it was.
+    """Replaces `path` once everything is on disk; if anything fails before that, the old file stays.
 
-    Raises TrainingError where an array is not finite, or the disk is full.
+    facts: anything that JSON can hold. Raises TrainingError if an array is not finite or the file cannot be written.
     """
-    assert_numbers(path, arrays)
+    assert_finite(path, arrays)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with scratch.open("wb") as file:
@@ -29,24 +29,24 @@ def save_checkpoint(path: Path, arrays: dict[str, np.ndarray], facts: dict[str, 
         _sync_folder(path.parent)
     except OSError as error:
         raise TrainingError(
-            f"{path} cannot be written ({error.strerror}); the one from before is as it was. Make room, and run again "
-            "with --resume."
+            f"{path} cannot be written ({error.strerror}); the checkpoint before it is kept. Free some space, then run "
+            "again with --resume."
         ) from error
     finally:
         scratch.unlink(missing_ok=True)
 
 
-def assert_numbers(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Raises TrainingError where an array is not finite: it would not be kept as `path`."""
-    if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
+def assert_finite(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Raises TrainingError if an array is not finite. path: where the arrays would have been saved."""
+    if infinite := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
         raise TrainingError(
-            f"The net has weights that are no numbers ({bad[0]}), so they are not kept; {path.name} is as it was. "
-            "Lower --lr, or lengthen --warm-up, and run again with --resume."
+            f"The net has weights that are not finite numbers ({infinite[0]}), so they are not saved; {path.name} is "
+            "unchanged. Lower --lr or lengthen --warm-up, then run again with --resume."
         )
 
 
 def _write(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
-    """As np.savez, which leaves its archive open where the disk is full."""
+    """Writes what np.savez would. np.savez itself leaves its archive open when the disk is full."""
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as part:
@@ -62,7 +62,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and the facts. Raises TrainingError."""
+    """A checkpoint's arrays and facts. Raises TrainingError."""
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -70,4 +70,4 @@ def load_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     except FileNotFoundError as error:
         raise TrainingError(f"There is no checkpoint {path}.") from error
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise TrainingError(f"{path} is no whole checkpoint ({error}). Take another, or train anew.") from error
+        raise TrainingError(f"{path} is not a complete checkpoint ({error}). Use another, or train again.") from error

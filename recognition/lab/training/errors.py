@@ -1,5 +1,5 @@
-"""What stops a training. No MXNet, no Django."""
+"""The error that stops a training. No MXNet, no Django."""
 
 
 class TrainingError(Exception):
-    """A training cannot begin or go on. The message says why and what to do."""
+    """A training cannot start or continue. The message says why and what to do."""

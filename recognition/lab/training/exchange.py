@@ -1,17 +1,23 @@
-"""Adding up gradients over devices and processes, by MXNet's key-value store. One device in one process needs none."""
+"""Sums gradients over devices and processes with MXNet's key-value store. With one device, there is nothing to do."""
+
+from typing import Any
 
 import numpy as np
 
 from recognition.engine.mxnet_runtime import import_mxnet
+from recognition.lab.training.losses import NDArray
 
 FIGURES = "figures"
 
 
 class Exchange:
-    """replicas: devices of this process. distributed: other processes take part; see cluster.py."""
+    """replicas: devices of this process. distributed: whether other processes take part; see cluster.py.
+
+    rank: of this process, from 0. processes: how many take part.
+    """
 
     def __init__(self, replicas: int = 1, *, distributed: bool = False):
-        self._store = None
+        self._store: Any = None  # an mxnet KVStore, where one is needed
         if distributed:
             self._store = import_mxnet().kv.create("dist_sync")
         elif replicas > 1:
@@ -20,8 +26,8 @@ class Exchange:
         self.rank = self._store.rank if distributed else 0
         self.processes = self._store.num_workers if distributed else 1
 
-    def begin(self, params: dict[str, list]) -> None:
-        """params: name → the array on each device. Gives all devices and processes the first one's values."""
+    def broadcast(self, params: dict[str, list[NDArray]]) -> None:
+        """Gives all devices and processes the values of the first. params: name → the array on each device."""
         if self._store is None:
             return
         for name, arrays in params.items():
@@ -30,14 +36,14 @@ class Exchange:
         if self._distributed:
             self._store.init(FIGURES, import_mxnet().nd.zeros(3))
 
-    def add_up(self, name: str, gradients: list) -> None:
-        """Leaves the sum over all devices and processes in each of `gradients`."""
+    def sum_gradients(self, name: str, gradients: list[NDArray]) -> None:
+        """Replaces each of `gradients`, one per device, by the sum over all devices and processes."""
         if self._store is not None:
             self._store.push(name, gradients)
             self._store.pull(name, out=gradients)
 
-    def add_figures(self, figures: np.ndarray) -> np.ndarray:
-        """float (3,), summed over the processes."""
+    def sum_figures(self, figures: np.ndarray) -> np.ndarray:
+        """Sums three figures over the processes; float (3,)."""
         if not self._distributed:
             return figures
         array = import_mxnet().nd.array(figures, dtype="float32")

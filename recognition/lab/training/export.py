@@ -1,4 +1,4 @@
-"""From a trained net to a model pack, its thresholds measured on people it has not seen."""
+"""Makes a model pack of a trained net, with thresholds measured on people it has not seen."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recognition.engine.align import ALIGNMENTS
 from recognition.engine.manifest import Manifest, PackError
 from recognition.engine.pipeline import Pipeline
 from recognition.lab.training.faces import Faces, UnusableFace
@@ -19,7 +20,7 @@ PARAMS = "training"  # the "file" of a trained embedder among a pack's sources
 
 @dataclass(frozen=True, slots=True)
 class PackFacts:
-    """What the user says of the pack to be made. detector: the installed pack that finds the faces."""
+    """What the user says about the pack to be made. detector: the installed pack whose detector it gets."""
 
     name: str
     licence: str
@@ -39,10 +40,11 @@ def export_pack(
     described: str = "",
     say: Callable[[str], object] = print,
 ) -> tuple[Manifest, Measured | None]:
-    """Writes models_dir/NAME. Raises PackError; nothing is left half-made.
+    """Writes models_dir/NAME, completely or not at all. Raises PackError.
 
-    threshold: 1:1, for nets of the metric L2. held_out: people not trained on, whose faces give the FAR curve and the
-    threshold; without them, or with too few, the thresholds stay careful guesses. described: what they are.
+    threshold: for 1:1, needed by nets with the metric L2. held_out: faces of people not trained on, on which the FAR curve
+    and the threshold are measured; without them, or with too few, the thresholds are cautious guesses. described: says what
+    they are, for the manifest.
     """
     digest = hashlib.sha256(b"".join(np.ascontiguousarray(value).tobytes() for value in net.graph.params.values()))
     part = EmbedderPart(
@@ -62,20 +64,23 @@ def export_pack(
     manifest = build_pack(facts.name, models_dir, part, detector, force=facts.force, say=lambda text: None)
     say(f"Made the model pack {facts.name} ({manifest.licence}).")
     if held_out is None:
-        say(f"Nobody was held out: its thresholds are guesses until manage.py packs measure {facts.name} FOLDER.")
+        say(
+            "Nobody was held out, so its thresholds are guesses. Measure them with: "
+            f"manage.py packs measure {facts.name} FOLDER"
+        )
         return manifest, None
     try:
         found = measure_faces(Pipeline.load(models_dir / facts.name), held_out)
     except PackError as error:
-        say(f"Its thresholds are guesses until manage.py packs measure {facts.name} FOLDER: {error}")
+        say(f"Its thresholds are guesses. {error} Measure them with: manage.py packs measure {facts.name} FOLDER")
         return manifest, None
     return keep(manifest, models_dir / facts.name, found, described), found
 
 
 def measure_faces(pipeline: Pipeline, faces: Faces) -> Measured:
-    """As packs/measure.py, on faces that are aligned already: each embedded as an enrolment and as a probe."""
-    chips, people = chips_of(faces, range(len(faces.labels)))
-    template = pipeline.embedder.alignment.targets.astype("float32")
+    """As packs/measure.py, on faces that are already aligned: each is embedded as an enrolment and as a probe."""
+    chips, people = decodable_chips(faces, range(len(faces.labels)))
+    template = ALIGNMENTS[pipeline.manifest.alignment].targets.astype("float32")
     enrolled, probes = (
         np.concatenate([pipeline.embedder.embed([(chip, template)], purpose) for chip in chips])
         for purpose in ("enrol", "probe")
@@ -83,8 +88,8 @@ def measure_faces(pipeline: Pipeline, faces: Faces) -> Measured:
     return measured(enrolled, probes, people, "The people held out")
 
 
-def chips_of(faces: Faces, numbers: Sequence[int]) -> tuple[list[np.ndarray], np.ndarray]:
-    """The chips that can be decoded, and whose they are."""
+def decodable_chips(faces: Faces, numbers: Sequence[int]) -> tuple[list[np.ndarray], np.ndarray]:
+    """The chips that can be decoded, and the person of each, int (n,)."""
     chips, people = [], []
     for number in numbers:
         try:

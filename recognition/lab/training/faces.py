@@ -1,4 +1,4 @@
-"""Training faces: numbered, labelled with their person, decoded when asked for."""
+"""The faces of a training set: numbered, labelled with their person, and decoded only when asked for."""
 
 import struct
 from collections.abc import Sequence
@@ -15,22 +15,22 @@ from recognition.lab.training.errors import TrainingError
 from recognition.lab.training.records import FACE, MAGIC, RecordFile, RecordWriter, open_records, unpack_face
 
 SIZE = 112
-HEAD = 8 + FACE.size + 4
+HEAD = 8 + FACE.size + 4  # bytes of a record up to its first label
 
 
 class UnusableFace(Exception):
-    """One face cannot be decoded. The message says which and why."""
+    """A face cannot be decoded. The message says which one and why."""
 
 
 class Faces(Protocol):
-    """labels: int32 (n,), the person of each face, 0 to classes - 1. size: of the chips, px."""
+    """labels: int32 (n,), the person of each face, from 0 to classes - 1. size: of the chips, px."""
 
     labels: np.ndarray
     classes: int
     size: int
 
     def chip(self, number: int) -> np.ndarray:
-        """Aligned, uint8 RGB (size, size, 3). Threads may ask. Raises UnusableFace."""
+        """The aligned face, uint8 RGB (size, size, 3). May be called by several threads. Raises UnusableFace."""
 
 
 class RecordFaces:
@@ -47,12 +47,12 @@ class RecordFaces:
             _, image = unpack_face(self._records.read(key))
         except (struct.error, ValueError) as error:
             raise UnusableFace(f"record {key} holds no face ({error})") from error
-        found = cv2.imdecode(np.frombuffer(image, "uint8"), cv2.IMREAD_COLOR) if image else None
-        if found is None:
+        pixels = cv2.imdecode(np.frombuffer(image, "uint8"), cv2.IMREAD_COLOR) if image else None
+        if pixels is None:
             raise UnusableFace(f"record {key} holds no image that can be decoded")
-        if found.shape != (SIZE, SIZE, 3):
-            raise UnusableFace(f"record {key} is {found.shape[1]}x{found.shape[0]} px, not {SIZE}x{SIZE}")
-        return found[:, :, ::-1]
+        if pixels.shape != (SIZE, SIZE, 3):
+            raise UnusableFace(f"record {key} is {pixels.shape[1]}x{pixels.shape[0]} px, not {SIZE}x{SIZE}")
+        return pixels[:, :, ::-1]
 
 
 class MemoryFaces:
@@ -67,7 +67,7 @@ class MemoryFaces:
 
 
 class CropFaces:
-    """A gallery's kept crops, aligned when asked for."""
+    """A gallery's stored crops, aligned when asked for."""
 
     def __init__(self, crops: Sequence[Crop], labels: Sequence[int], alignment: Alignment):
         self._crops, self._alignment = crops, alignment
@@ -83,10 +83,10 @@ class CropFaces:
 
 
 class SomeFaces:
-    """The faces of some people out of more, who are numbered anew."""
+    """The faces of some of the people of a set. The people are renumbered from 0."""
 
     def __init__(self, faces: Faces, people: np.ndarray):
-        """people: the labels, in `faces`, of who is in this one."""
+        """people: their labels in `faces`."""
         renumbered = np.full(faces.classes, -1, "int32")
         renumbered[people] = np.arange(len(people))
         self._faces, self._numbers = faces, np.flatnonzero(renumbered[faces.labels] >= 0)
@@ -97,11 +97,11 @@ class SomeFaces:
 
 
 def split_people(faces: Faces, held_out: int, seed: int) -> tuple[SomeFaces, SomeFaces]:
-    """Those to train on, and `held_out` of them, drawn by the seed, who are kept apart. Raises TrainingError."""
+    """The faces to train on, and those of `held_out` people drawn by the seed, who are kept apart. Raises TrainingError."""
     if faces.classes - held_out < 2:
         raise TrainingError(
-            f"The set holds {faces.classes} people. Training needs two and more besides the {held_out} held out: lower "
-            "--hold-out, or give more people."
+            f"The set holds {faces.classes} people. Training needs at least two besides the {held_out} held out: lower "
+            "--hold-out, or add people."
         )
     drawn = np.random.default_rng(seed).permutation(faces.classes)
     return SomeFaces(faces, np.sort(drawn[held_out:])), SomeFaces(faces, np.sort(drawn[:held_out]))
@@ -109,7 +109,7 @@ def split_people(faces: Faces, held_out: int, seed: int) -> tuple[SomeFaces, Som
 
 # --- InsightFace's folder: train.rec, train.idx, property ---
 def read_records(folder: Path) -> RecordFaces:
-    """Checks the labels of every face against `property`. Raises TrainingError."""
+    """Opens train.rec in `folder` and checks the label of every face against `property`. Raises TrainingError."""
     classes = _property(folder / "property")
     records = open_records(folder / "train.rec")
     keys = _face_keys(records)
@@ -118,13 +118,13 @@ def read_records(folder: Path) -> RecordFaces:
     if len(wrong):
         raise TrainingError(
             f"{folder / 'property'} says {classes} people, but record {keys[wrong[0]]} has the label "
-            f"{labels[wrong[0]]:g}; they are whole numbers from 0 to {classes - 1}. The two files are not of one set."
+            f"{labels[wrong[0]]:g}; labels are whole numbers from 0 to {classes - 1}. Are the two files of the same set?"
         )
     return RecordFaces(records, keys, labels.astype("int32"), classes)
 
 
 def _property(path: Path) -> int:
-    """How many people there are."""
+    """The number of people, from the file `property`."""
     try:
         classes, height, width = (int(value) for value in path.read_text().strip().split(","))
     except (OSError, ValueError) as error:
@@ -132,12 +132,14 @@ def _property(path: Path) -> int:
             f"{path} should hold “people,{SIZE},{SIZE}”, such as 85742,{SIZE},{SIZE} ({error})."
         ) from error
     if (height, width) != (SIZE, SIZE) or classes < 1:
-        raise TrainingError(f"{path} says {classes} people of {width}x{height} px; the nets take {SIZE}x{SIZE}.")
+        raise TrainingError(
+            f"{path} says {classes} people and faces of {width}x{height} px; the nets take {SIZE}x{SIZE} px."
+        )
     return classes
 
 
 def _face_keys(records: RecordFile) -> np.ndarray:
-    """All but those of the identities' records, where record 0 says that there are such."""
+    """The keys of the faces, without those of the identities' records if record 0 says that there are some."""
     keys = np.array(sorted(records.offsets), "int64")
     if len(keys) and keys[0] == 0 and (labels := _header(records, 0)) is not None and len(labels) == 2:
         keys = keys[(keys > 0) & (keys < int(labels[0]))]
@@ -147,29 +149,33 @@ def _face_keys(records: RecordFile) -> np.ndarray:
 
 
 def _header(records: RecordFile, key: int) -> np.ndarray | None:
-    """The labels of a record with a flag; None where there is none."""
+    """The labels of a record with a flag; None if it has no flag."""
     record = records.read(key)
     try:
         flag = FACE.unpack_from(record)[0]
         return unpack_face(record)[0] if flag else None
     except (struct.error, ValueError) as error:
-        raise TrainingError(f"{records.path} is damaged: record {key} is no face ({error}). Fetch it again.") from error
+        raise TrainingError(
+            f"{records.path} is damaged: record {key} is not a face ({error}). Fetch it again."
+        ) from error
 
 
 def _label(records: RecordFile, key: int) -> float:
-    """The person's number, from the first bytes alone: a set has millions of records."""
+    """The person's number. Only the record's first bytes are read, because a set has millions of records."""
     head = records.head(key, HEAD)
     try:
         magic, _, flag, label, _, _, first = struct.unpack("<IIIfQQf", head.ljust(HEAD, b"\0"))
     except struct.error as error:
         raise TrainingError(f"{records.path} is damaged at record {key}. Fetch it again.") from error
     if magic != MAGIC:
-        raise TrainingError(f"{records.path} does not fit its index: no record begins where {key} should.")
+        raise TrainingError(
+            f"{records.path} does not fit its index: no record begins where record {key} should. Fetch both again."
+        )
     return first if flag else label
 
 
 def write_records(folder: Path, chips: Sequence[tuple[int, bytes]], people: int) -> None:
-    """Writes train.rec, train.idx and property as InsightFace has them. chips: person and JPEG, ordered by person."""
+    """Writes train.rec, train.idx and property in InsightFace's layout. chips: (person, JPEG) each, ordered by person."""
     ranges: dict[int, list[int]] = {}
     with RecordWriter(folder / "train.rec") as writer:
         last = len(chips) + 1

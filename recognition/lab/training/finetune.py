@@ -1,11 +1,11 @@
-"""A pack's net trained on, and judged on people it did not see. No Django: the faces come from wherever they are."""
+"""Fine-tunes a pack's net and judges it on people it did not see. No Django: the faces may come from anywhere."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from recognition.lab.training.errors import TrainingError
-from recognition.lab.training.export import chips_of
+from recognition.lab.training.export import decodable_chips
 from recognition.lab.training.faces import Faces, SomeFaces, split_people
 from recognition.lab.training.gate import Verdict, judge
 from recognition.lab.training.learner import EMBED_BATCH, embedder_of
@@ -16,7 +16,7 @@ from recognition.lab.training.options import Options
 
 @dataclass(frozen=True, slots=True)
 class FineTuned:
-    """held_out: the people that the verdict is on."""
+    """held_out: the faces of the people on whom it was judged."""
 
     net: TrainableNet
     verdict: Verdict
@@ -24,29 +24,32 @@ class FineTuned:
 
 
 def fine_tune(net: TrainableNet, faces: Faces, options: Options, run: Run) -> FineTuned:
-    """Trains for as long as the options say and judges what came of it, once: nothing is chosen by those held out.
+    """Trains as long as the options say, then judges the result once. The people held out influence nothing else.
 
     Raises TrainingError.
     """
-    learnt, apart = split_people(faces, options.hold_out, options.seed)
-    chips, people = chips_of(apart, range(len(apart.labels)))
+    training, held_out = split_people(faces, options.hold_out, options.seed)
+    chips, people = decodable_chips(held_out, range(len(held_out.labels)))
     before = vectors_of(net, chips)
-    trainer = Trainer(net, learnt, options, run)
+    trainer = Trainer(net, training, options, run)
     trainer.train()
     tuned = replace(net, graph=trainer.learner.trained_graph())
     try:
-        return FineTuned(tuned, judge(before, vectors_of(tuned, chips), people, seed=options.seed), apart)
+        return FineTuned(tuned, judge(before, vectors_of(tuned, chips), people, seed=options.seed), held_out)
     except ValueError as error:
-        raise TrainingError(f"{error} Enrol more people, or more photos of them.") from error
+        raise TrainingError(f"{error} Enrol more people, or more photos of each.") from error
 
 
 def vectors_of(net: TrainableNet, chips: list[np.ndarray]) -> np.ndarray:
-    """As a pack gives a probe's: a face and its mirror image averaged, of unit length where the metric is cosine."""
-    embed, found = embedder_of(net), []
+    """The vectors of chips as a pack embeds probes, float32 (n, dim).
+
+    A face and its mirror image are averaged; for the metric cosine, vectors are scaled to unit length.
+    """
+    embed, batches = embedder_of(net), []
     for start in range(0, len(chips), EMBED_BATCH):
         part = np.stack(chips[start : start + EMBED_BATCH])
-        found.append((embed(part) + embed(np.ascontiguousarray(part[:, :, ::-1]))) / 2)
-    vectors = np.concatenate(found)
+        batches.append((embed(part) + embed(np.ascontiguousarray(part[:, :, ::-1]))) / 2)
+    vectors = np.concatenate(batches)
     if net.metric == "cosine":
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return vectors

@@ -1,4 +1,4 @@
-"""A verification set of faces that were kept out of the training."""
+"""Makes a verification set from faces that were kept out of the training."""
 
 import hashlib
 
@@ -8,11 +8,11 @@ from recognition.lab.evaluation.sets import VerificationSet
 from recognition.lab.training.errors import TrainingError
 from recognition.lab.training.faces import Faces, UnusableFace
 
-MOST_PAIRS = 3000  # of one person, and as many of two: as in LFW
+MOST_PAIRS = 3000  # of one person, and as many of two, as in LFW
 
 
 class FaceImages:
-    """Faces as a set's images."""
+    """Faces as the images of a verification set."""
 
     def __init__(self, faces: Faces):
         self._faces = faces
@@ -31,16 +31,14 @@ class FaceImages:
 
 
 def held_out_set(faces: Faces, seed: int) -> VerificationSet:
-    """As many pairs of one person as there are, MOST_PAIRS at most, and as many of two, in mixed order.
+    """All pairs of one person, at most about MOST_PAIRS, and as many pairs of two people, in random order.
 
-    Raises TrainingError where there are none.
+    Raises TrainingError if there are none.
     """
     random = np.random.default_rng(seed)
     genuine = _genuine(faces.labels, random)
     if not len(genuine) or faces.classes < 2:
-        raise TrainingError(
-            "The people held out have no two faces of one person, or are one person alone: hold out more of them."
-        )
+        raise TrainingError("Too few people are held out to make pairs of one person and of two: raise --hold-out.")
     pairs = np.concatenate([genuine, _impostor(faces.labels, len(genuine), random)])
     same = np.arange(len(pairs)) < len(genuine)
     order = random.permutation(len(pairs))
@@ -57,7 +55,7 @@ def held_out_set(faces: Faces, seed: int) -> VerificationSet:
 
 
 def _genuine(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Of every person the same share, so that one with a thousand photos does not make the set."""
+    """At most the same number of pairs for every person, so that one with a thousand photos does not dominate."""
     people = [faces for faces in (np.flatnonzero(labels == label) for label in np.unique(labels)) if len(faces) > 1]
     most = max(MOST_PAIRS // max(len(people), 1), 1)
     found = []
@@ -69,7 +67,7 @@ def _genuine(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def _impostor(labels: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
-    """Different pairs, as far as there are so many."""
+    """Distinct pairs of two people; fewer than `count` if there are not enough."""
     found: dict[tuple[int, int], None] = {}
     for _ in range(100):
         drawn = np.sort(random.integers(0, len(labels), (count, 2)), axis=1)

@@ -1,8 +1,7 @@
-"""The eight settings of ArcFace's table on one set, with the same seed and as many steps, beside what was published."""
+"""Trains the eight settings of ArcFace's table on one set, with the same seed and steps, beside the published figures."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from recognition.lab.evaluation.sets import VerificationSet
 from recognition.lab.training.errors import TrainingError
@@ -37,18 +36,21 @@ SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """A setting and what came of it; as text, a line of the table."""
+
     setting: Setting
     outcome: Outcome
 
     def __str__(self) -> str:
-        setting, found = self.setting, self.outcome
+        setting, outcome = self.setting, self.outcome
         margins = f"{setting.m1:g}, {setting.m2:g}, {setting.m3:g}"
         published = " / ".join(f"{value:5.2f}" for value in setting.published)
-        accuracies = " / ".join(f"{100 * value:5.2f}" for value in found.accuracies.values())
-        return f"{setting.name:18} {margins:14} {found.loss:8.3f} {accuracies:>24}   {published}"
+        accuracies = " / ".join(f"{100 * value:5.2f}" for value in outcome.accuracies.values())
+        return f"{setting.name:18} {margins:14} {outcome.loss:8.3f} {accuracies:>24}   {published}"
 
 
 def header(sets: Sequence[VerificationSet]) -> str:
+    """The table's first line."""
     names = " / ".join(pairs.name for pairs in sets)
     return f"{'loss':18} {'m1, m2, m3':14} {'loss':>8} {names + ', %':>24}   published: LFW / CFP-FP / AgeDB-30, %"
 
@@ -60,16 +62,18 @@ def train_all(
     sets: Sequence[VerificationSet],
     say: Callable[[str], object] = lambda text: None,
 ) -> Iterator[Row]:
-    """Trains each setting in a folder of its own in run.folder. Begun anew, it goes on where it stopped.
+    """Trains each setting in its own folder below run.folder. Started again, it continues where it stopped.
 
     Raises TrainingError.
     """
     if not sets:
         raise TrainingError("The table needs a set to judge by: hold people out with --hold-out, or give --eval-set.")
+    if options.network is None:
+        raise TrainingError("The table trains new nets: give --network.")
     for number, setting in enumerate(SETTINGS, 1):
         say(f"{number}/{len(SETTINGS)}: {setting.name} ({setting.m1:g}, {setting.m2:g}, {setting.m3:g})")
         own = replace(options, loss="combined", m1=setting.m1, m2=setting.m2, m3=setting.m3)
         folder = run.folder / f"{number}-{setting.m1:g}-{setting.m2:g}-{setting.m3:g}"
-        net = new_net(own.network, own.dim_used, own.seed, own.width)
-        trainer = Trainer(net, faces, own, replace(run, folder=Path(folder), resume=True), sets=sets)
+        net = new_net(options.network, own.dim_used, own.seed, own.width)
+        trainer = Trainer(net, faces, own, replace(run, folder=folder, resume=True), sets=sets)
         yield Row(setting, trainer.train())

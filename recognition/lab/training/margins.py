@@ -1,29 +1,28 @@
-"""The margins of the softmax family: COM(theta) = cos(m1 theta + m2) - m3 in place of an image's own class's cosine.
+"""The margins of the softmax family: COM(theta) = cos(m1 theta + m2) - m3 replaces the cosine of a face's own person.
 
-Sources: ArcFace (CVPR 2019) for the combination; SphereFace (CVPR 2017): m1; CosFace (CVPR 2018): m3. NumPy alone, in
-float64: value and slope of the few cosines a batch needs, so that neither depends on the net's precision.
+Sources: ArcFace (CVPR 2019) for the combination; SphereFace (CVPR 2017): m1; CosFace (CVPR 2018): m3. Value and slope of the
+few cosines that a batch needs are computed in NumPy with float64, so that they do not depend on the net's precision.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-# Angles nearer than this to 0 and pi take the slope that is here: arccos has an infinite one there, and a cosine in
-# float32 tells no angles below 3e-4 apart.
+# Angles nearer to 0 or pi than this get the slope that is here: at 0 and pi that of arccos is infinite, and a float32 cosine
+# cannot distinguish angles below 3e-4.
 NEAREST = 1e-3  # rad
 EXTENSIONS = ("monotone", "plain", "easy")
 
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """scale: what all cosines are multiplied by before the softmax.
+    """m1, m2 (rad), m3: of the formula above. scale: multiplies all cosines before the softmax.
 
-    extension: what follows where m1 theta + m2 passes pi, and the cosine would rise again, so that the angle which is
-    most wrong would be rewarded.
-    monotone: psi goes on falling, (-1)^k cos(x) - 2k for x from k pi to (k + 1) pi, as in SphereFace. plain: the bare
-    formula, as ArcFace's published code computes it. easy: the margin holds below 90° alone (ArcFace's “easy margin”);
-    beyond it the cosine is left as it is, with a jump between the two. All three agree from 0 to where x reaches pi, or
-    to 90°.
+    extension: how the formula continues where x = m1 theta + m2 is beyond pi. There the cosine rises again, so that the
+    worst angle would be rewarded.
+    “monotone” keeps falling: (-1)^k cos(x) - 2k for x from k pi to (k + 1) pi, as in SphereFace. “plain” is the bare formula,
+    as ArcFace's published code computes it. “easy” applies the margin only below 90° (ArcFace's “easy margin”); beyond that
+    the cosine is unchanged, with a jump in between. The first two agree up to x = pi, and all three up to 90°.
     """
 
     m1: float = 1.0
@@ -42,18 +41,33 @@ NAMED = {
 }
 
 
-def named_margin(loss: str, **changes: float | str | None) -> Margin:
-    """The margin of a loss of NAMED, with those of `changes` that are not None. Raises KeyError, ValueError."""
-    margin = replace(NAMED[loss], **{name: value for name, value in changes.items() if value is not None})
+def named_margin(
+    loss: str,
+    *,
+    m1: float | None = None,
+    m2: float | None = None,
+    m3: float | None = None,
+    scale: float | None = None,
+    extension: str | None = None,
+) -> Margin:
+    """The margin of a loss of NAMED, changed by the arguments that are not None. Raises KeyError, ValueError."""
+    named = NAMED[loss]
+    margin = Margin(
+        m1=named.m1 if m1 is None else m1,
+        m2=named.m2 if m2 is None else m2,
+        m3=named.m3 if m3 is None else m3,
+        scale=named.scale if scale is None else scale,
+        extension=named.extension if extension is None else extension,
+    )
     if margin.m1 <= 0 or margin.m2 < 0 or margin.m3 < 0 or margin.scale <= 0:
-        raise ValueError("m1 and the scale are above 0, m2 and m3 not below.")
+        raise ValueError("m1 and the scale must be above 0, and m2 and m3 not below 0.")
     if margin.extension not in EXTENSIONS:
-        raise ValueError(f"Past pi a margin is one of {', '.join(EXTENSIONS)}.")
+        raise ValueError(f"The extension of a margin past pi must be one of {', '.join(EXTENSIONS)}.")
     return margin
 
 
 def target_cosine(cosine: np.ndarray, margin: Margin) -> tuple[np.ndarray, np.ndarray]:
-    """COM of the angles with these cosines, and its derivative by the cosine; float64, of the same shape."""
+    """COM for these cosines, and its derivative with respect to the cosine; float64, of the same shape."""
     cosine = np.clip(np.asarray(cosine, "float64"), -1, 1)
     angle = np.arccos(cosine)
     value, _ = _psi(margin.m1 * angle + margin.m2, margin.extension)
@@ -66,7 +80,7 @@ def target_cosine(cosine: np.ndarray, margin: Margin) -> tuple[np.ndarray, np.nd
 
 
 def _psi(x: np.ndarray, extension: str) -> tuple[np.ndarray, np.ndarray]:
-    """cos(x), beyond pi as `extension` has it, and its derivative by x."""
+    """cos(x), continued beyond pi as `extension` says, and its derivative with respect to x."""
     if extension != "monotone":
         return np.cos(x), -np.sin(x)
     turns = np.floor(x / np.pi)

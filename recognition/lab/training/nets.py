@@ -1,4 +1,4 @@
-"""Nets to be trained: new ones with drawn weights, and those of installed packs."""
+"""The nets that can be trained: new ones with random weights, and those of installed packs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +9,17 @@ from recognition.engine.align import ALIGNMENTS
 from recognition.engine.graph.ir import Graph, Node
 from recognition.engine.manifest import Manifest, verify_pack
 from recognition.engine.mxnet_runtime import import_mxnet, load_graph
-from recognition.lab.training.symbols import CHIP_SIZE, network
+from recognition.lab.training.symbols import CHIP_SIZE, Symbol, network
 
 INITIAL_SLOPE = 0.25  # of PReLU
 
 
 @dataclass(slots=True)
 class TrainableNet:
-    """graph: from (x - mean) / std of a chip's pixels, in this order of colours, to one vector. size: of the chip, px.
+    """A net from a chip to one vector.
 
-    mean, std: None where the graph scales the pixels itself. metric: how its vectors are compared, as in a pack's manifest.
+    size: of the chip, px. The graph's input is (x - mean) / std of the pixels, in the order `colours` (“rgb” or “bgr”).
+    mean, std: None if the graph scales the pixels itself. metric: how vectors are compared, as in a pack's manifest.
     """
 
     graph: Graph
@@ -33,8 +34,8 @@ class TrainableNet:
         shape = self.graph.shapes(import_mxnet(), (1, 3, self.size, self.size))
         return shape[self.graph.outputs[0][0]][1]
 
-    def prepared(self, chips: np.ndarray) -> np.ndarray:
-        """uint8 RGB (n, size, size, 3) to what the net takes; float32 (n, 3, size, size)."""
+    def preprocess(self, chips: np.ndarray) -> np.ndarray:
+        """Chips, uint8 RGB (n, size, size, 3), as the graph's input; float32 (n, 3, size, size)."""
         if self.colours == "bgr":
             chips = chips[..., ::-1]
         pixels = chips.transpose(0, 3, 1, 2).astype("float32")
@@ -45,21 +46,21 @@ class TrainableNet:
 
 
 def new_net(name: str, dim: int, seed: int, width: float = 1.0) -> TrainableNet:
-    """See symbols.network. Weights are drawn by the seed: Gaussian, of the variance 2 / outputs, as published."""
-    return drawn_net(network(name, dim, width), seed)
+    """A network by name (see symbols.network) with random weights: Gaussian, of variance 2 / outputs, as published."""
+    return initialised_net(network(name, dim, width), seed)
 
 
-def drawn_net(symbol, seed: int, size: int = CHIP_SIZE) -> TrainableNet:
-    """A net of any symbol from `data` to vectors."""
+def initialised_net(symbol: Symbol, seed: int, size: int = CHIP_SIZE) -> TrainableNet:
+    """Any symbol from `data` to vectors, with random weights, as a net."""
     arguments, _, auxiliary = symbol.infer_shape(data=(1, 3, size, size))
     shapes = dict(zip(symbol.list_arguments(), arguments, strict=True))
     shapes |= dict(zip(symbol.list_auxiliary_states(), auxiliary, strict=True))
     random = np.random.default_rng(seed)
-    params = {name: _drawn(random, name, shape) for name, shape in shapes.items() if name != "data"}
+    params = {name: _initial_value(random, name, shape) for name, shape in shapes.items() if name != "data"}
     return TrainableNet(Graph.from_symbol(symbol, params), size)
 
 
-def _drawn(random: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
+def _initial_value(random: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
     kind = name.rpartition("_")[2]
     if kind == "weight":
         outputs = shape[0] * int(np.prod(shape[2:]))
@@ -69,7 +70,7 @@ def _drawn(random: np.random.Generator, name: str, shape: tuple[int, ...]) -> np
 
 
 def net_of_pack(pack_dir: Path) -> tuple[TrainableNet, Manifest]:
-    """The embedder of an installed pack. Raises PackError, ValueError."""
+    """The embedder of an installed pack, and the pack's manifest. Raises PackError, ValueError."""
     manifest = verify_pack(pack_dir)
     graph = load_graph(pack_dir / "embedder-symbol.json", pack_dir / "embedder-0000.params")
     size = ALIGNMENTS[manifest.alignment].chip_size
@@ -79,8 +80,8 @@ def net_of_pack(pack_dir: Path) -> tuple[TrainableNet, Manifest]:
 def training_graph(net: TrainableNet, *, frozen_batchnorm: bool) -> Graph:
     """The net's graph in the form that is trained. The params keep their names and meaning.
 
-    frozen_batchnorm: normalise by the kept means and variances, as in use, and leave them as they are: for batches too
-    small for their own.
+    frozen_batchnorm: normalise by the stored means and variances, as in use, and do not change them. For batches too small
+    to have reliable statistics.
     """
     graph = net.graph.copy()
     for node in graph.nodes():
@@ -91,11 +92,11 @@ def training_graph(net: TrainableNet, *, frozen_batchnorm: bool) -> Graph:
 
 
 def _split_prelus(graph: Graph) -> None:
-    """relu(x) + a (x - relu(x)), the product as a depthwise 1x1 convolution.
+    """Replaces each PReLU by relu(x) + a (x - relu(x)), with the product as a depthwise 1x1 convolution.
 
-    MXNet's own PReLU takes 85 % of a training step on a CPU, nearly all of it in its gradient. Inside some nets the gradient
-    of `a` is wrong, a quarter of the numerical one; tests/recognition/lab/training/test_nets.py shows it. This form is exact
-    and takes a tenth of the time.
+    MXNet's own PReLU takes 85 % of a training step on a CPU, nearly all of it for its gradient. Inside some nets its gradient
+    of `a` is wrong, a quarter of the numerical one (tests/recognition/lab/training/test_nets.py compares gradients). This
+    form is exact and takes a tenth of the time.
     """
     for node in graph.nodes():
         if node.op == "LeakyReLU" and node.attrs.get("act_type") == "prelu":

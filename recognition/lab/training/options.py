@@ -1,26 +1,28 @@
-"""Everything that decides what a training gives, with the published values as defaults."""
+"""Everything that decides the result of a training, with the published values as defaults."""
 
 from dataclasses import asdict, dataclass
 
 from recognition.lab.training.errors import TrainingError
 from recognition.lab.training.losses import Loss, MarginLoss, TripletLoss
-from recognition.lab.training.margins import NAMED, named_margin
+from recognition.lab.training.margins import NAMED, Margin, named_margin
 from recognition.lab.training.sampling import SAMPLINGS
 from recognition.lab.training.schedule import SCHEDULES, Schedule, published_drops
 
 NETWORKS = ("r18", "r34", "r50", "r100", "mbf")
 LOSSES = (*NAMED, "triplet")
 PUBLISHED_STEPS = 180_000
-DIMS = {"mbf": 128}  # others: 512
+DIMS = {"mbf": 128}
+DEFAULT_DIM = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """network: None where a pack is trained on. m1 … scale: None as the loss has them. alpha, group: of triplets.
+    """The options of docs/training.md. Raises TrainingError if a value cannot be used.
 
-    batch: of each process. processes: how many take part. steps, or epochs: how long; steps_an_epoch makes one of the
-    other. drops: steps at which the rate falls to a tenth; None: at the same shares of the run as published. clip: most
-    of its own length that a step's gradient moves an array by.
+    network: None if a pack's net is trained. dim: None for the network's usual one. m1, m2, m3, scale, extension: None for
+    the loss's own. alpha, group: for triplets. batch: of each process. processes: how many take part. epochs: takes
+    precedence over steps. drops: steps at which the rate drops to a tenth; None: at the same fractions of the run as
+    published. clip: the most that a step may move an array, as a fraction of the array's length.
     """
 
     network: str | None = "r50"
@@ -52,8 +54,7 @@ class Options:
     seed: int = 0
     frozen_batchnorm: bool = False
 
-    def __post_init__(self):
-        """Raises TrainingError where a value cannot be used."""
+    def __post_init__(self) -> None:
         for name, known in (
             ("network", (*NETWORKS, None)),
             ("loss", LOSSES),
@@ -66,16 +67,16 @@ class Options:
                 )
         for name in ("batch", "processes", "group", "lr", "alpha", "width"):
             if not getattr(self, name) > 0:
-                raise TrainingError(f"The option {name} is to be above 0.")
+                raise TrainingError(f"The option {name} must be above 0.")
         for name in ("warm_up", "momentum", "weight_decay", "hold_out", "seed"):
             if getattr(self, name) < 0:
-                raise TrainingError(f"The option {name} is not to be below 0.")
+                raise TrainingError(f"The option {name} must not be below 0.")
         if self.clip is not None and not self.clip > 0:
-            raise TrainingError("The option clip is to be above 0.")
+            raise TrainingError("The option clip must be above 0.")
         if self.loss != "triplet":
             self._margin()
 
-    def _margin(self):
+    def _margin(self) -> Margin:
         try:
             return named_margin(
                 self.loss, m1=self.m1, m2=self.m2, m3=self.m3, scale=self.scale, extension=self.extension
@@ -84,7 +85,7 @@ class Options:
             raise TrainingError(str(error)) from error
 
     def make_loss(self, classes: int, *, unit: bool = True) -> Loss:
-        """unit: the net's vectors are compared at unit length."""
+        """The loss over so many people. unit: whether the net's vectors are compared at unit length."""
         if self.loss == "triplet":
             return TripletLoss(self.alpha, unit=unit)
         return MarginLoss(self._margin(), classes)
@@ -95,7 +96,9 @@ class Options:
 
     @property
     def dim_used(self) -> int:
-        return self.dim or DIMS.get(self.network, 512)
+        if self.dim:
+            return self.dim
+        return DEFAULT_DIM if self.network is None else DIMS.get(self.network, DEFAULT_DIM)
 
     def total_steps(self, steps_an_epoch: int) -> int:
         if self.epochs is not None:
@@ -107,10 +110,10 @@ class Options:
         return Schedule(self.schedule, self.lr, steps, self.warm_up, tuple(drops))
 
     def as_dict(self) -> dict:
-        """As JSON has it."""
+        """All options, ready for JSON."""
         return {**asdict(self), "drops": None if self.drops is None else list(self.drops)}
 
     def differences(self, other: dict) -> list[str]:
-        """What another run's options, from `as_dict`, have otherwise."""
+        """How another run's options, from its as_dict, differ from these; one text for each."""
         own = self.as_dict()
         return [f"{name} {other.get(name)} instead of {own[name]}" for name in own if own[name] != other.get(name)]

@@ -156,10 +156,10 @@ class Command(BaseCommand):
 
     def _api(self, platform, photos, gallery, *, clients, seconds, minutes, workers) -> dict:
         from recognition.lab.bench.api.bare_engine import BareEngine
-        from recognition.lab.bench.api.measure import measure, prepared, soak, table
+        from recognition.lab.bench.api.measure import measure, prepared_calls, soak, table
 
         pack = settings.MODELS_DIR / settings.DEFAULT_PACK
-        with prepared(platform, photos, gallery) as calls:
+        with prepared_calls(platform, photos, gallery) as calls:
             rows = []
             with BareEngine(pack, photos, workers) if platform.processes else nullcontext() as engine:
                 for name, call in calls.items():

@@ -79,7 +79,7 @@ class Command(BaseCommand):
             self.stdout.write(f"left out  {failure.image}: {failure.reason}")
         same = sum(flag for *_, flag in built.pairs)
         people = f" of {built.people} people" if built.people else ""
-        folds = {True: " No person is in two folds.", False: " Folds share people.", None: ""}[built.apart]
+        folds = {True: " No person is in two folds.", False: " Folds share people.", None: ""}[built.disjoint]
         self.stdout.write(
             f"{out}: {len(built.pairs)} pairs, {same} of one person and {len(built.pairs) - same} of two, from "
             f"{built.photos} photos{people}.{folds} Photos left out: {len(built.failures)}. Pairs left out: {built.dropped}."

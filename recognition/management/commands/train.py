@@ -49,7 +49,7 @@ class Command(TrainingCommand):
         super().handle(**options)
 
     def _train_in_processes(self, count: int) -> None:
-        code = cluster.train_here([sys.executable, str(settings.BASE_DIR / "manage.py"), *sys.argv[1:]], count)
+        code = cluster.train_locally([sys.executable, str(settings.BASE_DIR / "manage.py"), *sys.argv[1:]], count)
         if code:
             raise CommandError(f"One of the processes ended with status {code}; its messages are above.")
 

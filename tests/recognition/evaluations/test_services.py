@@ -93,7 +93,7 @@ def test_a_set_made_by_build_set_is_evaluated(pack_dir, photos, capsys):
     [
         ("evaluate", {"sets": ["none.bin"]}, "There is no set"),
         ("evaluate", {"sets": ["pairs.txt"], "packs": ["no-such-pack"]}, "packs install no-such-pack"),
-        ("evaluate", {"sets": ["Cup"]}, "is no set"),
+        ("evaluate", {"sets": ["Cup"]}, "is not a set"),
         ("build_set", {"out": "o.bin", "source": "Cup"}, "no photos"),
         ("build_set", {"out": "o.bin", "source": "."}, "pairs at most"),
         ("build_set", {"out": "o.bin", "source": ".", "folds": 1}, "2 or more"),

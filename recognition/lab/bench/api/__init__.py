@@ -1,1 +1,1 @@
-"""The REST API under load, from outside: the platform runs as it always does, clients call it over HTTP."""
+"""Measures the REST API under load from outside: the platform runs as usual, and clients call it over HTTP."""

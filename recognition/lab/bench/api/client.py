@@ -1,4 +1,4 @@
-"""A client of the REST API on one connection that stays open."""
+"""A client of the REST API that keeps one connection open."""
 
 import json
 import time
@@ -11,12 +11,12 @@ TIMEOUT = 60.0  # seconds
 
 
 class CallFailed(Exception):
-    """A call of the set-up was refused. The message is the platform's."""
+    """A call that had to succeed was refused. The message is the platform's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """status: 0 where the connection broke. ms: from the first byte sent to the last one read."""
+    """status: 0 if the connection broke. ms: from the first byte sent to the last byte read."""
 
     status: int
     body: dict
@@ -24,14 +24,17 @@ class Answer:
 
 
 class Client:
+    """Calls the API at `address` with an API key. Not for several threads at once."""
+
     def __init__(self, address: str, key: str):
         parts = urlsplit(address)
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        self._connection = kind(parts.hostname, parts.port, timeout=TIMEOUT)
+        self._connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT)
         self._base = parts.path.rstrip("/") + "/api/v1"
         self._headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
 
     def call(self, method: str, path: str, data: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
+        """Calls a path below /api/v1. A broken connection is an answer with status 0, never an error."""
         started = time.perf_counter()
         try:
             self._connection.request(method, self._base + path, data, self._headers | (headers or {}))
@@ -40,16 +43,16 @@ class Client:
         except (OSError, HTTPException):
             self._connection.close()  # the next call opens it again
             status, content = 0, b""
-        return Answer(status, _parsed(content), (time.perf_counter() - started) * 1000)
+        return Answer(status, _json_object(content), (time.perf_counter() - started) * 1000)
 
-    def set_up(self, method: str, path: str, body: dict | None = None) -> dict:
-        """A call that must succeed, on a new connection: the server ends idle ones. Raises CallFailed."""
+    def call_checked(self, method: str, path: str, body: dict | None = None) -> dict:
+        """The body of a call that must succeed, on a new connection: the server closes idle ones. Raises CallFailed."""
         self.close()
         data = json.dumps(body).encode() if body is not None else None
-        return self.must(self.call(method, path, data, {"Content-Type": "application/json"}))
+        return self._checked_body(self.call(method, path, data, {"Content-Type": "application/json"}))
 
     @staticmethod
-    def must(answer: Answer) -> dict:
+    def _checked_body(answer: Answer) -> dict:
         if not 200 <= answer.status < 300:
             raise CallFailed(f"{answer.status}: {answer.body.get('detail', 'no answer')}")
         return answer.body
@@ -59,7 +62,7 @@ class Client:
 
 
 def form(photos: dict[str, bytes], **fields: str) -> tuple[bytes, dict[str, str]]:
-    """multipart/form-data: the body and its header."""
+    """The body and the header of a multipart/form-data request. photos: field → JPEG."""
     boundary = uuid.uuid4().hex
     lines: list[bytes] = []
     for name, value in fields.items():
@@ -76,7 +79,7 @@ def form(photos: dict[str, bytes], **fields: str) -> tuple[bytes, dict[str, str]
     return b"\r\n".join(lines), {"Content-Type": f"multipart/form-data; boundary={boundary}"}
 
 
-def _parsed(content: bytes) -> dict:
+def _json_object(content: bytes) -> dict:
     try:
         found = json.loads(content)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Clients that call as fast as they are answered, each in a thread, and what they saw."""
+"""Clients, each in a thread, that send the next call as soon as the last one is answered; and what they measured."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ ENGINE_STAGES = ("decode", "detect", "embed")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """bodies: taken in turn; a call has succeeded when it is answered with `expected`."""
+    """A kind of call. bodies: body and headers, used in turn. expected: the status of a successful answer."""
 
     name: str
     method: str
@@ -29,7 +29,10 @@ class Call:
 
 @dataclass
 class Turn:
-    """What all clients saw in `seconds`. engine_ms: of each successful call, what the engine says it took; 0 for reads."""
+    """What the clients measured in `seconds`.
+
+    ms: of each successful call. engine_ms: the part of it that the platform says its engine took; 0 for reads.
+    """
 
     seconds: float
     ms: list[float] = field(default_factory=list)
@@ -53,7 +56,7 @@ class Turn:
 
     @property
     def added_ms(self) -> float | None:
-        """Median of what a call took beyond the engine."""
+        """The median time that a call took in addition to the engine's."""
         if not self.ms:
             return None
         return round(float(np.median(np.subtract(self.ms, self.engine_ms))), 1)
@@ -64,7 +67,7 @@ class Turn:
 
 
 def drive(connect: Callable[[], Client], calls: Sequence[Call], *, clients: int, seconds: float) -> Turn:
-    """`clients` threads call for `seconds`; each begins elsewhere in the calls and their bodies."""
+    """`clients` threads make calls for `seconds`, each starting at a different call and body."""
     turns = [Turn(seconds) for _ in range(clients)]
     start = threading.Barrier(clients + 1)
 
@@ -78,17 +81,18 @@ def drive(connect: Callable[[], Client], calls: Sequence[Call], *, clients: int,
             count += 1
         client.close()
 
-    threads = [threading.Thread(target=work, args=one, daemon=True) for one in enumerate(turns)]
+    threads = [threading.Thread(target=work, args=(number, turn), daemon=True) for number, turn in enumerate(turns)]
     for thread in threads:
         thread.start()
     start.wait()
     began = time.perf_counter()
     for thread in threads:
         thread.join()
-    return _together(turns, time.perf_counter() - began)
+    return merged(turns, time.perf_counter() - began)
 
 
-def _together(turns: Sequence[Turn], seconds: float) -> Turn:
+def merged(turns: Sequence[Turn], seconds: float) -> Turn:
+    """All turns as one of `seconds`."""
     whole = Turn(seconds)
     for turn in turns:
         whole.ms += turn.ms

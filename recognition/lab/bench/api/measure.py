@@ -1,4 +1,4 @@
-"""Recognise, detect and read calls by 1, 8, 32 clients, the bare engine in turns with them; and a long run."""
+"""Measures recognise, detect and read calls by any number of clients, beside the bare engine; and a long run."""
 
 import statistics
 import uuid
@@ -11,21 +11,25 @@ import cv2
 from recognition.engine import builtin_faces
 from recognition.lab.bench.api.bare_engine import BareEngine
 from recognition.lab.bench.api.client import CallFailed, Client, form
-from recognition.lab.bench.api.load import Call, Turn, drive
+from recognition.lab.bench.api.load import Call, drive, merged
 from recognition.lab.bench.api.platform import RunningPlatform
-from recognition.lab.bench.api.processes import Usage, megabytes, spent
+from recognition.lab.bench.api.processes import Usage, cpu_ms_per_call, megabytes
 from recognition.lab.bench.engine import BenchError
 
 WAIT = {"Prefer": "wait=30"}
 WARM_UP = 1.0  # seconds at most, before each measurement
-FIRST_LOOK = 30.0  # seconds into a long run, when memory is looked at first
-DRAWN = 8
+FIRST_MEMORY_READING = 30.0  # seconds into a long run
+DRAWN_PHOTOS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Times in ms. added_ms: median beyond the engine. cpu_ms: a call, by part. engine_ratio: of this rate to the bare
-    engine's, in turns before and after; engine_cpu_ms: the bare engine's a photo."""
+    """One kind of call by so many clients; all times in ms.
+
+    added_ms: the median that a call took in addition to the engine's time. outside_engine: that as a share, 0–1.
+    cpu_ms: processor time per call, by part of the platform. engine_ratio: this rate divided by the bare engine's, which
+    runs before and after. engine_cpu_ms: the bare engine's processor time per photo.
+    """
 
     call: str
     clients: int
@@ -46,42 +50,51 @@ class Row:
 
 
 def drawn_photos() -> list[bytes]:
-    """Drawn faces that the default pack's detector takes for faces, each in a photo of 640x480; JPEG."""
-    faces = builtin_faces.faces(2 * DRAWN, 240, seed=0)[::2]
-    found = []
+    """Synthetic faces that the default pack's detector accepts as faces, each in a JPEG of 640x480 px."""
+    faces = builtin_faces.faces(2 * DRAWN_PHOTOS, 240, seed=0)[::2]
+    jpegs = []
     for number, face in enumerate(faces):
         photo = cv2.GaussianBlur(builtin_faces.scene(640, 480, seed=number), (0, 0), 40)
         photo[120:360, 200:440] = face
-        found.append(cv2.imencode(".jpg", photo[..., ::-1])[1].tobytes())
-    return found
+        jpegs.append(cv2.imencode(".jpg", photo[..., ::-1])[1].tobytes())
+    return jpegs
 
 
 @contextmanager
-def prepared(platform: RunningPlatform, photos: Sequence[bytes], gallery: str | None) -> Iterator[dict[str, Call]]:
-    """Enrols the photos, a person each, in `gallery` or a new one; gives the calls by name. Tidies up after itself."""
+def prepared_calls(
+    platform: RunningPlatform, photos: Sequence[bytes], gallery: str | None
+) -> Iterator[dict[str, Call]]:
+    """Enrols each photo as a person in `gallery`, or in a new gallery that is deleted afterwards; the calls by name.
+
+    Raises BenchError if no gallery can be made or no photo can be enrolled.
+    """
     client = platform.connect()
     try:
-        slug = gallery or client.set_up("POST", "/galleries", {"name": f"Bench {uuid.uuid4().hex[:8]}"})["slug"]
+        slug = gallery or client.call_checked("POST", "/galleries", {"name": f"Bench {uuid.uuid4().hex[:8]}"})["slug"]
     except CallFailed as error:
-        raise BenchError(f"No gallery could be made for the bench: {error}") from error
+        raise BenchError(f"No gallery could be made for the benchmark: {error}") from error
     try:
         yield _calls(slug, _enrol(client, slug, photos), photos)
     finally:
         if not gallery:
-            client.set_up("DELETE", f"/galleries/{slug}")
+            client.call_checked("DELETE", f"/galleries/{slug}")
         client.close()
 
 
 def _enrol(client: Client, slug: str, photos: Sequence[bytes]) -> list[str]:
-    """The people's ids. Raises BenchError where no photo was taken."""
-    people, reasons = [], []
+    """The ids of the people enrolled. Raises BenchError if none of the photos was accepted."""
+    people: list[str] = []
+    refusals: list[dict] = []
     for number, photo in enumerate(photos):
-        person = client.set_up("POST", "/identities", {"gallery": slug, "name": f"Person {number}"})["id"]
+        person = client.call_checked("POST", "/identities", {"gallery": slug, "name": f"Person {number}"})["id"]
         data, headers = form({"photos": photo})
         answer = client.call("POST", f"/identities/{person}/samples", data, headers | WAIT)
-        (people if answer.status == 201 else reasons).append(person if answer.status == 201 else answer.body)
+        if answer.status == 201:
+            people.append(person)
+        else:
+            refusals.append(answer.body)
     if not people:
-        raise BenchError(f"None of the photos could be enrolled: {reasons[:1]}. Give others with --photos.")
+        raise BenchError(f"None of the photos could be enrolled: {refusals[:1]}. Give others with --photos.")
     return people
 
 
@@ -98,13 +111,13 @@ def _calls(slug: str, people: Sequence[str], photos: Sequence[bytes]) -> dict[st
 
 
 def measure(platform: RunningPlatform, call: Call, *, clients: int, seconds: float, engine: BareEngine | None) -> Row:
-    """One kind of call by so many clients."""
+    """Measures one kind of call by so many clients. engine: the bare engine to compare with, if any."""
     drive(platform.connect, [call], clients=clients, seconds=min(WARM_UP, seconds))
-    before_engine = engine.turn(seconds / 2) if engine else None
+    engine_turns = [engine.turn(seconds / 2)] if engine else []
     before = _usage(platform)
     turn = drive(platform.connect, [call], clients=clients, seconds=seconds)
     after = _usage(platform)
-    rates = [before_engine, engine.turn(seconds / 2)] if engine else []
+    engine_turns += [engine.turn(seconds / 2)] if engine else []
     photos = call.name != "read"
     return Row(
         call=call.name,
@@ -117,9 +130,9 @@ def measure(platform: RunningPlatform, call: Call, *, clients: int, seconds: flo
         errors=dict(turn.errors),
         added_ms=turn.added_ms if photos else None,
         outside_engine=turn.share_outside_engine if photos else None,
-        cpu_ms=spent(before, after, len(turn.ms)),
-        engine_ratio=round(turn.rate / statistics.mean(rate for rate, _ in rates), 2) if rates else None,
-        engine_cpu_ms=round(statistics.mean(cpu for _, cpu in rates), 1) if rates else None,
+        cpu_ms=cpu_ms_per_call(before, after, len(turn.ms)),
+        engine_ratio=round(turn.rate / statistics.mean(rate for rate, _ in engine_turns), 2) if engine_turns else None,
+        engine_cpu_ms=round(statistics.mean(cpu for _, cpu in engine_turns), 1) if engine_turns else None,
     )
 
 
@@ -131,18 +144,15 @@ def soak(
     minutes: float,
     say: Callable[[str], object],
 ) -> dict:
-    """All kinds of calls mixed, for minutes: errors, and each process's memory at the start, in the middle, at the end."""
+    """All kinds of calls mixed, for so many minutes; errors, and each process's memory at the start, middle and end."""
     seconds = minutes * 60
-    first = min(FIRST_LOOK, seconds / 10)
+    first = min(FIRST_MEMORY_READING, seconds / 10)
     turns, memory = [], {}
     for moment, part in (("start", first), ("middle", seconds / 2 - first), ("end", seconds / 2)):
         turns.append(drive(platform.connect, calls, clients=clients, seconds=part))
         memory[moment] = megabytes(_usage(platform))
         say(f"{moment}: {turns[-1].rate:.1f} calls/s, errors {dict(turns[-1].errors)}, MB {memory[moment]}")
-    whole = Turn(sum(turn.seconds for turn in turns))
-    for turn in turns:
-        whole.ms += turn.ms
-        whole.errors += turn.errors
+    whole = merged(turns, sum(turn.seconds for turn in turns))
     return {
         "minutes": minutes,
         "clients": clients,
@@ -160,7 +170,7 @@ def _usage(platform: RunningPlatform) -> dict[str, Usage]:
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """For people."""
+    """The lines of a table to print."""
     lines = [
         f"{'call':10}{'clients':>8}{'calls/s':>9}{'p50':>8}{'p95':>8}{'p99':>8}{'errors':>8}"
         f"{'added':>8}{'outside':>9}{'x engine':>10}  CPU ms a call"
@@ -170,12 +180,12 @@ def table(rows: Sequence[Row]) -> list[str]:
         spent_by = ", ".join(f"{part} {value}" for part, value in row.cpu_ms.items())
         engine = f"; bare engine {row.engine_cpu_ms}" if row.engine_cpu_ms else ""
         lines.append(
-            f"{row.call:10}{row.clients:8}{row.a_second:9.1f}{_(row.p50):>8}{_(row.p95):>8}{_(row.p99):>8}"
-            f"{sum(row.errors.values()):8}{_(row.added_ms):>8}{outside:>9}{_(row.engine_ratio):>10}  {spent_by}{engine}"
+            f"{row.call:10}{row.clients:8}{row.a_second:9.1f}{_cell(row.p50):>8}{_cell(row.p95):>8}{_cell(row.p99):>8}"
+            f"{sum(row.errors.values()):8}{_cell(row.added_ms):>8}{outside:>9}{_cell(row.engine_ratio):>10}  {spent_by}{engine}"
         )
         lines += [f"  {error}: {count}" for error, count in row.errors.items()]
     return lines
 
 
-def _(value: float | None) -> str:
+def _cell(value: float | None) -> str:
     return "" if value is None else str(value)

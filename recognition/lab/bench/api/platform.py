@@ -1,4 +1,4 @@
-"""A platform to measure: one of the bench's own, started as a user would, or one that runs already."""
+"""The platform to measure: one that the benchmark starts as a user would, or one that is already running."""
 
 import os
 import socket
@@ -7,18 +7,20 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import IO
 
 from recognition.lab.bench.api.client import Client
 from recognition.lab.bench.api.processes import Processes
-from recognition.lab.bench.engine import ROOT, BenchError
+from recognition.lab.bench.child import ROOT
+from recognition.lab.bench.engine import BenchError
 
 START_LIMIT = 180.0  # seconds
-NOT_INHERITED = ("DATABASE_URL", "DJANGO_SETTINGS_MODULE")  # it has a database of its own, and the usual settings
+NOT_INHERITED = ("DATABASE_URL", "DJANGO_SETTINGS_MODULE")  # the platform has its own database and the usual settings
 SCOPES = ("recognize", "read", "enrol", "manage")
 
 
 class RunningPlatform:
-    """Somebody else's: its processes are not ours to look at."""
+    """A platform that somebody else runs. processes: None, since it may run on another machine."""
 
     processes: Processes | None = None
 
@@ -31,7 +33,7 @@ class RunningPlatform:
 
 
 class OwnPlatform(RunningPlatform):
-    """`manage.py up` on a folder and a port of its own, with the embedded database and without a limit of calls."""
+    """`manage.py up` with its own folder and port, the embedded database and no limit on calls. A context manager."""
 
     def __init__(self, folder: Path, models_dir: Path, workers: int):
         self.port = _free_port()
@@ -49,7 +51,7 @@ class OwnPlatform(RunningPlatform):
             "FACEPLATFORM_USER_RATE": "0",
         }
         self.lines: list[str] = []
-        self._process: subprocess.Popen
+        self._process: subprocess.Popen[str]
         self._reader: threading.Thread
 
     def __enter__(self) -> "OwnPlatform":
@@ -58,48 +60,48 @@ class OwnPlatform(RunningPlatform):
             env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
         try:
-            self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+            self._reader = threading.Thread(target=self._collect_output, args=(self._process.stdout,), daemon=True)
             self._reader.start()
-            self._await("is ready at")
+            self._wait_for_line("is ready at")
             self.key = self.manage("api_key", "create", "--user", "bench", "--scopes", *SCOPES).strip()
-            self.processes = Processes(self._process.pid, self._server)
+            self.processes = Processes(self._process.pid, self._database_pid)
         except BaseException:
             self.__exit__()
             raise
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.wait()
         self._reader.join()
 
     def manage(self, *arguments: str) -> str:
-        """What a command prints. Raises BenchError."""
+        """Runs a manage.py command; what it prints. Raises BenchError."""
         command = [sys.executable, str(ROOT / "manage.py"), *arguments]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise BenchError(f"manage.py {arguments[0]} failed:\n{done.stderr[-800:]}")
-        return done.stdout
+        finished = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        if finished.returncode:
+            raise BenchError(f"manage.py {arguments[0]} failed:\n{finished.stderr[-800:]}")
+        return finished.stdout
 
     def fill_gallery(self, rows: int, dim: int) -> str:
-        """A gallery of so many synthetic samples, with its index; gives its slug."""
+        """Makes a gallery of so many synthetic samples, with its index; returns its slug. Raises BenchError."""
         figures = self.folder / "search.json"
         self.manage("bench", "search", "--rows", str(rows), "--dim", str(dim), "--keep", "--json", str(figures))
-        galleries = self.connect().set_up("GET", "/galleries")["results"]
+        galleries = self.connect().call_checked("GET", "/galleries")["results"]
         return next(gallery["slug"] for gallery in galleries if gallery["slug"].startswith(f"bench-{dim}-{rows}-"))
 
-    def _read(self, stream) -> None:
+    def _collect_output(self, stream: IO[str]) -> None:
         with stream:
             self.lines += stream
 
-    def _await(self, text: str) -> None:
+    def _wait_for_line(self, text: str) -> None:
         deadline = time.monotonic() + START_LIMIT
         while not any(text in line for line in list(self.lines)):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise BenchError("The platform does not start:\n" + "".join(self.lines[-15:]))
+                raise BenchError("The platform did not start:\n" + "".join(self.lines[-15:]))
             time.sleep(0.1)
 
-    def _server(self) -> int | None:
+    def _database_pid(self) -> int | None:
         try:
             return int((self.folder / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What the processes of a platform cost, from /proc."""
+"""Processor time and memory of a platform's processes, read from /proc."""
 
 import os
 import re
@@ -13,16 +13,16 @@ PARTS = (("recognition_worker", "workers"), ("procrastinate", "jobs"), ("uvicorn
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Of one part: processor seconds so far, memory of each of its processes in MB without shared buffers."""
+    """Of one part of the platform. cpu: processor seconds so far. megabytes: of each process, without shared buffers."""
 
     cpu: float
     megabytes: tuple[int, ...]
 
 
 class Processes:
-    """The parts under a supervisor, its database server, and the clients (this process).
+    """The processes of one platform, by part: those under its supervisor, its database server, and this process.
 
-    server: gives the database server's process id.
+    supervisor: its process id. server: returns the database server's process id, or None if it is not running.
     """
 
     def __init__(self, supervisor: int, server: Callable[[], int | None]):
@@ -30,8 +30,8 @@ class Processes:
         self._server = server
 
     def usage(self) -> dict[str, Usage]:
-        """By part: workers, web, jobs, database, clients."""
-        found = defaultdict(list)
+        """By part: workers, web, jobs, database, and clients, which is this process."""
+        found: dict[str, list[tuple[int, float]]] = defaultdict(list)
         rows = {pid: row for pid in _pids() if (row := _stat(pid))}
         server = self._server()
         for pid, (parent, cpu, _) in rows.items():
@@ -39,27 +39,27 @@ class Processes:
                 found[part].append((pid, cpu))
             elif server and parent == server:
                 found["database"].append((pid, cpu))
-        if server in rows:  # with what its children spent that have ended
+        if server in rows:  # with the time of its children that have ended
             found["database"].append((server, rows[server][1] + rows[server][2]))
         found["clients"].append((os.getpid(), rows[os.getpid()][1]))
         return {
-            part: Usage(sum(cpu for _, cpu in rows), tuple(_megabytes(pid) for pid, _ in sorted(rows)))
-            for part, rows in found.items()
+            part: Usage(sum(cpu for _, cpu in processes), tuple(_megabytes(pid) for pid, _ in sorted(processes)))
+            for part, processes in found.items()
         }
 
 
-def spent(before: dict[str, Usage], after: dict[str, Usage], calls: int) -> dict[str, float]:
-    """Processor milliseconds a call, by part."""
+def cpu_ms_per_call(before: dict[str, Usage], after: dict[str, Usage], calls: int) -> dict[str, float]:
+    """Processor milliseconds per call, by part."""
     return {
         part: round((after[part].cpu - before[part].cpu) * 1000 / max(calls, 1), 2) for part in before if part in after
     }
 
 
 def megabytes(usage: dict[str, Usage]) -> dict[str, list[int]]:
-    """Memory by part: each process's, of the database the sum, as its processes come and go."""
+    """Memory of each process, by part. For the database it is the sum, because its processes come and go."""
     return {
-        part: [sum(one.megabytes)] if part == "database" else list(one.megabytes)
-        for part, one in usage.items()
+        part: [sum(used.megabytes)] if part == "database" else list(used.megabytes)
+        for part, used in usage.items()
         if part != "clients"
     }
 
@@ -69,7 +69,7 @@ def _pids() -> list[int]:
 
 
 def _stat(pid: int) -> tuple[int, float, float] | None:
-    """Parent, processor seconds, and those of children that have ended; None where it has ended itself."""
+    """Parent, processor seconds, and those of its ended children; None if the process itself has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

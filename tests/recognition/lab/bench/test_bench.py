@@ -1,4 +1,4 @@
-"""That the benchmark measures what it says; never how fast anything is."""
+"""The benchmark measures what it claims to. How fast anything is, is not tested."""
 
 import json
 

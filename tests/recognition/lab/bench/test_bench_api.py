@@ -1,4 +1,4 @@
-"""That the API's benchmark starts a platform, calls it and counts; never how fast anything is."""
+"""The API's benchmark starts a platform, calls it and counts. How fast anything is, is not tested."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 
-def test_a_platform_of_its_own_is_measured(pack_dir, tmp_path, capsys):
+def test_it_starts_and_measures_a_platform(pack_dir, tmp_path, capsys):
     path = tmp_path / "figures.json"
     options = ["--clients", "3", "--seconds", "0.5", "--minutes", "0.05", "--workers", "1", "--json", path]
     call_command("bench", "api", *options)
@@ -32,7 +32,7 @@ def test_a_platform_of_its_own_is_measured(pack_dir, tmp_path, capsys):
     assert all(soak["megabytes"]["end"]["workers"]) and "x engine" in capsys.readouterr().out
 
 
-def test_what_cannot_be_measured_is_said():
+def test_options_that_do_not_fit_are_refused():
     with pytest.raises(CommandError, match="--url needs --key"):
         call_command("bench", "api", "--url", "http://127.0.0.1:1")
     with pytest.raises(CommandError, match="No gallery could be made"):

@@ -1,4 +1,4 @@
-"""Drawing pairs, and sets of one's own that others can read."""
+"""Drawing pairs, and making sets that other programs can read."""
 
 import csv
 import pickle
@@ -17,7 +17,7 @@ from recognition.lab.evaluation.sets import SetError, read_set
 
 
 def numbered(sizes: list[int]) -> list[list[int]]:
-    """People with so many photos each, the photos numbered through."""
+    """People with so many photos each. The photos are numbered from 0 through all people."""
     ends = np.cumsum(sizes).tolist()
     return [list(range(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
 
@@ -47,8 +47,8 @@ def test_folds_share_no_person_where_there_are_enough():
     people = numbered([4] * 20)
     pairs, apart = draw_pairs(people, count=80)
     assert apart and len(pairs) == 80
-    many, shared = draw_pairs(people, count=240)  # all 120 pairs of one person: 2 people, 12 pairs a fold
-    assert len(many) == 240 and shared
+    many, disjoint = draw_pairs(people, count=240)  # all 120 pairs of one person: 2 people, 12 pairs in each fold
+    assert len(many) == 240 and disjoint
     assert draw_pairs(numbered([8] * 3), count=60)[1] is False
 
 
@@ -59,7 +59,7 @@ def test_a_seed_draws_the_same_pairs_again():
 
 
 @pytest.mark.parametrize(
-    "sizes, count, told",
+    "sizes, count, message",
     [
         ([9], None, "give 0 pairs at most"),
         ([1] * 50, None, "give 0 pairs at most"),
@@ -67,14 +67,14 @@ def test_a_seed_draws_the_same_pairs_again():
         ([3] * 20, 5000, "give 120 pairs at most"),
     ],
 )
-def test_too_little_to_draw_from(sizes, count, told):
-    with pytest.raises(SetError, match=told):
+def test_too_little_to_draw_from(sizes, count, message):
+    with pytest.raises(SetError, match=message):
         draw_pairs(numbered(sizes), count=count)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Six people with four crops each, and what is no image."""
+    """Six people with four crops each, and two files that are not images."""
     for person in range(6):
         (tmp_path / f"person{person}").mkdir()
         for look in range(4):
@@ -84,10 +84,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_folder_becomes_a_set_that_pickle_and_we_read_alike(folder):
+def test_a_folder_becomes_a_set_that_pickle_and_our_reader_read_alike(folder):
     out = folder / "own.bin"
     made = build.from_folder(folder, out, crops, count=24, folds=3, seed=0)
-    assert (made.photos, made.people, made.apart, [failure.image for failure in made.failures]) == (
+    assert (made.photos, made.people, made.disjoint, [failure.image for failure in made.failures]) == (
         24, 6, True, ["person0/junk.jpg"],
     )  # fmt: skip
     images, same = pickle.loads(out.read_bytes())
@@ -119,7 +119,7 @@ def test_a_list_becomes_a_set_in_its_order(folder):
     assert same == [True, False] and len(images) == 4
 
 
-def test_nothing_to_make_a_set_of(tmp_path, folder):
+def test_nothing_to_make_a_set_from(tmp_path, folder):
     with pytest.raises(SetError, match="no photos"):
         build.from_folder(folder / "person1", tmp_path / "x.bin", crops, count=None, folds=10, seed=0)
     (folder / "pairs.csv").write_text("a,b,same\nperson0/junk.jpg,nothing.jpg,1\n")

@@ -1,4 +1,4 @@
-"""Error rates against plain counting, and advice that is careful where little is known."""
+"""Error rates against plain counting, and advice that is careful when there is little data."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_every_comparison_is_counted_once(rows):
 
 def test_of_very_many_comparisons_the_nearest_are_kept(rows, monkeypatch):
     whole = compare(gallery(12, 4)).tail
-    monkeypatch.setattr(calibration, "KEPT", 50)
+    monkeypatch.setattr(calibration, "TAIL_LENGTH", 50)
     assert compare(gallery(12, 4)).tail == pytest.approx(whole[:50])
 
 
@@ -101,7 +101,7 @@ def test_as_many_faces_as_it_asks_for_are_enough():
 
 
 def test_comparisons_that_share_people_count_for_less():
-    """Ten photos that are copies of each other tell no more than one."""
+    """Ten photos that are copies of each other say no more than one."""
     once, copied = gallery(150, 1), gallery(150, 1)
     copied = Faces(np.repeat(copied.people, 10), np.repeat(copied.vectors, 10, axis=0))
     [few] = advise(compare(once), [0.1], people=150, loosest=2, everybody=True)

@@ -1,4 +1,4 @@
-"""The charts are SVG that a strict content security policy takes, readable without seeing them."""
+"""The charts are SVG that a strict content security policy allows and a screen reader can describe."""
 
 import xml.etree.ElementTree as ElementTree
 

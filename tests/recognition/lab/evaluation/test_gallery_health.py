@@ -1,4 +1,4 @@
-"""Errors planted in a clean gallery are found, and nothing else is."""
+"""Errors planted in a clean gallery are found, and nothing else is reported."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def clean():
 
 
 def findings(labels, vectors, *, poor=(), denials=None) -> list:
-    """(kind, reason, person, face, other), by the numbers that the arrays had."""
+    """(kind, reason, person, face, other), by their places in the arrays given."""
     faces = Faces(labels, vectors)
     quality = np.where(np.isin(faces.order, poor), 0.2, 0.9)
     near = find_neighbours(faces, LIMIT, denials=denials or {})
@@ -82,14 +82,14 @@ def test_people_who_are_hard_to_find(clean):
 
 def test_not_x_is_honoured(clean):
     labels, vectors = clean
-    labels[:3] = 99
+    labels[:3] = 99  # persons 0 and 99 are the same one
     twins = {0: vectors[:3], 12: vectors[3:6]}  # "not 0", "not 99": said of faces of the other
     assert Kind.DUPLICATE not in [row[0] for row in findings(labels, vectors, denials=twins)]
     face = findings(labels, vectors, denials={3: vectors[3 * EACH][None]})
     assert (Kind.OUTLIER, Reason.DENIED, 3, 3 * EACH) in [row[:4] for row in face]
 
 
-def test_what_is_unusually_far():
+def test_what_counts_as_unusually_far():
     assert far_from(np.full(5, 0.1), LIMIT) == LIMIT  # too few to know
     assert far_from(np.r_[np.linspace(0.1, 0.2, 21), np.inf], LIMIT) == pytest.approx(0.175 + 3 * 0.05)
     assert far_from(np.linspace(0.1, 1, 50), LIMIT) == LIMIT

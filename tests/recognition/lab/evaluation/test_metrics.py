@@ -1,4 +1,4 @@
-"""Against computations that are slow and plain."""
+"""The figures agree with slow and plain computations."""
 
 import math
 
@@ -112,7 +112,7 @@ def test_the_interval_of_tar_holds_the_truth():
 
 
 def published_accuracies(distances, same, folds=10):
-    """The published code, said in loops: squared distances, 400 thresholds, the first of the best."""
+    """The published code, written as loops: squared distances, 400 thresholds, the first of the best."""
     squared, found = distances.astype("float64") ** 2, []
     for part in np.array_split(np.arange(len(same)), folds):
         train = np.setdiff1d(np.arange(len(same)), part)
@@ -127,7 +127,7 @@ def test_fold_accuracy_is_the_published_one(count):
     random = np.random.default_rng(4)
     same = np.arange(count) % 2 == 0
     values = np.where(same, random.normal(1.0, 0.2, count), random.normal(1.4, 0.1, count)).astype("float32")
-    parts, published = metrics.folds_of(same)
+    parts, published = metrics.split_folds(same)
     assert published
     found = metrics.fold_accuracy(values, same, parts, grid=metrics.PUBLISHED_GRID)
     assert np.allclose(found.accuracies, published_accuracies(values, same))
@@ -139,7 +139,7 @@ def test_pairs_that_could_not_be_compared_choose_no_threshold_and_count_as_wrong
     same = np.arange(100) % 2 == 0
     values = np.where(same, 0.5, 1.5).astype("float32")
     values[[3, 10, 11]] = np.nan
-    parts, _ = metrics.folds_of(same)
+    parts, _ = metrics.split_folds(same)
     found = metrics.fold_accuracy(values, same, parts, grid=None)
     assert found.accuracies.tolist() == [1.0] * 10
     assert found.with_failures.tolist() == [0.9, 0.8] + [1.0] * 8
@@ -147,7 +147,7 @@ def test_pairs_that_could_not_be_compared_choose_no_threshold_and_count_as_wrong
 
 def test_folds_of_a_sorted_list_are_dealt_out():
     same = np.arange(60) < 30
-    parts, published = metrics.folds_of(same)
+    parts, published = metrics.split_folds(same)
     assert not published
     assert sorted(np.concatenate(parts).tolist()) == list(range(60))
     assert all(same[part].sum() == 3 == len(part) - 3 for part in parts)

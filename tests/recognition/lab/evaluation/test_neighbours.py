@@ -1,4 +1,4 @@
-"""The tiled search against the plain one, with tiles so small that every seam is crossed."""
+"""The tiled search agrees with a plain one, with tiles so small that every border between tiles matters."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def plain(faces: Faces) -> tuple[np.ndarray, np.ndarray]:
     return distances, faces.people[:, None] == faces.people[None]
 
 
-def test_faces_lie_by_person_and_know_where_they_were():
+def test_faces_are_ordered_by_person_and_keep_their_former_places():
     vectors = np.arange(10, dtype="float32").reshape(5, 2)
     faces = Faces(np.array([b"b", b"a", b"b", b"c", b"a"]), vectors)
     assert (faces.names.tolist(), faces.sizes.tolist()) == ([b"a", b"b", b"c"], [2, 2, 1])
@@ -53,9 +53,9 @@ def test_who_else_is_within_the_limit(faces, tiles, monkeypatch):
     monkeypatch.setattr(neighbours, "CLOSE_PEOPLE", 15)
     distances, same = plain(faces)
     near = find_neighbours(faces, LIMIT, denials={})
-    wanted = {(face, int(faces.people[at])) for face, at in np.argwhere((distances <= LIMIT) & ~same).tolist()}
-    assert len(wanted) > 20
-    assert {(face, int(faces.people[at])) for face, at in near.close.tolist()} == wanted
+    expected = {(face, int(faces.people[at])) for face, at in np.argwhere((distances <= LIMIT) & ~same).tolist()}
+    assert len(expected) > 20
+    assert {(face, int(faces.people[at])) for face, at in near.close.tolist()} == expected
     at = distances[near.close[:, 0], near.close[:, 1]]
     assert near.close_distance == pytest.approx(at, abs=1e-3)
 

@@ -1,4 +1,4 @@
-"""The protocol on sets whose answers are known; memory; nets of packs on real photos."""
+"""The protocol on sets with known answers; its memory; the nets of packs on real photos."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[4]
 
 
 def tiles(tmp_path, *, people: int = 20, broken: int = 0):
-    """Of each person two looks; the person beside is the impostor. `grey` puts people 4 apart, looks 1."""
+    """Two looks of each person; the next person is the impostor. `grey` puts people 4 apart and looks 1 apart."""
     images, same = [], []
     for person in range(people):
         images += [tile(person, 0), tile(person, 1), tile(person, 1), tile(person + 1, 0)]
@@ -50,7 +50,7 @@ def test_a_net_that_is_blind(tmp_path):
 
 
 def test_an_image_and_its_mirror_image_are_added(tmp_path):
-    """What a net gives for a crop and for its mirror image, and that both go in as they are."""
+    """The net gets a crop and its mirror image, both otherwise unchanged, and its outputs for them are added."""
     seen = []
 
     def net(chips):
@@ -107,12 +107,12 @@ def test_the_kept_curve_is_the_curve():
     assert [found.far for found in result.tar_at_far] == [0.1, 0.01, 0.001, 0.0001]
 
 
-def test_vectors_too_many_for_memory_lie_in_a_file(tmp_path, monkeypatch):
+def test_vectors_too_large_for_memory_are_kept_in_a_file(tmp_path, monkeypatch):
     pairs = tiles(tmp_path)
-    wanted = verify(grey, pairs, metric="L2").as_dict()
+    expected = verify(grey, pairs, metric="L2").as_dict()
     monkeypatch.setattr(embedding, "IN_MEMORY", 0)
     monkeypatch.setattr(embedding, "PAIRS_AT_A_TIME", 7)
-    assert verify(grey, pairs, metric="L2").as_dict() == wanted
+    assert verify(grey, pairs, metric="L2").as_dict() == expected
 
 
 A_MILLION = """
@@ -136,7 +136,7 @@ print(result.compared, result.images, peak() - before)
 
 
 def test_a_million_pairs_in_bounded_memory(tmp_path):
-    """Of 20,000 photos. Their paths and vectors (128 values) take 20 MB, a pair 13 bytes, and sorting some more."""
+    """20,000 photos. Their paths and vectors (128 values) take 20 MB, a pair takes 13 bytes, and sorting takes some more."""
     random = np.random.default_rng(0)
     pairs = [f"p/{a}.jpg,p/{b}.jpg,{int(a % 251 == b % 251)}\n" for a, b in random.integers(0, 20_000, (100_000, 2))]
     (tmp_path / "pairs.csv").write_text("a,b,same\n" + "".join(pairs) * 10)
@@ -176,7 +176,7 @@ def test_a_list_of_photos(under_test, photos):
 
 
 def test_lists_agree_with_what_the_platform_does(under_test, pipeline, photos, hopper, collins):
-    """The distance of a probe and a probe, as recognition has it."""
+    """The distance is that of two probes in a recognition."""
     (photos / "pairs.csv").write_text("a,b,same\nhopper.jpg,collins.jpg,0\n")
     result = under_test.verify(read_set(photos / "pairs.csv"))
     one, other = (found.faces[0].embedding for found in pipeline.analyse([hopper, collins], purposes=["probe"] * 2))
@@ -184,7 +184,7 @@ def test_lists_agree_with_what_the_platform_does(under_test, pipeline, photos, h
 
 
 def test_crops_are_aligned_again(under_test, pipeline, tmp_path, hopper, hopper_again, collins):
-    """A pack that takes other chips than the set's crops: found again in the crop, or by the template."""
+    """For a pack that takes other chips than the set's crops, the face is found again, or aligned by the template."""
     made = aligned_faces(pipeline, [hopper, hopper_again, collins], ALIGNMENTS["arcface-112"])
     blank = np.full((112, 112, 3), 90, "uint8")
     images = [jpeg(made[0]), jpeg(made[1]), jpeg(made[0]), jpeg(made[2]), jpeg(blank), jpeg(made[2])]

@@ -1,4 +1,4 @@
-"""Pair lists: what is read, and what is told of what cannot be."""
+"""Pair lists: what is read, and what the error says about a list that cannot be."""
 
 import hashlib
 
@@ -27,7 +27,7 @@ def test_csv(tmp_path):
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_images_lie_beside_the_list_or_where_one_says(tmp_path):
+def test_paths_start_beside_the_list_or_at_a_given_folder(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "1.jpg").write_bytes(b"one")
     path = written(tmp_path, "pairs.csv", "a,b,same\n1.jpg,2.jpg,1\n")
@@ -48,26 +48,26 @@ def test_lfw_pairs(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, text, told",
+    "name, text, message",
     [
         ("p.csv", "a,b\n1,2\n", "lacks the columns same"),
         ("p.csv", "", "lacks the columns a, b, same"),
         ("p.csv", "a,b,same\n", "lists no pairs"),
-        ("p.csv", "a,b,same\nx,y,1\nx,y,maybe\n", "line 3: a and b are paths, same is 1 or 0"),
+        ("p.csv", "a,b,same\nx,y,1\nx,y,maybe\n", "line 3: a and b must be paths, and same 1 or 0"),
         ("p.csv", "a,b,same\nx,,1\n", "line 2"),
         ("p.txt", "10 300\nAnn 1\n", "line 2: it must be NAME 1 2"),
         ("p.txt", "Ann 1 Bo two\n", "line 1"),
-        ("p.pkl", "", "is no set: give a .bin"),
+        ("p.pkl", "", r"is not a set\. Give a .bin"),
     ],
 )
-def test_bad_lists(tmp_path, name, text, told):
-    with pytest.raises(SetError, match=told):
+def test_bad_lists(tmp_path, name, text, message):
+    with pytest.raises(SetError, match=message):
         read_set(written(tmp_path, name, text))
 
 
-def test_files_that_are_no_text_or_not_there(tmp_path):
+def test_files_that_are_not_text_or_missing(tmp_path):
     (tmp_path / "p.csv").write_bytes(b"a,b,same\n\xff\xfe,x,1\n")
-    with pytest.raises(SetError, match="no CSV in UTF-8"):
+    with pytest.raises(SetError, match="not a CSV in UTF-8"):
         read_set(tmp_path / "p.csv")
     with pytest.raises(SetError, match="There is no set"):
         read_set(tmp_path / "none.bin")
@@ -85,7 +85,7 @@ def test_crops_of_other_sizes_keep_their_middle(tmp_path):
     assert (crop_of(jpeg(tile(5, 0))) == 20).all()
 
 
-def test_a_bin_of_what_is_no_image(tmp_path):
+def test_a_bin_with_content_that_is_not_an_image(tmp_path):
     found = read_set(
         write_bin(tmp_path / "set.bin", [jpeg(tile(1, 0)), b"junk", jpeg(tile(2, 0))[:200], b""], [True, False])
     )

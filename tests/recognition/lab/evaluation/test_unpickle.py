@@ -1,4 +1,4 @@
-"""What published sets hold is read; everything else is refused, and runs nothing."""
+"""Published sets are read. Everything else is refused, and nothing in it is run."""
 
 import os
 import pickle
@@ -51,7 +51,7 @@ def test_python_2(tmp_path):
     assert found.same.tolist() == [False, True]
 
 
-def test_pixels_flags_of_numpy_and_images_that_come_twice(tmp_path):
+def test_pixels_numpy_flags_and_repeated_images(tmp_path):
     images = [tile(1, 0), tile(2, 0), tile(1, 0), JPEGS[0], JPEGS[0], JPEGS[0][:]]
     found = read_bin(write_bin(tmp_path / "set.bin", images, list(np.array([True, False, True]))))
     assert found.same.tolist() == [True, False, True]
@@ -103,7 +103,7 @@ def test_nothing_of_an_attack_runs(tmp_path, monkeypatch, hostile, protocol):
 
 
 def array_of(shape: tuple) -> bytes:
-    """A pickle of an array that says it has `shape`, and holds one byte."""
+    """A pickle of an array that claims to have `shape` but holds one byte."""
     made = pickletools.optimize(pickle.dumps(np.zeros(1, "uint8"), protocol=2))
     state = pickletools.optimize(pickle.dumps(shape, protocol=2))[2:-1]
     at = made.index(b"K\x01\x85")
@@ -137,7 +137,7 @@ def test_bombs(tmp_path, name):
 
 
 def test_an_image_named_two_hundred_thousand_times_is_hashed_once(tmp_path):
-    """A file of 1.4 MB: hashed each time, its image of 1 MB would be 200 GB."""
+    """The file has 1.4 MB. If its image of 1 MB were hashed each time, that would be 200 GB."""
     image = np.frombuffer(bytes(1_000_000), "uint8")
     found = read_bin(write_bin(tmp_path / "set.bin", [image] * 200_000, [True] * 100_000))
     assert len(found) == 100_000 and len(found.images) == 1
@@ -145,7 +145,7 @@ def test_an_image_named_two_hundred_thousand_times_is_hashed_once(tmp_path):
 
 
 def test_bombs_take_no_memory():
-    """The most that the process ever held, against Python's own unpickler that would take gigabytes."""
+    """The process's peak stays small, where Python's own unpickler would take gigabytes."""
     code = (
         "import resource, sys; sys.path[:0] = ['tests', 'tests/recognition/lab/evaluation', '.']\n"
         "import test_unpickle as t\n"
@@ -185,7 +185,14 @@ def test_truncated(tmp_path, share):
         read_bin(tmp_path / "set.bin")
 
 
+def test_flags_in_an_array_that_is_never_filled_are_refused(tmp_path):
+    array = b"cnumpy.core.multiarray\n_reconstruct\nNNN\x87R"
+    (tmp_path / "set.bin").write_bytes(b"\x80\x02]" + array + b"\x86.")
+    with pytest.raises(SetError, match="an array in it is damaged"):
+        read_bin(tmp_path / "set.bin")
+
+
 @pytest.mark.parametrize("images, same", [(JPEGS, [True]), ([], []), (JPEGS[:3], [True]), (JPEGS, ["yes", "no"])])
 def test_images_and_flags_that_do_not_match(tmp_path, images, same):
-    with pytest.raises(SetError, match=r"damaged|no booleans"):
+    with pytest.raises(SetError, match=r"damaged|not booleans"):
         read_bin(write_bin(tmp_path / "set.bin", images, same))

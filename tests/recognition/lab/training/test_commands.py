@@ -1,4 +1,4 @@
-"""The commands from a set to a pack in use, on drawn people and on real portraits."""
+"""The commands from a set to a pack in use, on synthetic faces and on real portraits."""
 
 import io
 import shutil
@@ -43,7 +43,7 @@ PACK = ["--export-pack", "mine", "--licence", "our own"]
 
 @pytest.fixture
 def place(tmp_path, settings, pack_dir):
-    """Folders of our own for data and packs, with the default pack among these."""
+    """Temporary folders for data and packs; the default pack is installed."""
     settings.DATA_DIR, settings.MODELS_DIR = tmp_path / "data", tmp_path / "models"
     shutil.copytree(pack_dir, settings.MODELS_DIR / "dlib-resnet")
     return tmp_path
@@ -105,18 +105,18 @@ def test_a_pack_is_trained_on_with_triplets(place, records, settings, capsys):
         (["--out", "/dev/null/x"], "cannot be read or written: Not a directory"),
     ],
 )
-def test_what_cannot_be_trained_is_told_at_once(place, records, options, match):
+def test_what_cannot_be_trained_is_refused_at_once(place, records, options, match):
     with pytest.raises(CommandError, match=match):
         call_command("train", *SMALL, "--dataset", records, "--batch", "16", "--steps", "1", *options)
     assert [path.name for path in (place / "models").iterdir() if path.is_dir()] == ["dlib-resnet"]
 
 
-def test_one_person_alone_is_no_set(place, records, tmp_path):
+def test_a_set_of_one_person_is_refused(place, records, tmp_path):
     write_records(records, [(0, jpeg(chip)) for chip in patterns(1, 4, size=112)[0]], 1)
     with pytest.raises(CommandError, match="only one person"):
         call_command("train", *SMALL, "--dataset", records, "--batch", "2")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CommandError, match=r"is no training set: give a folder with train.rec"):
+    with pytest.raises(CommandError, match=r"is not a training set\. Give a folder with train.rec"):
         call_command("train", *SMALL, "--dataset", tmp_path / "empty")
 
 
@@ -164,7 +164,7 @@ def test_the_margin_table(place, records, capsys):
 
 @pytest.fixture
 def gallery(db):
-    """Eighteen people with four faces each, who lie in crops as aligned faces do; and one with a single face."""
+    """Eighteen people with four faces each, in crops where faces are already aligned; and one with a single face."""
     found = GalleryFactory(slug="staff", pack="first")
     chips, labels = patterns(19, 4, size=112, noise=70)
     people = [IdentityFactory(gallery=found) for _ in range(19)]
@@ -178,7 +178,7 @@ def gallery(db):
 
 @pytest.fixture
 def first(place, settings):
-    """A pack whose net has learnt nothing."""
+    """A pack with an untrained net."""
     import_mxnet(threads=1)
     export_pack(new_net("mbf", 32, 0, 0.125), PackFacts("first", "our own"), settings.MODELS_DIR, say=lambda text: None)
     return settings.MODELS_DIR / "first"

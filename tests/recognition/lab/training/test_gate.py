@@ -5,7 +5,7 @@ from recognition.lab.training.gate import accuracy_by_person, judge, sign_flip_p
 
 
 def vectors(people: int, each: int, noise: float, seed: int = 0):
-    """Unit vectors of people, `noise` apart from their own direction; and whose they are."""
+    """Unit vectors that differ from their person's direction by `noise`, and their labels."""
     random = np.random.default_rng(seed)
     labels = np.repeat(np.arange(people), each)
     found = np.random.default_rng(9).normal(size=(people, 16))[labels] + noise * random.normal(size=(len(labels), 16))
@@ -31,7 +31,7 @@ def test_the_same_and_the_perfect_are_refused(noise):
 
 
 def test_luck_is_rarely_accepted():
-    """Two nets equally good, forty times: at most about one in twenty may pass."""
+    """Forty times two equally good nets: about one in twenty may pass."""
     accepted = 0
     for seed in range(40):
         before, people = vectors(10, 3, 1.2, seed=2 * seed)
@@ -47,8 +47,8 @@ def test_signs():
     assert 0.3 < sign_flip_p(np.random.default_rng(0).normal(size=40)) < 0.98
 
 
-def test_people_with_one_face_are_only_others():
+def test_people_with_one_face_are_not_judged():
     found, people = vectors(4, 2, 0.1)
     assert len(accuracy_by_person(found[:-1], people[:-1])) == 3
-    with pytest.raises(ValueError, match="3 people with two faces"):
+    with pytest.raises(ValueError, match="3 people with at least two faces"):
         judge(found[:-1], found[:-1], people[:-1])

@@ -1,4 +1,4 @@
-"""Trainings that learn, stop, are killed, go on, and fail."""
+"""Trainings that learn, stop, are killed and resumed, and fail."""
 
 import resource
 import subprocess
@@ -67,7 +67,7 @@ def test_it_learns_and_keeps_what_it_learnt(tmp_path):
 
 
 def test_after_kill_9_it_goes_through_the_same_losses(tmp_path):
-    """Killed at step 7, it goes on at 4, its last checkpoint, with Dropout and augmentation as they would have been."""
+    """Killed at step 7, it continues at step 4, its last checkpoint, with the same Dropout and augmentation."""
     unbroken = trainee(tmp_path / "whole", 12, 12)
     assert trainee(tmp_path / "broken", 12, 12, 7) == []
     assert load_checkpoint(tmp_path / "broken" / LAST)[1]["step"] == 4
@@ -80,10 +80,10 @@ def test_after_kill_9_it_goes_through_the_same_losses(tmp_path):
 
 
 def test_two_processes_do_what_one_does_with_twice_the_batch(tmp_path):
-    """BatchNorm frozen: with statistics of its own, each process would normalise by its own half of the batch."""
+    """BatchNorm is frozen, as otherwise each process would normalise by the statistics of its own half of the batch."""
     one = trainee(tmp_path / "one", 6, 16, 0, 1)
     command = [sys.executable, str(TRAINEE), str(tmp_path / "two"), "6", "8", "0", "1"]
-    assert cluster.train_here(command, 2) == 0
+    assert cluster.train_locally(command, 2) == 0
     rows = (tmp_path / "two" / "loss.csv").read_text().splitlines()[1:]
     two = [float(row.split(",")[2]) for row in rows]
     np.testing.assert_allclose(two, one, rtol=1e-4)
@@ -93,11 +93,11 @@ def test_two_processes_do_what_one_does_with_twice_the_batch(tmp_path):
 
 
 def test_a_process_that_fails_ends_the_others(tmp_path):
-    assert cluster.train_here([sys.executable, "-c", "import sys; sys.exit(3)"], 2) == 3
+    assert cluster.train_locally([sys.executable, "-c", "import sys; sys.exit(3)"], 2) == 3
 
 
 def test_two_devices_do_what_one_does(tmp_path):
-    """Here both are the CPU; BatchNorm frozen, as above."""
+    """Both devices are the CPU here. BatchNorm is frozen, as above."""
     chips, labels = patterns(4, 3)
     learners = []
     for devices in (("cpu",), ("cpu", "cpu")):
@@ -113,9 +113,9 @@ def test_two_devices_do_what_one_does(tmp_path):
         np.testing.assert_allclose(states[1][name], array, atol=1e-5, err_msg=name)
 
 
-def test_a_loss_that_is_no_number_stops_it_and_keeps_the_last_good(tmp_path):
+def test_a_loss_that_is_not_finite_stops_it_and_keeps_the_last_good_checkpoint(tmp_path):
     with pytest.raises(
-        TrainingError, match=r"no number any more, at step \d+\. (The checkpoint .* is good\. )?Lower --lr"
+        TrainingError, match=r"no longer a finite number at step \d+\. (The checkpoint .* is good\. )?Lower --lr"
     ):
         trainer(tmp_path, replace(OPTIONS, lr=1e20, warm_up=0), check_every=1).train()
     assert not list(tmp_path.glob(".last*"))
@@ -124,63 +124,63 @@ def test_a_loss_that_is_no_number_stops_it_and_keeps_the_last_good(tmp_path):
         assert all(np.isfinite(array).all() for array in load_checkpoint(kept)[0].values())
 
 
-def test_weights_that_have_left_the_numbers_are_told_before_a_set_is_looked_at(tmp_path):
+def test_weights_that_are_not_finite_are_reported_before_a_set_is_evaluated(tmp_path):
     made = trainer(tmp_path, sets=[held_out_set(faces(), 0)])
     made.learner._replicas[0].params["head_weight"][:] = np.inf
-    with pytest.raises(TrainingError, match=r"no numbers \(param:head_weight\)"):
-        made._look(1)
+    with pytest.raises(TrainingError, match=r"not finite numbers \(param:head_weight\)"):
+        made._evaluate_and_save(1)
     assert not (tmp_path / LAST).exists()
 
 
-def test_weights_that_are_no_numbers_are_not_kept(tmp_path):
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     save_checkpoint(tmp_path / LAST, {"a": np.ones(3, "float32")}, {"step": 1})
-    with pytest.raises(TrainingError, match="no numbers"):
+    with pytest.raises(TrainingError, match="not finite numbers"):
         save_checkpoint(tmp_path / LAST, {"a": np.array([1, np.nan], "float32")}, {"step": 2})
     arrays, facts = load_checkpoint(tmp_path / LAST)
     assert (arrays["a"].tolist(), facts) == ([1, 1, 1], {"step": 1})
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
+def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path):
     made = trainer(tmp_path, replace(OPTIONS, steps=8))
     made.train()
     before = (tmp_path / LAST).read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
     try:
-        with pytest.raises(TrainingError, match=r"cannot be written .*the one from before is as it was"):
-            made._keep(made.learner.state(), False)
+        with pytest.raises(TrainingError, match=r"cannot be written .*the checkpoint before it is kept"):
+            made._save(made.learner.state(), False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (tmp_path / LAST).read_bytes() == before
     assert [path.name for path in tmp_path.glob("*.npz")] == [LAST]
 
 
-def test_a_damaged_checkpoint_is_told(tmp_path):
+def test_a_damaged_checkpoint_is_reported(tmp_path):
     trainer(tmp_path, replace(OPTIONS, steps=8)).train()
     whole = (tmp_path / LAST).read_bytes()
     (tmp_path / LAST).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(TrainingError, match="no whole checkpoint"):
+    with pytest.raises(TrainingError, match="not a complete checkpoint"):
         trainer(tmp_path, resume=True)
 
 
-def test_a_run_is_not_begun_over_another(tmp_path):
+def test_a_run_does_not_overwrite_another(tmp_path):
     trainer(tmp_path, replace(OPTIONS, steps=8)).train()
-    with pytest.raises(TrainingError, match="Go on with it by --resume"):
+    with pytest.raises(TrainingError, match="Continue it with --resume"):
         trainer(tmp_path)
     with pytest.raises(TrainingError, match=r"other options: steps 8 instead of 24; lr 0.05 instead of 0.1"):
         trainer(tmp_path, replace(OPTIONS, lr=0.1), resume=True)
-    with pytest.raises(TrainingError, match="begun on another set"):
+    with pytest.raises(TrainingError, match="started on another set"):
         trainer(tmp_path, replace(OPTIONS, steps=8), some=MemoryFaces(*patterns(6, 9)), resume=True)
     assert trainer(tmp_path, replace(OPTIONS, steps=8), resume=True).train().losses == []
 
 
-def test_asked_to_stop_it_keeps_a_checkpoint(tmp_path):
+def test_when_asked_to_stop_it_saves_a_checkpoint(tmp_path):
     made = trainer(tmp_path, stop=lambda: made.outcome.step >= 5)
     assert made.train().step == 6
     assert load_checkpoint(tmp_path / LAST)[1]["step"] == 6
 
 
-def test_it_ends_early_when_it_gets_no_better(tmp_path):
+def test_it_ends_early_without_improvement(tmp_path):
     learnt, apart = split_people(MemoryFaces(*patterns(8, 8)), 3, seed=0)
     said = []
     outcome = trainer(
@@ -188,7 +188,7 @@ def test_it_ends_early_when_it_gets_no_better(tmp_path):
         check_every=2, say=said.append,
     ).train()  # fmt: skip
     assert outcome.step < 20
-    assert "No better for 2 looks: the training ends early." in said
+    assert "No improvement in 2 checks: the training ends early." in said
     assert (tmp_path / BEST).exists()
 
 
@@ -197,11 +197,11 @@ def test_it_ends_early_when_it_gets_no_better(tmp_path):
     [
         ({"network": "vgg"}, "There is no network “vgg”. Known: r18"),
         ({"loss": "center"}, "There is no loss"),
-        ({"batch": 0}, "batch is to be above 0"),
-        ({"m1": -1.0}, "m1 and the scale are above 0"),
+        ({"batch": 0}, "batch must be above 0"),
+        ({"m1": -1.0}, "m1 and the scale must be above 0"),
         ({"extension": "x"}, "monotone, plain, easy"),
     ],
 )
-def test_options_that_cannot_be(options, match):
+def test_options_that_cannot_be_used(options, match):
     with pytest.raises(TrainingError, match=match):
         Options(**options)

@@ -1,10 +1,10 @@
-"""Every margin against its formula and against a numerical gradient."""
+"""Every margin agrees with its formula and with a numerical gradient."""
 
 import numpy as np
 import pytest
 
 from recognition.engine.mxnet_runtime import import_mxnet
-from recognition.lab.training.losses import HEAD, MarginLoss, TripletLoss, mined
+from recognition.lab.training.losses import HEAD, MarginLoss, TripletLoss, mine_triplets
 from recognition.lab.training.margin_table import SETTINGS
 from recognition.lab.training.margins import NAMED, NEAREST, Margin, named_margin, target_cosine
 
@@ -43,7 +43,7 @@ def test_past_pi_only_the_plain_margin_rises_again():
 
 @pytest.mark.parametrize("margin", EVERY.values(), ids=EVERY)
 def test_at_the_ends_value_and_slope_are_finite(margin):
-    """Also for cosines that float32 has put a little beyond 1."""
+    """Also for cosines that are a little beyond 1 through float32 rounding."""
     value, slope = target_cosine(np.array([1 + 2e-7, 1, np.cos(NEAREST / 10), -1, -1 - 2e-7], "float32"), margin)
     assert np.isfinite(value).all()
     assert (slope >= 0).all() and (slope <= (margin.m1 + 1) / NEAREST).all()
@@ -71,8 +71,8 @@ def softmax_loss(vectors, weight, labels, margin):
 
 def triplet_loss(vectors, labels, alpha):
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    anchor, same, other = mined(vectors, labels)
-    near, far = (((vectors[anchor] - vectors[one]) ** 2).sum(1) for one in (same, other))
+    anchor, positive, negative = mine_triplets(vectors, labels)
+    near, far = (((vectors[anchor] - vectors[face]) ** 2).sum(1) for face in (positive, negative))
     return np.maximum(near - far + alpha, 0).mean()
 
 
@@ -103,12 +103,12 @@ def test_the_losss_gradient_is_the_numerical_one(margin):
     vectors, weight, labels = random.normal(size=(6, 4)), random.normal(size=(3, 4)), np.array([0, 1, 2, 0, 1, 2])
     value, _, gradients = gradient_of(MarginLoss(margin, 3), labels, vectors, {HEAD: weight})
     assert value == pytest.approx(softmax_loss(vectors, weight, labels, margin), rel=1e-5)
-    wanted = [
+    expected = [
         numerical(lambda moved: softmax_loss(moved, weight, labels, margin), vectors),
         numerical(lambda moved: softmax_loss(vectors, moved, labels, margin), weight),
     ]
-    for gradient, one in zip(gradients, wanted, strict=True):
-        np.testing.assert_allclose(gradient, one, rtol=1e-3, atol=1e-4)
+    for gradient, reference in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(gradient, reference, rtol=1e-3, atol=1e-4)
 
 
 def test_a_face_exactly_at_its_centre_has_a_finite_gradient():
@@ -123,14 +123,14 @@ def test_triplets_and_their_gradient():
     vectors, labels = random.normal(size=(8, 4)), np.array([0, 0, 1, 1, 1, 2, 2, 3])
     value, _, [gradient] = gradient_of(TripletLoss(0.3), labels, vectors, {})
     assert value == pytest.approx(triplet_loss(vectors, labels, 0.3), rel=1e-5)
-    wanted = numerical(lambda moved: triplet_loss(moved, labels, 0.3), vectors)
-    np.testing.assert_allclose(gradient, wanted, rtol=1e-3, atol=1e-5)
+    expected = numerical(lambda moved: triplet_loss(moved, labels, 0.3), vectors)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_the_other_of_a_triplet_is_semi_hard():
+def test_the_negative_of_a_triplet_is_semi_hard():
     line = np.array([[0.0], [1.0], [0.5], [1.5], [9.0]])
-    anchor, same, other = mined(line, np.array([0, 0, 1, 1, 2]))
-    found = dict(zip(zip(anchor.tolist(), same.tolist(), strict=True), other.tolist(), strict=True))
-    assert found[0, 1] == 3  # at 1.5: the nearest beyond 1; at 0.5 it is nearer than the pair
-    assert found[1, 0] == 4
-    assert [len(part) for part in mined(line[:2], np.array([0, 0]))] == [0, 0, 0]  # nobody else is there
+    anchor, positive, negative = mine_triplets(line, np.array([0, 0, 1, 1, 2]))
+    negatives = dict(zip(zip(anchor.tolist(), positive.tolist(), strict=True), negative.tolist(), strict=True))
+    assert negatives[0, 1] == 3  # at 1.5, the nearest beyond 1; the face at 0.5 is nearer than the positive
+    assert negatives[1, 0] == 4
+    assert [len(part) for part in mine_triplets(line[:2], np.array([0, 0]))] == [0, 0, 0]  # there is nobody else

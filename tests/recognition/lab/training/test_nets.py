@@ -1,4 +1,4 @@
-"""What is trained computes what is used, and its gradients are the numerical ones."""
+"""The trained form of a net computes the same as the net in use, and its gradients agree with numerical ones."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ class Trained:
 @pytest.mark.parametrize("name", ["relu0_gamma", "relu1_gamma", "pre_fc1_weight", "bn1_gamma", "conv1_weight"])
 def test_gradients_are_the_numerical_ones(name):
     net = tiny_net(dropout=0)
-    trained = Trained(net, net.prepared(patterns(4, 4)[0]))
+    trained = Trained(net, net.preprocess(patterns(4, 4)[0]))
     gradient = trained.run()[1][name]
     params = trained.graph.params
     for place in list(np.ndindex(gradient.shape))[:3]:
@@ -55,7 +55,7 @@ def test_the_trained_form_computes_what_the_net_does():
         arrays = {name: mx.nd.array(value) for name, value in graph.params.items()}
         auxiliary = {name: arrays.pop(name) for name in symbol.list_auxiliary_states()}
         executor = symbol.bind(
-            mx.cpu(), arrays | {"data": mx.nd.array(net.prepared(chips))}, aux_states=auxiliary, grad_req="null"
+            mx.cpu(), arrays | {"data": mx.nd.array(net.preprocess(chips))}, aux_states=auxiliary, grad_req="null"
         )
         found.append(executor.forward(is_train=graph is not net.graph)[0].asnumpy())
     np.testing.assert_allclose(found[0], found[1], rtol=1e-3, atol=1e-4)
@@ -70,7 +70,7 @@ def test_the_seed_decides_the_weights():
 
 
 def test_a_step_moves_no_array_by_more_than_its_share():
-    """Without momentum and decay, and with weights of very different scales."""
+    """Without momentum and weight decay, and with weights of very different scales."""
     net, chips = tiny_net(dropout=0), patterns(4, 3)
     net.graph.params["conv0_weight"] *= 0.02
     learner = Learner(net, TripletLoss(), {}, batch=12, momentum=0.0, weight_decay=0.0, clip=0.01)

@@ -1,4 +1,4 @@
-"""RecordIO, read and written by us and by MXNet; and what is wrong with sets told in words."""
+"""RecordIO, read and written by us and by MXNet; and clear errors for damaged sets."""
 
 import struct
 
@@ -25,7 +25,7 @@ PAYLOADS = [
 
 @pytest.fixture
 def made(tmp_path):
-    """Four people, three faces each, as InsightFace lays them out."""
+    """Four people with three faces each, in InsightFace's layout."""
     chips, labels = patterns(4, 3, size=112, noise=5)
     write_records(tmp_path, [(int(label), jpeg(chip)) for chip, label in zip(chips, labels, strict=True)], 4)
     return tmp_path
@@ -108,20 +108,20 @@ def no_faces(folder):
     [
         (damage_cut, "cut off"),
         (damage_magic, "does not fit its index"),
-        (damage_index, "no index"),
+        (damage_index, "is not an index"),
         (fewer_people, "says 3 people, but record 10 has the label 3"),
         (other_size, "the nets take 112x112"),
         (no_property, "should hold “people,112,112”"),
         (no_faces, "holds no faces"),
     ],
 )
-def test_damage_is_told_before_a_training_begins(made, damage, match):
+def test_damage_is_reported_before_a_training_starts(made, damage, match):
     damage(made)
     with pytest.raises(TrainingError, match=match):
         read_records(made)
 
 
-def test_faces_that_cannot_be_decoded_are_replaced_and_told(made):
+def test_faces_that_cannot_be_decoded_are_replaced_and_recorded(made):
     images = [
         b"no image",
         b"",

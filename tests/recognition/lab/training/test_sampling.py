@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from recognition.lab.training.augment import augmented, mirrored
-from recognition.lab.training.batches import Batches, prepared
+from recognition.lab.training.batches import Batches, prefetched
 from recognition.lab.training.errors import TrainingError
 from recognition.lab.training.faces import MemoryFaces
 from recognition.lab.training.sampling import Sampler
@@ -37,8 +37,8 @@ def test_identities_come_in_groups():
     ("options", "match"),
     [
         ({"batch": 25}, "Lower --batch"),
-        ({"batch": 9, "sampling": "identities", "group": 4}, "no multiple"),
-        ({"batch": 4, "sampling": "identities", "group": 4, "labels": np.arange(24)}, "one face of each"),
+        ({"batch": 9, "sampling": "identities", "group": 4}, "not a multiple"),
+        ({"batch": 4, "sampling": "identities", "group": 4, "labels": np.arange(24)}, "only one face"),
     ],
 )
 def test_what_cannot_be_sampled(options, match):
@@ -47,18 +47,18 @@ def test_what_cannot_be_sampled(options, match):
 
 
 def test_processes_share_what_one_would_take():
-    """The same faces with the same changes, whoever makes them, and made in advance by any number of threads."""
+    """The faces and their augmentation are the same in any number of processes and of prefetching threads."""
     faces = MemoryFaces(*patterns(4, 6))
     sampler = Sampler(faces.labels, batch=8, seed=2)
     whole = Batches(faces, sampler, seed=2, augment=True)
     parts = [Batches(faces, sampler, seed=2, augment=True, part=part, parts=2) for part in range(2)]
-    for step, chips, labels in prepared(whole, 0, 5, threads=3):
+    for step, chips, labels in prefetched(whole, 0, 5, threads=3):
         shared = [part.at(step) for part in parts]
         assert np.concatenate([one for one, _ in shared]).tobytes() == chips.tobytes()
         assert np.concatenate([one for _, one in shared]).tolist() == labels.tolist()
 
 
-def test_changes_of_a_chip_keep_it_a_chip():
+def test_augmentation_keeps_shape_and_type():
     chip = patterns(1, 1)[0][0]
     for seed in range(20):
         changed = augmented(mirrored(chip, np.random.default_rng(seed)), np.random.default_rng(seed))

@@ -1,4 +1,4 @@
-"""A small training as a process of its own: trainee.py FOLDER STEPS BATCH [die_at] – to be killed, or to be one of several."""
+"""A small training in its own process, which can be killed or be one of several: trainee.py FOLDER STEPS BATCH [die_at]"""
 
 import os
 import signal
