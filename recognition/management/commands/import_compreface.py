@@ -33,7 +33,7 @@ class Command(ImportCommand):
         client = CompreFaceClient(url, key)
         return CompreFaceSource(client), client.url, client.place
 
-    def nothing(self, *, url: str, **options):
+    def no_photos_message(self, *, url: str, **options):
         return f"CompreFace at {url} has no faces under this key. Is it the key of a recognition service?"
 
     def prepare(self, actor, gallery, source):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from recognition.imports.command import ImportCommand
 from recognition.imports.services import place_of
-from recognition.imports.sources import Source
+from recognition.imports.sources import FileSource
 
 
 class Command(ImportCommand):
@@ -18,7 +18,7 @@ class Command(ImportCommand):
         super().add_arguments(parser)
 
     def source(self, *, source: Path, **options):
-        return Source(source), source.name, place_of(source)
+        return FileSource(source), source.name, place_of(source)
 
-    def nothing(self, *, source: Path, **options):
+    def no_photos_message(self, *, source: Path, **options):
         return f"No photos in {source}. It needs a folder per person, with photos in it."

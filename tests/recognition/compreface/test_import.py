@@ -63,7 +63,7 @@ def run(url: str, key: str, **options) -> str:
 def test_subjects_and_faces_are_copied_once(old, key, live_server, tmp_path):
     before = list(Identity.objects.filter(gallery=old).values()), list(FaceSample.objects.values())
     said = run(live_server.url, key, report=tmp_path / "report.csv")
-    assert "3 samples of 2 people enrolled, 0 were there already, 0 refused." in said
+    assert "3 samples of 2 people enrolled, 0 were already enrolled, 0 refused." in said
     new = Gallery.objects.get(slug="new")
     copied = {person.name: person.samples.count() for person in new.identities.all()}
     assert copied == {"Grace": 2, "Eileen": 1, "Nobody yet": 0}
@@ -72,7 +72,7 @@ def test_subjects_and_faces_are_copied_once(old, key, live_server, tmp_path):
 
     grace = new.identities.get(name="Grace")
     merge_identities(actor=SYSTEM, into=grace, others=[new.identities.get(name="Eileen")])
-    assert "0 samples of 0 people enrolled, 3 were there already, 0 refused." in run(live_server.url, key)
+    assert "0 samples of 0 people enrolled, 3 were already enrolled, 0 refused." in run(live_server.url, key)
     assert {person.name: person.samples.count() for person in new.identities.all()} == {"Grace": 3, "Nobody yet": 0}
     left = FaceSample.objects.filter(gallery=old)
     assert (list(Identity.objects.filter(gallery=old).values()), list(left.values())) == before

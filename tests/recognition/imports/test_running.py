@@ -25,7 +25,7 @@ from recognition.imports.models import Import, ImportPiece
 from recognition.imports.report import report_lines
 from recognition.imports.running import run_import
 from recognition.imports.services import create_import, resume_import, stop_import
-from recognition.imports.upload import PIECE, StoredUpload, store_upload
+from recognition.imports.upload import PIECE_BYTES, StoredUpload, store_upload
 from recognition.photos.models import RecognitionRequest
 
 SYSTEM = system_actor()
@@ -110,7 +110,7 @@ def test_stopped_and_resumed(gallery, archive, worker, monkeypatch):
     assert (run(job, worker).status, counts(job)) == ("done", (3, 0, 2))
     with pytest.raises(Conflict, match="start a new one"):
         resume_import(actor=SYSTEM, job=job)
-    with pytest.raises(Conflict, match="does not run"):
+    with pytest.raises(Conflict, match="is not running"):
         stop_import(actor=SYSTEM, job=job)
 
 
@@ -194,12 +194,18 @@ def test_only_one_process_runs_an_import(archive, worker):
 
 
 def test_an_upload_is_read_piece_by_piece(gallery):
-    data = bytes(range(256)) * (PIECE // 256 * 3) + b"end"
+    data = bytes(range(256)) * (PIECE_BYTES // 256 * 3) + b"end"
     job = Import.objects.create(gallery=gallery, name="x.zip")
     job.size = store_upload(job, io.BytesIO(data))
     assert job.size == len(data) and job.pieces.count() == 4
     file = io.BufferedReader(StoredUpload(job), 1000)
-    for at, count in ((0, 10), (PIECE - 5, 10), (2 * PIECE - 1, PIECE + 7), (len(data) - 3, 100), (len(data), 1)):
+    for at, count in (
+        (0, 10),
+        (PIECE_BYTES - 5, 10),
+        (2 * PIECE_BYTES - 1, PIECE_BYTES + 7),
+        (len(data) - 3, 100),
+        (len(data), 1),
+    ):
         file.seek(at)
         assert file.read(count) == data[at : at + count]
     assert file.seek(-3, io.SEEK_END) == len(data) - 3 and file.read() == b"end"
@@ -248,7 +254,7 @@ def test_who_may_not_import_changes_nothing(gallery, archive):
 
 
 @pytest.mark.parametrize(
-    ("data", "said"), [(b"junk", "A CSV goes into a ZIP"), (zipped({"a.txt": b"x"}).getvalue(), "no photo in it")]
+    ("data", "said"), [(b"junk", "To upload a CSV"), (zipped({"a.txt": b"x"}).getvalue(), "has no photos")]
 )
 def test_what_cannot_be_imported_is_refused_at_once(gallery, client, data, said):
     with pytest.raises(InvalidInput, match=said):
@@ -281,7 +287,7 @@ def test_a_large_zip_is_not_held_in_memory():
             archive.writestr(f"person {number // 10}/{number}.jpg", b"x" * 5_000)
     tracemalloc.start()
     try:
-        source = running.Source(out)
+        source = running.FileSource(out)
         assert sum(len(row.read()) for row in source.rows()) == 100_000_000
         _, most = tracemalloc.get_traced_memory()
     finally:
