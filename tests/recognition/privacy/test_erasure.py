@@ -23,7 +23,7 @@ from gallery.models import Identity
 from recognition.imports.models import Import, ImportPiece, ImportRow
 from recognition.photos.models import RecognitionRequest
 from recognition.photos.services import Photo, submit_recognition
-from recognition.privacy.erasure import erase_subject, noted_erasures, replay, report_of
+from recognition.privacy.erasure import erase_subject, recorded_erasures, repeat_erasures, report_of
 from recognition.privacy.models import Erasure
 from recognition.privacy.subject import find_subject
 
@@ -168,11 +168,11 @@ def test_a_restored_backup_is_erased_again(gallery, settings, tmp_path, django_c
     assert json.loads((tmp_path / "erasures.jsonl").read_text()) == report_of(erasure)
     Erasure.objects.all().delete()  # as the backup has it: the person is there, the erasure is not
     Identity(**row).save(force_insert=True)
-    assert noted_erasures() == {person.pk: "asked by letter"}
-    [again] = replay(actor=ACTOR, erased=noted_erasures())
+    assert recorded_erasures() == {person.pk: "asked by letter"}
+    [again] = repeat_erasures(actor=ACTOR, erased=recorded_erasures())
     assert again.identities == [person.pk] and "Again after a restore" in again.reason
     assert tables_with("Ann Lee") == []
-    assert replay(actor=ACTOR, erased=noted_erasures()) == []
+    assert repeat_erasures(actor=ACTOR, erased=recorded_erasures()) == []
     out = io.StringIO()
     call_command("erase_subject", "--list", stdout=out)
     (tmp_path / "list").write_text(out.getvalue())
@@ -182,7 +182,7 @@ def test_a_restored_backup_is_erased_again(gallery, settings, tmp_path, django_c
     call_command("erase_subject", "--replay", str(tmp_path / "list"), stdout=out)
     assert not Identity.with_deleted.exists()
     (tmp_path / "list").write_text("junk")
-    with pytest.raises(CommandError, match="no list"):
+    with pytest.raises(CommandError, match="not a list"):
         call_command("erase_subject", "--replay", str(tmp_path / "list"))
 
 
