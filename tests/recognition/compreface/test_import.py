@@ -179,7 +179,7 @@ def test_a_key_that_is_revoked_meanwhile_refuses_no_photo(server, source):
 
 
 def test_pages_in_no_order_give_each_face_once(server, source, monkeypatch):
-    monkeypatch.setattr(source_module, "PAGE", 2)
+    monkeypatch.setattr(source_module, "PAGE_SIZE", 2)
     pages = iter([["a", "b"], ["b", "a"], ["c", "a"], ["b", "c"]])
 
     def page(query):
@@ -220,7 +220,7 @@ def test_who_does_not_answer_is_lost(server, source):
     ["file:///etc/passwd", "ftp://host", "compreface:8000", "http://", "http://a/?x=1", "http://[::1", "http://a:b@c"],
 )
 def test_only_http_addresses(url):
-    with pytest.raises(InvalidInput, match="no address"):
+    with pytest.raises(InvalidInput, match="not an address"):
         CompreFaceClient(url, "key")
 
 
