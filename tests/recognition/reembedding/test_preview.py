@@ -9,7 +9,7 @@ from reembedded import SECOND
 from gallery.models import FaceEmbedding
 from recognition.photos.models import RecognitionFace, RecognitionRequest
 from recognition.reembedding.models import PreviewedFace, ReEmbedding
-from recognition.reembedding.preview import _probes, decide_again, leave_one_out, summary_of
+from recognition.reembedding.preview import choose_probes, decide_again, leave_one_out, summary_of
 from recognition.reembedding.progress import counts_of
 
 pytestmark = pytest.mark.django_db
@@ -86,7 +86,7 @@ def test_leave_one_out(job, gallery):
     gone = person(gallery, "Dora", (unit(0), unit(0)), (unit(0), unit(0)))
     gone.active = False
     gone.save()
-    probes = _probes(gallery, ("dlib-resnet", SECOND))
+    probes = choose_probes(gallery, ("dlib-resnet", SECOND))
     assert len(probes) == 4
     assert leave_one_out(gallery, "dlib-resnet", probes) == 1
     assert leave_one_out(gallery, SECOND, probes) < 1

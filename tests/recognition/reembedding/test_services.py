@@ -208,7 +208,7 @@ def pack_of(gallery) -> str:
 
 
 def test_a_large_gallery_waits_for_its_index(worker, gallery, monkeypatch):
-    monkeypatch.setattr("gallery.pack_in_force.BUILD_FROM", 2)
+    monkeypatch.setattr("gallery.search.indexing.BUILD_FROM", 2)
     job = start(gallery)
     work_off(worker)
     with pytest.raises(Conflict) as refused:
@@ -231,7 +231,7 @@ def test_stopped_and_started_again_it_goes_on(worker, gallery):
         start(gallery)
     services.stop_reembedding(actor=SYSTEM, job=job)
     assert work_off(worker) == 0
-    with pytest.raises(Conflict, match="does not run"):
+    with pytest.raises(Conflict, match="is not running"):
         services.cut_over(actor=SYSTEM, job=job)
     assert start(gallery).pk == job.pk
     work_off(worker)
@@ -267,7 +267,7 @@ def test_what_cannot_be(worker, gallery):
         start(gallery, "absent")
     with pytest.raises(Conflict, match="nothing to go back to"):
         services.go_back(actor=SYSTEM, gallery=gallery)
-    with pytest.raises(Conflict, match="no vectors but"):
+    with pytest.raises(Conflict, match="only has vectors"):
         services.forget_old_vectors(actor=SYSTEM, gallery=gallery)
     moved(worker, gallery)
     gallery.refresh_from_db()
