@@ -22,20 +22,22 @@ class RecognizeEmbeddingsView(EmbeddingsView):
         return Response(representation.searched(vectors, found))
 
 
-class VerifyEmbeddingsView(EmbeddingsView):
-    """Compares vectors with an enrolled face."""
-
-    def post(self, request, image_id):
-        return self._answer(vectors_of(request)["embeddings"], self.sample(image_id))
-
-    def _answer(self, vectors, reference) -> Response:
+class ComparisonView(EmbeddingsView):
+    def compare(self, vectors, reference) -> Response:
         distances = compare_vectors(actor=self.actor, gallery=self.gallery, vectors=vectors, reference=reference)
         return Response(representation.similar_vectors(self.gallery.pack, vectors, distances))
 
 
-class VerifyTwoEmbeddingsView(VerifyEmbeddingsView):
+class VerifyEmbeddingsView(ComparisonView):
+    """Compares vectors with an enrolled face."""
+
+    def post(self, request, image_id):
+        return self.compare(vectors_of(request)["embeddings"], self.sample(image_id))
+
+
+class VerifyTwoEmbeddingsView(ComparisonView):
     """Compares vectors with another vector."""
 
     def post(self, request):
         values = vectors_of(request, SourceAndTargetsInput)
-        return self._answer(values["targets"], values["source"])
+        return self.compare(values["targets"], values["source"])

@@ -55,11 +55,11 @@ class ImportCommand(BaseCommand):
                 csv.writer(file).writerows(report_lines(finished))
         self._summary(finished)
 
-    def source(self, **options: Any) -> tuple[Source, str, str]:
+    def source(self, *args: Any, **options: Any) -> tuple[Source, str, str]:
         """The source, its name for people, and its place, by which a later call finds the import again."""
         raise NotImplementedError
 
-    def no_photos_message(self, **options: Any) -> str:
+    def no_photos_message(self, *args: Any, **options: Any) -> str:
         """The error message for a source without photos."""
         raise NotImplementedError
 

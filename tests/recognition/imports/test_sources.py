@@ -1,4 +1,4 @@
-"""What an import reads: folders, ZIPs and tables, honest ones and tricks."""
+"""What an import reads: folders, ZIPs and CSVs, valid and malicious ones."""
 
 import io
 import os
@@ -12,7 +12,7 @@ from recognition.imports.sources import UNREADABLE, FileSource, person_name
 
 
 def read(row) -> bytes | str:
-    """The photo, or the code of why there is none."""
+    """The photo, or the code of the error that reading it raises."""
     try:
         return row.read()
     except DomainError as error:
@@ -40,7 +40,7 @@ def test_a_folder_per_person(tmp_path):
     assert rows[0].read() == b"Bo/x.heic"
 
 
-def test_names_no_database_would_take(tmp_path):
+def test_names_that_the_database_cannot_store(tmp_path):
     """A file name that is not UTF-8 is still read."""
     folder = tmp_path / os.fsdecode(b"J\xf6rg")
     folder.mkdir()
@@ -67,7 +67,7 @@ def test_a_bomb_is_refused_and_its_neighbour_is_not(settings):
 
 
 def test_a_bomb_that_lies_about_its_size_is_cut(settings):
-    """The header says 10 bytes; no more is taken than a photo may have, and the checksum tells."""
+    """The header says 10 bytes; no more than the limit is read, or the wrong checksum makes it unreadable."""
     settings.MAX_PHOTO_BYTES = 1000
     data = zipped({"a/bomb.jpg": b"\0" * 100_000}).getvalue()
     lie = data.replace((100_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
@@ -86,7 +86,7 @@ def test_damaged_and_encrypted_members_are_refused_alone():
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"no zip at all", zipped({"a/1.jpg": b"1"}).getvalue()[:-10]])
-def test_what_is_no_zip(data):
+def test_files_that_are_not_zips(data):
     with pytest.raises(InvalidInput, match="damaged"):
         FileSource(io.BytesIO(data))
 
@@ -111,7 +111,7 @@ def test_a_table_in_a_zip():
     assert (bo.key, read(bo)) == ("Bo", "photo_missing")
 
 
-def test_rows_of_a_table_are_told_apart(tmp_path):
+def test_the_paths_of_rows_are_unique(tmp_path):
     """Twice the same photo, short and long lines, quotes and empty cells."""
     text = 'name,photo,position\n"Lee, Ann",a.jpg,Chief\nBo,a.jpg\n,a.jpg,x,y,z\n'
     rows = list(table(tmp_path, text).rows())

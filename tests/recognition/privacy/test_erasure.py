@@ -1,4 +1,4 @@
-"""Erasure: what goes, what stays, who may, and that nothing of an erased person is left anywhere."""
+"""Erasure: what is deleted, what stays, who may erase, and that nothing of an erased person is left anywhere."""
 
 import io
 import json
@@ -110,7 +110,7 @@ def test_names_of_any_kind_in_file_names(gallery, hopper, name, photo, stays):
     assert [bool(event.redacted_by) for event in events] == [True, False]
 
 
-def test_an_act_goes_whole_when_the_recognition_itself_is_long_gone(worker, lived_in):
+def test_all_events_of_a_recognition_are_redacted_even_if_it_was_deleted_long_ago(worker, lived_in):
     key = lived_in["alone"].pk
     lived_in["alone"].delete()
     erase(lived_in["grace"])

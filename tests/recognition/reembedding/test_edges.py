@@ -1,4 +1,4 @@
-"""The same through the API, the pages and the command."""
+"""Re-embedding through the API, the pages and the command."""
 
 import json
 
@@ -124,7 +124,7 @@ def test_the_page_is_for_owners(worker, gallery, role):
 
 
 def test_the_command(worker, gallery, hopper_again, capsys, monkeypatch):
-    """With the packs that the fixture has loaded; it loads them itself otherwise."""
+    """Uses the packs that the fixture has loaded; outside tests the command loads them itself."""
     monkeypatch.setattr(RecognitionWorker, "pipeline", lambda self, pack: worker._pipelines[pack])
     recognise(worker, gallery, hopper_again)
 

@@ -1,4 +1,4 @@
-"""The preview on planted cases: vectors whose distances are known."""
+"""The preview on constructed cases: vectors whose distances are known."""
 
 import numpy as np
 import pytest
@@ -60,9 +60,9 @@ def test_each_way_a_decision_can_change(job, gallery):
         (unit(0) + near, unit(1) + near, Change.OTHER_PERSON, ada, bea),
         (unit(9), unit(9), Change.NONE, None, None),
     ]
-    # What was decided then does not count where the vector says what would be decided today.
+    # The past decision does not count if there is a vector from which to decide again.
     faces = [seen(job, case[0], decision="unknown") for case in cases]
-    # One without a vector, and one of a pack that is neither: their decision of then counts.
+    # For a face without a vector, or with one of a third pack, the past decision counts.
     faces += [seen(job, None, decision="known", identity=ada), seen(job, unit(1), "third", decision="unknown")]
     cases += [(None, unit(9), Change.TO_UNKNOWN, ada, None), (None, unit(0), Change.TO_KNOWN, None, ada)]
     decide_again(job, faces, np.stack([case[1] for case in cases]))

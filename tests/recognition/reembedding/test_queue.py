@@ -1,4 +1,4 @@
-"""Parts of re-embeddings: handed out once, taken over from the dead, given up at last."""
+"""Parts of re-embeddings: handed out once, taken over from dead workers, given up in the end."""
 
 import subprocess
 import sys
@@ -113,7 +113,7 @@ def test_kill_nine_in_the_middle_loses_nothing(worker, gallery, hopper, collins,
 
 
 def test_photos_come_first(worker, gallery, hopper, monkeypatch):
-    """A worker asks for photos after each part."""
+    """A worker looks for photos after each part."""
     services.start_reembedding(actor=SYSTEM, gallery=gallery, pack=SECOND)
     order = []
     run_once = type(worker).run_once
