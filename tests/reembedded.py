@@ -1,4 +1,4 @@
-"""What the tests of re-embedding share: photos through a worker in this process, and all there is to embed."""
+"""Shared by the re-embedding tests: enrols, recognises and embeds with a worker in this process."""
 
 from accounts.actor import system_actor
 from recognition.photos.services import Photo, submit_enrolment, submit_recognition
@@ -30,7 +30,7 @@ def recognise(worker, gallery, photo: bytes, **options):
 
 
 def work_off(worker) -> int:
-    """Does all there is to embed. Returns in how many parts."""
+    """Embeds until there is nothing left to do. Returns the number of parts."""
     parts = 0
     while embed_part(worker):
         parts += 1

@@ -1,4 +1,4 @@
-"""Erasing people, and looking for what is left of them."""
+"""Erases people and searches the database for what is left of them."""
 
 from django.db import connection
 
@@ -12,8 +12,8 @@ ACTOR = system_actor()
 
 
 def tables_with(text: str) -> list[str]:
-    """The tables of the whole database in which a row, as text, holds `text`; bytes are looked into, too."""
-    found = []
+    """The tables of the whole database in which some row contains `text`, also within bytes."""
+    tables = []
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             hexed = text.encode().hex()
@@ -22,8 +22,8 @@ def tables_with(text: str) -> list[str]:
                 [f"%{text}%", f"%{hexed}%"],
             )
             if cursor.fetchone()[0]:
-                found.append(table)
-    return found
+                tables.append(table)
+    return tables
 
 
 def erase(person: Identity, *, actor=ACTOR, reason: str = "asked by letter") -> Erasure:

@@ -1,5 +1,5 @@
-"""CompreFace's REST API over our galleries, for its clients, and a source for imports from a running CompreFace.
+"""CompreFace's REST API on top of our galleries, so that its clients work unchanged; and imports from a running CompreFace.
 
-A gallery stands for a CompreFace service, its people for subjects (by name), samples for faces (`image_id`), and an API key
-of one gallery for a service's key. Reference: docs/Rest-API-description.md of github.com/exadel-inc/CompreFace, version 1.2.
+A CompreFace service is a gallery here, its subjects are people (found by name), its faces are samples (`image_id`), and its
+key is an API key for one gallery. Reference: docs/Rest-API-description.md of github.com/exadel-inc/CompreFace, version 1.2.
 """

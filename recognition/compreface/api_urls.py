@@ -1,5 +1,7 @@
-"""CompreFace's addresses, under /api/v1/. A slash at the end is taken as well, as its documentation writes some; of a subject's
-address it is part of the name.
+"""CompreFace's addresses, under /api/v1/.
+
+A slash at the end is accepted, because its documentation writes some that way; at the end of a subject's address, though, it
+is part of the name.
 """
 
 from django.urls import re_path

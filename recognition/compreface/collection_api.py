@@ -1,5 +1,7 @@
 """Subjects and their faces. Thin: parse, one service or queryset, answer."""
 
+from typing import Any
+
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from rest_framework.response import Response
@@ -13,12 +15,12 @@ from recognition.compreface.base import CompreFaceView
 from recognition.compreface.parameters import (
     checked_subject,
     new_subject_of,
+    options_of,
     page_of,
     parameter,
     photos_of,
     subject_of,
-    uuids,
-    wish_of,
+    valid_uuids,
 )
 from recognition.photos.compiled_reads import ENROLMENT
 from recognition.photos.models import RecognitionRequest, Status
@@ -29,7 +31,7 @@ class CollectionView(CompreFaceView):
     write_scope = Scope.ENROL
 
     @property
-    def acting(self) -> dict:
+    def actor_and_gallery(self) -> dict[str, Any]:
         return {"actor": self.actor, "gallery": self.gallery}
 
 
@@ -39,24 +41,24 @@ class SubjectsView(CollectionView):
         return Response({"subjects": list(people.order_by("name").values_list("name", flat=True).distinct())})
 
     def post(self, request):
-        identity = services.add_subject(**self.acting, name=new_subject_of(request))
+        identity = services.add_subject(**self.actor_and_gallery, name=new_subject_of(request))
         return Response({"subject": identity.name}, status=201)
 
     def delete(self, request):
-        people, _ = services.delete_subjects(**self.acting)
+        people, _ = services.delete_subjects(**self.actor_and_gallery)
         return Response({"deleted": people})
 
 
 class SubjectView(CollectionView):
     def put(self, request, subject):
         updated = services.rename_subject(
-            **self.acting, name=checked_subject(subject), new_name=new_subject_of(request)
+            **self.actor_and_gallery, name=checked_subject(subject), new_name=new_subject_of(request)
         )
         return Response({"updated": updated})
 
     def delete(self, request, subject):
         identity = services.require_subject(self.gallery, checked_subject(subject))
-        services.delete_subjects(**self.acting, name=identity.name)
+        services.delete_subjects(**self.actor_and_gallery, name=identity.name)
         return Response({"subject": identity.name})
 
 
@@ -79,21 +81,21 @@ class FacesView(CollectionView):
         )
 
     def post(self, request):
-        name, wish, [photo] = subject_of(request), wish_of(request), photos_of(request)
+        name, options, [photo] = subject_of(request), options_of(request), photos_of(request)
         submitted, is_new = services.submit_example(
-            **self.acting, name=name, photo=photo, min_detection_score=wish.det_prob_threshold
+            **self.actor_and_gallery, name=name, photo=photo, min_detection_score=options.det_prob_threshold
         )
 
         def answer(row: RecognitionRequest) -> Response:
-            if row.status == Status.FAILED and is_new:
-                services.forget_if_empty(actor=self.actor, identity=submitted.identity)
+            if row.status == Status.FAILED and is_new and submitted.identity:
+                services.delete_if_empty(actor=self.actor, identity=submitted.identity)
             return Response(_face(_sample_of(row)), status=201)
 
-        return self.when_finished([submitted], ENROLMENT, answer)
+        return self.answer_when_finished([submitted], ENROLMENT, answer)
 
     def delete(self, request):
-        """All faces of the subject, or of all; the subjects go with them, as they do in CompreFace."""
-        _, faces = services.delete_subjects(**self.acting, name=parameter(request, "subject") or None)
+        """Deletes all faces of the subject, or of every subject. As in CompreFace, the subjects are deleted with them."""
+        _, faces = services.delete_subjects(**self.actor_and_gallery, name=parameter(request, "subject") or None)
         return Response({"deleted": faces})
 
 
@@ -106,10 +108,12 @@ class FaceView(CollectionView):
 
 class DeleteFacesView(CollectionView):
     def post(self, request):
-        """Ids that are not there are ignored."""
+        """Ids that do not exist are ignored."""
         if not isinstance(request.data, list):
             raise InvalidInput("Send a JSON list of image ids.")
-        rows = self.samples().filter(pk__in=uuids(request.data)).select_related("identity__gallery").order_by("pk")
+        rows = (
+            self.samples().filter(pk__in=valid_uuids(request.data)).select_related("identity__gallery").order_by("pk")
+        )
         samples = list(rows)
         services.delete_faces(actor=self.actor, samples=samples)
         return Response([_face(sample) for sample in samples])
@@ -117,8 +121,8 @@ class DeleteFacesView(CollectionView):
 
 class FaceImageView(CollectionView):
     def get(self, request, image_id):
-        """The face as we keep it; empty where there is none, as CompreFace has it."""
-        crop = FaceCrop.objects.filter(sample__in=self.samples().filter(pk__in=uuids([image_id]))).first()
+        """The stored crop of the face; an empty answer if there is none, as in CompreFace."""
+        crop = FaceCrop.objects.filter(sample__in=self.samples().filter(pk__in=valid_uuids([image_id]))).first()
         return picture(crop.jpeg) if crop else HttpResponse(b"", content_type="application/octet-stream")
 
 
@@ -127,14 +131,16 @@ def _face(sample: FaceSample) -> dict[str, str]:
 
 
 def _sample_of(row: RecognitionRequest) -> FaceSample:
-    """What was enrolled; where the photo had been before, what was then. Raises the reason why it was refused, and NotFound
-    (embedding_not_found) where somebody has deleted it since."""
+    """The sample that was enrolled, now or, if the photo is a repeated one, earlier.
+
+    Raises the reason why the photo was refused, and NotFound (embedding_not_found) if the sample has been deleted since.
+    """
     rows = FaceSample.objects.enrolled().select_related("identity")
-    if row.error_code == "duplicate_photo":
+    if row.error_code == "duplicate_photo" and row.identity:
         rows = rows.filter(identity=row.identity.standing, photo_sha256=row.photo_sha256)
     else:
         raise_if_photo_was_bad(row)
         rows = rows.filter(pk=row.sample_id)
     if (sample := rows.first()) is None:
-        raise NotFound("The face has been deleted meanwhile. Add it again.", code="embedding_not_found")
+        raise NotFound("The face has been deleted in the meantime. Add it again.", code="embedding_not_found")
     return sample

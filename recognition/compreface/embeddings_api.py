@@ -1,4 +1,4 @@
-"""Recognise and verify by vectors, as the plugin `calculator` gives them. Thin: parse, one service, answer."""
+"""Recognise and verify by vectors, as the plugin `calculator` returns them. Thin: parse, one service, answer."""
 
 from rest_framework.response import Response
 
@@ -7,7 +7,7 @@ from faceplatform.web.parsers import JSONParser
 from recognition.analysis.services import compare_vectors, search_vectors
 from recognition.compreface import representation
 from recognition.compreface.base import CompreFaceView
-from recognition.compreface.parameters import SourceAndTargetsInput, vectors_of, wish_of
+from recognition.compreface.parameters import SourceAndTargetsInput, options_of, vectors_of
 
 
 class EmbeddingsView(CompreFaceView):
@@ -17,25 +17,27 @@ class EmbeddingsView(CompreFaceView):
 
 class RecognizeEmbeddingsView(EmbeddingsView):
     def post(self, request):
-        vectors, wish = vectors_of(request)["embeddings"], wish_of(request)
-        found = search_vectors(actor=self.actor, gallery=self.gallery, vectors=vectors, top_k=wish.prediction_count)
+        vectors, options = vectors_of(request)["embeddings"], options_of(request)
+        found = search_vectors(actor=self.actor, gallery=self.gallery, vectors=vectors, top_k=options.prediction_count)
         return Response(representation.searched(vectors, found))
 
 
-class VerifyEmbeddingsView(EmbeddingsView):
-    """Against an enrolled face."""
-
-    def post(self, request, image_id):
-        return self._answer(vectors_of(request)["embeddings"], self.sample(image_id))
-
-    def _answer(self, vectors, reference) -> Response:
+class ComparisonView(EmbeddingsView):
+    def compare(self, vectors, reference) -> Response:
         distances = compare_vectors(actor=self.actor, gallery=self.gallery, vectors=vectors, reference=reference)
         return Response(representation.similar_vectors(self.gallery.pack, vectors, distances))
 
 
-class VerifyTwoEmbeddingsView(VerifyEmbeddingsView):
-    """Against another vector."""
+class VerifyEmbeddingsView(ComparisonView):
+    """Compares vectors with an enrolled face."""
+
+    def post(self, request, image_id):
+        return self.compare(vectors_of(request)["embeddings"], self.sample(image_id))
+
+
+class VerifyTwoEmbeddingsView(ComparisonView):
+    """Compares vectors with another vector."""
 
     def post(self, request):
         values = vectors_of(request, SourceAndTargetsInput)
-        return self._answer(values["targets"], values["source"])
+        return self.compare(values["targets"], values["source"])

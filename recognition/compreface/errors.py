@@ -1,6 +1,7 @@
-"""Errors as CompreFace gives them: `{"message": …, "code": number}`, with its statuses."""
+"""Errors in CompreFace's shape, `{"message": …, "code": number}`, with its HTTP statuses."""
 
 from http import HTTPStatus
+from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -10,7 +11,7 @@ from faceplatform.errors import InvalidInput
 from faceplatform.web.api import problem_response
 from recognition.photos.results.refusals import REFUSALS
 
-# Our code → status and code of CompreFace (CommonExceptionCode and CrudExceptionCode in its source).
+# Our error code → CompreFace's status and code (CommonExceptionCode and CrudExceptionCode in its source).
 NO_USABLE_FACE = dict.fromkeys(REFUSALS, (HTTPStatus.BAD_REQUEST, 28))
 CODES = NO_USABLE_FACE | {
     "multiple_faces": (HTTPStatus.BAD_REQUEST, 31),
@@ -38,25 +39,25 @@ CODES = NO_USABLE_FACE | {
 }
 UNDEFINED = 0
 UNREADABLE = (
-    "The request cannot be read: it has too many parameters or files, one that is too large, or text that is no Unicode. "
-    "Check its form and send it again."
+    "The request cannot be read: it has too many parameters or files, one of them is too large, or text in it is not valid "
+    "Unicode. Correct it and send it again."
 )
 
 
-def compreface_error(error: Exception, context: dict) -> Response | None:
-    """REST framework's exception handler of these views: what the rest of the API would answer, in CompreFace's words."""
+def compreface_error(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The exception handler of these views: the error that the rest of the API would give, in CompreFace's shape."""
     if isinstance(error, SuspiciousOperation | UnicodeError):
         error = InvalidInput(UNREADABLE)
     answer = problem_response(error, context)
     if answer is None:
         return None
-    code = "file_missing" if _lacks_a_field(error) else answer.data["code"]
+    code = "file_missing" if _is_field_missing(error) else answer.data["code"]
     status, number = CODES.get(code, (answer.status_code, UNDEFINED))
     headers = {name: value for name, value in answer.items() if name in ("Retry-After", "Allow")}
     return Response({"message": answer.data["detail"], "code": number}, status=status, headers=headers)
 
 
-def _lacks_a_field(error: Exception) -> bool:
+def _is_field_missing(error: Exception) -> bool:
     if not isinstance(error, ValidationError) or not isinstance(error.detail, dict):
         return False
     return any(

@@ -1,7 +1,7 @@
-"""Writes on subjects: people found by their name, as CompreFace does it, without regard to case.
+"""Writes on subjects, that is, on people found by their name, ignoring case as CompreFace does.
 
-Names are unique in CompreFace and not in a gallery. Where several people have a name, nothing is changed by it. What makes
-or renames somebody locks the gallery, so that two calls at once do not make two people of one name.
+Names are unique in CompreFace but not in a gallery. A call by a name that several people have changes nothing. Creating or
+renaming a person locks the gallery, so that two calls at once do not create two people with the same name.
 """
 
 from collections.abc import Iterable
@@ -19,39 +19,39 @@ from gallery.services import create_identity, delete_identity, delete_sample, up
 from recognition.photos.models import RecognitionRequest, Status
 from recognition.photos.services import Photo, inspect_photo, submit_enrolment
 
-NAME_LENGTH, ID_LENGTH = (Identity._meta.get_field(field).max_length for field in ("name", "external_id"))
-SEVERAL = (
-    "{count} people in the gallery are called “{name}”, and subjects are told apart by their names. "
+NAME_LENGTH, ID_LENGTH = 200, 100  # the sizes of Identity's columns
+SHARED_NAME = (
+    "{count} people in the gallery are called “{name}”, but subjects are identified by their names. "
     "Give them different names in the gallery, or merge them if they are one person."
 )
 
 
 def subjects_named(gallery: Gallery, name: str) -> list[Identity]:
-    """The people of this name; where there are none, those whose name differs only in case."""
+    """The people with exactly this name or, if there are none, those whose name differs only in case."""
     people = Identity.objects.select_related("gallery").filter(gallery=gallery).order_by("pk")
     return list(people.filter(name=name)) or list(people.filter(name__iexact=name))
 
 
 def subject_named(gallery: Gallery, name: str) -> Identity | None:
-    """Raises InvalidInput where several have the name."""
-    found = subjects_named(gallery, name)
-    if len(found) > 1:
-        raise InvalidInput(SEVERAL.format(count=len(found), name=name))
-    return found[0] if found else None
+    """The person with this name. Raises InvalidInput if several people have it."""
+    people = subjects_named(gallery, name)
+    if len(people) > 1:
+        raise InvalidInput(SHARED_NAME.format(count=len(people), name=name))
+    return people[0] if people else None
 
 
 def require_subject(gallery: Gallery, name: str) -> Identity:
-    """Raises NotFound (subject_not_found) and InvalidInput."""
-    found = subject_named(gallery, name)
-    if found is None:
+    """Like `subject_named`, but raises NotFound (subject_not_found) if nobody has the name."""
+    identity = subject_named(gallery, name)
+    if identity is None:
         raise NotFound(f"Subject with name {name} is not found", code="subject_not_found")
-    return found
+    return identity
 
 
 @transaction.atomic
 def add_subject(*, actor: Actor, gallery: Gallery, name: str) -> Identity:
-    """A new person. Raises Conflict (subject_exists)."""
-    _lock(actor, gallery)
+    """Creates a person. Raises Conflict (subject_exists)."""
+    _lock_gallery(actor, gallery)
     if subjects_named(gallery, name):
         raise Conflict("Subject already exists", code="subject_exists")
     return create_identity(actor=actor, gallery=gallery, name=name)
@@ -59,8 +59,11 @@ def add_subject(*, actor: Actor, gallery: Gallery, name: str) -> Identity:
 
 @transaction.atomic
 def rename_subject(*, actor: Actor, gallery: Gallery, name: str, new_name: str) -> bool:
-    """Renames; where the new name is taken, merges into who has it. Both can be undone. Returns whether anything changed."""
-    _lock(actor, gallery)
+    """Renames a person or, if somebody else has the new name, merges into them. Both can be undone.
+
+    Returns whether anything changed. Raises NotFound (subject_not_found), and InvalidInput if a name is ambiguous.
+    """
+    _lock_gallery(actor, gallery)
     identity = require_subject(gallery, name)
     if new_name == identity.name:
         return False
@@ -74,12 +77,14 @@ def rename_subject(*, actor: Actor, gallery: Gallery, name: str, new_name: str) 
 
 @transaction.atomic
 def delete_subjects(*, actor: Actor, gallery: Gallery, name: str | None = None) -> tuple[int, int]:
-    """Deletes the subject of this name, or all. Each can be undone. Returns how many people, and how many faces of them."""
-    _lock(actor, gallery)
+    """Deletes the person with this name, or everybody. Each deletion can be undone. Returns the number of people and of
+    their faces. Raises InvalidInput if several people have the name.
+    """
+    _lock_gallery(actor, gallery)
     if name is None:
         people = list(Identity.objects.select_related("gallery").filter(gallery=gallery).order_by("pk"))
     else:
-        people = [found] if (found := subject_named(gallery, name)) else []
+        people = [identity] if (identity := subject_named(gallery, name)) else []
     faces = FaceSample.objects.enrolled().filter(identity__in=people).count()
     for identity in people:
         delete_identity(actor=actor, identity=identity)
@@ -88,6 +93,7 @@ def delete_subjects(*, actor: Actor, gallery: Gallery, name: str | None = None) 
 
 @transaction.atomic
 def delete_faces(*, actor: Actor, samples: list[FaceSample]) -> None:
+    """Deletes the samples, all or none. Each deletion can be undone."""
     for sample in samples:
         delete_sample(actor=actor, sample=sample)
 
@@ -96,53 +102,58 @@ def delete_faces(*, actor: Actor, samples: list[FaceSample]) -> None:
 def submit_example(
     *, actor: Actor, gallery: Gallery, name: str, photo: Photo, min_detection_score: float | None = None
 ) -> tuple[RecognitionRequest, bool]:
-    """Queues a photo of the subject, who is made where there is none. Returns the request, and whether somebody was made."""
+    """Queues a photo to be enrolled for the subject, creating the person if there is none with this name.
+
+    Returns the request, and whether a person was created. Raises InvalidInput, Unprocessable, Unavailable (no_worker).
+    """
     inspect_photo(photo)
-    _lock(actor, gallery)
-    found = subject_named(gallery, name)
-    identity = found or create_identity(actor=actor, gallery=gallery, name=name)
+    _lock_gallery(actor, gallery)
+    existing = subject_named(gallery, name)
+    identity = existing or create_identity(actor=actor, gallery=gallery, name=name)
     [row] = submit_enrolment(actor=actor, identity=identity, photos=[photo], min_detection_score=min_detection_score)
-    return row, found is None
+    return row, existing is None
 
 
 @transaction.atomic
-def forget_if_empty(*, actor: Actor, identity: Identity) -> None:
-    """Deletes somebody who was made for a photo that was refused, unless another photo of them came or is on its way."""
-    _lock(actor, identity.gallery)
+def delete_if_empty(*, actor: Actor, identity: Identity) -> None:
+    """Deletes a person who was created for a photo that was refused, unless another photo is enrolled or still queued."""
+    _lock_gallery(actor, identity.gallery)
     waiting = RecognitionRequest.objects.filter(identity=identity, status__in=[Status.QUEUED, Status.RUNNING])
-    standing = Identity.objects.filter(pk=identity.pk).exists()
-    if standing and not identity.samples.exists() and not waiting.exists():
+    exists = Identity.objects.filter(pk=identity.pk).exists()
+    if exists and not identity.samples.exists() and not waiting.exists():
         delete_identity(actor=actor, identity=identity)
 
 
 def prepare_subjects(*, actor: Actor, gallery: Gallery, names: Iterable[str]) -> list[str]:
-    """Sees to a person for each subject of a CompreFace, found again by the external id. Returns doubtful names.
+    """Makes sure that there is a person for each subject of a CompreFace, marked by the external id. Returns doubtful names.
 
-    Who has the name and no external id is taken for the subject. A name is doubtful where somebody with another external id,
-    or several people, have it: then there is one person more of that name.
+    A person with the subject's name and no external id is taken to be the subject. A name is doubtful if a person with
+    another external id has it, or several people do: then a further person of that name is created.
     """
     actor.require_role(gallery, Role.CURATOR)
     merged_or_standing = Q(deleted_at=None) | ~Q(merged_into=None)
-    known = Identity.with_deleted.filter(merged_or_standing, gallery=gallery)
-    known, doubtful = set(known.values_list("external_id", flat=True)), []
+    people = Identity.with_deleted.filter(merged_or_standing, gallery=gallery)
+    known: set[str] = set(people.values_list("external_id", flat=True))
+    doubtful = []
     for name in filter(None, (storable(name.strip(), NAME_LENGTH) for name in names)):
         if (key := external_id_of(name)) in known:
             continue
         known.add(key)
-        same = subjects_named(gallery, name)
-        if len(same) == 1 and not same[0].external_id:
-            update_identity(actor=actor, identity=same[0], external_id=key)
+        namesakes = subjects_named(gallery, name)
+        if len(namesakes) == 1 and not namesakes[0].external_id:
+            update_identity(actor=actor, identity=namesakes[0], external_id=key)
             continue
         create_identity(actor=actor, gallery=gallery, name=name, external_id=key)
-        doubtful += [name] if same else []
+        if namesakes:
+            doubtful.append(name)
     return doubtful
 
 
 def external_id_of(subject: str) -> str:
-    """By which an import finds the person of a subject again, whatever the person is called meanwhile."""
+    """The external id by which an import finds the subject's person again, even if the person has been renamed."""
     return storable(subject, ID_LENGTH)
 
 
-def _lock(actor: Actor, gallery: Gallery) -> None:
+def _lock_gallery(actor: Actor, gallery: Gallery) -> None:
     actor.require_role(gallery, Role.CURATOR)
     Gallery.objects.select_for_update(no_key=True).get(pk=gallery.pk)

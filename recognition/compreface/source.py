@@ -1,4 +1,4 @@
-"""A running CompreFace as the source of an import: a row a face, its image fetched when its turn comes."""
+"""A running CompreFace as the source of an import: one row per face; each image is fetched when it is needed."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -9,18 +9,18 @@ from recognition.compreface.client import CompreFaceClient
 from recognition.compreface.services import external_id_of
 from recognition.imports.sources import SourceRow
 
-PAGE = 500
-ROUNDS = 3
+PAGE_SIZE = 500
+MAX_ROUNDS = 3
 NO_IMAGE = (
-    "CompreFace keeps no image of this face: it was added while save_images_to_db was off, or has been deleted since. "
+    "CompreFace has no image of this face: it was added while save_images_to_db was off, or has been deleted since. "
     "Enrol the person from a photo."
 )
 
 
 class CompreFaceSource:
-    """Implements imports.sources.Rows."""
+    """An imports.sources.Source."""
 
-    def __init__(self, client: CompreFaceClient):
+    def __init__(self, client: CompreFaceClient) -> None:
         self._client = client
 
     def subjects(self) -> list[str]:
@@ -31,12 +31,12 @@ class CompreFaceSource:
         return total
 
     def rows(self) -> Iterator[SourceRow]:
-        """Each face once. CompreFace's pages have no fixed order, so what one round has missed is looked for in another."""
+        """Each face once. CompreFace's pages have no fixed order, so faces missed in one round are looked for in the next."""
         seen: set[str] = set()
-        for _ in range(ROUNDS):
+        for _ in range(MAX_ROUNDS):
             number, total = 0, 1
-            while number * PAGE < total:
-                faces, total = self._client.faces(number, PAGE)
+            while number * PAGE_SIZE < total:
+                faces, total = self._client.faces(number, PAGE_SIZE)
                 for image_id, subject in faces:
                     if image_id not in seen:
                         seen.add(image_id)

@@ -10,11 +10,12 @@ from rest_framework import mixins, serializers, viewsets
 from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
+from accounts.api_views import ActorMixin
 from accounts.roles import Role, Scope
 from faceplatform.web.api import ProblemSerializer
 from faceplatform.web.filters import Filter, filtered, list_parameters
 from faceplatform.web.streaming import download
-from gallery.api import PROBLEMS, ActorMixin
+from gallery.api import PROBLEMS
 from gallery.models import Gallery, QualityGate
 from recognition.imports import services, tasks
 from recognition.imports.models import Import
@@ -23,13 +24,13 @@ from recognition.imports.report import report_blocks
 CONFLICTS = {**PROBLEMS, 409: ProblemSerializer}
 FILTERS = [
     Filter("gallery", "gallery__slug", "Only this gallery (slug)."),
-    Filter("status", "status", "Only those that are so far.", choices=Import.Status.values),
+    Filter("status", "status", "Only imports in this state.", choices=Import.Status.values),
 ]
 
 
 class ImportSerializer(serializers.ModelSerializer):
     gallery = serializers.SlugField(source="gallery.slug")
-    handled = serializers.IntegerField(help_text="Photos done, of `total`.")
+    handled = serializers.IntegerField(help_text="Photos processed so far, of `total`.")
 
     class Meta:
         model = Import
@@ -51,9 +52,9 @@ class ImportSerializer(serializers.ModelSerializer):
 
 class ImportInput(serializers.Serializer):
     gallery = serializers.SlugField(help_text="The gallery's slug.")
-    file = serializers.FileField(help_text="A ZIP: a folder per person, or a CSV beside the photos.")
+    file = serializers.FileField(help_text="A ZIP with a folder per person, or with a CSV next to the photos.")
     quality_gate = serializers.ChoiceField(
-        QualityGate.choices, required=False, default="", help_text="Instead of the gallery's own gate."
+        QualityGate.choices, required=False, default="", help_text="Overrides the gallery's own quality gate."
     )
 
 
@@ -62,7 +63,7 @@ class ImportInput(serializers.Serializer):
         summary="Imports of your galleries, newest first",
         parameters=list_parameters(FILTERS),
     ),
-    retrieve=extend_schema(summary="An import and how far it is", responses={200: ImportSerializer, **PROBLEMS}),
+    retrieve=extend_schema(summary="An import and its progress", responses={200: ImportSerializer, **PROBLEMS}),
 )
 class ImportViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
     queryset = Import.objects.none()
@@ -79,7 +80,7 @@ class ImportViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
 
     @extend_schema(
         summary="Enrol many people from a ZIP",
-        description="Runs as a job: ask again at `Location`. Sending the same ZIP again enrols nothing twice.",
+        description="Runs in the background: poll `Location`. Sending the same ZIP again enrols nothing twice.",
         request={"multipart/form-data": ImportInput},
         responses={202: ImportSerializer, **PROBLEMS, 413: ProblemSerializer},
     )
@@ -102,19 +103,25 @@ class ImportViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
         return Response(ImportSerializer(self._job(job.pk)).data, status=202, headers=location)
 
     @extend_schema(
-        summary="Stop an import", description="After the photos in hand; what was enrolled stays.", request=None,
+        summary="Stop an import",
+        description="Stops once the photos already queued are done. People enrolled so far stay.",
+        request=None,
         responses={200: ImportSerializer, **CONFLICTS},
-    )  # fmt: skip
+    )
     def stop(self, request, pk):
         services.stop_import(actor=self.actor, job=self._job(pk))
         return self.retrieve(request, pk)
 
-    @extend_schema(summary="Let a stopped import go on", request=None, responses={200: ImportSerializer, **CONFLICTS})
+    @extend_schema(
+        summary="Resume a stopped or failed import", request=None, responses={200: ImportSerializer, **CONFLICTS}
+    )
     def resume(self, request, pk):
         tasks.start(services.resume_import(actor=self.actor, job=self._job(pk)))
         return self.retrieve(request, pk)
 
-    @extend_schema(summary="What became of each photo", responses={(200, "text/csv"): OpenApiTypes.STR, **PROBLEMS})
+    @extend_schema(
+        summary="The result of each photo, as CSV", responses={(200, "text/csv"): OpenApiTypes.STR, **PROBLEMS}
+    )
     def report(self, request, pk):
         return report_response(request, self._job(pk))
 
@@ -123,7 +130,7 @@ class ImportViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
 
 
 def report_response(request, job: Import) -> StreamingHttpResponse:
-    """The report as a download, some lines at a time."""
+    """The CSV report as a download, streamed."""
     blocks = (block.encode() for block in report_blocks(job))
     name = f"import-{job.created_at:%Y%m%d-%H%M}.csv"
     return download(request, blocks, name=name, content_type="text/csv; charset=utf-8")

@@ -1,11 +1,12 @@
-"""What the commands that import have in common: the gallery, going on where one was broken off, progress, the report."""
+"""The base of the import commands: finds the gallery, resumes an unfinished import, shows progress, writes the report."""
 
 import csv
 import signal
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from accounts.actor import Actor, cli_actor
@@ -15,79 +16,79 @@ from gallery.services import create_gallery
 from recognition.imports.models import Import
 from recognition.imports.report import report_lines
 from recognition.imports.running import run_import
-from recognition.imports.services import create_import, resume_import, unfinished_at
-from recognition.imports.sources import Rows, SourceLost
+from recognition.imports.services import create_import, find_unfinished, resume_import
+from recognition.imports.sources import Source, SourceLost
 from recognition.photos.in_process import all_cores, helping
 
-MANY = 100  # photos that are worth the seconds in which more processes start
+PARALLEL_FROM = 100  # photos; for fewer, starting more processes takes longer than it saves
 
 
 class ImportCommand(BaseCommand):
-    def add_arguments(self, parser):
-        parser.add_argument("--gallery", required=True, metavar="SLUG")
-        parser.add_argument("--create", action="store_true", help="make the gallery where there is none")
-        parser.add_argument(
-            "--quality", choices=QualityGate.values, default="", help="instead of the gallery's own gate"
-        )
-        parser.add_argument("--report", type=Path, metavar="OUT.csv", help="write a line per photo")
+    """Subclasses say what is read: `source`, `no_photos_message` and, if needed, `prepare`."""
 
-    def handle(self, *, gallery, create, quality, report, **options):
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--gallery", required=True, metavar="SLUG")
+        parser.add_argument("--create", action="store_true", help="create the gallery if it does not exist")
+        parser.add_argument(
+            "--quality", choices=QualityGate.values, default="", help="overrides the gallery's own quality gate"
+        )
+        parser.add_argument("--report", type=Path, metavar="OUT.csv", help="write a CSV report with a line per photo")
+
+    def handle(self, *, gallery: str, create: bool, quality: str, report: Path | None, **options: Any) -> None:
         actor = cli_actor()
         try:
             source, name, place = self.source(**options)
             if not (total := source.count()):
-                raise CommandError(self.nothing(**options))
+                raise CommandError(self.no_photos_message(**options))
             target = self._gallery(actor, gallery, create)
             self.prepare(actor, target, source)
-            job = self._job(actor, target, name, place, quality)
-            done = self._run(job, source, total)
+            job = self._find_or_create_import(actor, target, name, place, quality)
+            finished = self._run(job, source, total)
         except DomainError as error:
             raise CommandError(error.message) from error
         except SourceLost as error:
             raise CommandError(str(error)) from error
-        if done is None:
-            raise CommandError("Another process runs this import, or died just now: try again in a minute.")
+        if finished is None:
+            raise CommandError("Another process is running this import, or has just died: try again in a minute.")
         if report:
             with report.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows(report_lines(done))
-        self._summary(done)
+                csv.writer(file).writerows(report_lines(finished))
+        self._summary(finished)
 
-    def source(self, **options) -> tuple[Rows, str, str]:
-        """What is read, its name for people, and the place by which the import of it is found again."""
+    def source(self, *args: Any, **options: Any) -> tuple[Source, str, str]:
+        """The source, its name for people, and its place, by which a later call finds the import again."""
         raise NotImplementedError
 
-    def nothing(self, **options) -> str:
-        """What is said where there is no photo in the source."""
+    def no_photos_message(self, *args: Any, **options: Any) -> str:
+        """The error message for a source without photos."""
         raise NotImplementedError
 
-    def prepare(self, actor: Actor, gallery: Gallery, source: Rows) -> None:
-        """What is done before the photos."""
+    def prepare(self, actor: Actor, gallery: Gallery, source: Source) -> None:
+        """Called before the first photo is read, with the source that `source()` returned."""
 
-    def _job(self, actor: Actor, gallery: Gallery, name: str, place: str, quality: str) -> Import:
-        """A new import, or the one of the same source that was broken off."""
-        job = unfinished_at(gallery=gallery, place=place)
+    def _find_or_create_import(self, actor: Actor, gallery: Gallery, name: str, place: str, quality: str) -> Import:
+        """The unfinished import of the same source, resumed, or a new one."""
+        job = find_unfinished(gallery=gallery, place=place)
         if job is None:
             return create_import(actor=actor, gallery=gallery, name=name, place=place, quality_gate=quality)
-        self.stdout.write(
-            f"Going on with the import of {job.created_at:%Y-%m-%d %H:%M}: {job.handled} photos are done."
-        )
+        self.stdout.write(f"Resuming the import of {job.created_at:%Y-%m-%d %H:%M}: {job.handled} photos are done.")
         if job.status in (Import.Status.STOPPED, Import.Status.FAILED):
             resume_import(actor=actor, job=job)
         return job
 
     @staticmethod
-    def _run(job: Import, source: Rows, total: int) -> Import | None:
-        def stop(*_):
+    def _run(job: Import, source: Source, total: int) -> Import | None:
+        def stop(*_: object) -> None:
             Import.objects.filter(pk=job.pk).update(stop_requested=True)
 
-        def progress(job):
+        def progress(job: Import) -> None:
             job.refresh_from_db(fields=["enrolled", "skipped", "refused"])
             bar.update(job.handled - bar.n)
 
         before = {name: signal.signal(name, stop) for name in (signal.SIGINT, signal.SIGTERM)}
         try:
             with (
-                all_cores() if total - job.handled > MANY else nullcontext(),
+                all_cores() if total - job.handled > PARALLEL_FROM else nullcontext(),
                 tqdm(total=total, initial=job.handled, unit="photo", disable=None) as bar,
                 helping() as work,
             ):
@@ -97,11 +98,11 @@ class ImportCommand(BaseCommand):
                 signal.signal(name, handler)
 
     @staticmethod
-    def _gallery(actor, slug: str, create: bool) -> Gallery:
-        found = Gallery.objects.filter(slug=slug).first()
-        if found is None and not create:
-            raise CommandError(f"There is no gallery “{slug}”. Add --create to make it.")
-        return found or create_gallery(actor=actor, name=slug.replace("-", " ").capitalize(), slug=slug)
+    def _gallery(actor: Actor, slug: str, create: bool) -> Gallery:
+        gallery = Gallery.objects.filter(slug=slug).first()
+        if gallery is None and not create:
+            raise CommandError(f"There is no gallery “{slug}”. Add --create to create it.")
+        return gallery or create_gallery(actor=actor, name=slug.replace("-", " ").capitalize(), slug=slug)
 
     def _summary(self, job: Import) -> None:
         for row in job.rows.filter(status="refused").iterator():
@@ -109,11 +110,11 @@ class ImportCommand(BaseCommand):
         people = job.rows.filter(status="enrolled").values("identity").distinct().count()
         self.stdout.write(
             f"{job.enrolled} samples of {people} people enrolled, "
-            f"{job.skipped} were there already, {job.refused} refused."
+            f"{job.skipped} were already enrolled, {job.refused} refused."
         )
         if job.status == Import.Status.STOPPED:
             self.stdout.write(
-                f"Stopped after {job.handled} of {job.total} photos. The same command goes on from there."
+                f"Stopped after {job.handled} of {job.total} photos. Run the same command again to continue."
             )
         if job.status == Import.Status.FAILED:
             raise CommandError(job.error_message)

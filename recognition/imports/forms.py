@@ -1,4 +1,4 @@
-"""Forms of the imports page."""
+"""The upload form of the imports page."""
 
 from django import forms
 
@@ -8,5 +8,5 @@ from gallery.models import QualityGate
 class ImportForm(forms.Form):
     file = forms.FileField(label="ZIP", widget=forms.ClearableFileInput(attrs={"accept": ".zip,application/zip"}))
     quality_gate = forms.ChoiceField(
-        choices=[("", "As the gallery has it"), *QualityGate.choices], required=False, label="Quality gate"
+        choices=[("", "The gallery's own"), *QualityGate.choices], required=False, label="Quality gate"
     )

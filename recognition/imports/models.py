@@ -1,4 +1,4 @@
-"""Imports of many people, what became of each photo, and the uploads they read."""
+"""Imports of many people, the result of each photo, and the uploaded ZIPs they read."""
 
 import uuid6
 from django.conf import settings
@@ -12,14 +12,14 @@ from recognition.photos.models import RecognitionRequest
 
 
 class Import(models.Model):
-    """Many people enrolled at once, as a job that can be stopped, resumed and run again.
+    """A job that enrols many people. It can be stopped and resumed, and running it again enrols nothing twice.
 
         queued ──▶ running ──▶ done
-          ▲          │  └────▶ failed     the source cannot be read, or reached
+          ▲          │  └────▶ failed     the source cannot be read or reached
           └─resume─ stopped
 
-    Whoever runs it holds a lease, so that only one does. An uploaded ZIP lies in ImportPiece until all is done; a source
-    on a machine's disk, or another server, (`place`) is read by the command there.
+    The process that runs it holds a lease, so only one does. An uploaded ZIP is kept in ImportPiece until the import is
+    done. Any other source (`place`: a path on a machine, or a CompreFace server) is read by the command that imports it.
     """
 
     class Status(models.TextChoices):
@@ -69,7 +69,10 @@ class Import(models.Model):
 
 
 class ImportRow(models.Model):
-    """What became of a photo of an import. path: where it lies in the source."""
+    """The result of one photo of an import.
+
+    path: the photo's place in the source, unique in the import. key: the person's external id.
+    """
 
     class Status(models.TextChoices):
         PENDING = "pending", "Waits"
@@ -97,7 +100,7 @@ class ImportRow(models.Model):
 
 
 class ImportPiece(models.Model):
-    """A piece of an uploaded ZIP; see imports/upload.py."""
+    """One piece of an uploaded ZIP; see imports/upload.py."""
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     job = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="pieces")

@@ -9,10 +9,10 @@ from accounts.roles import Role
 
 class ImportQuerySet(GalleryScopedQuerySet):
     def visible_to(self, actor, role: Role = Role.CURATOR):
-        """Imports are the curators' business."""
+        """Imports of the galleries in which `actor` is at least a curator."""
         return super().visible_to(actor, role)
 
-    def free(self):
-        """Those that wait for somebody to run them, or whose runner is gone."""
-        gone = Q(status="running", lease_expires_at__lt=Now())
-        return self.filter(Q(status="queued") | gone)
+    def claimable(self):
+        """Imports that a process may run: queued ones, and those whose runner has let its lease expire."""
+        abandoned = Q(status="running", lease_expires_at__lt=Now())
+        return self.filter(Q(status="queued") | abandoned)

@@ -1,8 +1,9 @@
-"""Doing an import: handing photos in, and writing down what became of them.
+"""Running an import: queueing its photos and recording the result of each.
 
-A few dozen photos are in the queue at a time, at low priority; the workers share them. What became of each is an ImportRow,
-so a run that was broken off goes on where it was, and photos that were in the queue are not handed in twice. Rows are handed
-in and taken back many at a time, a transaction each: one by one, the statements would cost as much as the faces.
+Up to IN_FLIGHT photos are in the queue at a time, at low priority, and any worker may do them. The result of each photo is
+an ImportRow, so an interrupted run continues where it stopped, and photos that were already queued are not queued again.
+Rows are submitted and collected in blocks, one transaction per block: one by one, the statements would cost as much as the
+face recognition.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ from gallery.models import FaceSample, Gallery, Identity
 from gallery.search.indexing import analyze
 from gallery.services import create_identity
 from recognition.imports.models import Import, ImportRow
-from recognition.imports.sources import UNREADABLE, Rows, Source, SourceLost, SourceRow
+from recognition.imports.sources import UNREADABLE, FileSource, Source, SourceLost, SourceRow
 from recognition.imports.upload import StoredUpload
 from recognition.photos import queue
 from recognition.photos.models import RecognitionRequest, Status
@@ -37,84 +38,87 @@ from recognition.photos.services import Photo, submit_enrolments
 
 logger = logging.getLogger(__name__)
 IN_FLIGHT = 96  # photos in the queue at a time
-BLOCK = 32  # rows handed in together, and taken back
+BLOCK = 32  # rows submitted and collected together
 BLOCK_BYTES = 32 * 1024 * 1024
 LEASE = timedelta(seconds=60)
-ANALYZE_FROM = 1_000  # new samples
-LOOK_EVERY, LOOK_FOR = 0.1, 1.0  # seconds, while a block is done
+ANALYZE_FROM = 1_000  # new samples after which the planner needs new statistics
+POLL_INTERVAL, POLL_TIMEOUT = 0.1, 1.0  # seconds, while workers do a block
 
 Work = Callable[[list[UUID]], object]
+Progress = Callable[[Import], object]
 
 
 class Interrupted(Exception):
-    """The process that runs an import is to end."""
+    """The process that runs the import has been told to end."""
 
 
-# --- Doing it ---------------------------------------------------------------------------------------------------------
+# --- The run ----------------------------------------------------------------------------------------------------------
 def run_import(
     job_id: UUID,
     *,
     work: Work,
-    source: Rows | None = None,
-    progress: Callable[[Import], object] = lambda job: None,
+    source: Source | None = None,
+    progress: Progress = lambda job: None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Import | None:
-    """Runs an import to its end, or until it is stopped. None where somebody else runs it.
+    """Runs an import until it ends or is stopped. Returns it as it is then; None if another process is running it.
 
-    work: called with the requests in the queue, to help with them or to wait until one is done. source: what is read, where
-    it was not uploaded. progress: hears of it.
-    interrupted: whether this process is to end now; the import then waits for another one.
+    work: called with the ids of the queued requests; does some of them or waits until some are done. source: what to read;
+    the stored upload by default. progress: called after each round. interrupted: returns True if this process has to end;
+    the import is then queued for another one. Any unexpected exception marks the import as failed and is raised again.
     """
     runner = uuid6.uuid7()
-    if not _take(job_id, runner):
+    if not _claim(job_id, runner):
         return None
     job = Import.objects.select_related("gallery", "requested_by").get(pk=job_id)
     try:
         _actor_of(job)
-        source = source or Source(io.BufferedReader(StoredUpload(job), 256 * 1024))
+        source = source or FileSource(io.BufferedReader(StoredUpload(job), 256 * 1024))
         if job.total is None:
             Import.objects.filter(pk=job.pk).update(total=source.count())
-        ended = _run(job, runner, source, work, progress, interrupted)
+        at_end = _run(job, runner, source, work, progress, interrupted)
     except Interrupted:
         fields = {"status": Import.Status.QUEUED, "runner": None, "lease_expires_at": None}
         Import.objects.filter(pk=job.pk, runner=runner).update(**fields)
     except (InvalidInput, NotAllowed) as error:
-        _end(job, runner, Import.Status.FAILED, error.message)
+        _finish(job, runner, Import.Status.FAILED, error.message)
     except SourceLost as error:
-        _end(job, runner, Import.Status.FAILED, str(error))
+        _finish(job, runner, Import.Status.FAILED, str(error))
     except KeyboardInterrupt:
-        _end(job, runner, Import.Status.STOPPED)
+        _finish(job, runner, Import.Status.STOPPED)
         raise
     except Exception as error:
-        _end(job, runner, Import.Status.FAILED, f"It broke off ({type(error).__name__}). Let it go on to try again.")
+        message = f"The import failed unexpectedly ({type(error).__name__}). Resume it to try again."
+        _finish(job, runner, Import.Status.FAILED, message)
         raise
     else:
-        _end(job, runner, Import.Status.DONE if ended else Import.Status.STOPPED)
+        _finish(job, runner, Import.Status.DONE if at_end else Import.Status.STOPPED)
     return Import.objects.get(pk=job_id)
 
 
-def wait_for_some(requests: list[UUID]) -> None:
-    """The `work` of a process that has no engine: others do it. Returns when a block of `requests` is finished, or after
-    a second."""
+def wait_for_workers(requests: list[UUID]) -> None:
+    """The `work` for a process without an engine: returns when a block of `requests` is finished, or after POLL_TIMEOUT."""
     unfinished = RecognitionRequest.objects.filter(pk__in=requests, status__in=["queued", "running"])
-    until = time.monotonic() + LOOK_FOR
+    deadline = time.monotonic() + POLL_TIMEOUT
     with queue.hub.subscription(queue.FINISHED) as subscription:
-        while unfinished.count() > max(len(requests) - BLOCK, 0) and (left := until - time.monotonic()) > 0:
+        while unfinished.count() > max(len(requests) - BLOCK, 0) and (left := deadline - time.monotonic()) > 0:
             connection.close()
             subscription.wait(left)
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_INTERVAL)
 
 
-def _run(job: Import, runner: UUID, source: Rows, work: Work, progress, interrupted) -> bool:
-    """Whether it came to the end of the source. Raises Interrupted, with photos of the import still in the queue."""
+def _run(
+    job: Import, runner: UUID, source: Source, work: Work, progress: Progress, interrupted: Callable[[], bool]
+) -> bool:
+    """Returns whether the end of the source was reached. Raises Interrupted; photos of the import may still be queued."""
     handled = set(job.rows.values_list("path", flat=True))
-    left = (row for row in source.rows() if row.path not in handled)
+    remaining = (row for row in source.rows() if row.path not in handled)
     waiting = _pending(job)
-    while _keep(job, runner):
+    while _extend_lease(job, runner):
         if interrupted():
             raise Interrupted
         stop = Import.objects.values_list("stop_requested", flat=True).get(pk=job.pk)
-        exhausted = stop or not _fill(job, left, waiting)
+        exhausted = stop or not _fill_queue(job, remaining, waiting)
         if waiting:
             work(list(waiting.values()))
             _collect(job, waiting)
@@ -126,7 +130,7 @@ def _run(job: Import, runner: UUID, source: Rows, work: Work, progress, interrup
 
 @dataclass(slots=True)
 class Item:
-    """A row of the source with what will be its ImportRow. data: the photo, unless it was refused."""
+    """A row of the source and its future ImportRow. data: the photo, empty if it could not be read. digest: its SHA-256."""
 
     source: SourceRow
     row: ImportRow
@@ -141,12 +145,15 @@ class Item:
         return self.row.status == ImportRow.Status.REFUSED
 
 
-def _fill(job: Import, left: Iterator[SourceRow], waiting: dict[UUID, UUID]) -> bool:
-    """Hands rows in until IN_FLIGHT wait. Returns whether there may be more. Raises SourceLost, after what could be read."""
+def _fill_queue(job: Import, remaining: Iterator[SourceRow], waiting: dict[UUID, UUID]) -> bool:
+    """Submits rows until IN_FLIGHT are waiting. Returns whether there may be more rows.
+
+    Raises SourceLost, but only after submitting what could be read.
+    """
     while len(waiting) < IN_FLIGHT:
-        block, lost = _block(job, left, min(BLOCK, IN_FLIGHT - len(waiting)))
+        block, lost = _read_block(job, remaining, min(BLOCK, IN_FLIGHT - len(waiting)))
         if block:
-            waiting |= _hand_in(job, block)
+            waiting |= _submit(job, block)
         if lost:
             raise lost
         if not block:
@@ -154,12 +161,12 @@ def _fill(job: Import, left: Iterator[SourceRow], waiting: dict[UUID, UUID]) -> 
     return True
 
 
-def _block(job: Import, left: Iterator[SourceRow], most: int) -> tuple[list[Item], SourceLost | None]:
-    """Reads so many photos, or as many as are BLOCK_BYTES; fewer where the source is lost."""
+def _read_block(job: Import, remaining: Iterator[SourceRow], limit: int) -> tuple[list[Item], SourceLost | None]:
+    """Reads up to `limit` photos or BLOCK_BYTES. If the source is lost, returns those read so far and the error."""
     items: list[Item] = []
     try:
-        while len(items) < most and sum(len(item.data) for item in items) < BLOCK_BYTES:
-            if (source := next(left, None)) is None:
+        while len(items) < limit and sum(len(item.data) for item in items) < BLOCK_BYTES:
+            if (source := next(remaining, None)) is None:
                 break
             item = Item(source, ImportRow(job=job, path=source.path, name=source.name, key=source.key))
             _read(item)
@@ -174,7 +181,7 @@ def _read(item: Item) -> None:
         item.data = item.source.read()
         item.digest = hashlib.sha256(item.data).hexdigest()
         if not item.source.name:
-            raise InvalidInput("The row has no name.", code="name_missing")
+            raise InvalidInput("This row has no name.", code="name_missing")
     except DomainError as error:
         item.refuse(error.code, error.message)
     except UNREADABLE as error:
@@ -182,33 +189,33 @@ def _read(item: Item) -> None:
 
 
 @transaction.atomic
-def _hand_in(job: Import, block: Sequence[Item]) -> dict[UUID, UUID]:
-    """Requests for the rows' photos, or why there are none. Returns those that wait: row → request."""
+def _submit(job: Import, block: Sequence[Item]) -> dict[UUID, UUID]:
+    """Saves the rows, with a request for each photo or the reason why there is none. Returns row id → request id."""
     actor = _actor_of(job)
     _find_people(job, actor, [item for item in block if not item.refused])
     _skip_known(job.gallery, [item for item in block if not item.refused])
-    new = [item for item in block if not item.row.status]
+    new = [(item, identity) for item in block if not item.row.status and (identity := item.row.identity)]
     requests = submit_enrolments(
         actor=actor,
         gallery=job.gallery,
-        photos=[(item.row.identity, Photo(item.source.photo_name, item.data)) for item in new],
+        photos=[(identity, Photo(item.source.photo_name, item.data)) for item, identity in new],
         quality_gate=job.quality_gate,
     )
-    for item, request in zip(new, requests, strict=True):
+    for (item, _), request in zip(new, requests, strict=True):
         item.row.request, item.row.status = request, ImportRow.Status.PENDING
     ImportRow.objects.bulk_create(item.row for item in block)
     _count(job, (item.row for item in block))
-    return {item.row.pk: item.row.request_id for item in new}
+    return {item.row.pk: request.pk for (item, _), request in zip(new, requests, strict=True)}
 
 
 def _find_people(job: Import, actor: Actor, items: Sequence[Item]) -> None:
-    """Sets whom the rows mean: known by the external id, also where a curator has merged the person into another since."""
+    """Sets each row's person: found by the external id, even if merged into somebody else since, or else created."""
     keys = {item.row.key for item in items}
     rows = Identity.with_deleted.select_related("merged_into").filter(gallery=job.gallery, external_id__in=keys)
     known: dict[str, Identity] = {}
-    for found in rows.order_by(F("deleted_at").desc(nulls_first=True)):
-        if standing := found.standing:
-            known.setdefault(found.external_id, standing)
+    for row in rows.order_by(F("deleted_at").desc(nulls_first=True)):
+        if standing := row.standing:
+            known.setdefault(row.external_id, standing)
     for item in items:
         try:
             if item.row.key not in known:
@@ -223,42 +230,44 @@ def _find_people(job: Import, actor: Actor, items: Sequence[Item]) -> None:
             item.refuse(error.code, error.message)
         else:
             item.row.identity = known[item.row.key]
-            item.row.identity.gallery = job.gallery  # loaded
+            item.row.identity.gallery = job.gallery  # saves a query for each
 
 
 def _skip_known(gallery: Gallery, items: Sequence[Item]) -> None:
-    """Marks the photos that are enrolled already."""
-    there = FaceSample.objects.filter(gallery=gallery, photo_sha256__in={item.digest for item in items}, rejected=False)
-    names = dict(there.values_list("photo_sha256", "identity__name"))
+    """Marks the photos that are already enrolled in the gallery."""
+    digests = {item.digest for item in items}
+    enrolled = FaceSample.objects.filter(gallery=gallery, photo_sha256__in=digests, rejected=False)
+    names = dict(enrolled.values_list("photo_sha256", "identity__name"))
     for item in items:
         if item.digest in names:
             item.row.status, item.row.code = ImportRow.Status.SKIPPED, "duplicate_photo"
-            item.row.reason = f"This photo is enrolled already, for {names[item.digest]}."
+            item.row.reason = f"This photo is already enrolled for {names[item.digest]}."
 
 
 def _pending(job: Import) -> dict[UUID, UUID]:
-    """Rows whose photos wait, from a run that was broken off. A photo whose request is gone is handed in again."""
+    """Row id → request id of photos that an interrupted run left in the queue. If a request is gone, so is its row: the
+    photo is submitted again."""
     rows = job.rows.filter(status=ImportRow.Status.PENDING)
     rows.filter(request=None).delete()
     return dict(rows.values_list("pk", "request_id"))
 
 
 def _collect(job: Import, waiting: dict[UUID, UUID]) -> None:
-    """Writes down what became of finished photos, and deletes their requests: the row says all there is to say."""
+    """Records the results of finished photos and deletes their requests: the row holds all that is needed."""
     finished = RecognitionRequest.objects.filter(pk__in=waiting.values(), status__in=[Status.DONE, Status.FAILED])
     by_request = {request.pk: request for request in finished.only("status", "error_code", "error_message")}
-    ended = {row: request for row, request in waiting.items() if request in by_request}
-    if not ended:
+    finished_rows = {row: request for row, request in waiting.items() if request in by_request}
+    if not finished_rows:
         return
     with transaction.atomic():
-        rows = list(ImportRow.objects.filter(pk__in=ended))
+        rows = list(ImportRow.objects.filter(pk__in=finished_rows))
         for row in rows:
-            row.status, row.code, row.reason = _outcome(by_request[ended[row.pk]])
+            row.status, row.code, row.reason = _outcome(by_request[finished_rows[row.pk]])
         ImportRow.objects.bulk_update(rows, ["status", "code", "reason"])
         _count(job, rows)
-        RecognitionRequest.objects.filter(pk__in=ended.values()).delete()
-    for row in ended:
-        del waiting[row]
+        RecognitionRequest.objects.filter(pk__in=finished_rows.values()).delete()
+    for row_id in finished_rows:
+        del waiting[row_id]
 
 
 def _outcome(request: RecognitionRequest) -> tuple[str, str, str]:
@@ -269,25 +278,26 @@ def _outcome(request: RecognitionRequest) -> tuple[str, str, str]:
 
 
 def _count(job: Import, rows: Iterable[ImportRow]) -> None:
-    """Adds rows to the job's counts; each that has come to its end is counted once."""
+    """Adds the rows that have a final status to the job's counts."""
     counts = Counter(row.status for row in rows if row.status != ImportRow.Status.PENDING)
     if counts:
         Import.objects.filter(pk=job.pk).update(**{status: F(status) + count for status, count in counts.items()})
 
 
-def _take(job_id: UUID, runner: UUID) -> bool:
-    free = Import.objects.free().filter(pk=job_id)
-    return bool(free.update(status=Import.Status.RUNNING, runner=runner, lease_expires_at=Now() + LEASE))
+def _claim(job_id: UUID, runner: UUID) -> bool:
+    claimable = Import.objects.claimable().filter(pk=job_id)
+    return bool(claimable.update(status=Import.Status.RUNNING, runner=runner, lease_expires_at=Now() + LEASE))
 
 
-def _keep(job: Import, runner: UUID) -> bool:
-    mine = Import.objects.filter(pk=job.pk, runner=runner)
-    return bool(mine.update(lease_expires_at=Now() + LEASE))
+def _extend_lease(job: Import, runner: UUID) -> bool:
+    """Returns whether the import is still ours."""
+    ours = Import.objects.filter(pk=job.pk, runner=runner)
+    return bool(ours.update(lease_expires_at=Now() + LEASE))
 
 
 @transaction.atomic
-def _end(job: Import, runner: UUID, status: str, message: str = "") -> None:
-    """Ends the run, if it is still ours. A finished import's upload goes."""
+def _finish(job: Import, runner: UUID, status: str, message: str = "") -> None:
+    """Ends the run if it is still ours. Once the import is done, its upload is deleted."""
     fields = {"status": status, "error_message": message, "runner": None, "lease_expires_at": None}
     if not Import.objects.filter(pk=job.pk, runner=runner).update(finished_at=timezone.now(), **fields):
         return
@@ -306,7 +316,7 @@ def _end(job: Import, runner: UUID, status: str, message: str = "") -> None:
 
 
 def _actor_of(job: Import) -> Actor:
-    """Who asked. Raises NotAllowed where the account is gone."""
+    """Whoever started the import. Raises NotAllowed if the account has been deleted."""
     key = job.requested_as["api_key"]
     api_key = ApiKey.objects.filter(pk=key).first() if key else None
     return Actor.from_record(job.requested_by, job.requested_as, api_key)

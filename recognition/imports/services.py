@@ -1,4 +1,4 @@
-"""Imports: enrolling many people as a job that can be stopped, resumed and run again without doubles. See running.py."""
+"""Creating, stopping and resuming imports. running.py does the work."""
 
 import socket
 from pathlib import Path
@@ -12,16 +12,16 @@ from accounts.roles import Role, Scope
 from faceplatform.errors import Conflict, InvalidInput
 from gallery.models import Gallery, QualityGate
 from recognition.imports.models import Import
-from recognition.imports.sources import Source
+from recognition.imports.sources import FileSource
 from recognition.imports.upload import store_upload
 
 
 def create_import(
     *, actor: Actor, gallery: Gallery, name: str, file: BinaryIO | None = None, place: str = "", quality_gate: str = ""
 ) -> Import:
-    """A new import of an uploaded ZIP (`file`), or of something on this machine's disk (`place`).
+    """Creates an import of an uploaded ZIP (`file`), or of a source that a command reads itself (`place` says which).
 
-    Raises InvalidInput where the ZIP cannot be read or holds no photos.
+    Raises NotAllowed, and InvalidInput if the quality gate is unknown or the ZIP is unreadable or has no photos.
     """
     actor.require_scope(Scope.ENROL)
     actor.require_role(gallery, Role.CURATOR)
@@ -29,10 +29,10 @@ def create_import(
         raise InvalidInput(f"quality_gate must be one of {', '.join(QualityGate.values)}.")
     total = None
     if file is not None:
-        total = Source(file).count()
+        total = FileSource(file).count()
         file.seek(0)
         if total == 0:
-            raise InvalidInput("There is no photo in it. It needs a folder per person, or a CSV beside the photos.")
+            raise InvalidInput("The ZIP has no photos. It needs a folder per person, or a CSV next to the photos.")
     with transaction.atomic():
         job = Import.objects.create(
             gallery=gallery,
@@ -52,10 +52,10 @@ def create_import(
 
 @transaction.atomic
 def stop_import(*, actor: Actor, job: Import) -> Import:
-    """Stops after the photos that are in the queue. What was enrolled stays."""
-    job = _held_by_curator(actor, job)
+    """Stops an import once the photos already queued are done. People enrolled so far stay. Raises Conflict."""
+    job = _lock_for_curator(actor, job)
     if job.status not in (Import.Status.QUEUED, Import.Status.RUNNING):
-        raise Conflict("This import does not run.")
+        raise Conflict("This import is not running.")
     job.stop_requested = True
     if job.status == Import.Status.QUEUED:
         job.status = Import.Status.STOPPED
@@ -66,27 +66,28 @@ def stop_import(*, actor: Actor, job: Import) -> Import:
 
 @transaction.atomic
 def resume_import(*, actor: Actor, job: Import) -> Import:
-    """Lets a stopped or failed import go on where it was."""
-    job = _held_by_curator(actor, job)
+    """Queues a stopped or failed import again; it continues where it stopped. Raises Conflict."""
+    job = _lock_for_curator(actor, job)
     if job.status not in (Import.Status.STOPPED, Import.Status.FAILED):
-        raise Conflict("This import runs or is done. To do it again, start a new one: nothing is enrolled twice.")
+        raise Conflict("This import is running or done. To repeat it, start a new one: nothing is enrolled twice.")
     job.status, job.stop_requested, job.error_message, job.finished_at = Import.Status.QUEUED, False, "", None
     job.save(update_fields=["status", "stop_requested", "error_message", "finished_at"])
     audit.record(actor=actor, action="import.resumed", gallery=job.gallery, target=job)
     return job
 
 
-def unfinished_at(*, gallery: Gallery, place: str) -> Import | None:
-    """An import of the same place that was broken off."""
-    mine = Import.objects.filter(gallery=gallery, place=place).exclude(status=Import.Status.DONE)
-    return mine.order_by("-id").first()
+def find_unfinished(*, gallery: Gallery, place: str) -> Import | None:
+    """The latest import of this place into this gallery that is not done."""
+    unfinished = Import.objects.filter(gallery=gallery, place=place).exclude(status=Import.Status.DONE)
+    return unfinished.order_by("-id").first()
 
 
 def place_of(path: Path) -> str:
+    """Host and absolute path: the same path on another machine is another source."""
     return f"{socket.gethostname()}:{path.resolve()}"
 
 
-def _held_by_curator(actor: Actor, job: Import) -> Import:
+def _lock_for_curator(actor: Actor, job: Import) -> Import:
     actor.require_scope(Scope.ENROL)
     actor.require_role(job.gallery, Role.CURATOR)
     return Import.objects.select_for_update(of=("self",)).select_related("gallery").get(pk=job.pk)

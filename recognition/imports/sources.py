@@ -1,6 +1,6 @@
-"""What an import reads: a folder or ZIP with a folder per person, or a CSV beside its photos, in a folder or in a ZIP.
+"""What an import can read: a folder or ZIP with a folder per person, or a CSV next to its photos, in a folder or a ZIP.
 
-Nothing is unpacked: photos are read one by one, when their turn comes, and never more of one than a photo may have.
+Nothing is unpacked. Each photo is read only when it is needed, and never more than one byte over the size limit.
 """
 
 import csv
@@ -21,7 +21,7 @@ from faceplatform.text import storable
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".pgm", ".ppm"}
 CSV_COLUMNS = ("name", "external_id", "department", "position", "photo")
-MOST_FILES = 1_000_000  # of a ZIP; its table of contents has to be in memory
+MAX_FILES = 1_000_000  # in a ZIP, whose table of contents has to fit in memory
 UNREADABLE = (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
@@ -29,8 +29,8 @@ UNREADABLE = (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZ
 class SourceRow:
     """A photo to enrol.
 
-    path: where it lies in the source, which tells rows apart. key: the person's external id, by which a second run finds
-    the person again. read: gives the photo, raises InvalidInput, one of UNREADABLE, or SourceLost.
+    path: the photo's place in the source, unique in it. key: the person's external id, by which a second run finds the
+    person again. read: returns the photo's bytes; raises InvalidInput, SourceLost or one of UNREADABLE.
     """
 
     path: str
@@ -44,27 +44,28 @@ class SourceRow:
         return PurePosixPath(self.path).name
 
 
-class Rows(Protocol):
-    """Where an import's photos come from."""
+class Source(Protocol):
+    """Where the photos of an import come from."""
 
     def rows(self) -> Iterator[SourceRow]:
-        """Paths do not change from one call to the next. Raises InvalidInput, SourceLost."""
+        """The photos, with the same paths at every call. Raises InvalidInput, SourceLost."""
 
-    def count(self) -> int: ...
+    def count(self) -> int:
+        """How many photos there are. Raises InvalidInput, SourceLost."""
 
 
 class SourceLost(Exception):
-    """The source cannot be reached any more: the import ends, and goes on later where it was."""
+    """The source can no longer be reached. The import fails, and continues from there when it is resumed."""
 
 
-class Source:
-    """The rows of a folder, ZIP or CSV, in the same order each time they are asked for. Raises InvalidInput."""
+class FileSource:
+    """The photos of a folder, ZIP or CSV, in the same order at every call. Raises InvalidInput if it cannot be read."""
 
-    def __init__(self, place: Path | BinaryIO):
+    def __init__(self, place: Path | BinaryIO) -> None:
         self._rows = _rows_of(place)
 
     def rows(self) -> Iterator[SourceRow]:
-        """Names and paths are such as the database takes; `read` still knows the path as it is."""
+        """Names and paths are made fit for the database; `read` still uses the original path."""
         for row in self._rows():
             fields = {name: storable(value, 200) for name, value in row.fields.items()}
             yield SourceRow(storable(row.path, 1000), storable(row.key, 200), storable(row.name, 200), row.read, fields)
@@ -74,7 +75,7 @@ class Source:
 
 
 def person_name(folder: str) -> str:
-    """A folder's name as a person's: “alex_lacamoire” is Alex Lacamoire, “McCoy Ann” stays."""
+    """The person's name that a folder's name stands for: “alex_lacamoire” → Alex Lacamoire; “McCoy Ann” stays."""
     name = " ".join(folder.replace("_", " ").split())
     return name.title() if name.islower() else name
 
@@ -90,9 +91,9 @@ def _rows_of(place: Path | BinaryIO) -> Callable[[], Iterable[SourceRow]]:
         if place.suffix.lower() == ".csv" and not zipfile.is_zipfile(place):
             return partial(_csv_rows, _csv_table(place.read_bytes(), place.name), partial(_read_file, place.parent))
     try:
-        archive = zipfile.ZipFile(place)  # stays open as long as a row that reads from it
+        archive = zipfile.ZipFile(place)  # not closed: the rows read from it later
     except (zipfile.BadZipFile, OSError) as error:
-        message = "This is no ZIP, or a damaged one. A CSV goes into a ZIP together with its photos."
+        message = "This is not a ZIP, or it is damaged. To upload a CSV, put it into a ZIP together with its photos."
         raise InvalidInput(message) from error
     return _zip_source(archive)
 
@@ -108,13 +109,13 @@ def _folder_rows(folder: Path) -> Iterator[SourceRow]:
 
 def _zip_source(archive: zipfile.ZipFile) -> Callable[[], Iterable[SourceRow]]:
     files = {info.filename: info for info in archive.infolist() if not info.is_dir()}
-    if len(files) > MOST_FILES:
-        raise InvalidInput(f"The ZIP holds {len(files)} files; {MOST_FILES} at most. Split it.")
+    if len(files) > MAX_FILES:
+        raise InvalidInput(f"The ZIP has {len(files)} files; at most {MAX_FILES} are allowed. Split it.")
     tables = [name for name in files if name.lower().endswith(".csv") and "__MACOSX" not in name]
     if len(tables) == 1:
         with archive.open(files[tables[0]]) as file:
             table = _csv_table(file.read(settings.MAX_CSV_BYTES + 1), tables[0])
-        return partial(_csv_rows, table, partial(_read_beside, archive, files, PurePosixPath(tables[0]).parent))
+        return partial(_csv_rows, table, partial(_read_named_member, archive, files, PurePosixPath(tables[0]).parent))
     return partial(_zip_rows, archive, sorted(files.values(), key=lambda info: info.filename))
 
 
@@ -128,16 +129,17 @@ def _zip_rows(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> Iterato
 
 # --- A table ---
 def _csv_table(data: bytes, name: str) -> Callable[[], Iterator[dict[str, str]]]:
-    """Gives the lines by column, trimmed, each time it is called; kept as text, which takes a tenth of the memory.
+    """A function that parses the table anew at every call and yields each line as column → trimmed cell.
 
-    The separator may be a comma or, as some spreadsheets have it, a semicolon.
+    Only the text is kept, which takes a tenth of the memory of parsed lines. The separator is a comma or, as some
+    spreadsheets write it, a semicolon. Raises InvalidInput if any line of the table cannot be read.
     """
     if len(data) > settings.MAX_CSV_BYTES:
         raise InvalidInput(f"{name} is larger than {settings.MAX_CSV_BYTES // 2**20} MiB. Split it.")
     try:
         text = data.decode("utf-8-sig").replace("\0", "")
     except UnicodeDecodeError as error:
-        raise InvalidInput(f"{name} is not UTF-8. Save it as “CSV UTF-8”.") from error
+        raise InvalidInput(f"{name} is not in UTF-8. Save it as “CSV UTF-8”.") from error
     head = text.partition("\n")[0]
     separator = ";" if ";" in head and "," not in head else ","
 
@@ -152,14 +154,14 @@ def _csv_table(data: bytes, name: str) -> Callable[[], Iterator[dict[str, str]]]
         except csv.Error as error:
             raise InvalidInput(f"{name} cannot be read after line {reader.line_num}: {error}.") from error
 
-    for _ in lines():  # tells of a bad one before anything is enrolled
+    for _ in lines():  # finds a bad line before anything is enrolled
         pass
     return lines
 
 
 def _csv_rows(table: Callable[[], Iterator[dict[str, str]]], read: Callable[[str], bytes]) -> Iterator[SourceRow]:
-    """A path that comes twice is a row each: the line's number tells them apart."""
-    seen = set()
+    """One row per line. Where a photo is named again, the line number makes the path unique."""
+    seen: set[str] = set()
     for number, cells in enumerate(table(), start=2):
         path = cells["photo"] if cells["photo"] not in seen else f"{cells['photo']} (line {number})"
         seen.add(path)
@@ -170,16 +172,19 @@ def _csv_rows(table: Callable[[], Iterator[dict[str, str]]], read: Callable[[str
 
 # --- Reading a photo ---
 def _read_file(folder: Path, path: str) -> bytes:
-    """From the folder, never from elsewhere on the disk."""
+    """Refuses paths that lead out of the folder."""
     if not path:
-        raise InvalidInput("The row names no photo.", code="photo_missing")
+        raise InvalidInput("This row has no photo.", code="photo_missing")
     if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-        raise InvalidInput("The photo lies outside the folder of the import.", code="path_refused")
+        raise InvalidInput("The photo is outside the folder of the import.", code="path_refused")
     with (folder / path).open("rb") as file:
         return file.read(settings.MAX_PHOTO_BYTES + 1)
 
 
-def _read_beside(archive: zipfile.ZipFile, files: dict, folder: PurePosixPath, path: str) -> bytes:
+def _read_named_member(
+    archive: zipfile.ZipFile, files: dict[str, zipfile.ZipInfo], folder: PurePosixPath, path: str
+) -> bytes:
+    """Reads the photo at `path`, relative to the CSV's folder or to the root of the ZIP."""
     info = files.get(str(folder / path)) or files.get(path)
     if info is None:
         raise InvalidInput(f"There is no {path or 'photo'} in the ZIP.", code="photo_missing")
@@ -187,10 +192,10 @@ def _read_beside(archive: zipfile.ZipFile, files: dict, folder: PurePosixPath, p
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """One byte more than allowed at most, whatever the header claims."""
+    """Reads at most one byte more than allowed, whatever size the header claims."""
     if info.file_size > settings.MAX_PHOTO_BYTES:
         raise InvalidInput(
-            f"The photo has {info.file_size / 2**20:.1f} MiB, more than is allowed.", code="image_too_large"
+            f"The photo has {info.file_size / 2**20:.1f} MiB, more than allowed.", code="image_too_large"
         )
     with archive.open(info) as file:
         return file.read(settings.MAX_PHOTO_BYTES + 1)

@@ -1,4 +1,4 @@
-"""The pages of imports."""
+"""The pages that list imports, start one and show its progress."""
 
 from pathlib import PurePath
 
@@ -19,7 +19,7 @@ from recognition.photos.models import Worker
 
 
 def imports(request, slug):
-    """Past imports of a gallery, and a new one."""
+    """Lists a gallery's imports, and starts a new one on POST."""
     gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     actor_of(request).require_role(gallery, Role.CURATOR)
     form, status = ImportForm(request.POST or None, request.FILES or None), 200
@@ -48,7 +48,7 @@ def _create(request, gallery: Gallery, data: dict) -> Import:
 
 
 def import_(request, pk):
-    """How far an import is; asks again by itself while it runs."""
+    """The progress of an import. While it runs, htmx fetches the partial every second."""
     job = _job(request, pk)
     refused = job.rows.filter(status=ImportRow.Status.REFUSED).order_by("path")
     context = {

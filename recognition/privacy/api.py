@@ -8,11 +8,12 @@ from rest_framework import mixins, serializers, viewsets
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api_views import ActorMixin
 from accounts.roles import Role, Scope
 from faceplatform.errors import NotFound
 from faceplatform.web.api import ProblemSerializer
 from faceplatform.web.streaming import download
-from gallery.api import PROBLEMS, ActorMixin
+from gallery.api import PROBLEMS
 from gallery.models import Gallery
 from recognition.privacy.erasure import erase_subject, report_of
 from recognition.privacy.export import begin_export, export_blocks
@@ -21,16 +22,16 @@ from recognition.privacy.retention import CATEGORIES, due_today
 from recognition.privacy.services import set_retention
 from recognition.privacy.subject import Subject, find_subject
 
-RULE = "Days, `keep` (for ever) or `default` (as the installation has it)."
+RULE = "Days, `keep` (for ever) or `default` (the installation's setting)."
 
 
 class DueSchema(serializers.Serializer):
     category = serializers.ChoiceField(choices=list(CATEGORIES))
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # DRF takes declared fields out of the class
     help = serializers.CharField()
     setting = serializers.CharField(help_text=RULE)
-    days = serializers.IntegerField(allow_null=True, help_text="As they are in force; null: for ever.")
-    count = serializers.IntegerField(help_text="How many are past it, and go with the next daily job.")
+    days = serializers.IntegerField(allow_null=True, help_text="The days in force; null: for ever.")
+    count = serializers.IntegerField(help_text="How many are past it. The next daily job deletes them.")
     oldest = serializers.DateTimeField(allow_null=True)
     bytes = serializers.IntegerField()
 
@@ -41,8 +42,8 @@ class RetentionInput(serializers.Serializer):
 
 
 class ErasureInput(serializers.Serializer):
-    confirm = serializers.CharField(help_text="The person's name, typed.")
-    reason = serializers.CharField(max_length=200, help_text="Why, without the name: it is kept for good.")
+    confirm = serializers.CharField(help_text="The person's name, to confirm.")
+    reason = serializers.CharField(max_length=200, help_text="Why. Kept for good, so it must not contain the name.")
 
 
 class ErasureSchema(serializers.Serializer):
@@ -52,19 +53,17 @@ class ErasureSchema(serializers.Serializer):
     erased_at = serializers.DateTimeField()
     erased_by = serializers.CharField()
     reason = serializers.CharField()
-    counts = serializers.DictField(
-        child=serializers.IntegerField(), help_text="Rows that went or were emptied, a table."
-    )
+    counts = serializers.DictField(child=serializers.IntegerField(), help_text="Rows deleted or emptied, per table.")
     audit_event = serializers.UUIDField()
-    backups_expire_at = serializers.DateTimeField(help_text="Until then a backup may still hold the person.")
+    backups_expire_at = serializers.DateTimeField(help_text="Until then a backup may still contain the person.")
 
 
 class RetentionView(ActorMixin, APIView):
     write_scope = Scope.MANAGE
 
     @extend_schema(
-        summary="How long a gallery keeps things, and what would go now",
-        description="A dry run: for each category what is past its retention. For curators.",
+        summary="How long a gallery keeps things, and what would be deleted now",
+        description="A dry run: what is past its retention in each category. For curators.",
         responses={200: DueSchema(many=True), **PROBLEMS},
     )
     def get(self, request, slug):
@@ -94,7 +93,7 @@ class SubjectView(ActorMixin, APIView):
     read_scope = Scope.ENROL
 
     def subject(self, pk) -> Subject:
-        """Also somebody who is deleted. NotFound where the gallery is hidden."""
+        """The person, even if deleted. Raises NotFound if there is none or the gallery is hidden."""
         subject = find_subject(pk)
         if self.actor.role_in(subject.gallery) is None:
             raise NotFound("There is nothing here, or you have no access to it.")
@@ -103,8 +102,8 @@ class SubjectView(ActorMixin, APIView):
 
 class SubjectExportView(SubjectView):
     @extend_schema(
-        summary="All that is known of a person",
-        description="A ZIP with JSON and pictures, for the person to have; docs/privacy.md describes it. For curators; "
+        summary="Export everything stored about a person",
+        description="A ZIP with JSON and pictures to give to the person; docs/privacy.md describes it. For curators; "
         "needs the scope `enrol`. Audited.",
         responses={(200, "application/zip"): OpenApiTypes.BINARY, **PROBLEMS},
     )
@@ -117,8 +116,8 @@ class SubjectExportView(SubjectView):
 
 class SubjectErasureView(SubjectView):
     @extend_schema(
-        summary="Erase a person for good",
-        description="Nothing that names the person stays, and there is no way back. For owners; needs the scope `manage`.",
+        summary="Erase a person permanently",
+        description="Nothing that names the person is kept. This cannot be undone. For owners; needs the scope `manage`.",
         request=ErasureInput,
         responses={201: ErasureSchema, **PROBLEMS, 409: ProblemSerializer},
     )
@@ -146,7 +145,7 @@ class ErasureViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet)
         rows = Erasure.objects.visible_to(self.actor, Role.OWNER)
         if slug := request.query_params.get("gallery"):
             rows = rows.filter(gallery_slug=slug)
-        return self.get_paginated_response([report_of(row) for row in self.paginate_queryset(rows)])
+        return self.get_paginated_response([report_of(row) for row in self.paginate_queryset(rows) or []])
 
     def retrieve(self, request, pk):
         row = Erasure.objects.visible_to(self.actor, Role.OWNER).filter(pk=pk).first()

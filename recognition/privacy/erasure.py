@@ -1,7 +1,7 @@
-"""Erasing a person for good, the report of it, and doing it again after a restore.
+"""Erasing a person permanently, the report of it, and erasing them again after a backup was restored.
 
-Nothing that names the person stays: rows are deleted, texts that name them are emptied, and the audit keeps what was done
-without the name (accounts/audit/chain.py). What stays is the report: ids, counts, by whom and why.
+Nothing that names the person is kept: rows are deleted, texts that name them are emptied, and the audit keeps what was
+done, without the name (accounts/audit/chain.py). Only the report stays: ids, row counts, by whom and why.
 """
 
 import json
@@ -27,20 +27,21 @@ from recognition.privacy.subject import Subject, faces_of, find_subject
 from recognition.privacy.traces import erase_traces
 
 logger = logging.getLogger(__name__)
-LIST = "erasures.jsonl"
+ERASURES_FILE = "erasures.jsonl"
 
 
 @audited
 def erase_subject(*, actor: Actor, subject: Subject, confirm: str, reason: str) -> Erasure:
-    """Erases a person. confirm: the name, typed; reason: why, without the name, as it is kept. Only owners may.
+    """Erases a person permanently. Only owners of the gallery may.
 
-    Raises InvalidInput, and Conflict where an import runs. There is no way back.
+    confirm: the person's name, as the user typed it. reason: kept for good, so it must not contain the name. Raises
+    NotAllowed, InvalidInput (not_confirmed), and Conflict (import_runs) while an import is running in the gallery.
     """
     actor.require_scope(Scope.MANAGE)
     actor.require_role(subject.gallery, Role.OWNER)
-    _check(subject, confirm, reason)
+    _check_input(subject, confirm, reason)
     list(Identity.with_deleted.select_for_update().filter(pk__in=subject.people).order_by("pk"))
-    subject = find_subject(subject.people[0])  # as it is now that it is locked
+    subject = find_subject(subject.people[0])  # read again now that it is locked
     events = _events_about(subject)
     counts = erase_traces(subject)
     erasure = Erasure.objects.create(
@@ -63,25 +64,25 @@ def erase_subject(*, actor: Actor, subject: Subject, confirm: str, reason: str) 
     erasure.event_id = event.pk
     erasure.save(update_fields=["event_id"])
     erasure.refresh_from_db()
-    transaction.on_commit(lambda: _note(erasure))
+    transaction.on_commit(lambda: _append_to_file(erasure))
     return erasure
 
 
-def _check(subject: Subject, confirm: str, reason: str) -> None:
+def _check_input(subject: Subject, confirm: str, reason: str) -> None:
     if confirm.strip().casefold() != subject.name.strip().casefold():
-        raise InvalidInput("The name that was typed is not this person's. Nothing was erased.", code="not_confirmed")
+        raise InvalidInput("The name you typed is not this person's. Nothing was erased.", code="not_confirmed")
     if not reason.strip():
-        raise InvalidInput("Say why, such as “asked by the person, letter of 3 May”. It is kept with the report.")
+        raise InvalidInput("Give a reason, such as “asked by the person, letter of 3 May”. It is kept with the report.")
     if any(re.search(rf"\b{re.escape(name)}\b", reason, re.IGNORECASE) for name in subject.names):
-        raise InvalidInput("The reason is kept for good: do not name the person in it.")
+        raise InvalidInput("Do not name the person in the reason: it is kept for good.")
 
 
 def _events_about(subject: Subject) -> list[UUID]:
-    found = faces_of(subject).values_list("request_id", flat=True)
+    recognitions = faces_of(subject).values_list("request_id", flat=True)
     enrolments = RecognitionRequest.objects.filter(identity__in=subject.people).values_list("pk", flat=True)
     return chain.events_about(
         gallery_id=subject.gallery.pk,
-        ids=[*subject.people, *subject.samples, *found, *enrolments],
+        ids=[*subject.people, *subject.samples, *recognitions, *enrolments],
         mentioned=subject.people,
         pattern=subject.pattern,
         whole="recognitionrequest",
@@ -90,7 +91,7 @@ def _events_about(subject: Subject) -> list[UUID]:
 
 # --- The report -------------------------------------------------------------------------------------------------------
 def report_of(erasure: Erasure) -> dict[str, Any]:
-    """What went, by whom, when, why, and when the last backup that holds the person is due to go."""
+    """What was erased, by whom, when and why, and when the last backup that contains the person should be deleted."""
     return {
         "id": str(erasure.pk),
         "gallery": erasure.gallery_slug,
@@ -104,43 +105,48 @@ def report_of(erasure: Erasure) -> dict[str, Any]:
     }
 
 
-def _note(erasure: Erasure) -> None:
-    """Beside the database, where restoring an older backup does not take it away."""
+def _append_to_file(erasure: Erasure) -> None:
+    """Written outside the database, so that restoring an older backup does not lose it."""
     try:
-        with (settings.DATA_DIR / LIST).open("a", encoding="utf-8") as file:
+        with (settings.DATA_DIR / ERASURES_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(report_of(erasure)) + "\n")
     except OSError:
-        logger.exception("the erasure %s was done, but cannot be noted in %s", erasure.pk, settings.DATA_DIR / LIST)
+        logger.exception(
+            "erasure %s is done, but could not be written to %s", erasure.pk, settings.DATA_DIR / ERASURES_FILE
+        )
 
 
 # --- After a restore --------------------------------------------------------------------------------------------------
-def noted_erasures(files: Iterable[Path] = ()) -> dict[UUID, str]:
-    """Everybody who was erased, with the reason: from the table, the list in the data directory, and reports in `files`."""
-    found = {pk: row.reason for row in Erasure.objects.all() for pk in row.identities}
-    own = settings.DATA_DIR / LIST
-    for path in [*([own] if own.exists() else []), *files]:
+def recorded_erasures(files: Iterable[Path] = ()) -> dict[UUID, str]:
+    """Everybody erased so far, id → reason: from the table, the file in the data directory, and reports in `files`.
+
+    Raises InvalidInput if a file is no list of erasures, OSError if it cannot be read.
+    """
+    erased = {pk: row.reason for row in Erasure.objects.all() for pk in row.identities}
+    own_file = settings.DATA_DIR / ERASURES_FILE
+    for path in [*([own_file] if own_file.exists() else []), *files]:
         for report in _reports(path):
-            found |= {UUID(pk): report["reason"] for pk in report["identities"]}
-    return found
+            erased |= {UUID(pk): report["reason"] for pk in report["identities"]}
+    return erased
 
 
-def replay(*, actor: Actor, erased: dict[UUID, str]) -> list[Erasure]:
-    """Erases those of `erased` again whom a restored backup has brought back."""
-    done = []
+def repeat_erasures(*, actor: Actor, erased: dict[UUID, str]) -> list[Erasure]:
+    """Erases everybody in `erased` (id → reason) again who came back with a restored backup."""
+    erasures = []
     for pk in Identity.with_deleted.filter(pk__in=erased).values_list("pk", flat=True):
-        if Identity.with_deleted.filter(pk=pk).exists():  # not gone with the one before
+        if Identity.with_deleted.filter(pk=pk).exists():  # not erased along with the previous one
             subject = find_subject(pk)
             reason = f"Again after a restore: {erased[pk]}"
-            done.append(erase_subject(actor=actor, subject=subject, confirm=subject.name, reason=reason))
-    return done
+            erasures.append(erase_subject(actor=actor, subject=subject, confirm=subject.name, reason=reason))
+    return erasures
 
 
-def _reports(path: Path) -> list[dict]:
-    """A report as it is downloaded, or a list of them, one a line."""
+def _reports(path: Path) -> list[dict[str, Any]]:
+    """Reads one downloaded report, or a list with one report per line."""
     text = path.read_text(encoding="utf-8").strip()
     try:
         if text.startswith("{\n"):
             return [json.loads(text)]
         return [json.loads(line) for line in text.splitlines() if line]
     except ValueError as error:
-        raise InvalidInput(f"{path} is no list of erasures.") from error
+        raise InvalidInput(f"{path} is not a list of erasures.") from error

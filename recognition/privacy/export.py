@@ -1,16 +1,16 @@
-"""What the platform knows of one person, as a ZIP: JSON for machines, pictures, and a README. Written as it is sent.
+"""Everything the platform stores about one person, as a ZIP of JSON files, pictures and a README. Streamed as it is written.
 
-Nobody else is in it: of other candidates only the distance is told, other people's names are left out, and of a photo only
-the person's own face is given. docs/privacy.md describes every file; new fields may be added, none is renamed.
+It contains nobody else: of other candidates only the distance is given, other people's names are left out, and of each
+photo only the person's own face is included. docs/privacy.md describes every file; fields may be added, never renamed.
 """
 
 import json
 import zipfile
-from collections.abc import Generator, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from accounts import audit
@@ -21,38 +21,46 @@ from accounts.roles import Role, Scope
 from gallery.models import FaceEmbedding, FaceSample, Identity
 from gallery.services import CONSENT_FIELDS
 from recognition.imports.models import ImportRow
-from recognition.photos.models import RecognitionFace
-from recognition.photos.representation import box_as_dict, image_as_dict, threshold_as_dict
-from recognition.privacy.subject import Subject, faces_of
+from recognition.photos.models import Candidate, RecognitionFace
+from recognition.photos.representation import found_as_dict, image_as_dict, threshold_as_dict
+from recognition.privacy.subject import Subject, faces_of, history_of
+
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
+    class OthersAnnotation(TypedDict):
+        with_others: bool  # whether the photo has other faces
+
+    FaceWithOthers = WithAnnotations[RecognitionFace, OthersAnnotation]
 
 BLOCK = 64 * 1024  # bytes sent at a time
-SOMEBODY = "(another person)"
-SEVERAL = "(a photo with several faces)"  # its name may name the others
+ANOTHER_PERSON = "(another person)"
+SHARED_PHOTO = "(a photo with several faces)"  # the file name may name the others
 PERSON = ("id", "name", "external_id", "department", "position", "active", "hidden", "metadata", *CONSENT_FIELDS)
 TIMES = ("created_at", "updated_at", "last_recognized_at", "deleted_at")
 SAMPLE = (
     "id", "identity_id", "photo_name", "photo_sha256", "photo_width", "photo_height", "box", "detection_score",
     "quality_score", "quality", "created_at", "deleted_at",
 )  # fmt: skip
-README = """What this platform knows of {name}, written on {now}.
+README = """What this platform stores about {name}, written on {now}.
 
 identity.json        the person's data and consent; several entries where people were merged into one
-history.jsonl        those data as they were before each change
-samples.jsonl        the enrolled faces: where from, how good; samples/ID.jpg is the picture
-embeddings.jsonl     the numbers by which the faces are compared, for each model pack
+history.jsonl        the same data as they were before each change
+samples.jsonl        the enrolled faces: source and quality; samples/ID.jpg is the picture
+embeddings.jsonl     the vectors by which the faces are compared, for each model pack
 recognitions.jsonl   each time the person was recognised in a photo; recognitions/ID-N.jpg is the face
 imports.jsonl        photos that came with an import of many people
 audit.jsonl          what was done to the person's data, when and how
 
-.json is JSON, .jsonl is JSON too, one object a line. Times are in ISO 8601. Boxes are in px of the photo, from its upper
-left corner. Photos in which the person was recognised are not included, because others may be on them. Of other people
-the person was compared with, only the distance is given.
+.json files are JSON; .jsonl files have one JSON object per line. Times are in ISO 8601. Boxes are in pixels of the photo,
+from its upper left corner. Photos in which the person was recognised are not included, because other people may be in them.
+Of other people the person was compared with, only the distance is given.
 """
 
 
 @audited
 def begin_export(*, actor: Actor, subject: Subject) -> None:
-    """Notes that the person's data leave. Only curators may."""
+    """Checks that the actor may export (curators only), and audits the export. Raises NotAllowed."""
     actor.require_scope(Scope.ENROL)
     actor.require_role(subject.gallery, Role.CURATOR)
     person = Identity.with_deleted.filter(pk=subject.people[0]).first()
@@ -60,31 +68,34 @@ def begin_export(*, actor: Actor, subject: Subject) -> None:
 
 
 def export_blocks(subject: Subject) -> Generator[bytes]:
-    """The ZIP, piece by piece, in little memory."""
-    outlet = _Outlet()
-    with zipfile.ZipFile(outlet, "w", zipfile.ZIP_DEFLATED) as archive:
+    """The ZIP in blocks of about BLOCK bytes, so it needs little memory. Call `begin_export` first."""
+    buffer = _ZipBuffer()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in _files(subject):
             for _ in _write(archive, name, content):
-                if outlet.waiting >= BLOCK:
-                    yield outlet.take()
-    yield outlet.take()
+                if buffer.waiting >= BLOCK:
+                    yield buffer.take()
+    yield buffer.take()
 
 
-class _Outlet:
-    """A file that cannot be sought, whose bytes are taken away as they come."""
+class _ZipBuffer:
+    """An unseekable file for ZipFile to write to; `take` empties it."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._waiting = bytearray()
 
     @property
     def waiting(self) -> int:
         return len(self._waiting)
 
-    def write(self, data) -> int:
+    def write(self, data: bytes, /) -> int:
         self._waiting += data
         return len(data)
 
     def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
         pass
 
     def take(self) -> bytes:
@@ -93,8 +104,8 @@ class _Outlet:
         return data
 
 
-def _write(archive: zipfile.ZipFile, name: str, content: bytes | Iterable[dict]) -> Iterator[None]:
-    """Writes a picture or a text whole, and lines one by one."""
+def _write(archive: zipfile.ZipFile, name: str, content: bytes | Iterable[dict[str, Any]]) -> Iterator[None]:
+    """Writes bytes in one step, and dicts as JSON lines, one per step."""
     kind = zipfile.ZIP_STORED if name.endswith(".jpg") else zipfile.ZIP_DEFLATED
     info = zipfile.ZipInfo(name, timezone.localtime().timetuple()[:6])
     info.compress_type = kind
@@ -108,7 +119,7 @@ def _write(archive: zipfile.ZipFile, name: str, content: bytes | Iterable[dict])
             yield
 
 
-def _files(subject: Subject) -> Iterator[tuple[str, bytes | Iterable[dict]]]:
+def _files(subject: Subject) -> Iterator[tuple[str, bytes | Iterable[dict[str, Any]]]]:
     readme = README.format(name=subject.name, now=f"{timezone.localtime():%Y-%m-%d %H:%M %Z}")
     yield "README.txt", readme.encode()
     yield "identity.json", json.dumps(_people(subject), cls=DjangoJSONEncoder, ensure_ascii=False, indent=1).encode()
@@ -135,41 +146,37 @@ def _people(subject: Subject) -> list[dict[str, Any]]:
 
 
 def _history(subject: Subject) -> Iterator[dict[str, Any]]:
-    rows = Identity.history.rel.related_model.objects.filter(pgh_obj_id__in=subject.people).order_by("pgh_id")
+    rows = history_of("Identity").filter(pgh_obj_id__in=subject.people).order_by("pgh_id")
     for row in rows.iterator(chunk_size=500):
         yield {"until": row.pgh_created_at, "change": row.pgh_label} | {name: getattr(row, name) for name in PERSON}
 
 
-def _embeddings(samples) -> Iterator[dict[str, Any]]:
+def _embeddings(samples: QuerySet[FaceSample]) -> Iterator[dict[str, Any]]:
     rows = FaceEmbedding.objects.filter(sample__in=samples.order_by().values("pk")).order_by("sample", "pack")
     for row in rows.iterator(chunk_size=100):
         vector = [round(float(value), 6) for value in row.vector]
         yield {"sample_id": row.sample_id, "pack": row.pack, "dimensions": len(vector), "vector": vector}
 
 
-def _faces(subject: Subject):
+def _faces(subject: Subject) -> "QuerySet[FaceWithOthers]":
     others = RecognitionFace.objects.filter(request=OuterRef("request")).exclude(pk=OuterRef("pk"))
     faces = faces_of(subject).annotate(with_others=Exists(others)).order_by("request_id", "index")
     faces = faces.defer("vector", "request__photo")
     return faces.select_related("request").prefetch_related("candidates")
 
 
-def _recognition(subject: Subject):
-    def as_dict(face: RecognitionFace) -> dict[str, Any]:
+def _recognition(subject: Subject) -> "Callable[[FaceWithOthers], dict[str, Any]]":
+    def as_dict(face: "FaceWithOthers") -> dict[str, Any]:
         request = face.request
         return {
             "id": request.pk,
-            "index": face.index,
             "created_at": request.created_at,
             "pack": request.pack,
-            "photo_name": SEVERAL if face.with_others else request.photo_name,
+            "photo_name": SHARED_PHOTO if face.with_others else request.photo_name,
             "photo_kept": request.keep_photo,
             "image": image_as_dict(request),
             "threshold": threshold_as_dict(request),
-            "box": box_as_dict(face.box, request.image_width, request.image_height),
-            "landmarks": face.landmarks,
-            "detection_score": face.detection_score,
-            "quality": {"score": face.quality_score, "reasons": face.reasons},
+            **found_as_dict(face, request),
             "candidates": [_candidate(candidate, subject) for candidate in face.candidates.all()],
             "margin": face.margin,
         }
@@ -177,10 +184,10 @@ def _recognition(subject: Subject):
     return as_dict
 
 
-def _candidate(candidate, subject: Subject) -> dict[str, Any]:
+def _candidate(candidate: Candidate, subject: Subject) -> dict[str, Any]:
     theirs = candidate.identity_id in subject.people
     return {
-        "identity": subject.name if theirs else SOMEBODY,
+        "identity": subject.name if theirs else ANOTHER_PERSON,
         "sample_id": candidate.sample_id if theirs else None,
         "distance": candidate.distance,
         "score": candidate.score,
@@ -195,7 +202,7 @@ def _imports(subject: Subject) -> Iterator[dict[str, Any]]:
 
 
 def _audit(subject: Subject) -> Iterator[dict[str, Any]]:
-    """Not who did it: that is about somebody else."""
+    """Leaves out who did it: that is about somebody else."""
     ids = chain.events_about(
         gallery_id=subject.gallery.pk,
         ids=[*subject.people, *subject.samples],
@@ -205,19 +212,19 @@ def _audit(subject: Subject) -> Iterator[dict[str, Any]]:
     photos = FaceSample.with_deleted.filter(pk__in=subject.samples).values_list("photo_name", flat=True)
     own = {*subject.names, *map(str, subject.people), *photos}
     for event in AuditEvent.objects.filter(pk__in=ids).order_by("id").iterator(chunk_size=500):
-        details = _without_others(event.details, own)
+        details = _redact_others(event.details, own)
         yield {"id": event.pk, "at": event.at, "action": event.action, "via": event.via, "details": details}
 
 
 NAMES_IN_DETAILS = ("from", "to", "new", "new_id", "merged", "identity", "identities", "photo", "sha256", "name")
 
 
-def _without_others(details: dict[str, Any], own: set[str]) -> dict[str, Any]:
-    """The details, with names, photos and ids that are not the person's left out."""
+def _redact_others(details: dict[str, Any], own: set[str]) -> dict[str, Any]:
+    """The details, with names, photos and ids that are not the person's own replaced."""
 
-    def told(value):
+    def redact(value: Any) -> Any:
         if isinstance(value, list):
-            return [told(one) for one in value]
-        return value if value in own or not value else SOMEBODY
+            return [redact(item) for item in value]
+        return value if value in own or not value else ANOTHER_PERSON
 
-    return {name: told(value) if name in NAMES_IN_DETAILS else value for name, value in details.items()}
+    return {name: redact(value) if name in NAMES_IN_DETAILS else value for name, value in details.items()}

@@ -1,4 +1,4 @@
-"""Forms of the privacy pages. They parse; the services decide."""
+"""Forms of the privacy pages. They only parse; the services validate."""
 
 from django import forms
 from django.conf import settings
@@ -9,12 +9,12 @@ DAYS = (1, 7, 14, 30, 60, 90, 180, 365, 730)
 
 
 class RetentionForm(forms.Form):
-    """A choice for each category, and whether the gallery requires consent."""
+    """How long each category is kept, and whether the gallery requires consent."""
 
     requires_consent = forms.BooleanField(
         required=False,
         label="Recognise and enrol only people with valid consent",
-        help_text="The others stay, but are neither proposed nor get new photos.",
+        help_text="All others stay in the gallery, but are not recognised and cannot be enrolled.",
     )
 
     def __init__(self, rules: dict[str, str], *args, **kwargs):
@@ -31,16 +31,16 @@ class RetentionForm(forms.Form):
 
 def _choices(setting: str) -> list[tuple[str, str]]:
     days = sorted({*DAYS, *([int(setting)] if setting.isdigit() else [])})
-    default = f"As the installation: {_words(settings.REQUEST_RETENTION_DAYS)}"
-    return [(DEFAULT, default), *((str(number), _words(number)) for number in days), (KEEP, "For ever")]
+    default = f"Installation default: {_in_words(settings.REQUEST_RETENTION_DAYS)}"
+    return [(DEFAULT, default), *((str(number), _in_words(number)) for number in days), (KEEP, "For ever")]
 
 
-def _words(days: int) -> str:
+def _in_words(days: int) -> str:
     return f"{days} day{'s' * (days != 1)}"
 
 
 class EraseForm(forms.Form):
     confirm = forms.CharField(max_length=200, label="The person's name, to confirm")
     reason = forms.CharField(
-        max_length=200, label="Why", help_text="Kept for good with the report: do not name the person here."
+        max_length=200, label="Why", help_text="Kept for good with the report. Do not name the person here."
     )

@@ -14,9 +14,9 @@ from gallery.models import Gallery
 
 
 class RetentionRule(models.Model):
-    """How many days a gallery keeps one category of recognition/privacy/retention.py; null: for ever.
+    """How many days a gallery keeps one category (see recognition/privacy/retention.py); null: for ever.
 
-    Without a row the installation's FACEPLATFORM_REQUEST_RETENTION_DAYS holds.
+    Without a row, the installation's FACEPLATFORM_REQUEST_RETENTION_DAYS applies.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
@@ -35,10 +35,10 @@ class RetentionRule(models.Model):
 
 
 class Erasure(models.Model):
-    """That a person was erased: ids and counts alone, no name. Kept for good, so that it can be done again after a restore.
+    """The record that a person was erased: ids and counts only, no name.
 
-    identities: the person and who had been merged into it. counts: rows per table. event_id: the audit event. It outlives
-    the gallery.
+    Kept for good, even after the gallery is deleted, so that the erasure can be repeated after a backup is restored.
+    identities: the person and everybody merged into them. counts: rows per table. event_id: the audit event.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
@@ -63,5 +63,5 @@ class Erasure(models.Model):
 
     @property
     def backups_expire_at(self):
-        """From then on no backup holds the person any more, if backups are deleted as the setting says."""
+        """From then on no backup contains the person, provided backups are deleted as the setting says."""
         return self.erased_at + timedelta(days=settings.BACKUP_RETENTION_DAYS)

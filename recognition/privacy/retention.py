@@ -1,12 +1,13 @@
-"""What is kept for how long: the categories, each gallery's rules, and what would go today.
+"""What is kept for how long: the categories, each gallery's rules, and what would be deleted today.
 
-A category says which rows of a gallery it is about, how old each is, how large, and how they go. Another kind of data
-(sightings of cameras, say) joins by one more entry in CATEGORIES; pages, API, command and daily job follow.
+A category says which rows of a gallery belong to it, how old and how large they are, and how to delete them. Another kind
+of data (camera sightings, say) needs one more entry in CATEGORIES; the pages, API, command and daily job then include it.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Min, QuerySet, Sum
@@ -22,19 +23,21 @@ KEEP, DEFAULT = "keep", "default"
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A kind of data. rows: those of a gallery, finished; age: the lookup to their moment; drop: what makes rows go."""
+    """A kind of data. rows: the finished rows of a gallery; age: the lookup to the time they count from; size: their size in
+    bytes; delete: deletes rows, or the part of them that the category covers.
+    """
 
     label: str
     help: str
-    rows: Callable[[Gallery], QuerySet]
+    rows: Callable[[Gallery], QuerySet[Any]]
     age: str
-    size: Callable[[QuerySet], int]
-    drop: Callable[[QuerySet], object]
+    size: Callable[[QuerySet[Any]], int]
+    delete: Callable[[QuerySet[Any]], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What of a category is past its time. setting: days, “keep” or “default”; days: as they are in force, None for ever."""
+    """What is past its retention in a category. setting: days, “keep” or “default”; days: the days in force, None: for ever."""
 
     category: str
     label: str
@@ -53,14 +56,14 @@ def settings_of(gallery: Gallery) -> dict[str, str]:
 
 
 def days_in_force(setting: str) -> int | None:
-    """None: for ever."""
+    """The days that a setting means; None: for ever."""
     if setting == KEEP:
         return None
     return settings.REQUEST_RETENTION_DAYS if setting == DEFAULT else int(setting)
 
 
-def due_rows(category: Category, gallery: Gallery, days: int | None) -> QuerySet:
-    """Rows past their time."""
+def due_rows(category: Category, gallery: Gallery, days: int | None) -> QuerySet[Any]:
+    """Rows of the category that are older than `days`."""
     rows = category.rows(gallery)
     if days is None:
         return rows.none()
@@ -68,7 +71,7 @@ def due_rows(category: Category, gallery: Gallery, days: int | None) -> QuerySet
 
 
 def due_today(gallery: Gallery) -> Iterator[Due]:
-    """The dry run. Each category by itself: a photo that goes with its recognition counts in both."""
+    """The dry run. Each category is counted separately: a photo deleted with its recognition counts in both."""
     for name, setting in settings_of(gallery).items():
         category, days = CATEGORIES[name], days_in_force(setting)
         rows = due_rows(category, gallery, days)
@@ -86,62 +89,62 @@ def due_today(gallery: Gallery) -> Iterator[Due]:
 
 
 # --- The categories ---------------------------------------------------------------------------------------------------
-def _requests(gallery: Gallery) -> QuerySet:
+def _requests(gallery: Gallery) -> QuerySet[Any]:
     return RecognitionRequest.objects.filter(gallery=gallery, finished_at__isnull=False)
 
 
-def _photos(gallery: Gallery) -> QuerySet:
+def _photos(gallery: Gallery) -> QuerySet[Any]:
     return _requests(gallery).filter(photo__isnull=False)
 
 
-def _unknown_faces(gallery: Gallery) -> QuerySet:
+def _unknown_faces(gallery: Gallery) -> QuerySet[Any]:
     strangers = RecognitionFace.objects.filter(decision__in=[Decision.UNKNOWN, Decision.UNUSABLE])
     return strangers.filter(request__gallery=gallery, request__finished_at__isnull=False).exclude(crop=b"")
 
 
-def _imports(gallery: Gallery) -> QuerySet:
+def _imports(gallery: Gallery) -> QuerySet[Any]:
     return gallery.imports.exclude(status=Import.Status.RUNNING).filter(finished_at__isnull=False)
 
 
-def _bytes_of(field: str) -> Callable[[QuerySet], int]:
+def _bytes_of(field: str) -> Callable[[QuerySet[Any]], int]:
     return lambda rows: rows.aggregate(total=Sum(Length(field)))["total"] or 0
 
 
-def _size_of_requests(rows: QuerySet) -> int:
+def _size_of_requests(rows: QuerySet[Any]) -> int:
     faces = RecognitionFace.objects.filter(request__in=rows.values("pk").order_by())
     return _bytes_of("photo")(rows) + _bytes_of("crop")(faces)
 
 
-def _size_of_imports(rows: QuerySet) -> int:
+def _size_of_imports(rows: QuerySet[Any]) -> int:
     keys = rows.values("pk").order_by()
     uploads = rows.aggregate(total=Sum(Length("pieces__data")))["total"] or 0
     return uploads + _bytes_of("reason")(ImportRow.objects.filter(job__in=keys))
 
 
-def _forget_photos(rows: QuerySet) -> None:
+def _clear_photos(rows: QuerySet[Any]) -> None:
     rows.update(photo=None, keep_photo=False)
 
 
-def _forget_faces(rows: QuerySet) -> None:
-    """That there was a face, and where, stays; what it looked like goes."""
+def _clear_faces(rows: QuerySet[Any]) -> None:
+    """Keeps that there was a face and where, but not what it looked like."""
     rows.update(crop=b"", vector=None)
 
 
 CATEGORIES = {
     "requests": Category(
-        "Recognitions", "What was asked and answered, with its photo and faces.",
+        "Recognitions", "Requests and their answers, with photo and faces.",
         _requests, "finished_at", _size_of_requests, lambda rows: rows.only("pk").delete(),
     ),
     "photos": Category(
-        "Photos", "Photos kept with a recognition; the faces and the answer stay.",
-        _photos, "finished_at", _bytes_of("photo"), _forget_photos,
+        "Photos", "Photos kept with a recognition. The faces and the answer are not deleted.",
+        _photos, "finished_at", _bytes_of("photo"), _clear_photos,
     ),
     "unknown_faces": Category(
-        "Unknown faces", "Pictures and vectors of faces that were nobody's; the answer stays.",
-        _unknown_faces, "request__finished_at", _bytes_of("crop"), _forget_faces,
+        "Unknown faces", "Pictures and vectors of faces that were not recognised. The answer is not deleted.",
+        _unknown_faces, "request__finished_at", _bytes_of("crop"), _clear_faces,
     ),
     "imports": Category(
-        "Imports", "Reports of imports, and uploads that were not finished.",
+        "Imports", "Reports of imports, and uploads of unfinished ones.",
         _imports, "finished_at", _size_of_imports, lambda rows: rows.delete(),
     ),
 }  # fmt: skip

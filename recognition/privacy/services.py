@@ -1,4 +1,6 @@
-"""Writes: how long a gallery keeps things, and letting go what is past its time."""
+"""Writes: setting how long a gallery keeps things, and deleting what is past its retention."""
+
+from collections.abc import Iterator
 
 from django.db import transaction
 
@@ -11,20 +13,23 @@ from gallery.models import Gallery
 from recognition.privacy.models import RetentionRule
 from recognition.privacy.retention import CATEGORIES, DEFAULT, KEEP, days_in_force, due_rows, settings_of
 
-BATCH = 200
-LONGEST = 36_500  # days
+BATCH = 200  # rows deleted per transaction
+MAX_DAYS = 36_500
 
 
 @audited
 def set_retention(*, actor: Actor, gallery: Gallery, **rules: str) -> dict[str, str]:
-    """Sets how long the gallery keeps a category: days, “keep” (for ever) or “default” (the installation's)."""
+    """Sets how long the gallery keeps each category: days, “keep” (for ever) or “default” (the installation's setting).
+
+    Returns the settings of all categories. Raises NotAllowed, InvalidInput.
+    """
     actor.require_scope(Scope.MANAGE)
     actor.require_role(gallery, Role.OWNER)
     if unknown := set(rules) - set(CATEGORIES):
-        raise InvalidInput(f"There is no {', '.join(sorted(unknown))}. Categories: {', '.join(CATEGORIES)}.")
+        raise InvalidInput(f"There is no category {', '.join(sorted(unknown))}. Categories: {', '.join(CATEGORIES)}.")
     Gallery.objects.select_for_update(no_key=True).get(pk=gallery.pk)
     before = settings_of(gallery)
-    changes = {name: [before[name], _checked(rule)] for name, rule in rules.items() if rule != before[name]}
+    changes = {name: [before[name], _valid_rule(rule)] for name, rule in rules.items() if rule != before[name]}
     for name, (_, rule) in changes.items():
         if rule == DEFAULT:
             gallery.retention_rules.filter(category=name).delete()
@@ -37,31 +42,31 @@ def set_retention(*, actor: Actor, gallery: Gallery, **rules: str) -> dict[str, 
 
 
 def apply_retention(*, actor: Actor, gallery: Gallery) -> dict[str, int]:
-    """Lets go what is past its time, a few rows a transaction. Returns how many of each category went; audited."""
+    """Deletes what is past its retention, BATCH rows per transaction. Returns the count per category, and audits it."""
     actor.require_role(gallery, Role.OWNER)
-    gone = dict.fromkeys(CATEGORIES, 0)
+    deleted = dict.fromkeys(CATEGORIES, 0)
     try:
         for name, setting in settings_of(gallery).items():
-            for count in _drop_due(name, gallery, days_in_force(setting)):
-                gone[name] += count
+            for count in _delete_due(name, gallery, days_in_force(setting)):
+                deleted[name] += count
     finally:
-        if any(gone.values()):
-            audit.record(actor=actor, action="retention.applied", gallery=gallery, target=gallery, details=gone)
-    return gone
+        if any(deleted.values()):
+            audit.record(actor=actor, action="retention.applied", gallery=gallery, target=gallery, details=deleted)
+    return deleted
 
 
-def _drop_due(name: str, gallery: Gallery, days: int | None):
+def _delete_due(name: str, gallery: Gallery, days: int | None) -> Iterator[int]:
     category = CATEGORIES[name]
     rows = due_rows(category, gallery, days).order_by("pk")
     while keys := list(rows.values_list("pk", flat=True)[:BATCH]):
         with transaction.atomic():
-            category.drop(rows.model.objects.filter(pk__in=keys))
+            category.delete(rows.model.objects.filter(pk__in=keys))
         yield len(keys)
 
 
-def _checked(rule: str) -> str:
+def _valid_rule(rule: str) -> str:
     if rule in (KEEP, DEFAULT):
         return rule
-    if not (rule.isascii() and rule.isdigit() and 1 <= int(rule) <= LONGEST):
-        raise InvalidInput(f"“{rule}” is no retention: give days (1 to {LONGEST}), “keep” or “default”.")
+    if not (rule.isascii() and rule.isdigit() and 1 <= int(rule) <= MAX_DAYS):
+        raise InvalidInput(f"“{rule}” is not valid. Give days (1 to {MAX_DAYS}), “keep” or “default”.")
     return str(int(rule))

@@ -2,8 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any, Literal
 from uuid import UUID
 
+from django.apps import apps
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import AuditEvent
@@ -14,10 +16,11 @@ from recognition.photos.models import Candidate, Decision, RecognitionFace, Reje
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """people: the person's id and of those merged into it. samples: their enrolled faces, deleted ones too.
+    """A person, and everything by which the tables know them.
 
-    names, external_ids: as they are and were. own_names: those that nobody else of the gallery has, as a part of theirs
-    or as a whole; texts that hold one of them are about this person.
+    people: the person's id, then the ids of everybody merged into them. samples: ids of their enrolled faces, including
+    deleted ones. names, external_ids: present and past ones, the present name first. unique_names: the names that nobody
+    else's name in the gallery contains; a text that contains one of them is about this person.
     """
 
     gallery: Gallery
@@ -25,7 +28,7 @@ class Subject:
     samples: list[UUID]
     names: list[str]
     external_ids: list[str]
-    own_names: list[str]
+    unique_names: list[str]
 
     @property
     def name(self) -> str:
@@ -33,20 +36,20 @@ class Subject:
 
     @property
     def pattern(self) -> str | None:
-        """A regular expression of PostgreSQL for a text that names the person; None where no name is their own."""
-        return "|".join(map(_pattern, self.own_names)) or None
+        """A PostgreSQL regular expression for texts that name the person; None if none of the names is unique."""
+        return "|".join(map(_name_pattern, self.unique_names)) or None
 
 
 def find_subject(pk: UUID) -> Subject:
-    """The person of this id, also a deleted one, or one purged of whom the audit still knows. Raises NotFound."""
+    """The person with this id, even if deleted, merged, or purged and known only to the audit. Raises NotFound."""
     row = Identity.with_deleted.select_related("gallery").filter(pk=pk).first()
     while row is not None and row.merged_into_id:
         row = Identity.with_deleted.select_related("gallery").get(pk=row.merged_into_id)
-    return _purged_subject(pk) if row is None else _subject(row.gallery, _family(row), row.name)
+    return _purged_subject(pk) if row is None else _subject(row.gallery, _with_merged(row), row.name)
 
 
 def faces_of(subject: Subject) -> QuerySet[RecognitionFace]:
-    """Faces seen in photos that are taken for the person as things stand: “not X” is honoured as in the answers."""
+    """Faces in photos that are recognised as the person now: corrections (“not X”) count, as they do in the API's answers."""
     standing = Rejection.objects.filter(sample__deleted_at=None)
     not_them = standing.filter(face=OuterRef("pk"), sample__identity__in=subject.people)
     first_rejected = standing.filter(face=OuterRef("pk"), sample__identity=OuterRef("identity"))
@@ -54,67 +57,75 @@ def faces_of(subject: Subject) -> QuerySet[RecognitionFace]:
     within = Candidate.objects.filter(face=OuterRef("pk"), distance__lte=OuterRef("request__threshold_distance"))
     next_one = within.exclude(Exists(rejected)).order_by("rank").values("identity")[:1]
     faces = RecognitionFace.objects.annotate(next_one=Subquery(next_one))
-    found = Q(identity__in=subject.people) | (Exists(first_rejected) & Q(next_one__in=subject.people))
-    return faces.filter(found, ~Exists(not_them), decision=Decision.KNOWN)
+    is_theirs = Q(identity__in=subject.people) | (Exists(first_rejected) & Q(next_one__in=subject.people))
+    return faces.filter(is_theirs, ~Exists(not_them), decision=Decision.KNOWN)
 
 
 def rejected_faces(subject: Subject) -> QuerySet[RecognitionFace]:
-    """Faces that were taken for the person until a curator said that they are not."""
+    """Faces that were recognised as the person until a curator said “not X”."""
     standing = Rejection.objects.filter(sample__deleted_at=None, sample__identity__in=subject.people)
     return RecognitionFace.objects.filter(Exists(standing.filter(face=OuterRef("pk"))), identity__in=subject.people)
 
 
-def _family(row: Identity) -> list[UUID]:
-    """The person and everybody merged into it, at any depth."""
-    people, found = [row.pk], [row.pk]
-    while found:
-        found = list(Identity.with_deleted.filter(merged_into__in=found).values_list("pk", flat=True))
-        people += found
+def history_of(model: Literal["Identity", "FaceSample"]) -> QuerySet[Any]:
+    """The rows of the model's history table, whose class is made when the app loads; see gallery/models.py."""
+    table = {"Identity": "IdentityHistory", "FaceSample": "SampleHistory"}[model]
+    return apps.get_model("gallery", table)._default_manager.all()
+
+
+def _with_merged(row: Identity) -> list[UUID]:
+    """The person and everybody merged into them, at any depth."""
+    people, level = [row.pk], [row.pk]
+    while level:
+        level = list(Identity.with_deleted.filter(merged_into__in=level).values_list("pk", flat=True))
+        people += level
     return people
 
 
 def _subject(gallery: Gallery, people: list[UUID], name: str) -> Subject:
     rows = Identity.with_deleted.filter(pk__in=people)
-    history = Identity.history.rel.related_model.objects.filter(pgh_obj_id__in=people)
+    history = history_of("Identity").filter(pgh_obj_id__in=people)
     values = [*rows.values_list("name", "external_id"), *history.values_list("name", "external_id")]
-    names = _once([name, *(value for value, _ in values)])
+    names = _distinct([name, *(value for value, _ in values)])
     return Subject(
         gallery=gallery,
         people=people,
         samples=list(FaceSample.with_deleted.filter(identity__in=people).values_list("pk", flat=True)),
         names=names,
-        external_ids=_once([value for _, value in values if value]),
-        own_names=_own(names, gallery, people),
+        external_ids=_distinct([value for _, value in values if value]),
+        unique_names=_unique_names(names, gallery, people),
     )
 
 
 def _purged_subject(pk: UUID) -> Subject:
+    """Somebody whose row is gone: the audit still has the names."""
     events = (
         AuditEvent.objects.filter(object_type="identity", object_id=str(pk)).exclude(object_name="").order_by("-id")
     )
-    known = list(events.values_list("gallery_id", "object_name"))
-    gallery = Gallery.objects.filter(pk=known[0][0]).first() if known else None
+    audited = list(events.values_list("gallery_id", "object_name"))
+    gallery_id = audited[0][0] if audited else None
+    gallery = Gallery.objects.filter(pk=gallery_id).first() if gallery_id else None
     if gallery is None:
-        raise NotFound("There is nobody of this id, or you have no access to it.")
-    names = _once([name for _, name in known])
-    return Subject(gallery, [pk], [], names, [], _own(names, gallery, [pk]))
+        raise NotFound("There is no person with this id, or you have no access to them.")
+    names = _distinct([name for _, name in audited])
+    return Subject(gallery, [pk], [], names, [], _unique_names(names, gallery, [pk]))
 
 
-def _own(names: list[str], gallery: Gallery, people: list[UUID]) -> list[str]:
+def _unique_names(names: list[str], gallery: Gallery, people: list[UUID]) -> list[str]:
     others = Identity.with_deleted.filter(gallery=gallery).exclude(pk__in=people)
-    return [name for name in names if _parts(name) and not others.filter(name__iregex=_pattern(name)).exists()]
+    return [name for name in names if _words(name) and not others.filter(name__iregex=_name_pattern(name)).exists()]
 
 
-def _pattern(name: str) -> str:
-    """The name as words of their own, its parts joined in any usual way: “Ann Lee” is in “ann_lee2.jpg” too."""
-    parts = _parts(name)
-    after = "[[:alnum:]]" if parts[-1][-1].isdigit() else "[[:alpha:]]"
-    return "(?<![[:alpha:]])" + r"[\s_.\-]*".join(map(re.escape, parts)) + f"(?!{after})"
+def _name_pattern(name: str) -> str:
+    """Matches the name as whole words, with any usual separator between them: “Ann Lee” also matches “ann_lee2.jpg”."""
+    words = _words(name)
+    after = "[[:alnum:]]" if words[-1][-1].isdigit() else "[[:alpha:]]"
+    return "(?<![[:alpha:]])" + r"[\s_.\-]*".join(map(re.escape, words)) + f"(?!{after})"
 
 
-def _parts(name: str) -> list[str]:
-    return [part for part in re.split(r"[\s_.\-]+", name) if part]
+def _words(name: str) -> list[str]:
+    return [word for word in re.split(r"[\s_.\-]+", name) if word]
 
 
-def _once(values: list[str]) -> list[str]:
+def _distinct(values: list[str]) -> list[str]:
     return list(dict.fromkeys(values))

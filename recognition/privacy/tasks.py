@@ -1,4 +1,4 @@
-"""The nightly job that deletes what is past its time."""
+"""The nightly job that deletes what is past its retention."""
 
 import logging
 from datetime import timedelta
@@ -22,10 +22,12 @@ logger = logging.getLogger(__name__)
 @app.periodic(cron="17 3 * * *")
 @app.task(queueing_lock="daily-cleaning", pass_context=False, aliases=["recognition.tasks.clean_daily"])
 def clean_daily(timestamp: int) -> None:
-    """Lets go what is past its retention, what curators deleted long ago, and sessions that have ended."""
+    """Deletes what is past its retention, purges what curators deleted long ago, and clears expired sessions."""
     for gallery in Gallery.objects.all():
         logger.info("retention of %s: %s", gallery.slug, apply_retention(actor=system_actor(), gallery=gallery))
     follow_merges()
     logger.info("purged %s", purge_deleted(before=timezone.now() - timedelta(days=settings.PURGE_DAYS)))
     call_command("clearsessions")
-    logger.info("forgot %s answers to repeated calls and %s idle buckets", delete_expired(), delete_idle_buckets())
+    logger.info(
+        "deleted %s stored answers to repeated calls and %s idle rate-limit buckets", delete_expired(), delete_idle_buckets()
+    )

@@ -1,4 +1,4 @@
-"""The privacy pages: consent, retention and erasures of a gallery; export and erasure of a person."""
+"""The privacy pages: a gallery's consents, retention and erasures; export and erasure of a person."""
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -21,11 +21,11 @@ from recognition.privacy.retention import due_today, settings_of
 from recognition.privacy.services import set_retention
 from recognition.privacy.subject import find_subject
 
-SHOWN = 50
+MAX_LISTED = 50
 
 
 def privacy(request, slug):
-    """What the gallery keeps for how long and what would go today, whose consent ends, who was erased."""
+    """What the gallery keeps for how long, what is due for deletion, whose consent ends, and past erasures."""
     gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     actor = actor_of(request)
     actor.require_role(gallery, Role.CURATOR)
@@ -42,21 +42,21 @@ def privacy(request, slug):
         "gallery": gallery,
         "form": form,
         "dues": [(due, form[due.category]) for due in due_today(gallery)],
-        "may_change": actor.role_in(gallery) >= Role.OWNER,
-        "ending": people.consent_ending().order_by("consent_until", "name")[:SHOWN],
+        "may_change": actor.role_in(gallery) == Role.OWNER,
+        "ending": people.consent_ending().order_by("consent_until", "name")[:MAX_LISTED],
         "without": people.without_valid_consent().count(),
-        "expired": people.consent_expired().order_by("-consent_until", "name")[:SHOWN],
-        "withdrawn": people.filter(consent__in=["refused", "withdrawn"]).order_by("name")[:SHOWN],
-        "deleted": _deleted(gallery),
+        "expired": people.consent_expired().order_by("-consent_until", "name")[:MAX_LISTED],
+        "withdrawn": people.filter(consent__in=["refused", "withdrawn"]).order_by("name")[:MAX_LISTED],
+        "deleted": _deleted_people(gallery),
         "page": _erasures(request, gallery),
     }
     return render(request, "recognition/privacy.html", context, status=status)
 
 
-def _deleted(gallery: Gallery):
-    """Whom curators deleted and could still bring back."""
-    gone = Identity.with_deleted.filter(gallery=gallery, deleted_at__isnull=False, merged_into=None)
-    return gone.order_by("-deleted_at")[:SHOWN]
+def _deleted_people(gallery: Gallery):
+    """People whom curators deleted and can still restore."""
+    deleted = Identity.with_deleted.filter(gallery=gallery, deleted_at__isnull=False, merged_into=None)
+    return deleted.order_by("-deleted_at")[:MAX_LISTED]
 
 
 def _erasures(request, gallery: Gallery):
@@ -72,7 +72,7 @@ def _save(actor, gallery: Gallery, form: RetentionForm) -> None:
 
 @require_POST
 def export(request, slug, pk):
-    """A person's data as a ZIP."""
+    """Downloads a person's data as a ZIP."""
     subject = _subject(request, slug, pk)
     begin_export(actor=actor_of(request), subject=subject)
     name = f"export-{subject.people[0]}.zip"
@@ -80,7 +80,7 @@ def export(request, slug, pk):
 
 
 def erase(request, slug, pk):
-    """Says what an erasure does, and does it where the name is typed."""
+    """Explains what an erasure does, and erases the person once their name is typed."""
     subject = _subject(request, slug, pk)
     actor = actor_of(request)
     actor.require_role(subject.gallery, Role.OWNER)
@@ -98,7 +98,7 @@ def erase(request, slug, pk):
 
 
 def erasure(request, pk):
-    """The report of an erasure; with ?download as JSON."""
+    """The report of an erasure; as JSON with ?download."""
     row = visible_erasure(request, pk)
     report = report_of(row)
     if "download" in request.GET:
@@ -116,6 +116,6 @@ def visible_erasure(request, pk) -> Erasure:
 
 
 def _subject(request, slug, pk):
-    """The person of a gallery that the user may see; somebody deleted too."""
+    """A person, even if deleted, of a gallery that the user may see."""
     get_visible(Identity.with_deleted.all(), request, gallery__slug=slug, pk=pk)
     return find_subject(pk)

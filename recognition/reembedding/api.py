@@ -5,15 +5,16 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema
 from rest_framework import serializers, viewsets
 from rest_framework.response import Response
 
+from accounts.api_views import ActorMixin
 from accounts.roles import Role, Scope
 from faceplatform.web.api import ProblemSerializer
-from gallery.api import PROBLEMS, ActorMixin
+from gallery.api import PROBLEMS
 from gallery.models import Gallery
 from recognition.photos.models import Decision
 from recognition.photos.schema import IdentityReferenceSchema, ThresholdSchema
 from recognition.reembedding import services
 from recognition.reembedding.models import PreviewedFace, ReEmbedding
-from recognition.reembedding.progress import SHOWN, changes_of
+from recognition.reembedding.progress import DECISION_CHANGES, changes_of
 from recognition.reembedding.representation import change_as_dict, reembedding_as_dict
 
 CONFLICTS = {**PROBLEMS, 409: ProblemSerializer}
@@ -24,12 +25,12 @@ class ReEmbeddingInput(serializers.Serializer):
 
 
 class ProgressSchema(serializers.Serializer):
-    samples = serializers.IntegerField(help_text="Enrolled faces, also those whose deletion can be undone.")
-    embedded = serializers.IntegerField(help_text="Of those, how many have their vector of `pack`.")
-    unembedded = serializers.IntegerField(help_text="Of those, how many cannot have one.")
-    faces = serializers.IntegerField(help_text="Faces of past recognitions that the preview looks at.")
+    samples = serializers.IntegerField(help_text="Enrolled faces, including deleted ones that can be restored.")
+    embedded = serializers.IntegerField(help_text="How many of them have their vector of `pack`.")
+    unembedded = serializers.IntegerField(help_text="How many of them cannot be embedded.")
+    faces = serializers.IntegerField(help_text="Faces of past recognitions in the preview.")
     previewed = serializers.IntegerField()
-    waits_for_index = serializers.BooleanField(help_text="A large gallery whose new vectors are being indexed.")
+    waits_for_index = serializers.BooleanField(help_text="The index of a large gallery's new vectors is being built.")
 
 
 class BeforeAfterSchema(serializers.Serializer):
@@ -38,12 +39,14 @@ class BeforeAfterSchema(serializers.Serializer):
 
 class Rank1Schema(serializers.Serializer):
     samples = serializers.IntegerField()
-    before = serializers.FloatField(allow_null=True, help_text="Share whose nearest other sample is the same person's.")
+    before = serializers.FloatField(
+        allow_null=True, help_text="Share whose nearest other sample is of the same person."
+    )
     after = serializers.FloatField(allow_null=True)
 
 
 class DecisionsSchema(serializers.Serializer):
-    none = serializers.IntegerField(help_text="Decisions that stay.")
+    none = serializers.IntegerField(help_text="Decisions that would not change.")
     known_to_unknown, unknown_to_known, other_person, unreadable = (serializers.IntegerField() for _ in range(4))
 
 
@@ -62,7 +65,9 @@ class UnembeddedSchema(serializers.Serializer):
 class ReEmbeddingSchema(serializers.Serializer):
     id = serializers.UUIDField()
     gallery, old_pack, pack = (serializers.CharField() for _ in range(3))
-    way_back = serializers.BooleanField(help_text="Cuts over by itself.")
+    way_back = serializers.BooleanField(
+        help_text="Whether it goes back to an earlier pack. If so, it cuts over by itself."
+    )
     status = serializers.ChoiceField(ReEmbedding.Status.choices)
     stage = serializers.ChoiceField(ReEmbedding.Stage.choices)
     progress = ProgressSchema()
@@ -81,7 +86,7 @@ class SideSchema(serializers.Serializer):
 
 class ChangeSchema(serializers.Serializer):
     recognition = serializers.UUIDField()
-    face = serializers.IntegerField(help_text="Its index among the faces of the recognition.")
+    face = serializers.IntegerField(help_text="Index of the face in the recognition.")
     photo = serializers.CharField()
     created_at = serializers.DateTimeField()
     change = serializers.ChoiceField(PreviewedFace.Change.choices)
@@ -92,7 +97,7 @@ class ForgottenSchema(serializers.Serializer):
     forgotten = serializers.DictField(child=serializers.IntegerField(), help_text="Pack → vectors deleted.")
 
 
-@extend_schema_view(list=extend_schema(summary="Changes of a gallery's model, newest first"))
+@extend_schema_view(list=extend_schema(summary="A gallery's re-embeddings, newest first"))
 class ReEmbeddingViewSet(ActorMixin, viewsets.GenericViewSet):
     queryset = ReEmbedding.objects.none()
     serializer_class = ReEmbeddingSchema
@@ -101,17 +106,17 @@ class ReEmbeddingViewSet(ActorMixin, viewsets.GenericViewSet):
     def list(self, request, slug):
         gallery = self._gallery(slug)
         self.actor.require_role(gallery, Role.OWNER)
-        page = self.paginate_queryset(gallery.reembeddings.select_related("gallery"))
+        page = self.paginate_queryset(gallery.reembeddings.select_related("gallery")) or []
         return self.get_paginated_response([reembedding_as_dict(job) for job in page])
 
-    @extend_schema(summary="One of them, and how far it is", responses={200: ReEmbeddingSchema, **PROBLEMS})
+    @extend_schema(summary="A re-embedding and its progress", responses={200: ReEmbeddingSchema, **PROBLEMS})
     def retrieve(self, request, slug, pk):
         return Response(reembedding_as_dict(self._job(slug, pk)))
 
     @extend_schema(
         summary="Embed the gallery's faces again under another model pack",
-        description="In the background: ask again at `Location`. One that was stopped goes on. Nothing changes for "
-        "searches and enrolment until the cut-over.",
+        description="Runs in the background: poll `Location`. A stopped re-embedding to the same pack is resumed. Searches and "
+        "enrolment do not change until the cut-over.",
         request=ReEmbeddingInput,
         responses={202: ReEmbeddingSchema, **CONFLICTS, 503: ProblemSerializer},
     )
@@ -124,31 +129,32 @@ class ReEmbeddingViewSet(ActorMixin, viewsets.GenericViewSet):
 
     @extend_schema(
         summary="Past decisions that the new pack would change",
-        parameters=[OpenApiParameter("change", str, enum=[change.value for change in SHOWN])],
+        parameters=[OpenApiParameter("change", str, enum=[change.value for change in DECISION_CHANGES])],
         responses={200: ChangeSchema(many=True), **PROBLEMS},
     )
     def preview(self, request, slug, pk):
         change = request.query_params.get("change", "")
-        page = self.paginate_queryset(changes_of(self._job(slug, pk), change if change in SHOWN else ""))
+        changes = changes_of(self._job(slug, pk), change if change in DECISION_CHANGES else "")
+        page = self.paginate_queryset(changes) or []
         return self.get_paginated_response([change_as_dict(row) for row in page])
 
     @extend_schema(
         summary="Put the new pack in force",
-        description="409 `reembedding_incomplete` where a face is not embedded yet. The threshold goes back to “by size”.",
+        description="409 `reembedding_incomplete` if a face is not embedded yet. The threshold is reset to “by size”.",
         request=None, responses={200: ReEmbeddingSchema, **CONFLICTS},
     )  # fmt: skip
     def cut_over(self, request, slug, pk):
         services.cut_over(actor=self.actor, job=self._job(slug, pk))
         return self.retrieve(request, slug, pk)
 
-    @extend_schema(summary="Stop it", request=None, responses={200: ReEmbeddingSchema, **CONFLICTS})
+    @extend_schema(summary="Stop a re-embedding", request=None, responses={200: ReEmbeddingSchema, **CONFLICTS})
     def stop(self, request, slug, pk):
         services.stop_reembedding(actor=self.actor, job=self._job(slug, pk))
         return self.retrieve(request, slug, pk)
 
     @extend_schema(
-        summary="Put the pack in force that was there before",
-        description="With its threshold; at once, or, where faces were enrolled since, as soon as they are embedded.",
+        summary="Go back to the pack that was in force before",
+        description="Its threshold is restored too. Happens at once or, if faces lack their old vector, once they are embedded.",
         request=None,
         responses={202: ReEmbeddingSchema, **CONFLICTS, 503: ProblemSerializer},
     )
@@ -157,7 +163,7 @@ class ReEmbeddingViewSet(ActorMixin, viewsets.GenericViewSet):
 
     @extend_schema(
         summary="Delete the vectors of packs that are not in force",
-        description="Going back then embeds all faces again.",
+        description="Going back then has to embed all faces again.",
         request=None,
         responses={200: ForgottenSchema, **CONFLICTS},
     )

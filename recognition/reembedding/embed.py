@@ -1,4 +1,4 @@
-"""The worker's part: embeds a part of a re-embedding where no photo waits. The one module here that needs the engine."""
+"""The worker's side: does parts of a re-embedding while no photo is waiting. The only module here that needs the engine."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -20,15 +20,20 @@ from recognition.reembedding.preview import decide_again, summary_of
 from recognition.reembedding.services import finish_way_back
 
 logger = logging.getLogger(__name__)
-NO_CROP = "No picture of this face is kept, so it cannot be embedded again."
+NO_CROP = "No picture of this face is stored, so it cannot be embedded again."
 OTHER_NET = (
-    "The worker {worker} has another net loaded under the name {pack} than is installed now. Restart the workers, "
-    "then start this again."
+    "Worker {worker} has loaded another net named {pack} than the one installed now. Restart the workers, then start this "
+    "again."
 )
 
 
 def embed_part(worker: RecognitionWorker, *, only: UUID | None = None) -> bool:
-    """Does a part of a re-embedding, if there is one. `worker` must be registered. only: of this one alone."""
+    """Does one part of a re-embedding, or of `only` this one. Returns False if there was nothing to do.
+
+    `worker` must be registered. What fails in a part ends its re-embedding; only lost database connections are raised.
+    """
+    if worker.worker_id is None:
+        raise ValueError("Only a registered worker can embed.")
     packs = [path.parent.name for path in worker.models_dir.glob("*/manifest.json")]
     part = queue.claim(worker_id=worker.worker_id, packs=packs, only=only)
     if part is None:
@@ -42,37 +47,40 @@ def embed_part(worker: RecognitionWorker, *, only: UUID | None = None) -> bool:
         _fail(part, OTHER_NET.format(worker=worker.worker_id, pack=part.job.pack))
         return True
     try:
-        DO[part.kind](pipeline, part)
+        HANDLERS[part.kind](pipeline, part)
     except (OperationalError, InterfaceError):
-        raise  # the worker's loop connects again; the part is taken over
+        raise  # the worker's loop reconnects; the part is taken over
     except Exception as error:
-        logger.exception("the part %s cannot be done", part)
-        _fail(part, f"A part of it cannot be done ({type(error).__name__}: {error}). Tell your operator.")
+        logger.exception("part failed: %s", part)
+        _fail(part, f"A part failed ({type(error).__name__}: {error}). Tell your operator.")
     return True
 
 
 @transaction.atomic
 def _fail(part: ReEmbeddingPart, message: str) -> None:
-    logger.error("the re-embedding %s is broken off: %s", part.job, message)
+    logger.error("re-embedding %s failed: %s", part.job, message)
     queue.release(part=part)
     queue.fail(job=part.job, message=message)
 
 
 def _embed_samples(pipeline: Pipeline, part: ReEmbeddingPart) -> None:
-    """As they were embedded at first: from all views; a face that was rejected in a recognition, as a probe."""
+    """Embeds samples as at enrolment, from all views, but faces rejected in a recognition (“not X”) as probes."""
     rows = FaceCrop.objects.filter(sample__in=part.items)
     crops = {row.pk: Crop(bytes(row.jpeg), row.width, row.height, _points(row.landmarks)) for row in rows}
     probes = set(Rejection.objects.filter(sample__in=part.items).values_list("sample", flat=True))
-    vectors, unembedded = {}, dict.fromkeys(queue.still_there(set(part.items) - set(crops)), NO_CROP)
-    for purpose in ("enrol", "probe"):
-        some = {sample: crop for sample, crop in crops.items() if (sample in probes) == (purpose == "probe")}
-        done, failed = _embed(pipeline, some, purpose)
-        vectors |= {sample: vector.tolist() for sample, vector in done.items()}
+    vectors: dict[UUID, list[float]] = {}
+    unembedded = dict.fromkeys(queue.existing_samples(set(part.items) - set(crops)), NO_CROP)
+    purposes: tuple[Purpose, ...] = ("enrol", "probe")
+    for purpose in purposes:
+        chosen = {sample: crop for sample, crop in crops.items() if (sample in probes) == (purpose == "probe")}
+        embedded, failed = _embed(pipeline, chosen, purpose)
+        vectors |= {sample: vector.tolist() for sample, vector in embedded.items()}
         unembedded |= failed
     queue.finish_samples(part=part, vectors=vectors, unembedded=unembedded)
 
 
 def _decide_faces(pipeline: Pipeline, part: ReEmbeddingPart) -> None:
+    """Embeds faces of past recognitions, and has both packs decide on them."""
     rows = PreviewedFace.objects.select_related("face__request").defer("face__request__photo")
     faces = {row.pk: row for row in rows.filter(pk__in=part.items)}
     crops = {pk: Crop(bytes(row.face.crop), 0, 0, _points(row.face.crop_landmarks)) for pk, row in faces.items()}
@@ -88,27 +96,30 @@ def _summarise(pipeline: Pipeline, part: ReEmbeddingPart) -> None:
     queue.finish_summary(part=part, preview=summary_of(part.job))
 
 
-DO: dict[str, Callable[[Pipeline, ReEmbeddingPart], None]] = {
+HANDLERS: dict[str, Callable[[Pipeline, ReEmbeddingPart], None]] = {
     queue.Kind.SAMPLES: _embed_samples,
     queue.Kind.FACES: _decide_faces,
     queue.Kind.SUMMARY: _summarise,
 }
 
 
-def _embed(pipeline: Pipeline, crops: dict[UUID, Crop], purpose: Purpose) -> tuple[dict, dict[UUID, str]]:
-    """The vectors of the crops, and why some have none: one that is damaged does not touch the others."""
+def _embed(
+    pipeline: Pipeline, crops: dict[UUID, Crop], purpose: Purpose
+) -> tuple[dict[UUID, np.ndarray], dict[UUID, str]]:
+    """The vectors of the crops, and for crops that cannot be embedded the reason. If the batch fails, each is tried alone."""
     if not crops:
         return {}, {}
     try:
         return dict(zip(crops, pipeline.embed_crops(list(crops.values()), purpose=purpose), strict=True)), {}
     except Exception:
-        logger.exception("some of %s faces cannot be embedded", len(crops))
-    vectors, failed = {}, {}
+        logger.exception("a batch of %s faces failed; trying each alone", len(crops))
+    vectors: dict[UUID, np.ndarray] = {}
+    failed: dict[UUID, str] = {}
     for key, crop in crops.items():
         try:
             vectors[key] = pipeline.embed_crops([crop], purpose=purpose)[0]
         except PhotoError as error:
-            failed[key] = f"The kept picture is damaged: {error.message}"
+            failed[key] = f"The stored picture is damaged: {error.message}"
         except Exception as error:
             logger.exception("the engine failed on %s", key)
             failed[key] = f"The face could not be embedded ({type(error).__name__})."

@@ -1,4 +1,4 @@
-"""A gallery's move to another model pack: its faces embedded again, what would change, and the way back."""
+"""A gallery's move to another model pack: embedding its faces again, what would change, and the way back."""
 
 import uuid6
 from django.conf import settings
@@ -13,21 +13,21 @@ from recognition.reembedding.querysets import ReEmbeddingQuerySet
 
 
 class ReEmbedding(models.Model):
-    """A gallery's faces embedded again under another pack, from their crops, in the background.
+    """Embeds a gallery's faces again under another pack, from their stored crops, in the background.
 
         running ◀──new faces── ready ──cut over──▶ in_force ──another pack──▶ left
           │ ▲  └────────────────▲
           ▼ └─ started again
         stopped, failed
 
-    Workers take parts of it when no photo waits (recognition/reembedding/queue.py). First the samples are embedded, then
-    the faces of past recognitions for the preview (`stage`). One that is in force is still looked after: a sample that
-    comes without its vector gets it.
+    Workers do it in parts while no photo is waiting (recognition/reembedding/queue.py). First the samples are embedded, then
+    the faces of past recognitions for the preview (`stage`). Even when it is in force, workers still embed any sample that
+    lacks its vector.
 
-    restores: this is the way back from that one. It needs no preview, cuts over by itself as soon as no sample lacks its
-    vector, and puts the threshold back. Of the vectors, `embedding_id` says by which net: see Manifest.embedding_id.
-    old_threshold: {"source", "distance"} of the gallery until the cut-over, for the way back.
-    preview: see recognition/reembedding/preview.py. cursor, face_cursor: up to where parts have been handed out.
+    restores: set if this is the way back from that re-embedding. It then has no preview, cuts over by itself as soon as no
+    sample lacks its vector, and restores the threshold. embedding_id: the net that makes the vectors; see
+    Manifest.embedding_id. old_threshold: the gallery's {"source", "distance"} before the cut-over, for the way back.
+    preview: see recognition/reembedding/preview.py. cursor, face_cursor: the last sample and face handed out.
     """
 
     class Status(models.TextChoices):
@@ -91,9 +91,9 @@ class ReEmbedding(models.Model):
 
 
 class ReEmbeddingPart(models.Model):
-    """Some samples or faces that a worker embeds together; deleted when that is done.
+    """A few samples or faces that a worker embeds together; deleted when done.
 
-    A part whose `worker` is gone or takes far too long is taken over, each item alone: see reembedding/queue.py.
+    If its `worker` has died or takes far too long, another takes it over, one item at a time: see reembedding/queue.py.
     """
 
     class Kind(models.TextChoices):
@@ -115,7 +115,7 @@ class ReEmbeddingPart(models.Model):
 
 
 class UnembeddedSample(models.Model):
-    """A sample that cannot be embedded again, and why. It stands in the way of the cut-over until it is deleted."""
+    """A sample that cannot be embedded again, and why. It blocks the cut-over until it is deleted."""
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     job = models.ForeignKey(ReEmbedding, on_delete=models.CASCADE, related_name="unembedded")
@@ -130,9 +130,9 @@ class UnembeddedSample(models.Model):
 
 
 class PreviewedFace(models.Model):
-    """A face of a past recognition, as the pack in force and the new pack decide on it today.
+    """A face of a past recognition, and what the pack in force and the new pack decide on it today.
 
-    `change` is empty until a worker has looked at it.
+    `change` is empty until a worker has decided it.
     """
 
     class Change(models.TextChoices):

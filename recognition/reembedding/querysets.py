@@ -6,9 +6,9 @@ from accounts.roles import Role
 
 class ReEmbeddingQuerySet(GalleryScopedQuerySet):
     def visible_to(self, actor, role: Role = Role.OWNER):
-        """Which model a gallery uses is its owners' business."""
+        """Re-embeddings of the galleries in which `actor` is an owner."""
         return super().visible_to(actor, role)
 
     def live(self):
-        """Those that embed, or wait for their cut-over."""
+        """Re-embeddings that are embedding, or are ready to cut over."""
         return self.filter(status__in=["running", "ready"])

@@ -1,18 +1,19 @@
-"""Handing the work of re-embeddings out to workers, in parts. No model runs here.
+"""Hands out the work of re-embeddings to workers, in parts. No model runs here.
 
-A part belongs to the worker that claimed it as long as that one lives. One whose worker died is taken over, each item
-alone: a crop that kills its worker takes no other with it, and is given up after MAX_ATTEMPTS. Embedding something twice
-does no harm, so nothing else guards a part.
+A part belongs to the worker that claimed it for as long as that worker lives. If the worker dies, the part is taken over one
+item at a time: so a crop that crashes its worker affects no other crop, and is given up after MAX_ATTEMPTS. Embedding
+something twice does no harm, so parts need no stronger lock.
 """
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import uuid6
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from gallery.models import FaceEmbedding, FaceSample
@@ -21,16 +22,16 @@ from recognition.photos import queue
 from recognition.photos.models import Decision, Purpose, RecognitionFace, Worker
 from recognition.reembedding.models import PreviewedFace, ReEmbedding, ReEmbeddingPart, UnembeddedSample
 
-PART = 4  # samples or faces; a photo that comes waits for no more
-LONGEST_PART = timedelta(minutes=5)  # a worker that hangs longer loses its part
-PREVIEW_FACES = 1_000  # of the latest recognitions
-GIVEN_UP = "The worker stopped while it embedded this face, {attempts} times."
+PART_SIZE = 4  # samples or faces; a photo that arrives waits for one part at most
+MAX_PART_TIME = timedelta(minutes=5)  # a worker that takes longer loses its part
+PREVIEW_FACES = 1_000  # at most, from the latest recognitions
+GIVEN_UP = "The worker crashed or hung {attempts} times while embedding this face."
 
 Kind, Stage, Status = ReEmbeddingPart.Kind, ReEmbedding.Stage, ReEmbedding.Status
-WORKED_ON = (Status.RUNNING, Status.READY, Status.IN_FORCE)
+CLAIMABLE = (Status.RUNNING, Status.READY, Status.IN_FORCE)
 
-# Those that run, and those that were complete once and have something to do again.
-WITH_WORK = """
+# Re-embeddings that are running, and complete ones that have work again.
+JOBS_WITH_WORK = """
 SELECT job.id FROM recognition_reembedding job
 WHERE job.pack = ANY(%(packs)s) AND (%(only)s::uuid IS NULL OR job.id = %(only)s) AND (
     job.status = 'running'
@@ -56,26 +57,26 @@ ORDER BY job.id
 
 # --- Claiming ---------------------------------------------------------------------------------------------------------
 def claim(*, worker_id: UUID, packs: Sequence[str], only: UUID | None = None) -> ReEmbeddingPart | None:
-    """A part for a worker that has `packs`; None where there is nothing to do. only: of this re-embedding alone."""
+    """Claims a part for a worker that has these packs; None if there is nothing to do. only: from this re-embedding."""
     with connection.cursor() as cursor:
-        cursor.execute(WITH_WORK, {"packs": list(packs), "only": only, "first": UUID(int=0)})
+        cursor.execute(JOBS_WITH_WORK, {"packs": list(packs), "only": only, "first": UUID(int=0)})
         jobs = [pk for (pk,) in cursor.fetchall()]
     for pk in jobs:
         try:
-            if part := _claim_of(pk, worker_id):
+            if part := _claim_from(pk, worker_id):
                 return part
         except IntegrityError:
-            continue  # what was handed out has been purged just now: the next look sees that
+            continue  # an item has just been purged; the next call will not choose it
     return None
 
 
 @transaction.atomic
-def _claim_of(pk: UUID, worker_id: UUID) -> ReEmbeddingPart | None:
+def _claim_from(pk: UUID, worker_id: UUID) -> ReEmbeddingPart | None:
     rows = ReEmbedding.objects.select_for_update(of=("self",)).select_related("gallery")
-    job = rows.filter(pk=pk, status__in=WORKED_ON).first()
+    job = rows.filter(pk=pk, status__in=CLAIMABLE).first()
     if job is None:
         return None
-    part = _lost(job) or _next(job)
+    part = _abandoned_part(job) or _next_part(job)
     if part is not None:
         part.worker, part.token, part.attempts = worker_id, uuid6.uuid7(), part.attempts + 1
         part.claimed_at = Now()
@@ -83,9 +84,9 @@ def _claim_of(pk: UUID, worker_id: UUID) -> ReEmbeddingPart | None:
     return part
 
 
-def _lost(job: ReEmbedding) -> ReEmbeddingPart | None:
-    """A part whose worker is gone. One of several items is taken apart first."""
-    held = Q(worker__in=Worker.objects.alive().values("pk"), claimed_at__gt=Now() - LONGEST_PART)
+def _abandoned_part(job: ReEmbedding) -> ReEmbeddingPart | None:
+    """A part that no living worker holds. If a worker failed on several items, they become parts of their own."""
+    held = Q(worker__in=Worker.objects.alive().values("pk"), claimed_at__gt=Now() - MAX_PART_TIME)
     for part in job.parts.exclude(held).order_by("id"):
         if len(part.items) > 1 and part.attempts:
             part.delete()
@@ -104,49 +105,49 @@ def _give_up(part: ReEmbeddingPart) -> None:
     elif part.kind == Kind.FACES:
         part.job.faces.filter(pk__in=part.items).update(change=PreviewedFace.Change.UNREADABLE)
     else:
-        _write_unembedded(part, dict.fromkeys(still_there(set(part.items)), reason))
+        _write_unembedded(part, dict.fromkeys(existing_samples(set(part.items)), reason))
     part.delete()
 
 
-def _next(job: ReEmbedding) -> ReEmbeddingPart | None:
-    """The next part, not yet saved. Moves the job on where a stage has come to its end."""
-    if samples := _some(missing(job), job.cursor):
-        _set(job, cursor=samples[-1], status=Status.RUNNING if job.status == Status.READY else job.status)
+def _next_part(job: ReEmbedding) -> ReEmbeddingPart | None:
+    """The next part, not yet saved. Moves the job to its next stage when one is complete."""
+    if samples := _next_ids(samples_to_embed(job), job.cursor):
+        _update(job, cursor=samples[-1], status=Status.RUNNING if job.status == Status.READY else job.status)
         return ReEmbeddingPart(job=job, kind=Kind.SAMPLES, items=samples)
     if job.parts.exists():
-        return None  # others are still at it
+        return None  # other workers are not done
     if job.status != Status.RUNNING:
         return None
-    if missing(job).exists():  # came in behind the cursor
-        _set(job, cursor=None)
-        return _next(job)
+    if samples_to_embed(job).exists():  # added behind the cursor
+        _update(job, cursor=None)
+        return _next_part(job)
     if job.stage == Stage.SAMPLES:
-        _set(job, stage=Stage.COMPLETE if job.restores_id else Stage.FACES)
-        choose_faces(job)
+        _update(job, stage=Stage.COMPLETE if job.restores_id else Stage.FACES)
+        choose_preview_faces(job)
     if job.stage == Stage.FACES:
-        if faces := _some(job.faces.filter(change=""), job.face_cursor):
-            _set(job, face_cursor=faces[-1])
+        if faces := _next_ids(job.faces.filter(change=""), job.face_cursor):
+            _update(job, face_cursor=faces[-1])
             return ReEmbeddingPart(job=job, kind=Kind.FACES, items=faces)
-        _set(job, stage=Stage.SUMMARY)
+        _update(job, stage=Stage.SUMMARY)
     if job.stage == Stage.SUMMARY:
         return ReEmbeddingPart(job=job, kind=Kind.SUMMARY, items=[])
-    _set(job, status=Status.READY)
+    _update(job, status=Status.READY)
     return None
 
 
-def missing(job: ReEmbedding):
-    """The samples that lack their vector, without those that cannot have one."""
+def samples_to_embed(job: ReEmbedding) -> QuerySet[FaceSample]:
+    """The samples that lack their vector, except those that cannot be embedded."""
     given_up = job.unembedded.values("sample")
     return samples_without_vector(job.gallery_id, job.pack).exclude(pk__in=given_up)
 
 
-def still_there(samples: set[UUID]) -> list[UUID]:
-    """Those of `samples` that have not been purged meanwhile."""
+def existing_samples(samples: set[UUID]) -> list[UUID]:
+    """Those of `samples` that have not been purged in the meantime."""
     return list(FaceSample.with_deleted.filter(pk__in=samples).values_list("pk", flat=True))
 
 
-def choose_faces(job: ReEmbedding) -> None:
-    """Notes which past recognitions the preview looks at: those decided on, the latest first."""
+def choose_preview_faces(job: ReEmbedding) -> None:
+    """Stores which past recognitions the preview decides again: those with a decision, the latest first."""
     faces = RecognitionFace.objects.filter(
         request__gallery=job.gallery_id,
         request__purpose=Purpose.RECOGNIZE,
@@ -157,12 +158,12 @@ def choose_faces(job: ReEmbedding) -> None:
     PreviewedFace.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _some(rows, after: UUID | None) -> list[UUID]:
+def _next_ids(rows: QuerySet[Any], after: UUID | None) -> list[UUID]:
     rows = rows.filter(pk__gt=after) if after else rows
-    return list(rows.order_by("pk").values_list("pk", flat=True)[:PART])
+    return list(rows.order_by("pk").values_list("pk", flat=True)[:PART_SIZE])
 
 
-def _set(job: ReEmbedding, **values) -> None:
+def _update(job: ReEmbedding, **values: object) -> None:
     for name, value in values.items():
         setattr(job, name, value)
     job.save(update_fields=list(values))
@@ -172,7 +173,7 @@ def _set(job: ReEmbedding, **values) -> None:
 
 # --- Finishing --------------------------------------------------------------------------------------------------------
 def finish_samples(*, part: ReEmbeddingPart, vectors: dict[UUID, list[float]], unembedded: dict[UUID, str]) -> None:
-    """Writes the vectors of a part. unembedded: sample → why it has none."""
+    """Stores the vectors of a part (sample → vector), and for samples that cannot be embedded the reason."""
     job = part.job
     rows = [
         FaceEmbedding(gallery_id=job.gallery_id, pack=job.pack, sample_id=sample, vector=vector)
@@ -182,35 +183,36 @@ def finish_samples(*, part: ReEmbeddingPart, vectors: dict[UUID, list[float]], u
         with transaction.atomic():
             FaceEmbedding.objects.bulk_create(rows, ignore_conflicts=True)
             _write_unembedded(part, unembedded)
-            _end(part)
-    except IntegrityError:  # one has been purged since: the others are embedded again
+            _delete_part(part)
+    except IntegrityError:  # a sample has been purged: the others are embedded again
         release(part=part)
 
 
 def finish_faces(*, part: ReEmbeddingPart, faces: Sequence[PreviewedFace]) -> None:
-    """Writes how a part's faces are decided on."""
+    """Stores the decisions on the faces of a part."""
     fields = ["change", *(f"{when}{what}" for when in ("before", "after") for what in ("", "_identity", "_distance"))]
     try:
         with transaction.atomic():
             PreviewedFace.objects.bulk_update(faces, fields)
-            _end(part)
-    except IntegrityError:  # somebody who was found has been purged since: look again
+            _delete_part(part)
+    except IntegrityError:  # a person who was found has been purged: decide again
         release(part=part)
 
 
 @transaction.atomic
-def finish_summary(*, part: ReEmbeddingPart, preview: dict) -> None:
+def finish_summary(*, part: ReEmbeddingPart, preview: dict[str, Any]) -> None:
+    """Stores the summary of the preview."""
     ReEmbedding.objects.filter(pk=part.job_id).update(preview=preview, stage=Stage.COMPLETE)
-    _end(part)
+    _delete_part(part)
 
 
 def release(*, part: ReEmbeddingPart) -> None:
-    """Lets another worker take the part at once."""
+    """Gives the part back, so that another worker can claim it at once."""
     ReEmbeddingPart.objects.filter(pk=part.pk, token=part.token).update(worker=None, attempts=part.attempts - 1)
 
 
 def fail(*, job: ReEmbedding, message: str) -> None:
-    """Ends a run that cannot go on; started again it goes on where it was. One in force stays so."""
+    """Marks a re-embedding as failed; started again, it continues. One that is in force stays in force."""
     rows = ReEmbedding.objects.filter(pk=job.pk)
     rows.update(error_message=message)
     rows.live().update(status=Status.FAILED)
@@ -222,5 +224,5 @@ def _write_unembedded(part: ReEmbeddingPart, reasons: dict[UUID, str]) -> None:
     UnembeddedSample.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _end(part: ReEmbeddingPart) -> None:
+def _delete_part(part: ReEmbeddingPart) -> None:
     ReEmbeddingPart.objects.filter(pk=part.pk, token=part.token).delete()

@@ -1,8 +1,9 @@
-"""A re-embedding and its preview as the API and the command line give them."""
+"""A re-embedding and its preview as the API and the command line return them."""
 
 from dataclasses import asdict
 from typing import Any
 
+from gallery.models import Identity
 from recognition.photos.representation import identity_as_dict
 from recognition.reembedding.models import PreviewedFace, ReEmbedding
 from recognition.reembedding.progress import preview_as_dict, progress_of
@@ -42,7 +43,7 @@ def change_as_dict(row: PreviewedFace) -> dict[str, Any]:
     }
 
 
-def _side(decision: str, identity, distance: float | None) -> dict[str, Any]:
+def _side(decision: str, identity: Identity | None, distance: float | None) -> dict[str, Any]:
     return {
         "decision": decision,
         "identity": identity_as_dict(identity) if identity else None,

@@ -1,4 +1,4 @@
-"""Moving a gallery to another model pack: embed again, cut over, go back, forget. For its owners."""
+"""Moving a gallery to another model pack: embedding again, cutting over, going back, deleting old vectors. For owners."""
 
 import logging
 from uuid import UUID
@@ -34,7 +34,7 @@ State, Stage = ReEmbedding.Status, ReEmbedding.Stage
 
 
 class Incomplete(Conflict):
-    """Some samples have no vector of the new pack, so they would not be found any more."""
+    """Some samples have no vector of the new pack yet, so searches would no longer find them."""
 
     code = "reembedding_incomplete"
 
@@ -42,20 +42,20 @@ class Incomplete(Conflict):
 # --- Embedding again --------------------------------------------------------------------------------------------------
 @audited
 def start_reembedding(*, actor: Actor, gallery: Gallery, pack: str) -> ReEmbedding:
-    """Has the gallery's faces embedded again under `pack`, or lets one that was stopped go on.
+    """Starts embedding the gallery's faces under `pack`, or resumes a stopped or failed re-embedding to it.
 
-    Searches and enrolment go on under the pack in force. Raises Unavailable (pack_not_installed), Conflict where the
-    pack is in force already or a re-embedding runs.
+    Searches and enrolment continue under the pack in force. Raises NotAllowed, Unavailable (pack_not_installed), and Conflict
+    if the pack is already in force or a re-embedding is running.
     """
-    gallery = _held_by_owner(actor, gallery)
+    gallery = _lock_for_owner(actor, gallery)
     if pack == gallery.pack:
-        raise Conflict(f"The model pack {pack} is in force in {gallery} already.")
-    _check_none_runs(gallery)
-    job = _broken_off(gallery, pack)
+        raise Conflict(f"The model pack {pack} is already in force in {gallery}.")
+    _require_none_running(gallery)
+    job = _find_resumable(gallery, pack)
     if resumed := job is not None:
-        _take_up(job)
+        _resume(job)
     else:
-        job = _new(actor, gallery, pack)
+        job = _create(actor, gallery, pack)
     details = {"from": gallery.pack, "to": pack, "resumed": resumed}
     audit.record(actor=actor, action="gallery.reembedding_started", gallery=gallery, target=gallery, details=details)
     queue.notify(queue.QUEUED)
@@ -64,11 +64,14 @@ def start_reembedding(*, actor: Actor, gallery: Gallery, pack: str) -> ReEmbeddi
 
 @audited
 def stop_reembedding(*, actor: Actor, job: ReEmbedding) -> ReEmbedding:
-    """Stops after the faces in hand. The vectors made so far are kept; started again, it goes on from there."""
-    gallery = _held_by_owner(actor, job.gallery)
+    """Stops once workers finish their current faces. Vectors made so far are kept; started again, it continues.
+
+    Raises NotAllowed, and Conflict if it is not running.
+    """
+    gallery = _lock_for_owner(actor, job.gallery)
     job = ReEmbedding.objects.select_for_update(of=("self",)).select_related("gallery").get(pk=job.pk)
     if job.status not in (State.RUNNING, State.READY):
-        raise Conflict("This re-embedding does not run.")
+        raise Conflict("This re-embedding is not running.")
     job.status = State.STOPPED
     job.save(update_fields=["status"])
     details = {"from": job.old_pack, "to": job.pack}
@@ -76,16 +79,18 @@ def stop_reembedding(*, actor: Actor, job: ReEmbedding) -> ReEmbedding:
     return job
 
 
-def _broken_off(gallery: Gallery, pack: str) -> ReEmbedding | None:
-    """The gallery's last re-embedding, if it was to that pack and can go on."""
+def _find_resumable(gallery: Gallery, pack: str) -> ReEmbedding | None:
+    """The gallery's last re-embedding, if it was to that pack and can be resumed."""
     last = gallery.reembeddings.order_by("-id").first()
-    goes_on = last and last.status in (State.STOPPED, State.FAILED) and not last.restores_id
-    same = goes_on and (last.pack, last.old_pack) == (pack, gallery.pack)
-    return last if same and last.embedding_id == manifest_of(pack).embedding_id else None
+    if last is None or last.restores_id or last.status not in (State.STOPPED, State.FAILED):
+        return None
+    if (last.pack, last.old_pack) != (pack, gallery.pack):
+        return None
+    return last if last.embedding_id == manifest_of(pack).embedding_id else None
 
 
-def _take_up(job: ReEmbedding) -> None:
-    """Lets it go on: the vectors there are stay, the preview is made anew, and what could not be embedded is tried again."""
+def _resume(job: ReEmbedding) -> None:
+    """Keeps the vectors made so far, makes the preview again, and retries what could not be embedded."""
     for rows in (job.unembedded, job.parts, job.faces):
         rows.all().delete()
     job.status, job.stage, job.error_message, job.preview = State.RUNNING, Stage.SAMPLES, "", None
@@ -93,7 +98,7 @@ def _take_up(job: ReEmbedding) -> None:
     job.save()
 
 
-def _new(actor: Actor, gallery: Gallery, pack: str, restores: ReEmbedding | None = None) -> ReEmbedding:
+def _create(actor: Actor, gallery: Gallery, pack: str, restores: ReEmbedding | None = None) -> ReEmbedding:
     job = ReEmbedding.objects.create(
         gallery=gallery,
         old_pack=gallery.pack,
@@ -104,33 +109,33 @@ def _new(actor: Actor, gallery: Gallery, pack: str, restores: ReEmbedding | None
         requested_by=actor.user,
         requested_as=actor.as_record(),
     )
-    _drop_vectors_of_another_net(job)
+    _delete_vectors_of_another_net(job)
     return job
 
 
-def _drop_vectors_of_another_net(job: ReEmbedding) -> None:
-    """Vectors that the gallery has of a pack which is now another net of the same name cannot be compared with new ones."""
+def _delete_vectors_of_another_net(job: ReEmbedding) -> None:
+    """Deletes vectors of the pack if another net was installed under its name since: they cannot be compared with new ones."""
     earlier = ReEmbedding.objects.filter(gallery=job.gallery).exclude(pk=job.pk).order_by("-id")
     for other in earlier:
         if job.pack in (other.pack, other.old_pack):
-            made_by = other.embedding_id if other.pack == job.pack else other.old_embedding_id
-            if made_by != job.embedding_id:
+            old_net = other.embedding_id if other.pack == job.pack else other.old_embedding_id
+            if old_net != job.embedding_id:
                 FaceEmbedding.objects.filter(gallery=job.gallery, pack=job.pack).delete()
             return
 
 
 # --- Cutting over -----------------------------------------------------------------------------------------------------
 def cut_over(*, actor: Actor, job: ReEmbedding) -> ReEmbedding:
-    """Puts the new pack in force. Searches, enrolments and the threshold follow it from the next photo on.
+    """Puts the new pack in force. Searches and enrolment use it from the next photo on.
 
-    The threshold of the old pack means nothing under the new one: it goes back to "by size", and is remembered for the
-    way back. Raises Incomplete where a sample has no vector yet, Conflict (index_missing) where the gallery is large and
-    its index is not built yet, or where the re-embedding does not run.
+    The threshold of the old pack means nothing under the new one: it is stored for the way back and reset to "by size".
+    Raises NotAllowed; Incomplete if a sample has no vector yet; Conflict (samples_unembedded) if some cannot be embedded,
+    (index_missing) if the index of a large gallery is not built yet, or if the re-embedding is not running.
     """
     try:
         return _cut_over(actor=actor, job=job)
     except Incomplete:
-        _look_again(job)
+        _rescan_samples(job)
         raise
 
 
@@ -140,13 +145,14 @@ def _cut_over(*, actor: Actor, job: ReEmbedding) -> ReEmbedding:
     gallery = lock_pack(job.gallery_id)
     job = ReEmbedding.objects.select_for_update(of=("self",)).select_related("restores").get(pk=job.pk)
     if job.status not in (State.RUNNING, State.READY) or gallery.pack != job.old_pack:
-        raise Conflict("This re-embedding does not run: there is nothing to cut over to.")
+        raise Conflict("This re-embedding is not running, so there is nothing to cut over to.")
     _check_complete(gallery, job)
     gallery.reembeddings.filter(status=State.IN_FORCE).update(status=State.LEFT)
     job.old_threshold, job.cut_over_at, job.status = threshold_as_set(gallery), timezone.now(), State.IN_FORCE
     job.save(update_fields=["old_threshold", "cut_over_at", "status"])
-    job.parts.exclude(kind=ReEmbeddingPart.Kind.SAMPLES).delete()  # of a preview that nobody waited for
-    threshold = job.restores.old_threshold if job.restores else BY_SIZE
+    job.parts.exclude(kind=ReEmbeddingPart.Kind.SAMPLES).delete()  # a preview that is no longer needed
+    restored = job.restores.old_threshold if job.restores else None
+    threshold = restored or BY_SIZE
     change_pack(gallery, job.pack, threshold)
     job.gallery = gallery
     details = {
@@ -161,48 +167,49 @@ def _cut_over(*, actor: Actor, job: ReEmbedding) -> ReEmbedding:
 
 
 def _check_complete(gallery: Gallery, job: ReEmbedding) -> None:
-    """Every sample has its vector; only one that cannot have one may lack it, once it is deleted."""
+    """Raises Conflict unless every sample has its vector; samples that cannot be embedded must have been deleted."""
     lacking = samples_without_vector(gallery.pk, job.pack)
-    hopeless = lacking.filter(pk__in=job.unembedded.values("sample"))
-    if left := lacking.exclude(pk__in=hopeless.values("pk")).count():
+    unembeddable = lacking.filter(pk__in=job.unembedded.values("sample"))
+    if left := lacking.exclude(pk__in=unembeddable.values("pk")).count():
         raise Incomplete(f"{left} of the enrolled faces are not embedded under {job.pack} yet. Wait until they are.")
-    if left := hopeless.filter(deleted_at=None, identity__deleted_at=None).count():
+    if left := unembeddable.filter(deleted_at=None, identity__deleted_at=None).count():
         message = f"{left} of the enrolled faces cannot be embedded under {job.pack}. Delete them, or enrol them again."
         raise Conflict(message, code="samples_unembedded")
     if lacks_index(gallery.pk, job.pack):
-        message = "The index of the new vectors is still being built; without it searches would be slow. Wait for it."
+        message = "The index of the new vectors is still being built; without it searches would be slow. Wait until it is done."
         raise Conflict(message, code=INDEX_MISSING)
 
 
-def _look_again(job: ReEmbedding) -> None:
-    """Has workers look for lacking samples from the beginning: some came in behind the cursor."""
+def _rescan_samples(job: ReEmbedding) -> None:
+    """Makes workers look for samples from the start again: some were added behind the cursor."""
     ReEmbedding.objects.filter(pk=job.pk, status=State.READY).update(status=State.RUNNING, cursor=None)
     queue.notify(queue.QUEUED)
 
 
 # --- The way back -----------------------------------------------------------------------------------------------------
 def go_back(*, actor: Actor, gallery: Gallery) -> ReEmbedding:
-    """Puts the pack in force that was there before, with its threshold: at once where every sample has its old vector.
+    """Puts the previous pack in force again, with its threshold: at once if every sample still has its old vector.
 
-    Else (people were enrolled since, or the vectors were forgotten) workers embed what is missing first, and cut over by
-    themselves. Raises Conflict where there is no pack to go back to, or a re-embedding runs.
+    Otherwise (people were enrolled since, or old vectors were deleted) workers first embed what is missing and then cut over
+    by themselves. Raises NotAllowed, Unavailable (pack_not_installed), and Conflict if there is no pack to go back to or a
+    re-embedding is running.
     """
     job = _start_way_back(actor=actor, gallery=gallery)
     try:
         return _cut_over(actor=actor, job=job)
     except Conflict as error:
-        logger.info("the way back of %s waits: %s", gallery, error)
+        logger.info("going back in %s waits: %s", gallery, error)
         return job
 
 
 @audited
 def _start_way_back(*, actor: Actor, gallery: Gallery) -> ReEmbedding:
-    gallery = _held_by_owner(actor, gallery)
-    _check_none_runs(gallery)
-    last = previous(gallery)
+    gallery = _lock_for_owner(actor, gallery)
+    _require_none_running(gallery)
+    last = last_move(gallery)
     if last is None:
-        raise Conflict(f"{gallery} has had no other model pack: there is nothing to go back to.")
-    job = _new(actor, gallery, last.old_pack, restores=last)
+        raise Conflict(f"{gallery} has had no other model pack, so there is nothing to go back to.")
+    job = _create(actor, gallery, last.old_pack, restores=last)
     details = {"from": gallery.pack, "to": job.pack, "back": True}
     audit.record(actor=actor, action="gallery.reembedding_started", gallery=gallery, target=gallery, details=details)
     queue.notify(queue.QUEUED)
@@ -210,65 +217,66 @@ def _start_way_back(*, actor: Actor, gallery: Gallery) -> ReEmbedding:
 
 
 def finish_way_back(*, only: UUID | None = None) -> bool:
-    """Cuts those over that go back and are complete by now, in the name of who asked. Returns whether there was one."""
+    """Cuts over every way back that is complete, on behalf of whoever asked for it. Returns whether there was one."""
     waiting = ReEmbedding.objects.filter(status=State.READY, restores__isnull=False).select_related("gallery")
-    done = False
+    any_cut_over = False
     for job in waiting.filter(pk=only) if only else waiting:
         try:
             cut_over(actor=_actor_of(job), job=job)
-            done = True
+            any_cut_over = True
         except Incomplete:
-            continue  # somebody was enrolled just now: looked at again
+            continue  # somebody has just been enrolled; their samples are embedded first
         except DomainError as error:
             if error.code == INDEX_MISSING:
                 continue
             ReEmbedding.objects.filter(pk=job.pk).update(status=State.FAILED, error_message=error.message)
-    return done
+    return any_cut_over
 
 
-def previous(gallery: Gallery) -> ReEmbedding | None:
-    """The move that put the gallery's present pack in force; None where it has had no other."""
+def last_move(gallery: Gallery) -> ReEmbedding | None:
+    """The re-embedding that put the gallery's present pack in force; None if it has had no other pack."""
     return gallery.reembeddings.filter(status=State.IN_FORCE).first()
 
 
 @audited
 def forget_old_vectors(*, actor: Actor, gallery: Gallery) -> dict[str, int]:
-    """Deletes the gallery's vectors of packs that are not in force. Going back then embeds all faces again.
+    """Deletes the gallery's vectors of packs that are not in force. Going back then has to embed all faces again.
 
-    Returns how many went of each pack.
+    Returns the number deleted per pack. Raises NotAllowed, and Conflict if there are none, a re-embedding is running, or
+    photos are still being processed under an old pack.
     """
-    gallery = _held_by_owner(actor, gallery)
-    _check_none_runs(gallery)
-    gone = {pack: count for pack, count in vectors_by_pack(gallery.pk).items() if pack != gallery.pack}
-    if not gone:
-        raise Conflict(f"{gallery} has no vectors but those of {gallery.pack}.")
+    gallery = _lock_for_owner(actor, gallery)
+    _require_none_running(gallery)
+    old = {pack: count for pack, count in vectors_by_pack(gallery.pk).items() if pack != gallery.pack}
+    if not old:
+        raise Conflict(f"{gallery} only has vectors of {gallery.pack}.")
     open_requests = RecognitionRequest.objects.filter(gallery=gallery, status__in=[Status.QUEUED, Status.RUNNING])
-    if open_requests.filter(pack__in=gone).exists():
-        raise Conflict("Some photos are still being looked at under the old pack. Try again in a moment.")
+    if open_requests.filter(pack__in=old).exists():
+        raise Conflict("Some photos are still being processed under the old pack. Try again in a moment.")
     forget_vectors(gallery.pk, but={gallery.pack})
-    audit.record(actor=actor, action="gallery.vectors_forgotten", gallery=gallery, target=gallery, details=gone)
-    return gone
+    audit.record(actor=actor, action="gallery.vectors_forgotten", gallery=gallery, target=gallery, details=old)
+    return old
 
 
-# --- Both -------------------------------------------------------------------------------------------------------------
+# --- Checks and locks -------------------------------------------------------------------------------------------------
 def _require_owner(actor: Actor, gallery: Gallery) -> None:
     actor.require_scope(Scope.MANAGE)
     actor.require_role(gallery, Role.OWNER)
 
 
-def _held_by_owner(actor: Actor, gallery: Gallery) -> Gallery:
-    """The gallery as it is now. Locked against other changes of it, while people may be enrolled."""
+def _lock_for_owner(actor: Actor, gallery: Gallery) -> Gallery:
+    """The gallery as it is now, locked against other changes to it; people can still be enrolled."""
     _require_owner(actor, gallery)
     return Gallery.objects.select_for_update(no_key=True).get(pk=gallery.pk)
 
 
-def _check_none_runs(gallery: Gallery) -> None:
+def _require_none_running(gallery: Gallery) -> None:
     if job := gallery.reembeddings.live().first():
         raise Conflict(f"The faces of {gallery} are being embedded under {job.pack}. Cut over to it, or stop it first.")
 
 
 def _actor_of(job: ReEmbedding) -> Actor:
-    """Who asked. Raises NotAllowed where the account is gone."""
+    """Whoever asked for it. Raises NotAllowed if the account has been deleted."""
     key = job.requested_as["api_key"]
     api_key = ApiKey.objects.filter(pk=key).first() if key else None
     return Actor.from_record(job.requested_by, job.requested_as, api_key)

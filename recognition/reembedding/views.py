@@ -1,4 +1,4 @@
-"""The page “Model of this gallery”: the pack in force, moving to another, the preview, and the way back."""
+"""The page “Model of this gallery”: the pack in force, moving to another one, the preview, and going back."""
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -15,21 +15,21 @@ from recognition.photos.models import Worker
 from recognition.photos.thresholds import threshold_of
 from recognition.reembedding import services
 from recognition.reembedding.models import PreviewedFace, ReEmbedding
-from recognition.reembedding.progress import SHOWN, changes_of, preview_as_dict, progress_of
+from recognition.reembedding.progress import DECISION_CHANGES, changes_of, preview_as_dict, progress_of
 
 CHANGES_A_PAGE = 24
 Status = ReEmbedding.Status
 
 
 def model(request, slug):
-    """Which model the gallery uses, and what another would change; asks again by itself while faces are embedded."""
+    """Which pack the gallery uses and what another would change. While faces are embedded, htmx polls the partial."""
     gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     actor_of(request).require_role(gallery, Role.OWNER)
     context = {"gallery": gallery} | _job_context(request, gallery)
     if request.htmx:
         response = render(request, "recognition/_reembedding.html", context)
         if not context.get("runs"):
-            response["HX-Refresh"] = "true"  # what is in force, or may be done, has changed
+            response["HX-Refresh"] = "true"  # the rest of the page may have changed too
         return response
     context |= _pack_context(gallery)
     context["actions"] = not context.get("live") and (context["previous"] or context["old_vectors"])
@@ -38,7 +38,7 @@ def model(request, slug):
 
 def _pack_context(gallery: Gallery) -> dict:
     packs = [pack_as_dict(manifest) for manifest in installed_manifests()]
-    previous = services.previous(gallery)
+    previous = services.last_move(gallery)
     vectors = vectors_by_pack(gallery.pk)
     return {
         "in_force": next((pack for pack in packs if pack["name"] == gallery.pack), None),
@@ -52,13 +52,13 @@ def _pack_context(gallery: Gallery) -> dict:
 
 
 def _job_context(request, gallery: Gallery) -> dict:
-    """The re-embedding at hand: the one that runs, or the last one, if it was broken off."""
+    """The re-embedding that is running, or the last one if it was stopped or failed."""
     job = gallery.reembeddings.order_by("-id").first()
     if job is None or job.status in (Status.IN_FORCE, Status.LEFT):
         return {"job": None}
     progress = progress_of(job)
     change = request.GET.get("change", "")
-    change = change if change in SHOWN else ""
+    change = change if change in DECISION_CHANGES else ""
     preview = preview_as_dict(job)
     return {
         "job": job,
@@ -69,19 +69,19 @@ def _job_context(request, gallery: Gallery) -> dict:
         "unembedded": job.unembedded.select_related("sample__identity")[:20],
         "preview": preview,
         "rank1": _percent(preview["rank1"]) if preview else None,
-        "changes": [(value, PreviewedFace.Change(value).label) for value in SHOWN],
+        "changes": [(value, PreviewedFace.Change(value).label) for value in DECISION_CHANGES],
         "change": change,
         "page": _with_portraits(Paginator(changes_of(job, change), CHANGES_A_PAGE).get_page(request.GET.get("page"))),
     }
 
 
 def _with_portraits(page):
-    """Adds to each changed face who it was and would be taken for, with their portraits: [(person, sample)]."""
+    """Adds `people` to each changed face: [(person, portrait)] of whom it was recognised as before and would be after."""
     people = {pk for row in page for pk in (row.before_identity_id, row.after_identity_id)} - {None}
     portraits = dict(Identity.objects.filter(pk__in=people).with_portrait().values_list("pk", "portrait_id"))
     for row in page:
-        found = [person for person in (row.before_identity, row.after_identity) if person]
-        row.people = [(person, portraits.get(person.pk)) for person in found]
+        named = [person for person in (row.before_identity, row.after_identity) if person]
+        row.people = [(person, portraits.get(person.pk)) for person in named]
     return page
 
 
@@ -113,7 +113,7 @@ def stop(request, slug, pk):
 @require_POST
 def cut_over(request, slug, pk):
     job = _job(request, slug, pk)
-    text = f"{job.pack} is in force. The threshold follows the gallery's size again."
+    text = f"{job.pack} is now in force. The threshold follows the gallery's size again."
     return _act(request, slug, lambda actor, gallery: services.cut_over(actor=actor, job=job), text)
 
 

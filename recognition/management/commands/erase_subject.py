@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.actor import cli_actor
 from faceplatform.errors import DomainError
-from recognition.privacy.erasure import erase_subject, noted_erasures, replay, report_of
+from recognition.privacy.erasure import erase_subject, recorded_erasures, repeat_erasures, report_of
 from recognition.privacy.models import Erasure
 from recognition.privacy.subject import find_subject
 
@@ -49,8 +49,8 @@ class Command(BaseCommand):
         self._print([erase_subject(actor=cli_actor(), subject=subject, confirm=confirm, reason=reason)])
 
     def _replay(self, files: list[Path]) -> None:
-        erased = noted_erasures(files)
-        repeated = replay(actor=cli_actor(), erased=erased)
+        erased = recorded_erasures(files)
+        repeated = repeat_erasures(actor=cli_actor(), erased=erased)
         self._print(repeated)
         self.stderr.write(f"{len(erased)} people had been erased; {len(repeated)} had come back and were erased again.")
 

@@ -33,7 +33,7 @@ class Command(ImportCommand):
         client = CompreFaceClient(options["url"], options["key"])
         return CompreFaceSource(client), client.url, client.place
 
-    def nothing(self, **options):
+    def no_photos_message(self, **options):
         return f"CompreFace at {options['url']} has no faces for this key. Is it the key of a recognition service?"
 
     def prepare(self, actor, gallery, source):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from recognition.imports.command import ImportCommand
 from recognition.imports.services import place_of
-from recognition.imports.sources import Source
+from recognition.imports.sources import FileSource
 
 
 class Command(ImportCommand):
@@ -20,7 +20,7 @@ class Command(ImportCommand):
 
     def source(self, **options):
         path: Path = options["source"]
-        return Source(path), path.name, place_of(path)
+        return FileSource(path), path.name, place_of(path)
 
-    def nothing(self, **options):
+    def no_photos_message(self, **options):
         return f"There are no photos in {options['source']}. It needs a folder per person, with photos in it."

@@ -1,4 +1,4 @@
-"""CompreFace's endpoints: shapes, codes, names. Its own client: test_compreface_sdk.py; who may: test_access_table.py."""
+"""CompreFace's endpoints: shapes, codes, names. CompreFace's own client is tested in test_sdk.py."""
 
 import base64
 from threading import Thread
@@ -46,7 +46,7 @@ def client_with(key: str) -> APIClient:
 
 
 def refusal(response, status: int, code: int) -> str:
-    """Asserts that the answer is this error in CompreFace's shape; gives its message."""
+    """Asserts that the answer is this error in CompreFace's shape; returns its message."""
     body = compreface_error(response)
     assert (response.status_code, body["code"]) == (status, code), body
     return body["message"]
@@ -340,20 +340,20 @@ def test_people_merged_and_faces_deleted_before_the_answer(
     Gallery.objects.update(quality_gate="off")
     anna, grace = (IdentityFactory(gallery=gallery, name=name) for name in ("Anna", "Grace"))
     first = add_face(client, "Anna", hopper).json()
-    looked_at = queue.arrival_of
+    real_arrival_of = queue.arrival_of
 
-    def merge_then_look(ids):
+    def merge_then_wait(ids):
         merge_identities(actor=SYSTEM, into=anna, others=[grace])
-        return looked_at(ids)
+        return real_arrival_of(ids)
 
-    def look_then_delete(ids):
-        arrival = looked_at(ids)
+    def wait_then_delete(ids):
+        arrival = real_arrival_of(ids)
         FaceSample.objects.all().delete()
         return arrival
 
-    monkeypatch.setattr(queue, "arrival_of", merge_then_look)
+    monkeypatch.setattr(queue, "arrival_of", merge_then_wait)
     assert add_face(client, "Grace", hopper).json() == first
-    monkeypatch.setattr(queue, "arrival_of", look_then_delete)
+    monkeypatch.setattr(queue, "arrival_of", wait_then_delete)
     refusal(add_face(client, "Anna", hopper), 404, 44)
 
 

@@ -1,4 +1,4 @@
-"""Copying from a running CompreFace: from our own endpoints, and from one that fails in the ways a server can."""
+"""Copying from a running CompreFace: from our own endpoints, and from a server that fails in various ways."""
 
 import io
 import json
@@ -35,7 +35,7 @@ SYSTEM = system_actor()
 # --- From our own endpoints -------------------------------------------------------------------------------------------
 @pytest.fixture
 def old(transactional_db, worker, monkeypatch, hopper, hopper_again, collins) -> Gallery:
-    """A gallery to copy: two people with faces, one without. Commands work photos off with the loaded pack."""
+    """A gallery to copy: two people with faces, one without. Commands use the worker that is already loaded."""
     monkeypatch.setattr(in_process, "_kept", [worker])
     gallery = GalleryFactory(slug="old")
     for name, photos in {"Grace": [hopper, hopper_again], "Eileen": [collins], "Nobody yet": []}.items():
@@ -63,7 +63,7 @@ def run(url: str, key: str, **options) -> str:
 def test_subjects_and_faces_are_copied_once(old, key, live_server, tmp_path):
     before = list(Identity.objects.filter(gallery=old).values()), list(FaceSample.objects.values())
     said = run(live_server.url, key, report=tmp_path / "report.csv")
-    assert "3 samples of 2 people enrolled, 0 were there already, 0 refused." in said
+    assert "3 samples of 2 people enrolled, 0 were already enrolled, 0 refused." in said
     new = Gallery.objects.get(slug="new")
     copied = {person.name: person.samples.count() for person in new.identities.all()}
     assert copied == {"Grace": 2, "Eileen": 1, "Nobody yet": 0}
@@ -72,7 +72,7 @@ def test_subjects_and_faces_are_copied_once(old, key, live_server, tmp_path):
 
     grace = new.identities.get(name="Grace")
     merge_identities(actor=SYSTEM, into=grace, others=[new.identities.get(name="Eileen")])
-    assert "0 samples of 0 people enrolled, 3 were there already, 0 refused." in run(live_server.url, key)
+    assert "0 samples of 0 people enrolled, 3 were already enrolled, 0 refused." in run(live_server.url, key)
     assert {person.name: person.samples.count() for person in new.identities.all()} == {"Grace": 3, "Nobody yet": 0}
     left = FaceSample.objects.filter(gallery=old)
     assert (list(Identity.objects.filter(gallery=old).values()), list(left.values())) == before
@@ -89,7 +89,7 @@ def test_a_wrong_key_imports_nothing(old, key, live_server):
 
 # --- From a server that fails -----------------------------------------------------------------------------------------
 class Server:
-    """Answers each path with what `answers` has for it: (status, body), or a function of the query that gives that."""
+    """Answers each path from `answers`: (status, body), or a function of the query that returns them."""
 
     def __init__(self):
         self.answers: dict[str, tuple | Callable] = {}
@@ -99,7 +99,7 @@ class Server:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def faces(self, *ids: str, subject="Grace") -> None:
-        """Has these faces, and serves them in pages."""
+        """Serves these faces in pages."""
 
         def page(query):
             number, size = int(query["page"][0]), int(query["size"][0])
@@ -179,7 +179,7 @@ def test_a_key_that_is_revoked_meanwhile_refuses_no_photo(server, source):
 
 
 def test_pages_in_no_order_give_each_face_once(server, source, monkeypatch):
-    monkeypatch.setattr(source_module, "PAGE", 2)
+    monkeypatch.setattr(source_module, "PAGE_SIZE", 2)
     pages = iter([["a", "b"], ["b", "a"], ["c", "a"], ["b", "c"]])
 
     def page(query):
@@ -202,14 +202,14 @@ def test_pages_in_no_order_give_each_face_once(server, source, monkeypatch):
         ((404, b'{"message": "Model not found", "code": 10}'), "Model not found"),
     ],
 )
-def test_what_is_no_compreface_is_named(server, source, answer, expected):
+def test_a_server_that_is_not_compreface_is_reported(server, source, answer, expected):
     server.answers["recognition/faces"] = answer
     with pytest.raises(InvalidInput, match=expected):
         source.count()
     assert server.asked == ["recognition/faces"]
 
 
-def test_who_does_not_answer_is_lost(server, source):
+def test_a_server_that_does_not_answer_is_lost(server, source):
     server.close()
     with pytest.raises(SourceLost, match="refused"):
         source.count()
@@ -220,11 +220,11 @@ def test_who_does_not_answer_is_lost(server, source):
     ["file:///etc/passwd", "ftp://host", "compreface:8000", "http://", "http://a/?x=1", "http://[::1", "http://a:b@c"],
 )
 def test_only_http_addresses(url):
-    with pytest.raises(InvalidInput, match="no address"):
+    with pytest.raises(InvalidInput, match="not an address"):
         CompreFaceClient(url, "key")
 
 
-# --- Whom a subject means ---------------------------------------------------------------------------------------------
+# --- Subjects and people ----------------------------------------------------------------------------------------------
 def test_a_subject_is_the_person_of_that_name_unless_that_is_doubtful(db):
     gallery = GalleryFactory()
     anna = IdentityFactory(gallery=gallery, name="Anna")

@@ -23,7 +23,7 @@ def gallery(transactional_db):
 
 @pytest.fixture
 def services(gallery, running_worker, live_server):
-    """Its recognition, verification and detection services, with one key."""
+    """The SDK's recognition, verification and detection services, with one key."""
     curator = member(gallery, Role.CURATOR).user
     scopes = ["recognize", "read", "enrol"]
     _, key = create_api_key(actor=system_actor(), user=curator, gallery=gallery, scopes=scopes)
@@ -56,7 +56,7 @@ def show(what: str, answer: dict) -> dict:
 
 
 def best(face: dict) -> tuple[str, bool]:
-    """The subject a face is most similar to, and whether CompreFace's usual threshold takes it for that."""
+    """The subject a face is most similar to, and whether that reaches CompreFace's usual threshold."""
     return face["subjects"][0]["subject"], face["subjects"][0]["similarity"] >= 0.5
 
 

@@ -1,4 +1,4 @@
-"""Imports as jobs, on real faces: stopped, resumed, killed, run again, and by whom."""
+"""Imports as jobs, on real faces: stopping, resuming, being killed, running again, and who may do what."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ from recognition.imports.models import Import, ImportPiece
 from recognition.imports.report import report_lines
 from recognition.imports.running import run_import
 from recognition.imports.services import create_import, resume_import, stop_import
-from recognition.imports.upload import PIECE, StoredUpload, store_upload
+from recognition.imports.upload import PIECE_BYTES, StoredUpload, store_upload
 from recognition.photos.models import RecognitionRequest
 
 SYSTEM = system_actor()
@@ -38,7 +38,7 @@ def gallery(db):
 
 @pytest.fixture
 def archive(hopper, hopper_again, collins, both, no_face):
-    """Five photos of two people, of which three can be enrolled."""
+    """Five photos of two people; three of them can be enrolled."""
     files = {"Grace/1.jpg": hopper, "Grace/2.jpg": hopper_again, "Grace/cup.png": no_face}
     return zipped(files | {"Eileen/1.png": collins, "Eileen/both.jpg": both})
 
@@ -56,18 +56,18 @@ def counts(job: Import) -> tuple[int, int, int]:
     return job.enrolled, job.skipped, job.refused
 
 
-def everything() -> list:
+def dump_people() -> list:
     tables = ("gallery_identity", "gallery_facesample", "gallery_facecrop", "gallery_faceembedding")
     with connection.cursor() as cursor:
-        found = []
+        rows = []
         for table in tables:
             cursor.execute(f"SELECT {table}::text FROM {table} ORDER BY 1")
-            found += [row[0] for row in cursor.fetchall()]
-    return found
+            rows += [row[0] for row in cursor.fetchall()]
+    return rows
 
 
 class Killed(BaseException):
-    """As if the process had been killed: nobody catches it."""
+    """Stands for the process being killed: nothing catches it."""
 
 
 def test_an_import_from_start_to_report(gallery, archive, worker):
@@ -86,13 +86,13 @@ def test_an_import_from_start_to_report(gallery, archive, worker):
     assert AuditEvent.objects.get(action="import.ended").details["enrolled"] == 3
 
 
-def test_the_same_again_changes_nothing(gallery, archive, worker):
+def test_running_the_same_import_again_changes_nothing(gallery, archive, worker):
     run(new(gallery, archive), worker)
-    before = everything()
+    before = dump_people()
     archive.seek(0)
     again = run(new(gallery, archive), worker)
     assert counts(again) == (0, 3, 2)
-    assert everything() == before
+    assert dump_people() == before
 
 
 def test_stopped_and_resumed(gallery, archive, worker, monkeypatch):
@@ -105,12 +105,12 @@ def test_stopped_and_resumed(gallery, archive, worker, monkeypatch):
 
     stopped = run_import(job.pk, work=work)
     assert (stopped.status, sum(counts(job))) == ("stopped", 1)
-    assert run(job, worker) is None, "it stays stopped until somebody lets it go on"
+    assert run(job, worker) is None, "it stays stopped until somebody resumes it"
     resume_import(actor=SYSTEM, job=job)
     assert (run(job, worker).status, counts(job)) == ("done", (3, 0, 2))
     with pytest.raises(Conflict, match="start a new one"):
         resume_import(actor=SYSTEM, job=job)
-    with pytest.raises(Conflict, match="does not run"):
+    with pytest.raises(Conflict, match="is not running"):
         stop_import(actor=SYSTEM, job=job)
 
 
@@ -132,7 +132,7 @@ def test_a_killed_run_is_taken_up_and_no_photo_is_done_twice(gallery, archive, w
     assert FaceSample.objects.count() == 3
 
 
-def test_a_process_that_ends_leaves_it_to_the_next(gallery, archive, worker):
+def test_a_process_that_has_to_end_leaves_the_import_to_another(gallery, archive, worker):
     job = new(gallery, archive)
     rounds = iter([False, True])
     left = run_import(job.pk, work=lambda requests: None, interrupted=lambda: next(rounds))
@@ -140,7 +140,7 @@ def test_a_process_that_ends_leaves_it_to_the_next(gallery, archive, worker):
     assert (run(job, worker).status, counts(job)) == ("done", (3, 0, 2))
 
 
-def test_what_breaks_is_told_and_can_go_on(gallery, archive, worker):
+def test_an_unexpected_error_is_shown_and_the_import_can_be_resumed(gallery, archive, worker):
     job = new(gallery, archive)
 
     def fail(requests):
@@ -154,7 +154,7 @@ def test_what_breaks_is_told_and_can_go_on(gallery, archive, worker):
     assert run(job, worker).status == "done"
 
 
-def test_whose_account_is_gone(gallery, archive, worker):
+def test_an_import_fails_if_its_account_was_deleted(gallery, archive, worker):
     actor = member(gallery, Role.CURATOR)
     job = new(gallery, archive, actor)
     actor.user.delete()
@@ -163,7 +163,7 @@ def test_whose_account_is_gone(gallery, archive, worker):
     assert not Identity.objects.exists()
 
 
-def test_who_was_merged_since_is_found_again(gallery, archive, worker, hopper):
+def test_a_person_merged_since_is_found_again(gallery, archive, worker, hopper):
     run(new(gallery, archive), worker)
     admiral = IdentityFactory(gallery=gallery, name="Rear Admiral", external_id="7")
     merge_identities(actor=SYSTEM, into=admiral, others=[Identity.objects.get(name="Grace")])
@@ -194,18 +194,24 @@ def test_only_one_process_runs_an_import(archive, worker):
 
 
 def test_an_upload_is_read_piece_by_piece(gallery):
-    data = bytes(range(256)) * (PIECE // 256 * 3) + b"end"
+    data = bytes(range(256)) * (PIECE_BYTES // 256 * 3) + b"end"
     job = Import.objects.create(gallery=gallery, name="x.zip")
     job.size = store_upload(job, io.BytesIO(data))
     assert job.size == len(data) and job.pieces.count() == 4
     file = io.BufferedReader(StoredUpload(job), 1000)
-    for at, count in ((0, 10), (PIECE - 5, 10), (2 * PIECE - 1, PIECE + 7), (len(data) - 3, 100), (len(data), 1)):
+    for at, count in (
+        (0, 10),
+        (PIECE_BYTES - 5, 10),
+        (2 * PIECE_BYTES - 1, PIECE_BYTES + 7),
+        (len(data) - 3, 100),
+        (len(data), 1),
+    ):
         file.seek(at)
         assert file.read(count) == data[at : at + count]
     assert file.seek(-3, io.SEEK_END) == len(data) - 3 and file.read() == b"end"
 
 
-def test_a_report_is_no_formula(gallery):
+def test_the_report_contains_no_formulas(gallery):
     job = Import.objects.create(gallery=gallery, name="x.zip")
     job.rows.create(path="a.jpg", name="=cmd|' /C calc'!A0", key="+1", status="refused", reason="@x")
     assert list(report_lines(job))[1] == ["'=cmd|' /C calc'!A0", "'+1", "a.jpg", "refused", "", "'@x"]
@@ -230,7 +236,7 @@ def test_over_the_api(gallery, archive, worker, monkeypatch):
     problem(curator.post(f"{address}/stop"), 409, "conflict")
 
 
-def test_who_may_not_import_changes_nothing(gallery, archive):
+def test_without_permission_nothing_changes(gallery, archive):
     job = new(gallery, archive)
     events = AuditEvent.objects.count()
     viewer = client_of(member(gallery, Role.VIEWER))
@@ -248,9 +254,9 @@ def test_who_may_not_import_changes_nothing(gallery, archive):
 
 
 @pytest.mark.parametrize(
-    ("data", "said"), [(b"junk", "A CSV goes into a ZIP"), (zipped({"a.txt": b"x"}).getvalue(), "no photo in it")]
+    ("data", "said"), [(b"junk", "To upload a CSV"), (zipped({"a.txt": b"x"}).getvalue(), "has no photos")]
 )
-def test_what_cannot_be_imported_is_refused_at_once(gallery, client, data, said):
+def test_an_unusable_zip_is_refused_at_once(gallery, client, data, said):
     with pytest.raises(InvalidInput, match=said):
         new(gallery, io.BytesIO(data))
     client.force_login(member(gallery, Role.CURATOR).user)
@@ -274,16 +280,16 @@ def test_the_pages(gallery, archive, worker, client, monkeypatch, django_assert_
 
 
 def test_a_large_zip_is_not_held_in_memory():
-    """Its table of contents is; photos and rows are read when their turn comes."""
+    """Only its table of contents is; photos are read when they are needed."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for number in range(20_000):
             archive.writestr(f"person {number // 10}/{number}.jpg", b"x" * 5_000)
     tracemalloc.start()
     try:
-        source = running.Source(out)
+        source = running.FileSource(out)
         assert sum(len(row.read()) for row in source.rows()) == 100_000_000
-        _, most = tracemalloc.get_traced_memory()
+        _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert most < 30_000_000  # bytes
+    assert peak < 30_000_000  # bytes

@@ -1,4 +1,4 @@
-"""What an import reads: folders, ZIPs and tables, honest ones and tricks."""
+"""What an import reads: folders, ZIPs and CSVs, valid and malicious ones."""
 
 import io
 import os
@@ -8,11 +8,11 @@ from archives import zipped
 
 from faceplatform.errors import DomainError, InvalidInput
 from faceplatform.text import storable
-from recognition.imports.sources import UNREADABLE, Source, person_name
+from recognition.imports.sources import UNREADABLE, FileSource, person_name
 
 
 def read(row) -> bytes | str:
-    """The photo, or the code of why there is none."""
+    """The photo, or the code of the error that reading it raises."""
     try:
         return row.read()
     except DomainError as error:
@@ -24,14 +24,14 @@ def read(row) -> bytes | str:
 def table(tmp_path, text: str | bytes):
     path = tmp_path / "people.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return Source(path)
+    return FileSource(path)
 
 
 def test_a_folder_per_person(tmp_path):
     for path in ("ann_lee/b.jpg", "ann_lee/a.PNG", "ann_lee/notes.txt", "Bo/x.heic", "loose.jpg"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(path.encode())
-    rows = list(Source(tmp_path).rows())
+    rows = list(FileSource(tmp_path).rows())
     assert [(row.path, row.key, row.name) for row in rows] == [
         ("Bo/x.heic", "Bo", "Bo"),
         ("ann_lee/a.PNG", "ann_lee", "Ann Lee"),
@@ -40,12 +40,12 @@ def test_a_folder_per_person(tmp_path):
     assert rows[0].read() == b"Bo/x.heic"
 
 
-def test_names_no_database_would_take(tmp_path):
+def test_names_that_the_database_cannot_store(tmp_path):
     """A file name that is not UTF-8 is still read."""
     folder = tmp_path / os.fsdecode(b"J\xf6rg")
     folder.mkdir()
     (folder / "a.jpg").write_bytes(b"photo")
-    [row] = Source(tmp_path).rows()
+    [row] = FileSource(tmp_path).rows()
     assert (row.path, row.name, row.read()) == ("J?rg/a.jpg", "J?rg", b"photo")
     long = [storable("x" * 2000 + end, 1000) for end in "ab"]
     assert len(set(long)) == 2 and {len(text) for text in long} == {1000}
@@ -53,7 +53,7 @@ def test_names_no_database_would_take(tmp_path):
 
 def test_a_zip_is_read_member_by_member():
     members = {"b/Ann Lee/2.jpg": b"2", "b/Ann Lee/1.jpg": b"1", "__MACOSX/b/Ann Lee/._1.jpg": b"x", "top.jpg": b"x"}
-    rows = Source(zipped(members)).rows()
+    rows = FileSource(zipped(members)).rows()
     assert [(row.path, row.name, row.read()) for row in rows] == [
         ("b/Ann Lee/1.jpg", "Ann Lee", b"1"),
         ("b/Ann Lee/2.jpg", "Ann Lee", b"2"),
@@ -63,32 +63,32 @@ def test_a_zip_is_read_member_by_member():
 def test_a_bomb_is_refused_and_its_neighbour_is_not(settings):
     settings.MAX_PHOTO_BYTES = 1000
     file = zipped({"a/bomb.jpg": b"\0" * 10_000_000, "a/ok.jpg": b"fine"})
-    assert [read(row) for row in Source(file).rows()] == ["image_too_large", b"fine"]
+    assert [read(row) for row in FileSource(file).rows()] == ["image_too_large", b"fine"]
 
 
 def test_a_bomb_that_lies_about_its_size_is_cut(settings):
-    """The header says 10 bytes; no more is taken than a photo may have, and the checksum tells."""
+    """The header says 10 bytes; no more than the limit is read, or the wrong checksum makes it unreadable."""
     settings.MAX_PHOTO_BYTES = 1000
     data = zipped({"a/bomb.jpg": b"\0" * 100_000}).getvalue()
     lie = data.replace((100_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
     assert lie != data
-    [row] = Source(io.BytesIO(lie)).rows()
+    [row] = FileSource(io.BytesIO(lie)).rows()
     assert read(row) == "unreadable" or len(row.read()) <= 1001
 
 
 def test_damaged_and_encrypted_members_are_refused_alone():
     data = bytearray(zipped({"a/1.jpg": b"1" * 50, "a/2.jpg": b"2"}).getvalue())
     data[data.index(b"a/1.jpg") + len("a/1.jpg")] ^= 0xFF  # the first byte of its data
-    assert [read(row) for row in Source(io.BytesIO(data)).rows()] == ["unreadable", b"2"]
+    assert [read(row) for row in FileSource(io.BytesIO(data)).rows()] == ["unreadable", b"2"]
     data = bytearray(zipped({"a/1.jpg": b"1"}).getvalue())
     data[data.index(b"PK\1\2") + 8] |= 1  # the flag “encrypted”
-    assert [read(row) for row in Source(io.BytesIO(data)).rows()] == ["unreadable"]
+    assert [read(row) for row in FileSource(io.BytesIO(data)).rows()] == ["unreadable"]
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"no zip at all", zipped({"a/1.jpg": b"1"}).getvalue()[:-10]])
-def test_what_is_no_zip(data):
+def test_files_that_are_not_zips(data):
     with pytest.raises(InvalidInput, match="damaged"):
-        Source(io.BytesIO(data))
+        FileSource(io.BytesIO(data))
 
 
 def test_a_table_never_reaches_out_of_its_folder(tmp_path):
@@ -105,13 +105,13 @@ def test_a_table_never_reaches_out_of_its_folder(tmp_path):
 def test_a_table_in_a_zip():
     text = "name;external_id;department;photo\nAnn Lee;7;Optics;photos/a.jpg\nBo;;;photos/none.jpg\n"
     file = zipped({"set/people.csv": text.encode("utf-8-sig"), "set/photos/a.jpg": b"a", "set/photos/b.jpg": b"b"})
-    ann, bo = Source(file).rows()
+    ann, bo = FileSource(file).rows()
     assert (ann.name, ann.key, ann.read()) == ("Ann Lee", "7", b"a")
     assert ann.fields == {"department": "Optics", "position": ""}
     assert (bo.key, read(bo)) == ("Bo", "photo_missing")
 
 
-def test_rows_of_a_table_are_told_apart(tmp_path):
+def test_the_paths_of_rows_are_unique(tmp_path):
     """Twice the same photo, short and long lines, quotes and empty cells."""
     text = 'name,photo,position\n"Lee, Ann",a.jpg,Chief\nBo,a.jpg\n,a.jpg,x,y,z\n'
     rows = list(table(tmp_path, text).rows())

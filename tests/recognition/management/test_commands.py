@@ -37,7 +37,7 @@ def run(*arguments, **options) -> str:
 
 def test_import_a_folder_twice_without_doubles(folder, tmp_path):
     said = run("import_faces", folder, "--gallery", "staff", "--create", "--report", tmp_path / "report.csv")
-    assert "2 samples of 2 people enrolled, 0 were there already, 2 refused." in said
+    assert "2 samples of 2 people enrolled, 0 were already enrolled, 2 refused." in said
     assert sorted(Identity.objects.values_list("name", "external_id")) == [
         ("Eileen Collins", "Eileen Collins"),
         ("Grace Hopper", "grace_hopper"),
@@ -45,7 +45,7 @@ def test_import_a_folder_twice_without_doubles(folder, tmp_path):
     report = (tmp_path / "report.csv").read_text().splitlines()
     assert report[0] == "name,external_id,photo,status,code,reason"
     assert sorted(line.split(",")[4] for line in report[1:]) == ["", "", "invalid_image", "multiple_faces"]
-    assert "0 samples of 0 people enrolled, 2 were there already, 2 refused." in run(
+    assert "0 samples of 0 people enrolled, 2 were already enrolled, 2 refused." in run(
         "import_faces", folder, "--gallery", "staff"
     )
     assert FaceSample.objects.count() == 2

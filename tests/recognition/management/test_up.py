@@ -92,7 +92,7 @@ def test_a_platforms_life(platform, faces_or_hopper):
 
     # a command works without it, and the data is there
     again = platform.manage("import_faces", str(faces_or_hopper), "--gallery", "demo")
-    assert "1 were there already" in again.stdout, again.stderr
+    assert "1 were already enrolled" in again.stdout, again.stderr
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A gallery in which much has happened with one person."""
+"""A gallery with a long history of one person."""
 
 import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -25,7 +25,7 @@ def gallery():
 
 @pytest.fixture(autouse=True)
 def own_data_dir(settings, tmp_path):
-    """Erasures are noted in a file there."""
+    """Erasures are recorded in a file there."""
     settings.DATA_DIR = tmp_path
 
 
@@ -45,7 +45,7 @@ def recognise(worker, gallery, photo: bytes, name: str) -> RecognitionRequest:
 
 @pytest.fixture
 def lived_in(worker, gallery, hopper, hopper_again, collins, both):
-    """A gallery in which much has happened with Grace: renamed, merged, moved, recognised alone and with Eileen, imported."""
+    """A gallery in which Grace was renamed, merged, moved, recognised alone and with Eileen, and imported."""
     grace = enrol(worker, gallery, "Grace Murray", hopper, external_id="usn-1906")
     grace = services.update_identity(
         actor=ACTOR, identity=grace, name="Grace Hopper", metadata={"rank": "rear admiral"}

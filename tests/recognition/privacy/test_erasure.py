@@ -1,4 +1,4 @@
-"""Erasure: what goes, what stays, who may, and that nothing of an erased person is left anywhere."""
+"""Erasure: what is deleted, what stays, who may erase, and that nothing of an erased person is left anywhere."""
 
 import io
 import json
@@ -23,7 +23,7 @@ from gallery.models import Identity
 from recognition.imports.models import Import, ImportPiece, ImportRow
 from recognition.photos.models import RecognitionRequest
 from recognition.photos.services import Photo, submit_recognition
-from recognition.privacy.erasure import erase_subject, noted_erasures, replay, report_of
+from recognition.privacy.erasure import erase_subject, recorded_erasures, repeat_erasures, report_of
 from recognition.privacy.models import Erasure
 from recognition.privacy.subject import find_subject
 
@@ -110,7 +110,7 @@ def test_names_of_any_kind_in_file_names(gallery, hopper, name, photo, stays):
     assert [bool(event.redacted_by) for event in events] == [True, False]
 
 
-def test_an_act_goes_whole_when_the_recognition_itself_is_long_gone(worker, lived_in):
+def test_all_events_of_a_recognition_are_redacted_even_if_it_was_deleted_long_ago(worker, lived_in):
     key = lived_in["alone"].pk
     lived_in["alone"].delete()
     erase(lived_in["grace"])
@@ -168,11 +168,11 @@ def test_a_restored_backup_is_erased_again(gallery, settings, tmp_path, django_c
     assert json.loads((tmp_path / "erasures.jsonl").read_text()) == report_of(erasure)
     Erasure.objects.all().delete()  # as the backup has it: the person is there, the erasure is not
     Identity(**row).save(force_insert=True)
-    assert noted_erasures() == {person.pk: "asked by letter"}
-    [again] = replay(actor=ACTOR, erased=noted_erasures())
+    assert recorded_erasures() == {person.pk: "asked by letter"}
+    [again] = repeat_erasures(actor=ACTOR, erased=recorded_erasures())
     assert again.identities == [person.pk] and "Again after a restore" in again.reason
     assert tables_with("Ann Lee") == []
-    assert replay(actor=ACTOR, erased=noted_erasures()) == []
+    assert repeat_erasures(actor=ACTOR, erased=recorded_erasures()) == []
     out = io.StringIO()
     call_command("erase_subject", "--list", stdout=out)
     (tmp_path / "list").write_text(out.getvalue())
@@ -182,7 +182,7 @@ def test_a_restored_backup_is_erased_again(gallery, settings, tmp_path, django_c
     call_command("erase_subject", "--replay", str(tmp_path / "list"), stdout=out)
     assert not Identity.with_deleted.exists()
     (tmp_path / "list").write_text("junk")
-    with pytest.raises(CommandError, match="no list"):
+    with pytest.raises(CommandError, match="not a list"):
         call_command("erase_subject", "--replay", str(tmp_path / "list"))
 
 

@@ -62,7 +62,7 @@ def test_an_export_holds_all_of_one_person_and_nobody_else(lived_in):
 
 
 def test_not_x_is_honoured_in_the_export_and_an_erasure(lived_in):
-    """A face that a curator took from Grace is nobody's of hers; one that is hers after another's was taken is."""
+    """A face corrected to “not Grace” is not hers; one corrected to “not Eileen”, with Grace as the next candidate, is."""
     grace, eileen = lived_in["grace"], lived_in["eileen"]
     face = lived_in["alone"].faces.get()
     reject_identity(actor=ACTOR, face=face, identity=grace)

@@ -1,4 +1,4 @@
-"""Retention: what goes when, who says so, and what a dry run tells."""
+"""Retention: what is deleted when, who may set it, and what a dry run reports."""
 
 import io
 from datetime import timedelta
@@ -27,7 +27,7 @@ def age(model, days: int, **lookup) -> None:
     model.objects.filter(**lookup).update(finished_at=timezone.now() - timedelta(days=days))
 
 
-def test_each_category_goes_in_its_time(worker, lived_in, gallery, settings):
+def test_each_category_is_deleted_in_its_time(worker, lived_in, gallery, settings):
     settings.REQUEST_RETENTION_DAYS = 30
     stranger_seen = lived_in["eileen alone"]
     stranger_seen.faces.update(decision="unknown", identity=None)
@@ -73,7 +73,7 @@ def test_a_bad_rule_is_refused(gallery, bad):
     assert not gallery.retention_rules.exists()
 
 
-def test_retention_over_rest_is_the_owners(gallery):
+def test_only_owners_change_retention_over_rest(gallery):
     address = f"/api/v1/galleries/{gallery.slug}/retention"
     curator = client_of(member(gallery, Role.CURATOR))
     assert [due["category"] for due in curator.get(address).json()] == [

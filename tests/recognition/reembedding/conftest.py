@@ -1,4 +1,4 @@
-"""A second pack: the default net, its vectors brought to unit length, under another name and threshold."""
+"""A second pack: the default net with vectors scaled to unit length, under another name and threshold."""
 
 import dataclasses
 import shutil

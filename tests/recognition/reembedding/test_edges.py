@@ -1,4 +1,4 @@
-"""The same through the API, the pages and the command."""
+"""Re-embedding through the API, the pages and the command."""
 
 import json
 
@@ -92,7 +92,7 @@ def test_the_page_from_the_start_to_the_way_back(worker, gallery, hopper_again):
     PreviewedFace.objects.update(change="known_to_unknown", after="unknown", after_identity=None)
     text = page.get(f"{address}?change=known_to_unknown").content.decode()
     assert f"/recognitions/{PreviewedFace.objects.get().face.request_id}/faces/0.jpg" in text
-    assert "None of these" in page.get(f"{address}?change=other_person").content.decode()
+    assert "No such changes" in page.get(f"{address}?change=other_person").content.decode()
     page.post(f"{address}/{job.pk}/cut-over")
     text = page.get(address).content.decode()
     assert "In force: second" in text
@@ -124,7 +124,7 @@ def test_the_page_is_for_owners(worker, gallery, role):
 
 
 def test_the_command(worker, gallery, hopper_again, capsys, monkeypatch):
-    """With the packs that the fixture has loaded; it loads them itself otherwise."""
+    """Uses the packs that the fixture has loaded; outside tests the command loads them itself."""
     monkeypatch.setattr(RecognitionWorker, "pipeline", lambda self, pack: worker._pipelines[pack])
     recognise(worker, gallery, hopper_again)
 

@@ -1,4 +1,4 @@
-"""The preview on planted cases: vectors whose distances are known."""
+"""The preview on constructed cases: vectors whose distances are known."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from reembedded import SECOND
 from gallery.models import FaceEmbedding
 from recognition.photos.models import RecognitionFace, RecognitionRequest
 from recognition.reembedding.models import PreviewedFace, ReEmbedding
-from recognition.reembedding.preview import _probes, decide_again, leave_one_out, summary_of
+from recognition.reembedding.preview import choose_probes, decide_again, leave_one_out, summary_of
 from recognition.reembedding.progress import counts_of
 
 pytestmark = pytest.mark.django_db
@@ -60,9 +60,9 @@ def test_each_way_a_decision_can_change(job, gallery):
         (unit(0) + near, unit(1) + near, Change.OTHER_PERSON, ada, bea),
         (unit(9), unit(9), Change.NONE, None, None),
     ]
-    # What was decided then does not count where the vector says what would be decided today.
+    # The past decision does not count if there is a vector from which to decide again.
     faces = [seen(job, case[0], decision="unknown") for case in cases]
-    # One without a vector, and one of a pack that is neither: their decision of then counts.
+    # For a face without a vector, or with one of a third pack, the past decision counts.
     faces += [seen(job, None, decision="known", identity=ada), seen(job, unit(1), "third", decision="unknown")]
     cases += [(None, unit(9), Change.TO_UNKNOWN, ada, None), (None, unit(0), Change.TO_KNOWN, None, ada)]
     decide_again(job, faces, np.stack([case[1] for case in cases]))
@@ -86,7 +86,7 @@ def test_leave_one_out(job, gallery):
     gone = person(gallery, "Dora", (unit(0), unit(0)), (unit(0), unit(0)))
     gone.active = False
     gone.save()
-    probes = _probes(gallery, ("dlib-resnet", SECOND))
+    probes = choose_probes(gallery, ("dlib-resnet", SECOND))
     assert len(probes) == 4
     assert leave_one_out(gallery, "dlib-resnet", probes) == 1
     assert leave_one_out(gallery, SECOND, probes) < 1

@@ -1,4 +1,4 @@
-"""Parts of re-embeddings: handed out once, taken over from the dead, given up at last."""
+"""Parts of re-embeddings: handed out once, taken over from dead workers, given up in the end."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ def claim(worker, **options) -> ReEmbeddingPart | None:
 
 
 def test_each_sample_is_handed_out_once(models):
-    gallery, samples = sampled(queue.PART + 3)
+    gallery, samples = sampled(queue.PART_SIZE + 3)
     services.start_reembedding(actor=SYSTEM, gallery=gallery, pack=SECOND)
     one, other = living(), living()
     parts = [claim(one), claim(other)]
@@ -102,7 +102,7 @@ def test_kill_nine_in_the_middle_loses_nothing(worker, gallery, hopper, collins,
     command = [sys.executable, str(SCRIPT), connection.settings_dict["NAME"], str(two_packs)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == -9, done.stderr
-    assert vectors_by_pack(gallery.pk) == {"dlib-resnet": enrolled, SECOND: queue.PART}
+    assert vectors_by_pack(gallery.pk) == {"dlib-resnet": enrolled, SECOND: queue.PART_SIZE}
     assert job.parts.count() == 1  # what it had in hand
     with pytest.raises(services.Incomplete):
         services.cut_over(actor=SYSTEM, job=job)
@@ -113,7 +113,7 @@ def test_kill_nine_in_the_middle_loses_nothing(worker, gallery, hopper, collins,
 
 
 def test_photos_come_first(worker, gallery, hopper, monkeypatch):
-    """A worker asks for photos after each part."""
+    """A worker looks for photos after each part."""
     services.start_reembedding(actor=SYSTEM, gallery=gallery, pack=SECOND)
     order = []
     run_once = type(worker).run_once

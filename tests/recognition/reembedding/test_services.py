@@ -1,4 +1,4 @@
-"""A gallery moved to another pack and back, on real faces: nobody lost, nothing changed before it is meant to."""
+"""Moving a gallery to another pack and back, on real faces: nobody is lost, and nothing changes before the cut-over."""
 
 import threading
 
@@ -30,14 +30,14 @@ def start(gallery, pack: str = SECOND) -> ReEmbedding:
 
 
 def moved(worker, gallery) -> ReEmbedding:
-    """Embedded under the second pack, and cut over."""
+    """Embeds the gallery under the second pack and cuts over."""
     job = start(gallery)
     work_off(worker)
     return services.cut_over(actor=SYSTEM, job=job)
 
 
 def dump(gallery) -> dict:
-    """The rows of the gallery, as they must be again after the way back."""
+    """The rows of the gallery, which must be the same after going back."""
     vectors = FaceEmbedding.objects.filter(gallery=gallery, pack="dlib-resnet").order_by("sample")
     return {
         "gallery": Gallery.objects.filter(pk=gallery.pk).values().get(),
@@ -99,7 +99,7 @@ def test_the_kept_crop_gives_nearly_the_vector_of_the_photo(worker, gallery, sec
         assert np.linalg.norm(face.embedding - np.array(kept)) < 0.05  # a tenth of a threshold
 
 
-def test_who_is_enrolled_meanwhile_is_under_both_packs(worker, gallery, hopper_again, no_face, both):
+def test_a_person_enrolled_meanwhile_gets_vectors_of_both_packs(worker, gallery, hopper_again, no_face, both):
     job = start(gallery)
     work_off(worker)
     enrol(worker, IdentityFactory(gallery=gallery, name="Late"), hopper_again)
@@ -123,7 +123,7 @@ def test_who_is_enrolled_meanwhile_is_under_both_packs(worker, gallery, hopper_a
     assert vectors_by_pack(gallery.pk) == {"dlib-resnet": 5, SECOND: 5}
 
 
-def test_photos_in_hand_at_the_cut_over_are_looked_at_under_the_new_pack(worker, gallery, hopper, hopper_again):
+def test_photos_in_progress_at_the_cut_over_are_processed_under_the_new_pack(worker, gallery, hopper, hopper_again):
     late = IdentityFactory(gallery=gallery, name="Late")
     job = start(gallery)
     work_off(worker)
@@ -183,7 +183,7 @@ def test_a_cut_over_waits_for_the_sample_that_is_being_added(worker, gallery):
     assert outcome == ["reembedding_incomplete"]
 
 
-def test_faces_that_cannot_be_embedded_stand_in_the_way_until_they_are_deleted(worker, gallery):
+def test_faces_that_cannot_be_embedded_block_the_cut_over_until_they_are_deleted(worker, gallery):
     damaged = SampleFactory(identity=Identity.objects.get(name="Grace"), vector=np.zeros(128))
     without = SampleFactory(identity=Identity.objects.get(name="Eileen"), vector=np.zeros(128))
     without.crop.delete()
@@ -231,7 +231,7 @@ def test_stopped_and_started_again_it_goes_on(worker, gallery):
         start(gallery)
     services.stop_reembedding(actor=SYSTEM, job=job)
     assert work_off(worker) == 0
-    with pytest.raises(Conflict, match="does not run"):
+    with pytest.raises(Conflict, match="is not running"):
         services.cut_over(actor=SYSTEM, job=job)
     assert start(gallery).pk == job.pk
     work_off(worker)
@@ -251,7 +251,7 @@ def test_vectors_of_another_net_by_the_same_name_are_made_again(worker, gallery)
     assert vectors_by_pack(gallery.pk) == {"dlib-resnet": 3, SECOND: 3}
 
 
-def test_a_worker_with_another_net_under_the_name_breaks_it_off(worker, gallery):
+def test_a_worker_with_another_net_under_the_name_fails_the_re_embedding(worker, gallery):
     job = start(gallery)
     ReEmbedding.objects.filter(pk=job.pk).update(embedding_id="of another net")
     work_off(worker)
@@ -260,14 +260,14 @@ def test_a_worker_with_another_net_under_the_name_breaks_it_off(worker, gallery)
     assert "Restart the workers" in job.error_message
 
 
-def test_what_cannot_be(worker, gallery):
+def test_impossible_requests(worker, gallery):
     with pytest.raises(Conflict, match="in force in"):
         start(gallery, "dlib-resnet")
     with pytest.raises(Unavailable, match="packs install absent"):
         start(gallery, "absent")
     with pytest.raises(Conflict, match="nothing to go back to"):
         services.go_back(actor=SYSTEM, gallery=gallery)
-    with pytest.raises(Conflict, match="no vectors but"):
+    with pytest.raises(Conflict, match="only has vectors"):
         services.forget_old_vectors(actor=SYSTEM, gallery=gallery)
     moved(worker, gallery)
     gallery.refresh_from_db()
@@ -275,7 +275,7 @@ def test_what_cannot_be(worker, gallery):
         start(gallery)
 
 
-def test_the_way_back_fails_where_who_asked_is_no_owner_any_more(worker, gallery, hopper_again):
+def test_going_back_fails_if_whoever_asked_is_no_longer_an_owner(worker, gallery, hopper_again):
     moved(worker, gallery)
     gallery.refresh_from_db()
     enrol(worker, Identity.objects.get(name="Grace"), hopper_again + b"x")
