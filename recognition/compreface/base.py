@@ -18,7 +18,7 @@ from recognition.compreface.errors import compreface_error
 from recognition.compreface.parameters import uuids
 from recognition.photos.models import RecognitionRequest, Status
 from recognition.photos.results.refusals import REFUSALS
-from recognition.photos.services import raise_if_photo_was_bad
+from recognition.photos.services import raise_if_failed
 from recognition.photos.waiting import WaitingMixin
 
 KEY_WITHOUT_GALLERY = (
@@ -83,7 +83,7 @@ class CompreFaceView(WaitingMixin, ActorMixin, APIView):
 
         def final(*found: RecognitionRequest) -> Response:
             for row in found:
-                raise_if_photo_was_bad(row)
+                raise_if_failed(row)
             return Response(answer(*found))
 
         return self.when_finished(submitted, read, final)

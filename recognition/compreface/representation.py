@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from recognition.analysis.representation import search_as_dict
-from recognition.analysis.services import Found
+from recognition.analysis.services import SearchResult
 from recognition.compreface.parameters import CALCULATOR, LANDMARKS, Wish
 from recognition.photos.installed_packs import manifest_of
 from recognition.photos.models import Decision, RecognitionFace, RecognitionRequest
-from recognition.photos.representation import face_as_dict, found_as_dict
+from recognition.photos.representation import detected_face_as_dict, face_as_dict
 
 BELOW = 0.4999  # the most that an unknown is similar to anybody, where rounding would say 0.5
 Answer = dict[str, Any]
@@ -35,7 +35,7 @@ def detected(row: RecognitionRequest, wish: Wish) -> Answer:
 
 
 def compared(row: RecognitionRequest, matches: Sequence[Answer], wish: Wish) -> list[Answer]:
-    """Faces of a comparison's photo with their similarity. matches: of analysis.answers.comparison_as_dict."""
+    """Faces of a comparison's photo with their similarity. matches: of analysis.representation.comparison_as_dict."""
     faces = {face.index: face for face in row.faces.all()}
     return [
         _of_row(faces[match["face"]["index"]], row, wish) | {"similarity": _similarity_of(match)} for match in matches
@@ -54,7 +54,7 @@ def verified_pair(row: RecognitionRequest, source: RecognitionRequest, matches: 
     return {"result": [pair | _versions(row, wish)]}
 
 
-def searched(vectors: Sequence[Sequence[float]], found: Sequence[Found]) -> Answer:
+def searched(vectors: Sequence[Sequence[float]], found: Sequence[SearchResult]) -> Answer:
     """What the search for each of `vectors` found."""
     return {
         "result": [
@@ -90,7 +90,7 @@ def _similarity_of(match: Answer) -> float:
 
 
 def _of_row(face: RecognitionFace, row: RecognitionRequest, wish: Wish) -> Answer:
-    return _face(found_as_dict(face, row), row, wish, face.vector)
+    return _face(detected_face_as_dict(face, row), row, wish, face.vector)
 
 
 def _face(shown: Answer, row: RecognitionRequest, wish: Wish, vector) -> Answer:

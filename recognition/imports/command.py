@@ -17,7 +17,7 @@ from recognition.imports.report import report_lines
 from recognition.imports.running import run_import
 from recognition.imports.services import create_import, resume_import, unfinished_at
 from recognition.imports.sources import Rows, SourceLost
-from recognition.photos.in_process import all_cores, helping
+from recognition.photos.in_process import extra_workers, local_worker
 
 MANY = 100  # photos that are worth the seconds in which more processes start
 
@@ -87,9 +87,9 @@ class ImportCommand(BaseCommand):
         before = {name: signal.signal(name, stop) for name in (signal.SIGINT, signal.SIGTERM)}
         try:
             with (
-                all_cores() if total - job.handled > MANY else nullcontext(),
+                extra_workers() if total - job.handled > MANY else nullcontext(),
                 tqdm(total=total, initial=job.handled, unit="photo", disable=None) as bar,
-                helping() as work,
+                local_worker() as work,
             ):
                 return run_import(job.pk, work=work, source=source, progress=progress)
         finally:
