@@ -135,6 +135,7 @@ class ComparisonViewSet(AnalysisViewSet):
     input_class = schema.ComparisonInput
 
     def submit(self, *, reference=None, sample=None, identity=None, **values):
+        other: Photo | FaceSample | Identity
         if reference is not None:
             other = Photo(*reference)
         elif sample is not None:

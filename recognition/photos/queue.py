@@ -187,7 +187,7 @@ def release_for_pack(*, request_id: UUID, token: UUID, pack: str) -> None:
 
 @transaction.atomic
 def release_expired() -> int:
-    """Queues the requests of dead workers again, or fails those without attempts left. Returns how many of both."""
+    """Queues the requests of dead workers again, or fails them if they have no attempts left. Returns how many there were."""
     message = WORKER_LOST.format(attempts=settings.MAX_ATTEMPTS)
     with connection.cursor() as cursor:
         cursor.execute(RELEASE, {"max_attempts": settings.MAX_ATTEMPTS, "message": message})
@@ -237,7 +237,7 @@ def arrival_of(ids: Sequence[UUID]) -> Arrival:
 
 
 def register_worker(*, host: str, process_id: int, engine: dict[str, Any] | None = None) -> Worker:
-    """Adds a worker to the living ones. engine: see Worker."""
+    """Adds the row of a worker that starts. engine: see Worker."""
     return Worker.objects.create(host=host, process_id=process_id, engine=engine or {})
 
 
@@ -254,5 +254,5 @@ def record_heartbeat(*, worker_id: UUID) -> None:
 
 
 def unregister_worker(*, worker_id: UUID) -> None:
-    """Removes a worker that stops from the living ones."""
+    """Deletes the row of a worker that stops."""
     Worker.objects.filter(pk=worker_id).delete()

@@ -198,7 +198,7 @@ class RecognitionWorker:
 
     @contextmanager
     def registered(self) -> Iterator[None]:
-        """Lists this worker among the living and renews the lease of its batch while the block runs."""
+        """Registers this worker as alive, and renews the lease of its batch, while the block runs."""
         worker = queue.register_worker(host=socket.gethostname(), process_id=os.getpid(), engine=self._engine())
         self._worker_id = worker.pk
         stopped = threading.Event()

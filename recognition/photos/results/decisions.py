@@ -42,7 +42,7 @@ def decide_all(faces: Sequence[Face], *, gallery_id: UUID, pack: str, threshold:
 def decide(matches: Sequence[Match], threshold: float, top_k: int) -> Verdict:
     """Known if the nearest match is within the threshold, else unknown. A stranger's nearest matches stay candidates.
 
-    matches: nearest first; two at least, where there are two, so that there is a margin.
+    matches: nearest first, with the runner-up even if top_k is 1, for the margin.
     """
     known = bool(matches) and matches[0].distance <= threshold
     margin = matches[1].distance - matches[0].distance if len(matches) > 1 else None

@@ -66,7 +66,7 @@ def write_results(*, analysed: Sequence[tuple[RecognitionRequest, PhotoAnalysis]
 
 
 def _pack_has_changed(request: RecognitionRequest) -> bool:
-    """Whether the gallery's threshold no longer fits the embeddings. A threshold sent with the request still does."""
+    """Whether the gallery's threshold is for another pack than the embeddings. One sent with the request still fits."""
     uses_gallery_threshold = request.purpose == Purpose.RECOGNIZE and request.options.get("threshold") is None
     return uses_gallery_threshold and request.pack != request.gallery.pack
 
