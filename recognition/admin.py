@@ -1,4 +1,4 @@
-"""The queue and the workers in the admin site, to look at."""
+"""The queue and the workers in the admin site, read-only."""
 
 from django.contrib import admin
 from django.urls import reverse

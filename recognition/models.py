@@ -1,4 +1,4 @@
-"""Django's face for the rows of recognition. Features import their own models; this is for Django, migrations and the shell."""
+"""Gathers the models of all features, for Django, its migrations and the shell. Features import their own models directly."""
 
 from recognition.calibration.models import CalibrationReport
 from recognition.evaluations.models import Evaluation

@@ -1,4 +1,4 @@
-"""The jobs of recognition: procrastinate looks for them here. Each feature has its own."""
+"""Gathers the background jobs of all features, because procrastinate looks for an app's jobs here."""
 
 from recognition.analysis.tasks import clean_analyses
 from recognition.calibration.tasks import compute_calibration

@@ -1,4 +1,4 @@
-"""One row of each kind that the API has an address for, for tests that call all of it; and what they change."""
+"""For tests that call every operation of the API: one row of each kind it has a path for, and the state of the database."""
 
 import base64
 import io
@@ -29,7 +29,7 @@ from recognition.privacy.models import Erasure
 from recognition.reembedding.models import ReEmbedding
 
 NUMBERS = dict.fromkeys(("pairs", "compared", "accuracy", "deviation", "auc", "eer"), 1) | {"tar_at_far": []}
-# What an address's {id} and the rest stand for, by its first word.
+# Which of `make_rows` a path's {id} stands for, by the path's first word.
 IDS = {
     "api-keys": "key",
     "health-findings": "finding",
@@ -41,33 +41,34 @@ IDS = {
 }
 
 
-def in_address(path: str, rows: dict[str, Any]) -> dict[str, Any]:
-    """What stands in a path of the schema, by name."""
+def path_values(path: str, rows: dict[str, Any]) -> dict[str, Any]:
+    """The values for the parameters of a path in the schema, by name. rows: from `make_rows`."""
     word = path.split("/")[3]
     return rows | ({"id": rows[IDS.get(word, word)]} if "{id}" in path else {})
 
 
-class _BesideTheSchema(EndpointEnumerator):
+class _UndocumentedEndpoints(EndpointEnumerator):
     def should_include_endpoint(self, path, callback):
         return getattr(callback, "cls", None) is not None and callback.cls.schema is None
 
 
-def operations_beside_the_schema() -> set[str]:
-    """Those of the API that openapi.json leaves out: CompreFace's."""
-    return {f"{method} {path.rstrip('/')}" for path, method, _ in _BesideTheSchema().get_api_endpoints()}
+def undocumented_operations() -> set[str]:
+    """The operations that openapi.json leaves out: CompreFace's."""
+    return {f"{method} {path.rstrip('/')}" for path, method, _ in _UndocumentedEndpoints().get_api_endpoints()}
 
 
 def make_rows() -> dict[str, Any]:
+    """A gallery with a row of each kind; returns what identifies them in paths and bodies, by name."""
     gallery = GalleryFactory(slug="staff")
-    ada, ben, gone = (IdentityFactory(gallery=gallery, name=name) for name in ("Ada", "Ben", "Gone"))
+    ada, ben, deleted = (IdentityFactory(gallery=gallery, name=name) for name in ("Ada", "Ben", "Deleted"))
     samples = [SampleFactory(identity=ada, vector=unit(number)) for number in range(2)]
     SampleFactory(identity=ben, vector=unit(2))
     queue.register_worker(host="test", process_id=1)
-    Worker.objects.update(last_seen_at=timezone.now() + timedelta(hours=1))  # however long the test takes
-    delete_identity(actor=system_actor(), identity=gone)
+    Worker.objects.update(last_seen_at=timezone.now() + timedelta(hours=1))  # alive however long the test takes
+    delete_identity(actor=system_actor(), identity=deleted)
     photo = picture()
     requests = {purpose: make_request(gallery, purpose, photo, samples[0]) for purpose in Purpose if purpose != "enrol"}
-    found = RecognitionFace.objects.create(
+    face = RecognitionFace.objects.create(
         request=requests["recognize"], index=0, box=[10, 10, 50, 50], landmarks=[[0, 0]] * 5, detection_score=0.9,
         quality_score=0.9, crop=photo, crop_landmarks=[[0, 0]] * 5, decision="unknown", vector=unit(5),
     )  # fmt: skip
@@ -106,25 +107,25 @@ def make_rows() -> dict[str, Any]:
         "embeddings": requests["embed"].pk,
         "comparisons": requests["compare"].pk,
         "name": "dlib-resnet",
-        "index": found.index,
+        "index": face.index,
     }
 
 
 def new_key(user, scopes, gallery=None, **fields) -> str:
-    """fields: of its row."""
+    """A new API key. fields: further columns of its row."""
     row, key = create_api_key(actor=system_actor(), user=user, scopes=list(scopes), gallery=gallery)
-    # Used just now, or the next call would write that.
+    # As if used just now; otherwise the next call would record its use, and so change the database.
     ApiKey.objects.filter(pk=row.pk).update(last_used_at=timezone.now(), **fields)
     return key
 
 
 def make_request(gallery, purpose: str, photo: bytes, sample) -> RecognitionRequest:
     options = {"reference": {"sample": str(sample.pk)}, "threshold": None} if purpose == "compare" else {}
-    ended = {"status": "done", "finished_at": timezone.now()} if purpose == "recognize" else {}
+    end = {"status": "done", "finished_at": timezone.now()} if purpose == "recognize" else {}
     return RecognitionRequest.objects.create(
         gallery=gallery, purpose=purpose, pack="dlib-resnet", photo=photo, photo_sha256="a", keep_photo=True,
         image_width=100, image_height=100, options=options, threshold_distance=0.5,
-        threshold_source="size", **ended,
+        threshold_source="size", **end,
     )  # fmt: skip
 
 
@@ -149,7 +150,7 @@ def zipped(files: dict[str, bytes]) -> bytes:
 
 
 class OneFace:
-    """Stands in for a loaded pack: every photo has one good face, of somebody unknown."""
+    """Stands in for a loaded pack: every photo has one good face, that of an unknown person."""
 
     engine = {}
 
@@ -160,15 +161,15 @@ class OneFace:
         return [PhotoAnalysis(100, 100, 0, (face,))] * len(photos)
 
 
-def state() -> list:
-    """Rows and content of every table."""
-    tables = sorted({model._meta.db_table for model in apps.get_models(include_auto_created=True)} & set(existing()))
-    one = "SELECT '{0}', count(*), md5(string_agg(md5(t::text), '' ORDER BY md5(t::text))) FROM \"{0}\" t"
+def database_state() -> list:
+    """The number of rows and a hash of the content of every table."""
+    tables = sorted({model._meta.db_table for model in apps.get_models(include_auto_created=True)} & set(table_names()))
+    query = "SELECT '{0}', count(*), md5(string_agg(md5(t::text), '' ORDER BY md5(t::text))) FROM \"{0}\" t"
     with connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join(one.format(table) for table in tables))
+        cursor.execute(" UNION ALL ".join(query.format(table) for table in tables))
         return sorted(cursor.fetchall())
 
 
-def existing() -> list[str]:
+def table_names() -> list[str]:
     with connection.cursor() as cursor:
         return connection.introspection.table_names(cursor)

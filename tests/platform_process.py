@@ -1,4 +1,4 @@
-"""A whole platform, started as a user would start it, for the tests that look from outside."""
+"""A whole platform, started as a user would start it, for tests from outside."""
 
 import os
 import re
@@ -15,7 +15,7 @@ PASSWORD = "correct horse battery"
 
 
 class Platform:
-    """`manage.py up` on a data directory and a port of its own."""
+    """`manage.py up` with a data directory and a port of its own."""
 
     def __init__(self, data_dir: Path, *, workers: int = 1, **environment: str):
         self.port = _free_port()
@@ -53,22 +53,22 @@ class Platform:
             self.lines += lines
 
     def wait_for(self, text: str, seconds: float = 90) -> str:
-        """The first line that holds `text`."""
+        """Waits for a line of output that contains `text`, and returns the first one."""
         deadline = time.monotonic() + seconds
         while True:
-            if found := next((line for line in list(self.lines) if text in line), None):
-                return found
+            if line := next((line for line in list(self.lines) if text in line), None):
+                return line
             assert self.process.poll() is None and time.monotonic() < deadline, "".join(self.lines)
             time.sleep(0.1)
 
     def interrupt(self) -> int:
-        """Ctrl-C. Returns the exit status."""
+        """Stops it as Ctrl-C does. Returns the exit status."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(40)
 
     def children(self, of: str = "") -> list[int]:
-        """Process ids of the parts, those whose command line holds `of`."""
-        found = []
+        """The ids of the child processes whose command line contains `of`."""
+        children = []
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
                 fields = re.sub(r"\(.*\)", "x", stat.read_text()).split()
@@ -76,11 +76,11 @@ class Platform:
                 continue
             command = (stat.parent / "cmdline").read_text().replace("\0", " ")
             if int(fields[3]) == self.process.pid and fields[2] != "Z" and of in command:
-                found.append(int(fields[0]))
-        return found
+                children.append(int(fields[0]))
+        return children
 
 
-def lives(process_id: int) -> bool:
+def is_running(process_id: int) -> bool:
     try:
         return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

@@ -1,4 +1,4 @@
-"""A web server on the test database, in a process of its own: what waiting and hanging up look like from outside."""
+"""A web server on the test database, in a process of its own, to test waiting and disconnecting from outside."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class WebProcess:
-    """uvicorn with the platform's application; stop it in the end."""
+    """uvicorn with the platform's application. The caller stops it."""
 
     def __init__(self, data_dir: Path, **environment: str):
         with socket.socket() as probe:
@@ -35,9 +35,9 @@ class WebProcess:
         command = [sys.executable, "-m", "uvicorn", "faceplatform.asgi:application", "--port", str(self.port)]
         command += ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "1"]
         self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment)
-        self._await()
+        self._wait_until_reachable()
 
-    def _await(self) -> None:
+    def _wait_until_reachable(self) -> None:
         deadline = time.monotonic() + 60
         while True:
             try:
@@ -60,6 +60,7 @@ class WebProcess:
         return self._status("VmRSS") // 1024
 
     def _status(self, name: str) -> int:
+        """A number from the process's status file; memory in kB."""
         return int(re.search(rf"{name}:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())[1])
 
     @property
@@ -76,7 +77,7 @@ def _url() -> str:
 
 
 class Call:
-    """One HTTP call on a connection of its own, of which a test may let go at any time."""
+    """One HTTP call on a connection of its own, which a test may close at any time."""
 
     def __init__(self, reader, writer):
         self.reader, self.writer = reader, writer
@@ -93,6 +94,7 @@ class Call:
         return cls(reader, writer)
 
     async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers (lower-case) and body."""
         head, _, body = (await self.reader.read()).partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         self.hang_up()

@@ -1,9 +1,11 @@
-"""What the endpoints of analysis/api.py take, and the shapes of answers.py, declared for OpenAPI."""
+"""What the endpoints of analysis/api.py take, and the shapes of representation.py, declared for OpenAPI."""
+
+from typing import Any
 
 from rest_framework import serializers
 
 from faceplatform.web.api import PhotoField
-from recognition.analysis.representation import OF_PACK
+from recognition.analysis.representation import FROM_PACK
 from recognition.photos.models import Decision, Status
 from recognition.photos.schema import (
     BoxSchema,
@@ -19,27 +21,27 @@ from recognition.photos.services import DEFAULT_TOP_K, MAX_TOP_K
 
 class PhotoInput(serializers.Serializer):
     photo = PhotoField()
-    gallery = serializers.SlugField(help_text="Whose model pack looks at the photo; you need a role in it.")
+    gallery = serializers.SlugField(help_text="The gallery whose model pack is used; you need a role in it.")
     max_faces = serializers.IntegerField(
-        required=False, allow_null=True, min_value=1, help_text="Only so many, the largest first."
+        required=False, allow_null=True, min_value=1, help_text="At most this many faces, the largest first."
     )
 
 
 class ComparisonInput(serializers.Serializer):
-    gallery = serializers.SlugField(help_text="Whose model pack compares; you need a role in it.")
+    gallery = serializers.SlugField(help_text="The gallery whose model pack is used; you need a role in it.")
     photo = PhotoField(help_text="Every face in it is compared.")
     reference = PhotoField(required=False, help_text="A photo with one face.")
     sample = serializers.UUIDField(required=False, help_text="Instead of `reference`: an enrolled face.")
     identity = serializers.UUIDField(
-        required=False, help_text="Instead of `reference`: the nearest of a person's faces."
+        required=False, help_text="Instead of `reference`: a person, compared by the nearest of their faces."
     )
     threshold = serializers.FloatField(
         required=False, allow_null=True, help_text="Largest distance that counts as the same person."
     )
 
-    def validate(self, attrs):
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if len({"reference", "sample", "identity"} & set(attrs)) != 1:
-            raise serializers.ValidationError("Send one of reference, sample and identity to compare the photo with.")
+            raise serializers.ValidationError("Send exactly one of reference, sample and identity to compare with.")
         return attrs
 
 
@@ -48,7 +50,7 @@ class SearchInput(serializers.Serializer):
     vector = serializers.ListField(
         child=serializers.FloatField(),
         max_length=4096,
-        help_text="As POST /embeddings gives it, of the gallery's pack.",
+        help_text="An embedding under the gallery's model pack, as POST /embeddings returns it.",
     )
     top_k = serializers.IntegerField(default=DEFAULT_TOP_K, min_value=1, max_value=MAX_TOP_K)
     threshold = serializers.FloatField(
@@ -67,7 +69,7 @@ class DetectedFaceSchema(serializers.Serializer):
 
 class EmbeddedFaceSchema(DetectedFaceSchema):
     embedding = serializers.ListField(
-        child=serializers.FloatField(), help_text="In half precision, as it is searched with."
+        child=serializers.FloatField(), help_text="In half precision, as stored and searched."
     )
 
 
@@ -83,7 +85,7 @@ class AnalysisSchema(serializers.Serializer):
 
 
 class DetectionSchema(AnalysisSchema):
-    faces = DetectedFaceSchema(many=True, help_text="The largest first; empty where there is none.")
+    faces = DetectedFaceSchema(many=True, help_text="The largest first; empty if there is none.")
 
 
 class EmbeddingSchema(AnalysisSchema):
@@ -92,7 +94,9 @@ class EmbeddingSchema(AnalysisSchema):
 
 class ComparisonThresholdSchema(serializers.Serializer):
     distance = serializers.FloatField()
-    source = serializers.ChoiceField(choices=[OF_PACK, "request"])
+    source = serializers.ChoiceField(  # type: ignore[assignment]  # the stubs take it for Field.source
+        choices=[FROM_PACK, "request"]
+    )
 
 
 class MatchSchema(serializers.Serializer):
@@ -100,13 +104,15 @@ class MatchSchema(serializers.Serializer):
     distance = serializers.FloatField()
     score = serializers.FloatField(help_text="0–1, 0.5 at the threshold.")
     decision = serializers.ChoiceField(choices=["same", "different", "unusable"])
-    sample_id = serializers.UUIDField(allow_null=True, help_text="The enrolled face that is nearest.")
+    sample_id = serializers.UUIDField(
+        allow_null=True, help_text="The nearest enrolled face; null for a reference photo."
+    )
 
 
 class ComparisonSchema(AnalysisSchema):
     threshold = ComparisonThresholdSchema()
     reference = DetectedFaceSchema(allow_null=True, help_text="The face of the reference photo.")
-    matches = MatchSchema(many=True, help_text="One a face of the photo, the nearest first.")
+    matches = MatchSchema(many=True, help_text="One per face of the photo, the nearest first.")
 
 
 class SearchSchema(serializers.Serializer):
@@ -115,4 +121,4 @@ class SearchSchema(serializers.Serializer):
     decision = serializers.ChoiceField(choices=[Decision.KNOWN, Decision.UNKNOWN])
     identity = IdentityReferenceSchema(allow_null=True)
     candidates = CandidateSchema(many=True)
-    margin = serializers.FloatField(allow_null=True, help_text="Distance of the runner-up less that of the nearest.")
+    margin = serializers.FloatField(allow_null=True, help_text="Distance of the runner-up minus that of the nearest.")

@@ -1,12 +1,14 @@
-"""Looking at faces without a gallery's people: detect, embed, compare two photos; and a search by vector.
+"""Detect, embed and compare faces without recognising anybody; and search a gallery by vector.
 
-The worker looks at the photos, over the same queue. Its rows keep no picture, and are deleted after ANSWER_KEPT: wait for
-them with recognition/photos/waiting.py, then read the answer with analysis/answers.py.
+Photos go through the same queue and workers as recognitions. Their rows keep no picture and are deleted after ANSWER_KEPT.
+Wait for them with recognition/photos/waiting.py, then read the answer with analysis/representation.py.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import numpy as np
 from django.db import transaction
@@ -36,17 +38,17 @@ from recognition.photos.thresholds import Threshold, threshold_of
 
 ANSWER_KEPT = timedelta(hours=1)
 MAX_VECTORS = 100
-LARGEST_NUMBER = 1e3  # in a vector; any pack's are far smaller
+LARGEST_NUMBER = 1e3  # in a vector; the numbers of any pack are far smaller
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a search by vector found, and by which threshold it was decided."""
+class SearchResult:
+    """What a search by vector found, and the threshold that decided it. identities: of all candidates, by id."""
 
     verdict: Verdict
     threshold: Threshold
     pack: str
-    identities: dict
+    identities: dict[UUID, Identity]
 
 
 def detect_faces(
@@ -57,7 +59,10 @@ def detect_faces(
     max_faces: int | None = None,
     min_detection_score: float | None = None,
 ) -> RecognitionRequest:
-    """Queues a photo: where are faces, and how good are they?"""
+    """Queues a photo to find where its faces are and how good each one is.
+
+    Raises NotAllowed, InvalidInput, Unprocessable (reason codes) or Unavailable (no_worker, queue_full).
+    """
     options = recognition_options(1, None, max_faces, min_detection_score)
     [row] = _submit(actor, gallery, Purpose.DETECT, [photo], options)
     return row
@@ -71,7 +76,7 @@ def embed_faces(
     max_faces: int | None = None,
     min_detection_score: float | None = None,
 ) -> RecognitionRequest:
-    """Queues a photo: the vector of each face, under the gallery's pack."""
+    """Queues a photo to compute the vector of each face, under the gallery's pack. Raises the same as `detect_faces`."""
     options = recognition_options(1, None, max_faces, min_detection_score)
     [row] = _submit(actor, gallery, Purpose.EMBED, [photo], options)
     return row
@@ -89,20 +94,21 @@ def compare_faces(
 ) -> list[RecognitionRequest]:
     """Queues a comparison of every face of `photo` with the one face of `reference`, or with enrolled faces.
 
-    Returns the rows to wait for; the first one stands for the comparison. threshold: instead of the pack's own for 1:1.
-    max_faces: of `photo`; `reference` has to have one.
+    Returns the requests to wait for; the first one stands for the comparison. threshold: L2 distance, instead of the
+    pack's own for 1:1. max_faces: of `photo`; a `reference` photo must have exactly one. Raises the same as `detect_faces`.
     """
     options = recognition_options(1, threshold, max_faces, min_detection_score)
     if isinstance(reference, Photo):
         return _submit(actor, gallery, Purpose.COMPARE, [photo, reference], options)
     if reference.gallery_id != gallery.pk:
         raise InvalidInput("The person or sample to compare with is not in this gallery.")
-    options["reference"] = {reference._meta.model_name.removeprefix("face"): str(reference.pk)}
+    kind = "sample" if isinstance(reference, FaceSample) else "identity"
+    options["reference"] = {kind: str(reference.pk)}
     return _submit(actor, gallery, Purpose.COMPARE, [photo], options)
 
 
 def _submit(
-    actor: Actor, gallery: Gallery, purpose: Purpose, photos: Sequence[Photo], options: dict
+    actor: Actor, gallery: Gallery, purpose: Purpose, photos: Sequence[Photo], options: dict[str, Any]
 ) -> list[RecognitionRequest]:
     actor.require_scope(Scope.RECOGNIZE)
     actor.require_role(gallery, Role.VIEWER)
@@ -133,60 +139,71 @@ def search_vectors(
     vectors: Sequence[Sequence[float]],
     top_k: int = DEFAULT_TOP_K,
     threshold: float | None = None,
-) -> list[Found]:
-    """Who are the people nearest to each of these vectors of the gallery's pack? At once: no model runs."""
+) -> list[SearchResult]:
+    """Finds the people nearest to each of these vectors, immediately: no photo is queued, no model runs.
+
+    vectors: up to MAX_VECTORS under the gallery's pack. threshold: L2 distance, instead of the gallery's.
+    Raises NotAllowed, InvalidInput or Unavailable (pack_not_installed).
+    """
     actor.require_scope(Scope.RECOGNIZE)
     actor.require_role(gallery, Role.VIEWER)
     recognition_options(top_k, threshold)
     probes = _as_probes(vectors, gallery)
-    bound = threshold_of(gallery, threshold)
-    matches = nearest_identities(gallery_id=gallery.pk, pack=gallery.pack, probes=probes, top_k=max(top_k, 2))
-    verdicts = [decide(found, bound.distance, top_k) for found in matches]
+    in_force = threshold_of(gallery, threshold)
+    found = nearest_identities(gallery_id=gallery.pk, pack=gallery.pack, probes=probes, top_k=max(top_k, 2))
+    verdicts = [decide(matches, in_force.distance, top_k) for matches in found]
     identities = Identity.objects.in_bulk({match.identity_id for verdict in verdicts for match in verdict.matches})
     known = [str(verdict.identity_id) for verdict in verdicts if verdict.identity_id]
     details = {"vectors": len(vectors), "identities": known}
     audit.record(actor=actor, action="vector.searched", gallery=gallery, target=gallery, details=details)
-    return [Found(verdict, bound, gallery.pack, identities) for verdict in verdicts]
+    return [SearchResult(verdict, in_force, gallery.pack, identities) for verdict in verdicts]
 
 
 @audited
 def compare_vectors(
     *, actor: Actor, gallery: Gallery, vectors: Sequence[Sequence[float]], reference: Sequence[float] | FaceSample
 ) -> list[float]:
-    """How far each of these vectors of the gallery's pack is from the one of `reference`. At once: no model runs."""
+    """The L2 distance of each of these vectors to `reference`, immediately: no model runs.
+
+    vectors: up to MAX_VECTORS under the gallery's pack; reference: another one, or a sample of the gallery.
+    Raises NotAllowed, InvalidInput, Unprocessable (face_not_found) or Unavailable (pack_not_installed).
+    """
     actor.require_scope(Scope.RECOGNIZE)
     actor.require_role(gallery, Role.VIEWER)
     probes = _as_probes(vectors, gallery)
-    details = {"vectors": len(vectors)}
+    details: dict[str, Any] = {"vectors": len(vectors)}
+    vector: Sequence[float] | None
     if isinstance(reference, FaceSample):
         details["sample"] = str(reference.pk)
         rows = FaceEmbedding.objects.filter(gallery=gallery, pack=gallery.pack, sample=reference)
-        reference = rows.values_list("vector", flat=True).first()
-        if reference is None:
-            raise Unprocessable("The sample has no vector of the gallery's pack yet.", code="face_not_found")
-    [other] = _as_probes([reference], gallery)
+        vector = rows.values_list("vector", flat=True).first()
+        if vector is None:
+            raise Unprocessable("The sample has no vector under the gallery's pack yet.", code="face_not_found")
+    else:
+        vector = reference
+    [other] = _as_probes([vector], gallery)
     audit.record(actor=actor, action="vector.compared", gallery=gallery, target=gallery, details=details)
     return [float(distance) for distance in np.linalg.norm(probes - other, axis=1)]
 
 
 def _as_probes(vectors: Sequence[Sequence[float]], gallery: Gallery) -> np.ndarray:
-    """float32 (n, dim), of unit length where the pack's are."""
+    """float32 (n, dim), of unit length if the pack's vectors are. Raises InvalidInput."""
     manifest = manifest_of(gallery.pack)
     if not 1 <= len(vectors) <= MAX_VECTORS:
         raise InvalidInput(f"Send 1 to {MAX_VECTORS} vectors.")
     if any(len(vector) != manifest.dim for vector in vectors):
-        raise InvalidInput(f"A vector of the pack “{manifest.name}” has {manifest.dim} numbers.")
+        raise InvalidInput(f"A vector under the pack “{manifest.name}” has {manifest.dim} numbers.")
     probes = np.array(vectors, "float64")
     largest = np.abs(probes).max(axis=1)
     if not ((largest > 1e-6) & (largest < LARGEST_NUMBER)).all():
-        raise InvalidInput("A vector must hold finite numbers, as POST /embeddings gives them; not only zeros.")
+        raise InvalidInput("A vector must hold finite numbers that are not all zero, as POST /embeddings returns them.")
     if manifest.metric == "cosine":
         probes /= np.linalg.norm(probes, axis=1, keepdims=True)
     return probes.astype("float32")
 
 
 def delete_old_analyses() -> int:
-    """Deletes detections, embeddings and comparisons some time after their answer; returns how many."""
+    """Deletes detections, embeddings and comparisons that were answered longer than ANSWER_KEPT ago; returns how many."""
     old = RecognitionRequest.objects.filter(purpose__in=ANALYSES, finished_at__lt=timezone.now() - ANSWER_KEPT)
     _, rows = old.delete()
     return rows.get("recognition.RecognitionRequest", 0)

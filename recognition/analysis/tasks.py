@@ -12,5 +12,5 @@ logger = logging.getLogger(__name__)
 @app.periodic(cron="*/10 * * * *")
 @app.task(queueing_lock="clean-analyses", pass_context=False, aliases=["recognition.tasks.clean_analyses"])
 def clean_analyses(timestamp: int) -> None:
-    """Deletes what was detected, embedded and compared an hour ago."""
+    """Deletes the detections, embeddings and comparisons that are older than an hour."""
     logger.info("deleted %s analyses", delete_old_analyses())

@@ -21,7 +21,7 @@ from recognition.compreface.errors import compreface_error
 from recognition.compreface.parameters import valid_uuids
 from recognition.photos.models import RecognitionRequest, Status
 from recognition.photos.results.refusals import REFUSALS
-from recognition.photos.services import raise_if_photo_was_bad
+from recognition.photos.services import raise_if_failed
 from recognition.photos.waiting import WaitingMixin
 
 KEY_WITHOUT_GALLERY = (
@@ -87,7 +87,7 @@ class CompreFaceView(WaitingMixin, ActorMixin, APIView):
 
         def final(*rows: RecognitionRequest) -> Response:
             for row in rows:
-                raise_if_photo_was_bad(row)
+                raise_if_failed(row)
             return Response(answer(*rows))
 
         return self.answer_when_finished(submitted, read, final)

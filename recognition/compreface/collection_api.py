@@ -24,7 +24,7 @@ from recognition.compreface.parameters import (
 )
 from recognition.photos.compiled_reads import ENROLMENT
 from recognition.photos.models import RecognitionRequest, Status
-from recognition.photos.services import raise_if_photo_was_bad
+from recognition.photos.services import raise_if_failed
 
 
 class CollectionView(CompreFaceView):
@@ -139,7 +139,7 @@ def _sample_of(row: RecognitionRequest) -> FaceSample:
     if row.error_code == "duplicate_photo" and row.identity:
         rows = rows.filter(identity=row.identity.standing, photo_sha256=row.photo_sha256)
     else:
-        raise_if_photo_was_bad(row)
+        raise_if_failed(row)
         rows = rows.filter(pk=row.sample_id)
     if (sample := rows.first()) is None:
         raise NotFound("The face has been deleted in the meantime. Add it again.", code="embedding_not_found")

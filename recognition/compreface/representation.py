@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from recognition.analysis.representation import search_as_dict
-from recognition.analysis.services import Found
+from recognition.analysis.services import SearchResult
 from recognition.compreface.parameters import CALCULATOR, LANDMARKS, PhotoOptions
 from recognition.photos.installed_packs import manifest_of
 from recognition.photos.models import Decision, RecognitionFace, RecognitionRequest
-from recognition.photos.representation import face_as_dict, found_as_dict
+from recognition.photos.representation import detected_face_as_dict, face_as_dict
 
 MAX_UNKNOWN = 0.4999  # the highest similarity of an unknown face, where rounding would give 0.5
 Answer = dict[str, Any]
@@ -57,7 +57,7 @@ def verified_pair(
     return {"result": [pair | _versions(row, options)]}
 
 
-def searched(vectors: Sequence[Sequence[float]], found: Sequence[Found]) -> Answer:
+def searched(vectors: Sequence[Sequence[float]], found: Sequence[SearchResult]) -> Answer:
     """The people found for each of `vectors`."""
     return {
         "result": [
@@ -93,7 +93,7 @@ def _similarity_of(match: Answer) -> float:
 
 
 def _found_face(face: RecognitionFace, row: RecognitionRequest, options: PhotoOptions) -> Answer:
-    return _face(found_as_dict(face, row), row, options, face.vector)
+    return _face(detected_face_as_dict(face, row), row, options, face.vector)
 
 
 def _face(shown: Answer, row: RecognitionRequest, options: PhotoOptions, vector: Sequence[float] | None) -> Answer:

@@ -18,7 +18,7 @@ from recognition.imports.report import report_lines
 from recognition.imports.running import run_import
 from recognition.imports.services import create_import, find_unfinished, resume_import
 from recognition.imports.sources import Source, SourceLost
-from recognition.photos.in_process import all_cores, helping
+from recognition.photos.in_process import extra_workers, local_worker
 
 PARALLEL_FROM = 100  # photos; for fewer, starting more processes takes longer than it saves
 
@@ -88,9 +88,9 @@ class ImportCommand(BaseCommand):
         before = {name: signal.signal(name, stop) for name in (signal.SIGINT, signal.SIGTERM)}
         try:
             with (
-                all_cores() if total - job.handled > PARALLEL_FROM else nullcontext(),
+                extra_workers() if total - job.handled > PARALLEL_FROM else nullcontext(),
                 tqdm(total=total, initial=job.handled, unit="photo", disable=None) as bar,
-                helping() as work,
+                local_worker() as work,
             ):
                 return run_import(job.pk, work=work, source=source, progress=progress)
         finally:

@@ -1,4 +1,4 @@
-"""Recognitions and enrolment over REST. Thin: parse, one service or queryset, answer."""
+"""Recognitions, enrolment and packs over REST. Thin: parse, call one service or queryset, answer."""
 
 from django.urls import reverse
 from drf_spectacular.helpers import forced_singular_serializer
@@ -9,12 +9,13 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api_views import ActorMixin
 from accounts.roles import Scope
 from faceplatform.errors import NotFound
 from faceplatform.web.api import PREFER, ProblemSerializer
 from faceplatform.web.filters import Filter, filtered, list_parameters, parse_time
 from faceplatform.web.parsers import JSONParser
-from gallery.api import PROBLEMS, ActorMixin, SampleSerializer, picture
+from gallery.api import PROBLEMS, SampleSerializer, picture
 from gallery.compiled_reads import GALLERY
 from gallery.models import Identity
 from recognition.photos import services
@@ -33,14 +34,14 @@ from recognition.photos.schema import (
     RecognitionSchema,
 )
 from recognition.photos.services import Photo
-from recognition.photos.waiting import WaitingMixin
+from recognition.photos.waiting import QueuedResponse, WaitingMixin
 
 REFUSED = dict.fromkeys((413, 422, 503), ProblemSerializer)
 FILTERS = [
     Filter("gallery", "gallery__slug", "Only this gallery (slug)."),
-    Filter("status", "status", "Only those that are so far.", choices=Status.values),
-    Filter("created_after", "created_at__gt", "Only those asked after this time.", parse_time),
-    Filter("created_before", "created_at__lt", "Only those asked before this time.", parse_time),
+    Filter("status", "status", "Only those with this status.", choices=Status.values),
+    Filter("created_after", "created_at__gt", "Only those submitted after this time.", parse_time),
+    Filter("created_before", "created_at__lt", "Only those submitted before this time.", parse_time),
 ]
 ORDERINGS = {"created_at": "id"}
 
@@ -48,11 +49,20 @@ ORDERINGS = {"created_at": "id"}
 @extend_schema_view(
     list=extend_schema(
         summary="Past recognitions",
+        description="Newest first. Viewers see their own, curators all of their galleries.",
         parameters=list_parameters(FILTERS, ORDERINGS),
         responses=RecognitionSchema(many=True),
     ),
-    retrieve=extend_schema(summary="A recognition", responses={200: RecognitionSchema, **PROBLEMS}),
-    destroy=extend_schema(summary="Delete a recognition", responses={204: None, **PROBLEMS}),
+    retrieve=extend_schema(
+        summary="A recognition",
+        description="The people in it are shown as they are now: merged ones under their present name, deleted ones left out.",
+        responses={200: RecognitionSchema, **PROBLEMS},
+    ),
+    destroy=extend_schema(
+        summary="Delete a recognition",
+        description="With its faces and its photo. Allowed to whoever asked for it, and to the gallery's curators.",
+        responses={204: None, **PROBLEMS},
+    ),
 )
 class RecognitionViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
     queryset = RecognitionRequest.objects.none()
@@ -63,20 +73,21 @@ class RecognitionViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
 
     @property
     def read_scope(self):
-        """A client that may recognise may fetch its own answers."""
-        key = self.request.auth
+        """A key that may recognise may also read; any other key needs the scope for reading."""
+        key = self.actor.api_key
         return Scope.RECOGNIZE if key and Scope.RECOGNIZE in key.scopes else Scope.READ
 
     def list(self, request):
         rows = RecognitionRequest.objects.visible_to(self.actor).recognitions().with_results()
         page = self.paginate_queryset(filtered(rows, request.query_params, FILTERS))
-        return self.get_paginated_response([recognition_as_dict(row) for row in page])
+        return self.get_paginated_response([recognition_as_dict(row) for row in page or ()])
 
     def retrieve(self, request, pk):
         return Response(recognition_as_dict(self._recognition(pk)))
 
     @extend_schema(
         summary="Who is in this photo?",
+        description="201 with the answer, or 202 if it is not finished within the time to wait: then GET `Location`.",
         request={"multipart/form-data": RecognitionInput, "application/json": RecognitionInput},
         parameters=[PREFER],
         responses={201: RecognitionSchema, 202: RecognitionSchema, **PROBLEMS, **REFUSED},
@@ -93,10 +104,10 @@ class RecognitionViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
     def answer(self, ids):
         [pk] = ids
         row = self._recognition(pk)
-        services.raise_if_photo_was_bad(row)
+        services.raise_if_failed(row)
         location = reverse("api:recognition-detail", args=[pk])
         status = 201 if row.status == Status.DONE else 202
-        return Response(recognition_as_dict(row), status=status, headers={"Location": location})
+        return QueuedResponse(recognition_as_dict(row), status=status, headers={"Location": location})
 
     def destroy(self, request, pk):
         services.delete_recognition(actor=self.actor, request=self._recognition(pk))
@@ -104,7 +115,7 @@ class RecognitionViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
 
     @extend_schema(
         summary="The photo with its faces drawn on it",
-        description="404 (photo_not_kept) where neither the gallery nor the request said to keep the photo.",
+        description="404 (photo_not_kept) if neither the gallery nor the request asked for the photo to be kept.",
         responses={(200, "image/jpeg"): OpenApiTypes.BINARY, **PROBLEMS},
     )
     def annotated(self, request, pk):
@@ -115,7 +126,7 @@ class RecognitionViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
 
 
 class RejectInput(serializers.Serializer):
-    identity = serializers.UUIDField(help_text="Who it is not.")
+    identity = serializers.UUIDField(help_text="The person whom the face does not show.")
 
 
 class RejectFaceView(ActorMixin, APIView):
@@ -123,7 +134,7 @@ class RejectFaceView(ActorMixin, APIView):
 
     @extend_schema(
         summary="Say that a face is not this person",
-        description="Remembered: faces nearer to this one than to the person's samples are not taken for the person.",
+        description="From then on, faces nearer to this one than to the person's samples are not recognised as the person.",
         request=RejectInput,
         responses={200: RecognitionSchema, **PROBLEMS, 409: ProblemSerializer},
     )
@@ -133,7 +144,7 @@ class RejectFaceView(ActorMixin, APIView):
         row = self.get_visible(RecognitionRequest.objects.recognitions().defer("photo"), pk=pk)
         face = row.faces.filter(index=index).first()
         if face is None:
-            raise NotFound("There is no such face.")
+            raise NotFound("There is no such face in this photo.")
         identity = self.get_visible(
             Identity.objects.select_related("gallery"), pk=serializer.validated_data["identity"]
         )
@@ -145,15 +156,19 @@ class IdentitySamplesView(WaitingMixin, ActorMixin, APIView):
     parser_classes = [MultiPartParser, JSONParser]
     write_scope = Scope.ENROL
 
-    @extend_schema(summary="A person's samples", responses={200: SampleSerializer(many=True), **PROBLEMS})
+    @extend_schema(
+        summary="A person's samples",
+        description="In the order they were added.",
+        responses={200: SampleSerializer(many=True), **PROBLEMS},
+    )
     def get(self, request, pk):
         samples = self._identity(pk).samples.order_by("id")
         return Response(SampleSerializer(samples, many=True).data)
 
     @extend_schema(
         summary="Enrol photos of a person",
-        description="Each photo stands for itself: 201 where one at least was enrolled, 422 where none was, "
-        "202 where some still wait. `warnings` are reason codes of a face that was taken although it is poor.",
+        description="Each photo is enrolled or refused on its own: 201 if at least one was enrolled, 422 if none was, 202 if "
+        "some are still waiting. `warnings` are the reason codes of a face that was enrolled although its quality is poor.",
         request={"multipart/form-data": EnrolmentInput, "application/json": EnrolmentInput},
         parameters=[PREFER],
         responses={
@@ -176,7 +191,7 @@ class IdentitySamplesView(WaitingMixin, ActorMixin, APIView):
     def answer(self, ids):
         answer = enrolment_as_dict(RecognitionRequest.objects.enrolments(ids))
         status = 202 if answer["pending"] else 201 if answer["enrolled"] else 422
-        return Response(answer, status=status)
+        return QueuedResponse(answer, status=status)
 
     def _identity(self, pk) -> Identity:
         return self.get_visible(Identity.objects.select_related("gallery"), pk=pk)
@@ -185,7 +200,7 @@ class IdentitySamplesView(WaitingMixin, ActorMixin, APIView):
 @extend_schema_view(
     list=extend_schema(
         summary="Installed model packs",
-        description="What each is made of, under which licence, and whether that allows commercial use.",
+        description="What each pack is made of, its licence, and whether that allows commercial use.",
         operation_id="packs_list",
         responses=forced_singular_serializer(PacksSchema),
     ),
@@ -204,4 +219,4 @@ class PackViewSet(viewsets.ViewSet):
         for manifest in installed_manifests():
             if manifest.name == name:
                 return Response(pack_as_dict(manifest))
-        raise NotFound(f"There is no pack {name} here.")
+        raise NotFound(f"There is no pack “{name}” on this server.")

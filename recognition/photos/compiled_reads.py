@@ -1,4 +1,4 @@
-"""The reads of a request that most calls make; see accounts/compiled_reads.py."""
+"""The reads of a single request that the API makes most often, compiled once; see accounts/compiled_reads.py."""
 
 from accounts.compiled_reads import VisibleRow
 from recognition.photos.models import Purpose, RecognitionRequest
@@ -11,7 +11,7 @@ def _analysis(purpose: Purpose) -> VisibleRow:
 ENROLMENT = VisibleRow(RecognitionRequest.objects.with_sample, "pk")
 RECOGNITION = VisibleRow(lambda: RecognitionRequest.objects.recognitions().with_results(), "pk")
 DETECTION, EMBEDDING, COMPARISON = _analysis(Purpose.DETECT), _analysis(Purpose.EMBED), _analysis(Purpose.COMPARE)
-# The rows of the reference photos are left out.
+# A comparison of two photos has two rows. This reads the one that stands for the comparison, never the reference photo's.
 FIRST_OF_COMPARISON = VisibleRow(
     lambda: RecognitionRequest.objects.analyses(Purpose.COMPARE).filter(options__has_key="reference"), "pk"
 )

@@ -1,4 +1,4 @@
-"""Forms of the pages. They parse; the services decide."""
+"""Forms of the pages. They only parse; the services decide."""
 
 from django import forms
 from django.utils import timezone
@@ -15,7 +15,7 @@ class PhotosInput(forms.ClearableFileInput):
 
 
 class PhotosField(forms.FileField):
-    """One file or many; each is judged by itself later."""
+    """One file or many. Whether each is a usable photo is decided later."""
 
     widget = PhotosInput(attrs={"accept": ACCEPT, "multiple": True})
 
@@ -27,14 +27,14 @@ class PhotosField(forms.FileField):
 
 
 class AddFacesForm(forms.Form):
-    photos = PhotosField(label="Photos", help_text="One or many, each showing this person alone.")
+    photos = PhotosField(label="Photos", help_text="One or more, each showing this person alone.")
     name = forms.CharField(max_length=200)
     department = forms.CharField(max_length=100, required=False)
     position = forms.CharField(max_length=100, required=False)
     external_id = forms.CharField(
         max_length=100, required=False, label="External id", help_text="The person's number in your own system."
     )
-    another = forms.BooleanField(required=False, label="This is another person of the same name")
+    another = forms.BooleanField(required=False, label="This is another person with the same name")
     consent_by = forms.CharField(
         max_length=200, label="Consent stated by", help_text="The person, or the document that says so."
     )
@@ -50,7 +50,7 @@ class AddFacesForm(forms.Form):
                 del self.fields[name]
 
     def person(self) -> dict:
-        """The new person's data besides the name."""
+        """The fields of the new person besides the name, as `create_identity` takes them."""
         data = self.cleaned_data
         fields = {name: data[name] for name in ("department", "position", "external_id")}
         consent = {name: data[name] for name in CONSENT_FIELDS if name in data}
@@ -69,8 +69,7 @@ class RecogniseForm(forms.Form):
 
 
 class RejectForm(forms.Form):
-    identity = forms.ModelChoiceField(Identity.objects.none())
-
     def __init__(self, gallery, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["identity"].queryset = Identity.objects.filter(gallery=gallery).select_related("gallery")
+        people = Identity.objects.filter(gallery=gallery).select_related("gallery")
+        self.fields["identity"] = forms.ModelChoiceField(people)

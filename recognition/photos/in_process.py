@@ -1,10 +1,11 @@
-"""Doing queued photos in this process, for commands that must work without a running platform."""
+"""Processing queued photos in this process, for commands that must work without a running platform."""
 
 import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from uuid import UUID
 
 from django.conf import settings
@@ -18,24 +19,26 @@ from recognition.photos.worker import RecognitionWorker
 logger = logging.getLogger(__name__)
 
 
-def work_off(requests: Sequence[RecognitionRequest], *, done: Callable[[int], object] = lambda count: None) -> None:
-    """Answers `requests` here, alongside any running workers, until all are finished. `done` hears of each batch."""
+def process_requests(requests: Sequence[RecognitionRequest]) -> None:
+    """Processes `requests` here, alongside any running workers, until all are finished."""
     worker = _worker()
-    waiting = [request.pk for request in requests]
+    unfinished = [request.pk for request in requests]
     with worker.registered(), queue.hub.subscription(queue.FINISHED) as subscription:
-        while waiting:
+        while unfinished:
             queue.release_expired()
-            if not worker.run_once(only=waiting):
+            if not worker.run_once(only=unfinished):
                 subscription.wait()
-            unfinished = RecognitionRequest.objects.filter(pk__in=waiting, status__in=["queued", "running"])
-            left = set(unfinished.values_list("pk", flat=True))
-            done(len(waiting) - len(left))
-            waiting = [pk for pk in waiting if pk in left]
+            rows = RecognitionRequest.objects.filter(pk__in=unfinished, status__in=["queued", "running"])
+            left = set(rows.values_list("pk", flat=True))
+            unfinished = [pk for pk in unfinished if pk in left]
 
 
 @contextmanager
-def helping() -> Iterator[Callable[[Sequence[UUID]], None]]:
-    """Gives a function that answers a batch of the requests it is given, or waits a moment where others have them all."""
+def local_worker() -> Iterator[Callable[[Sequence[UUID]], None]]:
+    """Yields a function that processes one batch of the requests whose ids it is given.
+
+    If other workers have claimed them all, it waits a moment for these to finish one.
+    """
     worker = _worker()
 
     def work(requests: Sequence[UUID]) -> None:
@@ -48,8 +51,8 @@ def helping() -> Iterator[Callable[[Sequence[UUID]], None]]:
 
 
 @contextmanager
-def all_cores() -> Iterator[None]:
-    """A worker process for each core but ours as long as the block runs, where no platform's workers run already."""
+def extra_workers() -> Iterator[None]:
+    """Starts a worker process for each core but ours while the block runs, unless a platform's workers are running."""
     count = 0 if Worker.objects.alive().exists() else env.get("FACEPLATFORM_WORKERS") - 1
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "recognition_worker"]
     supervisor = Supervisor([Part(f"worker-{number + 2}", command) for number in range(count)], say=logger.debug)
@@ -62,10 +65,7 @@ def all_cores() -> Iterator[None]:
         thread.join()
 
 
-_kept: list[RecognitionWorker] = []
-
-
+@cache
 def _worker() -> RecognitionWorker:
-    if not _kept:
-        _kept.append(RecognitionWorker(settings.MODELS_DIR))
-    return _kept[0]
+    """One for the process, so that a pack is loaded once."""
+    return RecognitionWorker(settings.MODELS_DIR)

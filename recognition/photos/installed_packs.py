@@ -1,6 +1,7 @@
-"""The packs installed here, as their manifests tell; nothing of them is loaded."""
+"""The packs installed here, read from their manifests; no model is loaded."""
 
 from functools import lru_cache
+from typing import Any
 
 from django.conf import settings
 
@@ -14,28 +15,28 @@ def _manifest(pack: str, _modified: float) -> Manifest:
 
 
 def manifest_of(pack: str) -> Manifest:
-    """The installed pack's manifest, read again when the file changes. Raises Unavailable (pack_not_installed)."""
+    """The manifest of an installed pack, read again when the file changes. Raises Unavailable (pack_not_installed)."""
     path = settings.MODELS_DIR / pack / "manifest.json"
     try:
         return _manifest(pack, path.stat().st_mtime)
     except (OSError, PackError) as error:
-        message = f"The model pack “{pack}” is not installed or damaged. Run: manage.py packs install {pack}"
+        message = f"The model pack “{pack}” is missing or damaged. Run: manage.py packs install {pack}"
         raise Unavailable(message, code="pack_not_installed") from error
 
 
 def installed_manifests() -> list[Manifest]:
-    """By name; a damaged one is left out, as nothing can use it."""
-    found = []
+    """All packs by name. Damaged ones are left out, as nothing can use them."""
+    manifests = []
     for path in sorted(settings.MODELS_DIR.glob("*/manifest.json")):
         try:
-            found.append(manifest_of(path.parent.name))
+            manifests.append(manifest_of(path.parent.name))
         except Unavailable:
             continue
-    return found
+    return manifests
 
 
-def pack_as_dict(manifest: Manifest) -> dict:
-    """What clients and pages are told of a pack."""
+def pack_as_dict(manifest: Manifest) -> dict[str, Any]:
+    """A pack as the API and the pages show it."""
     return {
         "name": manifest.name,
         "title": manifest.title,

@@ -7,12 +7,13 @@ COLOURS = {"known": "#1a7f4b", "unknown": "#b3541e", "unusable": "#6b7280"}
 
 
 def annotations(answer: dict[str, Any]) -> Iterator[tuple[dict[str, Any], tuple[str, str]]]:
-    """Each face of a recognition (see representation.py) with its (label, colour)."""
+    """Each face of a recognition (from recognition_as_dict) with its (label, colour)."""
     for face in answer["faces"]:
         yield face, (label_of(face), COLOURS[face["decision"]])
 
 
 def label_of(face: dict[str, Any]) -> str:
+    """ "name score" of a known face, else its decision. face: from face_as_dict."""
     if face["identity"]:
         return f"{face['identity']['name']} {face['candidates'][0]['score']:.2f}"
     return face["decision"]

@@ -1,4 +1,7 @@
-"""What was asked and answered, and who does the work. RecognitionRequest is also the queue."""
+"""Requests, the faces found in their photos, and the workers that process them. RecognitionRequest is also the queue."""
+
+from collections.abc import Sequence
+from datetime import datetime
 
 import uuid6
 from django.conf import settings
@@ -19,7 +22,7 @@ class Purpose(models.TextChoices):
     COMPARE = "compare", "Compare"
 
 
-# What only looks at a photo: nobody is searched for, and the answer is kept for an hour.
+# Purposes for which nobody is searched for or enrolled; the answer is kept for an hour.
 ANALYSES = (Purpose.DETECT, Purpose.EMBED, Purpose.COMPARE)
 
 
@@ -42,16 +45,17 @@ class Priority(models.IntegerChoices):
 
 
 class RecognitionRequest(models.Model):
-    """A photo to be recognised, enrolled as a sample of `identity`, or only looked at (ANALYSES).
+    """A photo to be recognised, enrolled as a sample of `identity`, or analysed (detect, embed or compare: ANALYSES).
 
-        queued ──claim──▶ running ──▶ done
-          ▲                 │  └────▶ failed   the photo cannot be used, or MAX_ATTEMPTS are spent
-          └──lease is over──┘
+        queued ───claim───▶ running ──▶ done
+          ▲                   │  └────▶ failed   the photo cannot be used, or MAX_ATTEMPTS are used up
+          └──lease expires────┘
 
-    A claim sets claim_token and lease_expires_at and counts an attempt; the worker's heartbeat moves the lease on.
-    Results are accepted from the holder of the token alone. The photo is cleared at the end unless keep_photo.
-    options: {"top_k": int, "threshold": float|null, "max_faces": int|null, "min_detection_score": float|null}; of an
-    enrolment also "quality_gate": str, of a comparison "reference": {"photo": request id} | {"sample": id} | {"identity": id}.
+    A claim sets claim_token and lease_expires_at and counts an attempt; the worker's heartbeat renews the lease.
+    Results are accepted only from the holder of the token. At the end the photo is cleared unless keep_photo.
+    options: {"top_k": int, "threshold": float|null, "max_faces": int|null, "min_detection_score": float|null}; an
+    enrolment also has "quality_gate": str, and a comparison "reference": {"photo": request id}, {"sample": id} or
+    {"identity": id}; the request of the reference photo itself has none.
     timings_ms: {"queued", "decode", "detect", "embed", "search", "total"}.
     """
 
@@ -131,9 +135,18 @@ class RecognitionRequest(models.Model):
         return f"{self.get_purpose_display()} {self.photo_name or self.pk}"
 
     @property
-    def settled_faces(self):
-        """Its faces as an answer shows them: none before its end. They are read after the request itself, so a request
-        that was still running when it was read may have them already, but not yet the size of its photo."""
+    def photo_size(self) -> tuple[int, int]:
+        """Width and height of the photo in px, EXIF orientation applied. Only for a request that has faces."""
+        assert self.image_width is not None and self.image_height is not None
+        return self.image_width, self.image_height
+
+    @property
+    def final_faces(self) -> "Sequence[RecognitionFace] | models.QuerySet[RecognitionFace]":
+        """The faces as an answer shows them: none until the request is finished.
+
+        The faces are read after the request itself. So a request that was still running when it was read may have faces
+        by now, although this object does not know the size of the photo yet.
+        """
         return self.faces.all() if self.finished_at else ()
 
 
@@ -141,10 +154,12 @@ class RecognitionFace(models.Model):
     """A face found in a photo.
 
     box: x, y, width, height and landmarks five [x, y], both in px of the photo (EXIF orientation applied).
-    decision is null where nobody was searched for, unless the face is unusable. identity is null unless known, or where
-    the person has since been deleted. crop: JPEG of the face with a margin, to be looked at beside the sample that matched;
-    crop_landmarks in its px; empty for ANALYSES. vector: its embedding under the request's pack, for "not X".
+    decision: null if nobody was searched for, unless the face is unusable. identity: null unless known, or if the person
+    has been deleted since. crop: JPEG of the face with a margin, to show beside the sample that matched, and
+    crop_landmarks in px of it; both empty for ANALYSES. vector: the embedding under the request's pack; "not X" needs it.
     """
+
+    has_crop: bool  # added by with_results()
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     request = models.ForeignKey(RecognitionRequest, on_delete=models.CASCADE, related_name="faces")
@@ -180,7 +195,9 @@ class RecognitionFace(models.Model):
 
 
 class Candidate(models.Model):
-    """An identity proposed for a face, nearest first, whatever the decision. score: 0–1, 0.5 at the threshold."""
+    """An identity proposed for a face, whatever the decision. rank: 0 for the nearest. score: 0–1, 0.5 at the threshold."""
+
+    sample_deleted_at: datetime | None  # added by with_results()
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     face = models.ForeignKey(RecognitionFace, on_delete=models.CASCADE, related_name="candidates")
@@ -204,7 +221,7 @@ class Candidate(models.Model):
 
 
 class Rejection(models.Model):
-    """ "Not X": a curator said of a face that it is not the person of `sample`, the rejected sample made from it."""
+    """ "Not X": a curator said that a face is not the person of `sample`, a rejected sample made from that face."""
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     face = models.ForeignKey(RecognitionFace, on_delete=models.CASCADE, related_name="rejections")
@@ -215,9 +232,9 @@ class Rejection(models.Model):
 
 
 class Worker(models.Model):
-    """A recognition worker process, as long as it lives. Alive: its heartbeat is younger than WORKER_ALIVE_FOR.
+    """A recognition worker process. It is alive while its heartbeat (last_seen_at) is younger than WORKER_ALIVE_FOR.
 
-    engine: pack → on what its nets run there, in which form and why; see engine/pack_nets.py.
+    engine: pack → what its nets run on, in which precision and why; see engine/pack_nets.py.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)

@@ -1,4 +1,4 @@
-"""Reads of recognitions."""
+"""Reads of requests and workers."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ WORKER_ALIVE_FOR = timedelta(seconds=15)
 
 class RecognitionRequestQuerySet(GalleryScopedQuerySet):
     def visible_to(self, actor, role: Role = Role.VIEWER):
-        """Viewers see what they asked themselves; curators all of their galleries."""
+        """Viewers see their own requests, curators all requests of their galleries."""
         rows = super().visible_to(actor, role)
         if actor.sees_everything:
             return rows
@@ -21,29 +21,32 @@ class RecognitionRequestQuerySet(GalleryScopedQuerySet):
         return rows.filter(Q(requested_by=actor.user) | Q(gallery_id__in=curated))
 
     def enrolments(self, ids):
-        """Enrolment photos in the order they were handed in, with what became of them."""
+        """Enrolment photos in the order they were submitted, with what became of them."""
         return self.filter(pk__in=ids).with_sample().order_by("id")
 
     def with_sample(self):
+        """What the answer to an enrolment shows; the photo itself stays in the database."""
         return self.defer("photo").select_related("sample", "identity").prefetch_related("faces")
 
     def recognitions(self):
         return self.filter(purpose="recognize")
 
     def analyses(self, purpose):
-        """Photos that were only looked at, with the faces in them."""
+        """Detections, embeddings or comparisons, with their faces."""
         return self.filter(purpose=purpose).defer("photo").select_related("gallery").prefetch_related("faces")
 
     def with_results(self):
         """Everything an answer shows, in a fixed number of queries; the photo itself stays in the database."""
-        face = self.model._meta.get_field("faces").related_model
-        candidate = face._meta.get_field("candidates").related_model
-        rejection = face._meta.get_field("rejections").related_model
-        candidates = candidate.objects.select_related("identity__merged_into").order_by("rank")
-        candidates = candidates.annotate(sample_deleted_at=F("sample__deleted_at"))
-        faces = face.objects.defer("crop", "vector").select_related("identity__merged_into").order_by("index")
-        faces = faces.annotate(has_crop=ExpressionWrapper(~Q(crop=b""), BooleanField()))
-        rejections = rejection.objects.filter(sample__deleted_at=None).select_related("sample__identity__merged_into")
+        from recognition.photos.models import Candidate, RecognitionFace, Rejection  # models.py imports this module
+
+        candidates = Candidate.objects.select_related("identity__merged_into").order_by("rank")
+        # The models declare what is annotated here; the stubs take that for a second definition.
+        candidates = candidates.annotate(sample_deleted_at=F("sample__deleted_at"))  # type: ignore[no-redef]
+        rejections = Rejection.objects.filter(sample__deleted_at=None).select_related("sample__identity__merged_into")
+        faces = (
+            RecognitionFace.objects.defer("crop", "vector").select_related("identity__merged_into").order_by("index")
+        )
+        faces = faces.annotate(has_crop=ExpressionWrapper(~Q(crop=b""), BooleanField()))  # type: ignore[no-redef]
         faces = faces.prefetch_related(
             Prefetch("candidates", queryset=candidates), Prefetch("rejections", queryset=rejections)
         )
@@ -53,4 +56,5 @@ class RecognitionRequestQuerySet(GalleryScopedQuerySet):
 
 class WorkerQuerySet(QuerySet):
     def alive(self):
+        """Workers with a recent heartbeat."""
         return self.filter(last_seen_at__gt=Now() - WORKER_ALIVE_FOR)

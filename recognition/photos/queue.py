@@ -1,6 +1,6 @@
-"""The queue in the RecognitionRequest table: claim, heartbeat, release. All SQL on it is here.
+"""The queue, kept in the RecognitionRequest table: claim, heartbeat, release, finish. All SQL on the queue is here.
 
-Channels: QUEUED wakes workers; FINISHED, with the request's id, wakes those who wait for the answer.
+Two NOTIFY channels: QUEUED wakes the workers; FINISHED, with the request's id, wakes whoever waits for that answer.
 """
 
 import json
@@ -25,13 +25,13 @@ from recognition.photos.querysets import WORKER_ALIVE_FOR
 QUEUED = "recognition_queued"
 FINISHED = "recognition_finished"
 
-PROSPECTS = """
+CAPACITY = """
 SELECT EXISTS (SELECT FROM recognition_worker WHERE last_seen_at > statement_timestamp() - %(alive_for)s),
        EXISTS (SELECT FROM recognition_recognitionrequest WHERE status = 'queued' AND priority = %(priority)s
                OFFSET %(limit)s - 1)
 """
 
-# A request that was deleted does not wait any more either.
+# A deleted request counts as finished: nothing more will come of it.
 ARRIVED = """
 SELECT key FROM unnest(%s::text[]) key
 WHERE NOT EXISTS (
@@ -40,8 +40,8 @@ WHERE NOT EXISTS (
 """
 hub = Hub((QUEUED, FINISHED), arrived={FINISHED: ARRIVED})
 
-# A request that has been claimed before may have killed its worker. It is claimed alone, so that it takes no other
-# request with it; the fresh ones are claimed together. Rows of one pack only, since a batch runs through one pipeline.
+# A request that has been claimed before may have killed its worker. It is claimed alone, so that it cannot take other
+# requests down with it; fresh ones are claimed together. All of a claim have one pack, as a batch runs through one pipeline.
 CLAIM = """
 WITH first AS (
     SELECT id, attempts, pack FROM recognition_recognitionrequest
@@ -75,7 +75,7 @@ CLAIMED = Compiled(
     )
 )
 
-# Whose lease is over goes back to the queue, or is given up when its attempts are spent.
+# A request whose lease has expired goes back to the queue, or fails once its attempts are used up.
 RELEASE = """
 WITH expired AS (
     SELECT id FROM recognition_recognitionrequest
@@ -118,46 +118,46 @@ SET status = 'failed', finished_at = clock_timestamp(), error_code = 'client_gon
     photo = CASE WHEN keep_photo THEN photo END
 WHERE id = ANY(%(ids)s) AND status = 'queued' AND purpose <> 'enrol'
 """
-CLIENT_GONE = "The client hung up before anybody looked at the photo, so nobody did. Send it again."
+CLIENT_GONE = "The client disconnected before a worker had started, so the photo was discarded. Send it again."
 
 WORKER_LOST = (
-    "The recognition worker stopped while it worked on this photo, {attempts} times. "
-    "The photo is given up; send another, and show this one to your operator."
+    "The recognition worker stopped {attempts} times while processing this photo, so it is not tried again. "
+    "Send another photo, and show this one to your operator."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A batch that is ours until the lease is over. `token` proves it when results are written."""
+    """A batch that is ours until its lease expires. `token` proves it when the results are written."""
 
     token: UUID
     requests: list[RecognitionRequest]
 
 
 def notify(channel: str, key: UUID | str = "") -> None:
-    """Wakes the waiters of `channel` when the transaction commits. PostgreSQL folds equal ones in a transaction."""
+    """Wakes those who listen on `channel` when the transaction commits. PostgreSQL merges equal notifications in one."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [channel, str(key)])
 
 
-def prospects() -> tuple[bool, bool]:
-    """Whether a worker lives, and whether so many photos wait that somebody waits for, that one more would wait in vain."""
+def capacity() -> tuple[bool, bool]:
+    """Whether a worker is alive, and whether the queue is full: QUEUE_LIMIT interactive photos are waiting already."""
     values = {"alive_for": WORKER_ALIVE_FOR, "priority": Priority.INTERACTIVE, "limit": settings.QUEUE_LIMIT}
     with planned_cursor() as cursor:
-        cursor.execute(PROSPECTS, values)
+        cursor.execute(CAPACITY, values)
         return cursor.fetchone()
 
 
 def claim(*, limit: int, only: Sequence[UUID] | None = None) -> Claim | None:
-    """Takes up to `limit` waiting requests, interactive before bulk, oldest first; None where nothing waits.
+    """Claims up to `limit` waiting requests, interactive before bulk, oldest first; None if nothing is waiting.
 
-    only: claim among these alone.
+    only: the ids to choose from; None for all.
     """
     token = uuid6.uuid7()
     lease = timedelta(seconds=settings.LEASE_SECONDS)
     values = {"limit": limit, "only": list(only) if only is not None else None, "token": token, "lease": lease}
     with planned_cursor() as cursor:
-        cursor.execute(CLAIM, values)
+        cursor.execute(CLAIM, values)  # type: ignore[arg-type]  # the stubs know neither timedelta nor arrays
         ids = [row[0] for row in cursor.fetchall()]
     if not ids:
         return None
@@ -165,21 +165,21 @@ def claim(*, limit: int, only: Sequence[UUID] | None = None) -> Claim | None:
 
 
 def extend_lease(*, token: UUID) -> None:
-    """Moves the lease of a claim on; part of the worker's heartbeat."""
+    """Renews the lease of a claim; part of the worker's heartbeat."""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE recognition_recognitionrequest SET lease_expires_at = clock_timestamp() + %s WHERE claim_token = %s",
-            [timedelta(seconds=settings.LEASE_SECONDS), token],
+            [timedelta(seconds=settings.LEASE_SECONDS), token],  # type: ignore[list-item]  # the stubs know no timedelta
         )
 
 
 def release(*, request_id: UUID, token: UUID) -> None:
-    """Ends the lease of one request at once: the next sweep queues it again, if it has attempts left."""
+    """Lets the lease of one request expire now: the next sweep queues it again if it has attempts left."""
     RecognitionRequest.objects.filter(pk=request_id, claim_token=token).update(lease_expires_at=Now())
 
 
 def release_for_pack(*, request_id: UUID, token: UUID, pack: str) -> None:
-    """Queues a request again, for another pack. What was done of it does not count as an attempt."""
+    """Queues a request again, to be processed with `pack`. The work done so far does not count as an attempt."""
     rows = RecognitionRequest.objects.filter(pk=request_id, claim_token=token)
     rows.update(status="queued", pack=pack, attempts=F("attempts") - 1, claim_token=None, lease_expires_at=None)
     notify(QUEUED)
@@ -187,7 +187,7 @@ def release_for_pack(*, request_id: UUID, token: UUID, pack: str) -> None:
 
 @transaction.atomic
 def release_expired() -> int:
-    """Puts requests of dead workers back, or gives them up. Returns how many."""
+    """Queues the requests of dead workers again, or fails them if they have no attempts left. Returns how many there were."""
     message = WORKER_LOST.format(attempts=settings.MAX_ATTEMPTS)
     with connection.cursor() as cursor:
         cursor.execute(RELEASE, {"max_attempts": settings.MAX_ATTEMPTS, "message": message})
@@ -198,10 +198,9 @@ def release_expired() -> int:
 
 
 def hold(*, ids: Sequence[UUID], token: UUID) -> set[UUID]:
-    """Locks requests for writing their results. Returns those that are still ours; the others' leases were lost, or they
-    are gone.
+    """Locks requests so that their results can be written. Call it inside the transaction that writes them.
 
-    Call inside the transaction that writes the results.
+    Returns the ids of those we still hold; the leases of the others have been lost, or the requests deleted.
     """
     with planned_cursor() as cursor:
         cursor.execute(HOLD, [list(ids), token])
@@ -209,9 +208,9 @@ def hold(*, ids: Sequence[UUID], token: UUID) -> set[UUID]:
 
 
 def finish(results: Sequence[dict[str, Any]]) -> None:
-    """Ends requests that the caller holds, clears their photos unless they are to be kept, and wakes whoever waits.
+    """Ends requests that the caller holds, clears photos that are not to be kept, and wakes whoever waits for them.
 
-    A result has "id" and "status"; where there are such, "sample_id", "error_code", "error_message", "image_width",
+    A result has "id" and "status", and optionally "sample_id", "error_code", "error_message", "image_width",
     "image_height", "image_rotation", "threshold_distance", "threshold_source", "timings_ms".
     """
     with planned_cursor() as cursor:
@@ -219,13 +218,16 @@ def finish(results: Sequence[dict[str, Any]]) -> None:
 
 
 def abandon(ids: Sequence[UUID]) -> None:
-    """Gives up what nobody waits for any more and no worker has begun. Enrolments go on: they are not done for the answer."""
+    """Discards requests that no worker has started, because nobody waits for their answer any more.
+
+    Enrolments stay queued: they are worth doing even if nobody reads the answer.
+    """
     with connection.cursor() as cursor:
         cursor.execute(ABANDON, {"ids": list(ids), "message": CLIENT_GONE})
 
 
 def arrival_of(ids: Sequence[UUID]) -> Arrival:
-    """To wait with until none of `ids` waits or runs any more; close it in the end."""
+    """An Arrival to wait on until none of `ids` is queued or running any more. The caller closes it."""
     arrival = hub.arrival(FINISHED, map(str, ids))
     with connection.cursor() as cursor:
         cursor.execute(ARRIVED, [list(arrival.keys)])
@@ -234,21 +236,23 @@ def arrival_of(ids: Sequence[UUID]) -> Arrival:
     return arrival
 
 
-def register_worker(*, host: str, process_id: int, engine: dict | None = None) -> Worker:
+def register_worker(*, host: str, process_id: int, engine: dict[str, Any] | None = None) -> Worker:
+    """Adds the row of a worker that starts. engine: see Worker."""
     return Worker.objects.create(host=host, process_id=process_id, engine=engine or {})
 
 
-def note_engine(*, worker_id: UUID, engine: dict) -> None:
-    """Says what a worker's nets run on, after it has loaded another pack."""
+def record_engine(*, worker_id: UUID, engine: dict[str, Any]) -> None:
+    """Records what a worker's nets run on, after it has loaded another pack."""
     Worker.objects.filter(pk=worker_id).update(engine=engine)
 
 
-def sign_of_life(*, worker_id: UUID) -> None:
-    """Says that a worker lives, and forgets those dead for an hour."""
+def record_heartbeat(*, worker_id: UUID) -> None:
+    """Records that a worker is alive, and deletes workers not seen for an hour."""
     with connection.cursor() as cursor:
         cursor.execute("UPDATE recognition_worker SET last_seen_at = clock_timestamp() WHERE id = %s", [worker_id])
         cursor.execute("DELETE FROM recognition_worker WHERE last_seen_at < clock_timestamp() - interval '1 hour'")
 
 
 def unregister_worker(*, worker_id: UUID) -> None:
+    """Deletes the row of a worker that stops."""
     Worker.objects.filter(pk=worker_id).delete()

@@ -1,9 +1,9 @@
-"""Whether the platform can recognise: for load balancers and monitoring."""
+"""Whether the platform is ready to recognise, for load balancers and monitoring."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import InterfaceError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.http import JsonResponse
+from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from faceplatform.web.api import DATABASE_DOWN
@@ -12,8 +12,8 @@ from recognition.photos.models import Worker
 
 @login_not_required
 @require_safe
-def ready(request):
-    """Database reachable, migrations applied, a recognition worker alive; 503 with what is missing otherwise."""
+def ready(request: HttpRequest) -> JsonResponse:
+    """200 if the database is reachable, migrations are applied and a worker is running; else 503 with what is missing."""
     try:
         executor = MigrationExecutor(connection)
         pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
@@ -23,6 +23,6 @@ def ready(request):
     if pending:
         return JsonResponse({"status": "unavailable", "detail": "Run: manage.py migrate"}, status=503)
     if not workers:
-        detail = "No recognition worker is alive. Run: manage.py recognition_worker"
+        detail = "No recognition worker is running. Run: manage.py recognition_worker"
         return JsonResponse({"status": "unavailable", "detail": detail}, status=503)
     return JsonResponse({"status": "ok", "workers": workers})

@@ -1,4 +1,4 @@
-"""Writes: "not X" said of a face that was recognised."""
+"""Writes: "not X", a curator's word that a recognised face is not a certain person."""
 
 import io
 
@@ -17,17 +17,18 @@ from recognition.photos.models import RecognitionFace, Rejection
 
 @audited
 def reject_identity(*, actor: Actor, face: RecognitionFace, identity: Identity) -> AuditEvent:
-    """Says that `face` is not `identity`. Remembered as a rejected sample of the person, which keeps such faces away.
+    """Records that `face` is not `identity`, as a rejected sample of the person, which keeps similar faces away.
 
-    Raises InvalidInput where the face was never compared, Conflict where it has been said before.
+    Returns the audit event, which can be undone. Raises NotAllowed, InvalidInput if the face was never compared with the
+    person, and Conflict if this is recorded already.
     """
     actor.require_scope(Scope.ENROL)
     actor.require_role(identity.gallery, Role.CURATOR)
     if face.vector is None or face.request.gallery_id != identity.gallery_id:
         raise InvalidInput("This face was not compared with this person. Recognise the photo again first.")
-    said = Rejection.objects.filter(face=face, sample__identity=identity, sample__deleted_at=None)
-    if said.exists():
-        raise Conflict(f"It has been said already that this is not {identity.name}.")
+    existing = Rejection.objects.filter(face=face, sample__identity=identity, sample__deleted_at=None)
+    if existing.exists():
+        raise Conflict(f"A curator has already said that this is not {identity.name}.")
     sample = add_sample(actor=actor, identity=identity, face=_as_enrolled(face), pack=face.request.pack, rejected=True)
     Rejection.objects.create(face=face, sample=sample)
     return AuditEvent.objects.get(action="sample.rejected", object_id=str(sample.pk))
@@ -35,13 +36,14 @@ def reject_identity(*, actor: Actor, face: RecognitionFace, identity: Identity) 
 
 def _as_enrolled(face: RecognitionFace) -> EnrolledFace:
     request, jpeg = face.request, bytes(face.crop)
+    photo_width, photo_height = request.photo_size
     with Image.open(io.BytesIO(jpeg)) as crop:
         width, height = crop.size
     return EnrolledFace(
         photo_name=request.photo_name,
         photo_sha256=request.photo_sha256,
-        photo_width=request.image_width,
-        photo_height=request.image_height,
+        photo_width=photo_width,
+        photo_height=photo_height,
         box=face.box,
         detection_score=face.detection_score,
         quality_score=face.quality_score,

@@ -1,12 +1,15 @@
-"""A recognition as the API, the command line and the pages show it: the shape of docs/api.md."""
+"""Recognitions and enrolments as the API, the command line and the pages show them, in the shape of docs/api.md."""
 
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from faceplatform.errors import DomainError
 from gallery.api import SampleSerializer
 from gallery.models import Identity
 from recognition.photos.models import Candidate, Decision, RecognitionFace, RecognitionRequest, Status
+
+ENROLMENT_STATUS: dict[str, str] = {Status.DONE: "enrolled", Status.FAILED: "refused"}
 
 
 def recognition_as_dict(request: RecognitionRequest) -> dict[str, Any]:
@@ -20,14 +23,14 @@ def recognition_as_dict(request: RecognitionRequest) -> dict[str, Any]:
         "photo": request.photo_name,
         "image": image_as_dict(request),
         "threshold": threshold_as_dict(request),
-        "faces": [face_as_dict(face, request) for face in request.settled_faces],
+        "faces": [face_as_dict(face, request) for face in request.final_faces],
         "timings_ms": request.timings_ms,
         "error": error_as_dict(request.error_code, request.error_message),
     }
 
 
-def unaccepted_as_dict(*, photo_name: str, gallery_slug: str, pack: str, error) -> dict[str, Any]:
-    """The same shape for a photo that was refused before there was a request."""
+def refused_as_dict(*, photo_name: str, gallery_slug: str, pack: str, error: DomainError) -> dict[str, Any]:
+    """The same shape for a photo that was refused before it became a request."""
     return {
         "id": None,
         "status": "failed",
@@ -44,17 +47,16 @@ def unaccepted_as_dict(*, photo_name: str, gallery_slug: str, pack: str, error) 
 
 
 def enrolment_as_dict(requests: Iterable[RecognitionRequest]) -> dict[str, Any]:
-    """What became of each photo handed in for enrolment; takes requests from `enrolments()`."""
+    """What became of each photo submitted for enrolment. Takes requests loaded with `enrolments()`."""
     results = [_enrolment_result(request) for request in requests]
     counts = Counter(result["status"] for result in results)
     return {**{status: counts[status] for status in ("enrolled", "refused", "pending")}, "results": results}
 
 
 def _enrolment_result(request: RecognitionRequest) -> dict[str, Any]:
-    status = {Status.DONE: "enrolled", Status.FAILED: "refused"}.get(request.status, "pending")
     return {
         "photo": request.photo_name,
-        "status": status,
+        "status": ENROLMENT_STATUS.get(request.status, "pending"),
         "sample": SampleSerializer(request.sample).data if request.sample else None,
         "warnings": request.sample.quality["reasons"] if request.sample else [],
         "error": error_as_dict(request.error_code, request.error_message),
@@ -62,28 +64,36 @@ def _enrolment_result(request: RecognitionRequest) -> dict[str, Any]:
 
 
 def image_as_dict(request: RecognitionRequest) -> dict[str, int] | None:
+    """The size of the photo in px; None if it was not decoded."""
     if request.image_width is None:
         return None
-    return {"width": request.image_width, "height": request.image_height}
+    width, height = request.photo_size
+    return {"width": width, "height": height}
 
 
 def threshold_as_dict(request: RecognitionRequest) -> dict[str, Any] | None:
+    """The threshold that decided a recognition; None if there is no decision."""
     if request.threshold_distance is None:
         return None
     return {"distance": round(request.threshold_distance, 4), "source": request.threshold_source}
 
 
 def error_as_dict(code: str, message: str) -> dict[str, str] | None:
+    """Why a request failed; None if it did not."""
     return {"code": code, "detail": message} if code else None
 
 
 def face_as_dict(face: RecognitionFace, request: RecognitionRequest) -> dict[str, Any]:
-    """The answer as it stands now: people who were merged since are who they are now, those rejected are left out."""
-    rejected = {row.sample.identity.standing for row in face.rejections.all()} - {None}
-    candidates = _standing_candidates(face, rejected)
-    decision, identity = _revised(face, request, rejected, candidates)
+    """A recognised face as things are now: merged people under their present name, without deleted or rejected ones.
+
+    Takes a face of a request loaded with `with_results()`.
+    """
+    standing = (row.sample.identity.standing for row in face.rejections.all())
+    rejected = {identity for identity in standing if identity}
+    candidates = _current_candidates(face, rejected)
+    decision, identity = _current_decision(face, request, rejected, candidates)
     return {
-        **found_as_dict(face, request),
+        **detected_face_as_dict(face, request),
         "decision": decision,
         "identity": identity_as_dict(identity) if identity else None,
         "candidates": [
@@ -103,32 +113,38 @@ def face_as_dict(face: RecognitionFace, request: RecognitionRequest) -> dict[str
     }
 
 
-def found_as_dict(face: RecognitionFace, request: RecognitionRequest) -> dict[str, Any]:
+def detected_face_as_dict(face: RecognitionFace, request: RecognitionRequest) -> dict[str, Any]:
     """Where a face is and how good it is."""
     return {
         "index": face.index,
-        "box": box_as_dict(face.box, request.image_width, request.image_height),
+        "box": box_as_dict(face.box, *request.photo_size),
         "landmarks": face.landmarks,
         "detection_score": face.detection_score,
         "quality": {"score": face.quality_score, "reasons": face.reasons},
     }
 
 
-def _standing_candidates(face: RecognitionFace, rejected: set[Identity]) -> list[tuple[Candidate, Identity]]:
+def _current_candidates(face: RecognitionFace, rejected: set[Identity]) -> list[tuple[Candidate, Identity]]:
     """The candidates and who they are now, each person once."""
-    found = {}
+    candidates: dict[Identity, Candidate] = {}
     for candidate in face.candidates.all():
         identity = candidate.identity.standing
         if identity and identity not in rejected:
-            found.setdefault(identity, candidate)
-    return [(candidate, identity) for identity, candidate in found.items()]
+            candidates.setdefault(identity, candidate)
+    return [(candidate, identity) for identity, candidate in candidates.items()]
 
 
-def _revised(face, request, rejected, candidates) -> tuple[str, Identity | None]:
-    """The decision and who it is. Where the one found was rejected: the next one within the threshold, or unknown."""
+def _current_decision(
+    face: RecognitionFace,
+    request: RecognitionRequest,
+    rejected: set[Identity],
+    candidates: list[tuple[Candidate, Identity]],
+) -> tuple[str | None, Identity | None]:
+    """The decision and who it is. If that person was rejected: the next candidate within the threshold, or unknown."""
     identity = face.identity.standing if face.identity else None
     if identity not in rejected:
         return face.decision, identity
+    assert request.threshold_distance is not None  # a face with an identity was decided by one
     for candidate, other in candidates:
         if candidate.distance <= request.threshold_distance:
             return Decision.KNOWN, other
@@ -136,7 +152,7 @@ def _revised(face, request, rejected, candidates) -> tuple[str, Identity | None]
 
 
 def box_as_dict(box: list[float], width: int, height: int) -> dict[str, dict[str, float]]:
-    """box: x, y, width, height in px. Gives it in px and as shares of the image."""
+    """box: x, y, width, height in px. Returns it in px and as fractions of the image, whose size is in px too."""
     x, y, w, h = box
     return {
         "pixels": {"x": x, "y": y, "width": w, "height": h},
@@ -149,5 +165,6 @@ def box_as_dict(box: list[float], width: int, height: int) -> dict[str, dict[str
     }
 
 
-def identity_as_dict(identity) -> dict[str, str]:
+def identity_as_dict(identity: Identity) -> dict[str, str]:
+    """A person as an answer refers to them."""
     return {"id": str(identity.pk), "name": identity.name, "external_id": identity.external_id}

@@ -1,4 +1,4 @@
-"""The shapes of representation.py, declared for OpenAPI."""
+"""What the endpoints of photos/api.py take, and the shapes of representation.py, declared for OpenAPI."""
 
 from rest_framework import serializers
 
@@ -18,7 +18,7 @@ class RecognitionInput(serializers.Serializer):
     )
     max_faces = serializers.IntegerField(required=False, allow_null=True, min_value=1)
     keep_photo = serializers.BooleanField(
-        required=False, allow_null=True, default=None, help_text="Keep the photo; else as the gallery says."
+        required=False, allow_null=True, default=None, help_text="Whether to keep the photo; else the gallery decides."
     )
 
 
@@ -49,7 +49,9 @@ class IdentityReferenceSchema(serializers.Serializer):
 class CandidateSchema(serializers.Serializer):
     identity = IdentityReferenceSchema()
     distance = serializers.FloatField()
-    mean_distance = serializers.FloatField(allow_null=True, help_text="Over the person's best samples, three at most.")
+    mean_distance = serializers.FloatField(
+        allow_null=True, help_text="Mean over the person's nearest samples, three at most."
+    )
     score = serializers.FloatField(help_text="0–1, 0.5 at the threshold.")
     sample_id = serializers.UUIDField(allow_null=True)
 
@@ -68,8 +70,8 @@ class FaceSchema(serializers.Serializer):
     decision = serializers.ChoiceField(choices=Decision.choices)
     identity = IdentityReferenceSchema(allow_null=True)
     candidates = CandidateSchema(many=True)
-    rejected = IdentityReferenceSchema(many=True, help_text="Of whom a curator said that it is not them.")
-    margin = serializers.FloatField(allow_null=True, help_text="Distance of the runner-up less that of the nearest.")
+    rejected = IdentityReferenceSchema(many=True, help_text="People whom a curator has said this face is not.")
+    margin = serializers.FloatField(allow_null=True, help_text="Distance of the runner-up minus that of the nearest.")
 
 
 class ImageSchema(serializers.Serializer):
@@ -79,7 +81,9 @@ class ImageSchema(serializers.Serializer):
 
 class ThresholdSchema(serializers.Serializer):
     distance = serializers.FloatField()
-    source = serializers.ChoiceField(choices=["size", "calibrated", "manual", "request"])
+    source = serializers.ChoiceField(  # type: ignore[assignment]  # the stubs take it for Field.source
+        choices=["size", "calibrated", "manual", "request"]
+    )
 
 
 class RecognitionSchema(serializers.Serializer):
@@ -88,7 +92,7 @@ class RecognitionSchema(serializers.Serializer):
     gallery = serializers.SlugField()
     pack = serializers.CharField()
     created_at = serializers.DateTimeField()
-    photo = serializers.CharField(help_text="The file's name.")
+    photo = serializers.CharField(help_text="The file name.")
     image = ImageSchema(allow_null=True)
     threshold = ThresholdSchema(allow_null=True)
     faces = FaceSchema(many=True)
@@ -119,12 +123,14 @@ class EnrolmentSchema(serializers.Serializer):
 class PackSchema(serializers.Serializer):
     name, title, detector, embedder, metric, licence, measured_on = (serializers.CharField() for _ in range(7))
     dim = serializers.IntegerField(help_text="Length of its embeddings.")
-    commercial_use = serializers.BooleanField(help_text="Whether the licences of all its parts allow it.")
-    threshold_1to1 = serializers.FloatField(help_text="Largest L2 distance between two photos of one person.")
+    commercial_use = serializers.BooleanField(help_text="Whether the licences of all its parts allow commercial use.")
+    threshold_1to1 = serializers.FloatField(
+        help_text="Largest L2 distance at which two faces count as the same person in a 1:1 comparison."
+    )
     default = serializers.BooleanField(help_text="New galleries use this one.")
 
 
 class PacksSchema(serializers.Serializer):
     results = PackSchema(many=True)
-    next = serializers.URLField(allow_null=True, help_text="Always null: there are never many.")
-    previous = serializers.URLField(allow_null=True)
+    next = serializers.URLField(allow_null=True, help_text="Always null: all packs are on one page.")
+    previous = serializers.URLField(allow_null=True, help_text="Always null.")

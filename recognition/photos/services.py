@@ -1,8 +1,9 @@
-"""Writes: photos handed in for recognition or enrolment, and the deletion of results."""
+"""Writes: photos submitted for recognition or enrolment, and the deletion of results."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -27,7 +28,7 @@ DEFAULT_TOP_K = 5
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A file as it was handed in."""
+    """A file as it was sent. name: the file's name, empty if there is none."""
 
     name: str
     data: bytes
@@ -46,7 +47,12 @@ def submit_recognition(
     priority: Priority = Priority.INTERACTIVE,
     needs_worker: bool = True,
 ) -> RecognitionRequest:
-    """Queues a photo: who is in it? Raises InvalidInput, Unprocessable (reason codes) or Unavailable (no_worker)."""
+    """Queues a photo to find out who is in it.
+
+    threshold: L2 distance, instead of the gallery's. keep_photo: None for the gallery's setting. needs_worker: whether
+    to refuse the photo if nobody would process it. Raises NotAllowed, InvalidInput, Unprocessable (reason codes) or
+    Unavailable (no_worker, queue_full).
+    """
     actor.require_scope(Scope.RECOGNIZE)
     actor.require_role(gallery, Role.VIEWER)
     options = recognition_options(top_k, threshold, max_faces, min_detection_score)
@@ -79,15 +85,16 @@ def submit_enrolment(
     min_detection_score: float | None = None,
     needs_worker: bool = True,
 ) -> list[RecognitionRequest]:
-    """Queues photos to be enrolled as samples of `identity`, a request each, in order. See `submit_enrolments`.
+    """Queues photos to be enrolled as samples of `identity`, one request each, in order. See also `submit_enrolments`.
 
-    min_detection_score: what is less surely a face is not counted as one.
+    quality_gate: empty for the gallery's own. min_detection_score: faces with a lower score are ignored.
+    Raises NotAllowed, InvalidInput or Unavailable (no_worker, queue_full).
     """
     _require_curator(actor, identity.gallery)
     check_enrolment(photos, quality_gate)
     if needs_worker:
         require_worker()
-    require_share("min_detection_score", min_detection_score)
+    _check_fraction("min_detection_score", min_detection_score)
     return _queue_enrolments(
         actor, [(identity, photo) for photo in photos], quality_gate, min_detection_score, Priority.INTERACTIVE
     )
@@ -96,10 +103,10 @@ def submit_enrolment(
 def submit_enrolments(
     *, actor: Actor, gallery: Gallery, photos: Sequence[tuple[Identity, Photo]], quality_gate: str = ""
 ) -> list[RecognitionRequest]:
-    """Queues photos of any number of the gallery's people, a request each, in order; nobody waits for them.
+    """Queues photos of any number of the gallery's people, one request each, in order and with low priority.
 
-    A file that is no photo does not refuse the others: its request is failed at once, with the reason; so are those of
-    people who have not given the consent that the gallery requires.
+    A bad file does not affect the others: its request fails at once, with the reason. So do those of people who have not
+    given the consent that the gallery requires. Raises NotAllowed.
     """
     _require_curator(actor, gallery)
     return _queue_enrolments(actor, photos, quality_gate, None, Priority.BULK)
@@ -120,7 +127,7 @@ def _queue_enrolments(
     requests = []
     for identity, photo in photos:
         gate = quality_gate or identity.gallery.quality_gate
-        options = {"quality_gate": gate, "min_detection_score": min_detection_score}
+        options: dict[str, Any] = {"quality_gate": gate, "min_detection_score": min_detection_score}
         requests.append(_enrolment_request(actor, identity, photo, options, priority))
     if requests:
         with transaction.atomic():
@@ -129,15 +136,15 @@ def _queue_enrolments(
     return requests
 
 
-def raise_if_photo_was_bad(request: RecognitionRequest) -> None:
-    """Raises the reason of a failed request as an error of its own status."""
+def raise_if_failed(request: RecognitionRequest) -> None:
+    """Raises Unprocessable with the reason of a failed request, its code and its HTTP status."""
     if request.status == Status.FAILED:
         raise Unprocessable(request.error_message, code=request.error_code, status=PHOTO_STATUS.get(request.error_code))
 
 
 @transaction.atomic
 def delete_recognition(*, actor: Actor, request: RecognitionRequest) -> None:
-    """Deletes a recognition with its faces and photo. The one who asked may, and the gallery's curators."""
+    """Deletes a recognition with its faces and photo. Allowed to whoever asked for it, and to the gallery's curators."""
     actor.require_scope(Scope.RECOGNIZE)
     if actor.user is None or request.requested_by_id != actor.user.pk:
         actor.require_role(request.gallery, Role.CURATOR)
@@ -147,7 +154,7 @@ def delete_recognition(*, actor: Actor, request: RecognitionRequest) -> None:
 
 @transaction.atomic
 def follow_merges() -> None:
-    """Makes past answers name the person into whom somebody was merged, before the merged one is purged."""
+    """Points past answers from merged people to those they were merged into, before the merged ones are purged."""
     with connection.cursor() as cursor:
         cursor.execute(FOLLOW_FACES)
         cursor.execute(FOLLOW_CANDIDATES)
@@ -157,7 +164,7 @@ FOLLOW_FACES = """
 UPDATE recognition_recognitionface face SET identity_id = merged.merged_into_id
 FROM gallery_identity merged WHERE merged.id = face.identity_id AND merged.merged_into_id IS NOT NULL
 """
-# Each person once a face: the best of those merged into one, unless that one is a candidate itself.
+# A face may have a person as a candidate once: the best of those merged into that person, unless the person is one already.
 FOLLOW_CANDIDATES = """
 UPDATE recognition_candidate candidate SET identity_id = best.into_id
 FROM (
@@ -165,8 +172,8 @@ FROM (
     FROM recognition_candidate candidate
     JOIN gallery_identity merged ON merged.id = candidate.identity_id AND merged.merged_into_id IS NOT NULL
     WHERE NOT EXISTS (
-        SELECT FROM recognition_candidate there
-        WHERE there.face_id = candidate.face_id AND there.identity_id = merged.merged_into_id
+        SELECT FROM recognition_candidate other
+        WHERE other.face_id = candidate.face_id AND other.identity_id = merged.merged_into_id
     )
     ORDER BY candidate.face_id, merged.merged_into_id, candidate.rank
 ) best
@@ -175,7 +182,7 @@ WHERE best.id = candidate.id
 
 
 def inspect_photo(photo: Photo) -> ImageInfo:
-    """Checks size, format and dimensions from the header. Raises Unprocessable, with 413 where the photo is too large."""
+    """Checks size, format and dimensions, from the header alone. Raises Unprocessable, with 413 if the photo is too large."""
     try:
         return inspect(photo.data, max_bytes=settings.MAX_PHOTO_BYTES, max_pixels=settings.MAX_PHOTO_PIXELS)
     except PhotoError as error:
@@ -183,31 +190,35 @@ def inspect_photo(photo: Photo) -> ImageInfo:
 
 
 def require_worker() -> None:
-    """Raises Unavailable at once where nobody would do the work, or too much of it waits already."""
-    has_worker, is_full = queue.prospects()
+    """Raises Unavailable if no worker is running (no_worker) or too many photos are waiting already (queue_full)."""
+    has_worker, is_full = queue.capacity()
     if not has_worker:
         raise Unavailable(
-            "No recognition worker is running, so nobody would look at the photo. "
+            "No recognition worker is running, so the photo would not be processed. "
             "Ask your operator to start one: manage.py recognition_worker",
             code="no_worker",
             retry_after=10,
         )
     if is_full:
-        message = "Too many photos wait already. Send this one again in a few seconds, or ask for more workers."
-        raise Unavailable(message, code="queue_full", retry_after=5)
+        raise Unavailable(
+            "Too many photos are waiting already. "
+            "Send this one again in a few seconds, or ask your operator for more workers.",
+            code="queue_full",
+            retry_after=5,
+        )
 
 
 def recognition_options(
     top_k: int, threshold: float | None, max_faces: int | None = None, min_detection_score: float | None = None
-) -> dict:
-    """Raises InvalidInput where one is out of range."""
+) -> dict[str, Any]:
+    """The `options` of a request. Raises InvalidInput if one is out of range."""
     if not 1 <= top_k <= MAX_TOP_K:
         raise InvalidInput(f"top_k must be 1 to {MAX_TOP_K}.")
     if threshold is not None and not 0 < threshold <= 2:
         raise InvalidInput("threshold is a distance: it must be above 0 and at most 2.")
     if max_faces is not None and max_faces < 1:
         raise InvalidInput("max_faces must be 1 or more; leave it out for all faces.")
-    require_share("min_detection_score", min_detection_score)
+    _check_fraction("min_detection_score", min_detection_score)
     return {
         "top_k": top_k,
         "threshold": threshold,
@@ -216,14 +227,14 @@ def recognition_options(
     }
 
 
-def require_share(name: str, value: float | None) -> None:
-    """Raises InvalidInput where it is given and not 0 to 1."""
+def _check_fraction(name: str, value: float | None) -> None:
+    """Raises InvalidInput if it is given and not 0 to 1."""
     if value is not None and not 0 <= value <= 1:
         raise InvalidInput(f"{name} must be 0 to 1.")
 
 
 def check_enrolment(photos: Sequence[Photo], quality_gate: str = "") -> None:
-    """Raises InvalidInput where the photos are none or too many, or the gate is unknown."""
+    """Raises InvalidInput if there are no photos or too many, or the quality gate is unknown."""
     if not photos:
         raise InvalidInput("Send at least one photo in the field “photos”.")
     if len(photos) > settings.MAX_PHOTOS_AN_ENROLMENT:
@@ -233,7 +244,7 @@ def check_enrolment(photos: Sequence[Photo], quality_gate: str = "") -> None:
 
 
 def _enrolment_request(
-    actor: Actor, identity: Identity, photo: Photo, options: dict, priority: Priority
+    actor: Actor, identity: Identity, photo: Photo, options: dict[str, Any], priority: Priority
 ) -> RecognitionRequest:
     request = new_request(
         actor=actor, gallery=identity.gallery, photo=photo, priority=priority, options=options, identity=identity
@@ -249,8 +260,8 @@ def _enrolment_request(
     return request
 
 
-def new_request(*, actor: Actor, gallery: Gallery, photo: Photo, **values) -> RecognitionRequest:
-    """A row for the queue, not saved yet."""
+def new_request(*, actor: Actor, gallery: Gallery, photo: Photo, **values: Any) -> RecognitionRequest:
+    """A row for the queue, not saved yet. values: further columns."""
     return RecognitionRequest(
         gallery=gallery,
         pack=gallery.pack,

@@ -1,4 +1,4 @@
-"""The System page, for operators: who works, on what, and which packs are installed."""
+"""The System page, for operators: the running workers, what their models run on, and the installed packs."""
 
 from django.db.models import Count
 from django.shortcuts import render
@@ -13,11 +13,11 @@ from recognition.photos.models import RecognitionRequest, Status, Worker
 
 
 def system(request):
-    """Workers with what their nets run on and why, packs with their licences, and what waits."""
+    """Workers with what their nets run on and why, packs with their licences, and how many photos are waiting."""
     if not request.user.is_staff:
         raise NotFound("There is nothing here, or you have no access to it.")
-    waiting = RecognitionRequest.objects.filter(status__in=[Status.QUEUED, Status.RUNNING])
-    counts = dict(waiting.values_list("status").annotate(Count("pk")).order_by())
+    unfinished = RecognitionRequest.objects.filter(status__in=[Status.QUEUED, Status.RUNNING])
+    counts = dict(unfinished.values_list("status").annotate(Count("pk")).order_by())
     context = {
         "version": __version__,
         "workers": Worker.objects.alive(),

@@ -1,4 +1,4 @@
-"""Which distance still counts as the same person: given with the request, set for the gallery, or by its size."""
+"""The largest distance that counts as the same person: sent with the request, set for the gallery, or from its size."""
 
 import time
 from dataclasses import dataclass
@@ -9,14 +9,17 @@ from gallery.search.query import count_faces
 from recognition.photos.installed_packs import manifest_of
 
 FROM_REQUEST = "request"
-MANY = 2_000  # faces; so many are counted again after COUNTED_FOR only, as some more hardly move the threshold
-COUNTED_FOR = 60.0  # seconds
-_counted: dict[UUID, tuple[float, int]] = {}
+LARGE = 2_000  # faces; from here on a count is used for COUNT_VALID_FOR, as a few faces more hardly move the threshold
+COUNT_VALID_FOR = 60.0  # seconds
+_counts: dict[UUID, tuple[float, int]] = {}  # gallery → when it was counted, and how many faces it had
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """distance: L2 between embeddings. source: size | calibrated | manual | request. extrapolated: beyond the pack's data."""
+    """distance: L2 between embeddings. source: size, calibrated, manual or request.
+
+    extrapolated: whether a threshold by size lies beyond the pairs that its pack was measured on.
+    """
 
     distance: float
     source: str
@@ -24,28 +27,28 @@ class Threshold:
 
 
 def threshold_of(gallery: Gallery, requested: float | None = None) -> Threshold:
-    """The threshold in force in `gallery`, or `requested`."""
+    """`requested`, or else the threshold in force in `gallery`. Raises Unavailable (pack_not_installed)."""
     if requested is not None:
         return Threshold(requested, FROM_REQUEST)
-    if gallery.threshold_source != ThresholdSource.SIZE:
+    if gallery.threshold_distance is not None:  # null if the source is size
         return Threshold(gallery.threshold_distance, gallery.threshold_source)
     return size_threshold(gallery, gallery.pack)
 
 
 def size_threshold(gallery: Gallery, pack: str) -> Threshold:
-    """What `pack` advises for a gallery of this size.
+    """What `pack` advises for a gallery with this many faces. Raises Unavailable (pack_not_installed).
 
-    A stranger is compared with every face, so somebody with ten of them is ten chances to be mistaken for. Faces of one
-    person are alike, so this is on the safe side.
+    Faces are counted, not people: a stranger is compared with every face, so a person with ten of them is ten chances of
+    a mistake. As the faces of one person are alike, this errs on the safe side.
     """
-    by_size = manifest_of(pack).size_threshold(_faces_in(gallery), gallery.target_fpir)
+    by_size = manifest_of(pack).size_threshold(_face_count(gallery), gallery.target_fpir)
     return Threshold(by_size.distance, ThresholdSource.SIZE, by_size.extrapolated)
 
 
-def _faces_in(gallery: Gallery) -> int:
-    """As a search counts them."""
-    at, count = _counted.get(gallery.pk, (0.0, 0))
-    if count < MANY or time.monotonic() - at > COUNTED_FOR:
+def _face_count(gallery: Gallery) -> int:
+    """The number of faces that a search compares with."""
+    counted_at, count = _counts.get(gallery.pk, (0.0, 0))
+    if count < LARGE or time.monotonic() - counted_at > COUNT_VALID_FOR:
         count = count_faces(gallery_id=gallery.pk)
-        _counted[gallery.pk] = time.monotonic(), count
+        _counts[gallery.pk] = time.monotonic(), count
     return count

@@ -22,18 +22,19 @@ from recognition.photos.rejections import reject_identity
 from recognition.photos.services import Photo
 from recognition.photos.waiting import page_later
 
-WAIT = 10.0  # seconds, before the page goes on asking by itself
+WAIT = 10.0  # seconds; after that the page asks for the answer again by itself
 
 
 # --- Recognise --------------------------------------------------------------------------------------------------------
 def recognise(request, slug):
-    """Drop, paste or choose a photo: who is in it?"""
+    """Finds out who is in a photo that is dropped, pasted or chosen."""
     gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     if request.method != "POST":
         return render(request, "recognition/recognise.html", {"gallery": gallery, "form": RecogniseForm()})
     form = RecogniseForm(request.POST, request.FILES)
     if not form.is_valid():
-        return _recognise_error(request, gallery, form, "; ".join(form.errors.get("photo", [])), 400)
+        message = "; ".join(str(error) for error in form.errors.get("photo", []))
+        return _recognise_error(request, gallery, form, message, 400)
     try:
         row = services.submit_recognition(
             actor=actor_of(request),
@@ -60,7 +61,7 @@ def _recognise_error(request, gallery, form, message: str, status: int):
 
 
 def recognition(request, pk):
-    """A past recognition; the page of a waiting one asks again by itself."""
+    """A past recognition. While it is still waiting, the page asks for it again by itself."""
     context = _result_context(request, pk)
     template = "recognition/_result.html" if request.htmx else "recognition/recognition.html"
     if request.GET.get("local"):
@@ -69,7 +70,7 @@ def recognition(request, pk):
 
 
 def recognitions(request, slug):
-    """What was asked of a gallery, newest first."""
+    """The recognitions of a gallery, newest first."""
     gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     rows = RecognitionRequest.objects.visible_to(actor_of(request)).recognitions().with_results()
     page = Paginator(rows.filter(gallery=gallery).select_related("requested_by"), 25).get_page(request.GET.get("page"))
@@ -81,7 +82,7 @@ def face_picture(request, pk, index):
     row = get_visible(RecognitionRequest.objects.only("pk"), request, pk=pk)
     jpeg = RecognitionFace.objects.filter(request=row, index=index).values_list("crop", flat=True).first()
     if not jpeg:
-        raise NotFound("There is no such face, or its picture is past its retention.")
+        raise NotFound("There is no such face, or its picture has been deleted.")
     return picture(jpeg)
 
 
@@ -98,7 +99,7 @@ def photo_picture(request, pk):
 
 @require_POST
 def reject_face(request, pk, index):
-    """ "Not X", said beside a candidate."""
+    """The button "not X" beside a candidate."""
     row = get_visible(RecognitionRequest.objects.recognitions().defer("photo"), request, pk=pk)
     face = row.faces.filter(index=index).first()
     form = RejectForm(row.gallery, request.POST)
@@ -110,13 +111,14 @@ def reject_face(request, pk, index):
     except DomainError as error:
         messages.error(request, error.message)
     else:
-        offer_undo(request, f"Remembered: this is not {identity.name}.", event)
+        offer_undo(request, f"Saved: this is not {identity.name}.", event)
     return redirect("recognition", pk)
 
 
 def _result_context(request, pk) -> dict:
     row = _recognition(request, pk)
-    return recognition_context(row) | {"may_enrol": actor_of(request).role_in(row.gallery) >= Role.CURATOR}
+    role = actor_of(request).role_in(row.gallery)
+    return recognition_context(row) | {"may_enrol": role is not None and role >= Role.CURATOR}
 
 
 def _recognition(request, pk) -> RecognitionRequest:
@@ -125,7 +127,7 @@ def _recognition(request, pk) -> RecognitionRequest:
 
 # --- Add faces --------------------------------------------------------------------------------------------------------
 def add_faces(request, slug):
-    """A new person with photos."""
+    """Enrols a new person with photos."""
     gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     actor_of(request).require_role(gallery, Role.CURATOR)
     if request.method != "POST":
@@ -137,7 +139,8 @@ def add_faces(request, slug):
             if namesake is None:
                 return _enrol_new(request, gallery, form)
             form.add_error(
-                None, f"There is a {namesake.name} in this gallery already. Add the photos there, or tick below."
+                None,
+                f"There is already a {namesake.name} in this gallery. Add the photos there, or tick that this is another person.",
             )
             return _form_error(request, gallery, form, 409, namesake)
         except DomainError as error:
@@ -163,7 +166,7 @@ def _enrol_new(request, gallery: Gallery, form: AddFacesForm):
 
 @require_POST
 def add_photos(request, slug, pk):
-    """More photos of a person."""
+    """Enrols more photos of a person."""
     person = get_visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
     form = MorePhotosForm(request.POST, request.FILES)
     if not form.is_valid():
@@ -181,7 +184,7 @@ def _enrol(request, person: Identity, photos: list[Photo]):
 
 
 def enrolment(request, slug, pk):
-    """What became of the photos named in ?photo=…; asked again while some wait."""
+    """What became of the photos whose ids are in ?photo=…. While some are waiting, the page asks again by itself."""
     person = get_visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
     try:
         ids = [uuid.UUID(text) for text in request.GET.getlist("photo")]

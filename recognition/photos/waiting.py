@@ -6,37 +6,58 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from faceplatform.web.api import seconds_to_wait
 from faceplatform.web.later import Later
 from recognition.photos import queue
 
 
-class WaitingMixin:
-    """For an API view: `answer(ids)` gives the answer on these requests as it stands."""
+class QueuedResponse(Response):
+    """An API answer about requests in the queue.
 
-    def answer(self, ids: Sequence[UUID]) -> Response:
+    waits_for: their ids; a call repeated under its Idempotency-Key is answered anew from these (accounts/idempotency.py).
+    later: how the final answer is made, if this one is not final.
+    """
+
+    waits_for: Sequence[UUID] | None = None
+    later: Later | None = None
+
+
+class QueuedPage(HttpResponse):
+    """The same for a page."""
+
+    later: Later | None = None
+
+
+class WaitingMixin(APIView):
+    """For an API view: `answer(ids)` gives the answer about these requests as they are now."""
+
+    def answer(self, ids: Sequence[UUID]) -> QueuedResponse:
         raise NotImplementedError
 
-    def answer_later(self, ids: Sequence[UUID]) -> Response:
-        """The answer when all of `ids` are finished, or after as long as the caller prefers to wait."""
+    def answer_later(self, ids: Sequence[UUID]) -> QueuedResponse:
+        """The answer once all of `ids` are finished, or after as many seconds as the caller prefers to wait."""
         seconds = seconds_to_wait(self.request)
         answer = partial(self.answer, ids)
         response = self.wait_then(ids, seconds, answer) if seconds else answer()
         response.waits_for = ids
         return response
 
-    def wait_then(self, ids: Sequence[UUID], seconds: float, answer: Callable[[], Response]) -> Response:
-        """What `answer` gives when all of `ids` are finished, or after `seconds`. Photos of a client that hangs up are given
-        up, unless it has an Idempotency-Key to ask again with."""
-        response = Response(status=202)
+    def wait_then(self, ids: Sequence[UUID], seconds: float, answer: Callable[[], Response]) -> QueuedResponse:
+        """What `answer` returns once all of `ids` are finished, or after `seconds`.
+
+        If the client disconnects before a worker has started, its photos are discarded, unless it sent an Idempotency-Key
+        and can ask for the answer again.
+        """
+        response = QueuedResponse(status=202)
         response.later = Later(partial(queue.arrival_of, ids), seconds, partial(self._final_answer, answer))
         if "Idempotency-Key" not in self.request.headers:
             response.later.abandon = partial(queue.abandon, ids)
         return response
 
-    def _final_answer(self, answer: Callable[[], Response]) -> Response:
-        """As APIView.dispatch ends: errors become problems, and the answer is rendered."""
+    def _final_answer(self, answer: Callable[[], Response]) -> HttpResponse:
+        """Does what APIView.dispatch does at its end: turns errors into problems and renders the answer."""
         try:
             response = answer()
         except Exception as error:  # noqa: BLE001 - handle_exception raises again what it does not know
@@ -44,8 +65,8 @@ class WaitingMixin:
         return self.finalize_response(self.request, response, *self.args, **self.kwargs).render()
 
 
-def page_later(ids: Sequence[UUID], *, seconds: float, answer: Callable[[], HttpResponse]) -> HttpResponse:
-    """A page's answer when all of `ids` are finished, or after `seconds`."""
-    response = HttpResponse(status=202)
+def page_later(ids: Sequence[UUID], *, seconds: float, answer: Callable[[], HttpResponse]) -> QueuedPage:
+    """A page's answer once all of `ids` are finished, or after `seconds`."""
+    response = QueuedPage(status=202)
     response.later = Later(partial(queue.arrival_of, ids), seconds, answer)
     return response

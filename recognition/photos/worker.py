@@ -1,4 +1,4 @@
-"""A recognition worker: claims photos, runs the engine, writes the results. One process a core, one compute thread."""
+"""A recognition worker: claims photos, runs the engine, writes the results. One process per core, one compute thread."""
 
 import logging
 import os
@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, connection
 
+from faceplatform.database.listen import Subscription
 from faceplatform.errors import DomainError
 from recognition.engine.base import PhotoAnalysis, PhotoError
 from recognition.engine.manifest import PackError
@@ -23,17 +25,17 @@ from recognition.photos.models import Purpose, RecognitionRequest
 from recognition.photos.queue import Claim
 
 logger = logging.getLogger(__name__)
-BATCH = 8  # photos a claim
-IDLE_EVERY = 1.0  # seconds, between looks for something else to do
-SWEEP_EVERY = 5.0  # seconds, between looks for the photos of dead workers
-LONGEST_BATCH = 300.0  # seconds; a batch that hangs longer loses its lease
-LONGEST_PAUSE = 10.0  # seconds, between tries to reach the database again
+BATCH = 8  # photos per claim
+IDLE_EVERY = 1.0  # seconds between checks for other work while no photo is waiting
+SWEEP_EVERY = 5.0  # seconds between searches for photos of dead workers
+LONGEST_BATCH = 300.0  # seconds; a batch that takes longer loses its lease
+LONGEST_PAUSE = 10.0  # seconds between attempts to reach the database again
 
 
 class RecognitionWorker:
-    """Loads a pack when its first photo comes, and keeps it.
+    """Loads a pack when its first photo comes, and keeps it loaded.
 
-    idle: called when no photo waits, to do a little of something else; says whether there was anything.
+    idle: called while no photo is waiting, to do a little other work; returns whether there was any.
     """
 
     def __init__(self, models_dir: Path, *, idle: Callable[["RecognitionWorker"], bool] = lambda worker: False):
@@ -46,7 +48,7 @@ class RecognitionWorker:
 
     # --- The loop ---
     def run(self, stop: threading.Event) -> None:
-        """Works until `stop` is set, then finishes the batch at hand. Outlives the database going away."""
+        """Works until `stop` is set, and finishes the current batch. Reconnects when the database goes away."""
         self.pipeline(settings.DEFAULT_PACK).warm()
         try:
             self._run(stop)
@@ -62,12 +64,12 @@ class RecognitionWorker:
                     logger.info("ready")
                     self._work(stop, subscription)
             except (OperationalError, InterfaceError) as error:
-                logger.warning("the database cannot be reached, trying again in %.1f s: %s", pause, error)
+                logger.warning("cannot reach the database, trying again in %.1f s: %s", pause, error)
                 connection.close()
                 stop.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
 
-    def _work(self, stop: threading.Event, subscription) -> None:
+    def _work(self, stop: threading.Event, subscription: Subscription) -> None:
         swept = idled = 0.0
         while not stop.is_set():
             if time.monotonic() - swept > SWEEP_EVERY:
@@ -82,7 +84,10 @@ class RecognitionWorker:
             subscription.wait()
 
     def run_once(self, *, only: Sequence[UUID] | None = None) -> int:
-        """Claims a batch and answers it. Returns how many photos that were; 0 where nothing waited."""
+        """Claims a batch and processes it. Returns the number of photos in it; 0 if none was waiting.
+
+        only: the requests to choose from; None for all.
+        """
         claim = queue.claim(limit=BATCH, only=only)
         if claim is None:
             return 0
@@ -95,7 +100,7 @@ class RecognitionWorker:
 
     # --- A batch ---
     def process(self, claim: Claim) -> None:
-        """Answers every request of a claim; what goes wrong with one does not touch the others."""
+        """Processes every request of a claim; what goes wrong with one does not affect the others."""
         try:
             pipeline = self.pipeline(claim.requests[0].pack)
         except (PackError, DeviceError) as error:
@@ -104,14 +109,14 @@ class RecognitionWorker:
                 results.fail(request=request, token=claim.token, code=code, message=str(error))
             return
         try:
-            found = self._analyse(pipeline, claim.requests)
+            analyses = self._analyse(pipeline, claim.requests)
         except Exception:
             logger.exception("the engine failed on a batch of %s", len(claim.requests))
-            self._one_by_one(pipeline, claim)
+            self._process_singly(pipeline, claim)
             return
-        self._write_together(claim.token, list(zip(claim.requests, found, strict=True)))
+        self._write_batch(claim.token, list(zip(claim.requests, analyses, strict=True)))
 
-    def _one_by_one(self, pipeline: Pipeline, claim: Claim) -> None:
+    def _process_singly(self, pipeline: Pipeline, claim: Claim) -> None:
         for request in claim.requests:
             try:
                 [analysis] = self._analyse(pipeline, [request])
@@ -123,107 +128,115 @@ class RecognitionWorker:
                 self._write(request, claim.token, analysis)
 
     @staticmethod
-    def _analyse(pipeline: Pipeline, requests: Sequence[RecognitionRequest]):
+    def _analyse(pipeline: Pipeline, requests: Sequence[RecognitionRequest]) -> list[PhotoAnalysis | PhotoError]:
         return pipeline.analyse(
-            [bytes(request.photo) for request in requests],
+            [_photo_of(request) for request in requests],
             purposes=["enrol" if request.purpose == Purpose.ENROL else "probe" for request in requests],
             max_bytes=settings.MAX_PHOTO_BYTES,
             max_pixels=settings.MAX_PHOTO_PIXELS,
         )
 
-    def _write_together(self, token: UUID, found: list[tuple[RecognitionRequest, PhotoAnalysis | PhotoError]]) -> None:
-        """The answers in one transaction; the rest, and all answers where one of them fails, a photo at a time."""
-        answers = [(request, analysis) for request, analysis in found if _is_answer(request, analysis)]
-        alone = [(request, analysis) for request, analysis in found if not _is_answer(request, analysis)]
+    def _write_batch(
+        self, token: UUID, analysed: Sequence[tuple[RecognitionRequest, PhotoAnalysis | PhotoError]]
+    ) -> None:
+        """Writes recognitions and analyses in one transaction; the rest, and all of them if that fails, one at a time."""
+        batch: list[tuple[RecognitionRequest, PhotoAnalysis]] = []
+        singly: list[tuple[RecognitionRequest, PhotoAnalysis | PhotoError]] = []
+        for request, analysis in analysed:
+            if request.purpose == Purpose.ENROL or isinstance(analysis, PhotoError):
+                singly.append((request, analysis))
+            else:
+                batch.append((request, analysis))
         try:
-            kept = results.write_results(found=answers, token=token)
+            written = results.write_results(analysed=batch, token=token)
         except (DomainError, IntegrityError) as error:
-            logger.info("the answers of a claim are written one by one: %s", error)
-            alone += answers
+            logger.info("the results of a claim are written one at a time: %s", error)
+            singly += batch
         else:
-            _say_if_lost(request for request, _ in answers if request.pk not in kept)
-        for request, analysis in alone:
+            _log_lost(request for request, _ in batch if request.pk not in written)
+        for request, analysis in singly:
             self._write(request, token, analysis)
 
     @staticmethod
     def _write(request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis | PhotoError) -> None:
         try:
             if isinstance(analysis, PhotoError):
-                kept = results.fail(request=request, token=token, code=analysis.code, message=analysis.message)
+                written = results.fail(request=request, token=token, code=analysis.code, message=analysis.message)
             elif request.purpose == Purpose.ENROL:
-                kept = results.enrol(request=request, token=token, analysis=analysis)
+                written = results.enrol(request=request, token=token, analysis=analysis)
             else:
-                kept = results.write_results(found=[(request, analysis)], token=token)
-        except DomainError as error:  # such as an account that is gone
-            kept = results.fail(request=request, token=token, code=error.code, message=error.message)
+                written = bool(results.write_results(analysed=[(request, analysis)], token=token))
+        except DomainError as error:  # for example, the account has been deleted
+            written = results.fail(request=request, token=token, code=error.code, message=error.message)
         except IntegrityError as error:
-            # Somebody who was found has been deleted since: look again.
-            logger.warning("request %s is put back: %s", request.pk, error)
+            # A person who was found has been deleted since: search again.
+            logger.warning("request %s is queued again: %s", request.pk, error)
             queue.release(request_id=request.pk, token=token)
             return
-        if not kept:
-            _say_if_lost([request])
+        if not written:
+            _log_lost([request])
 
     def pipeline(self, pack: str) -> Pipeline:
-        """The loaded pack. Raises PackError, DeviceError."""
+        """The pipeline of a pack, loaded on first use. Raises PackError, DeviceError."""
         if pack not in self._pipelines:
             self._pipelines[pack] = Pipeline.load(
                 self.models_dir / pack, device=settings.DEVICE, precision=settings.PRECISION
             )
-            logger.info("loaded the pack %s: %s", pack, _nets(self._pipelines[pack].engine))
+            logger.info("loaded the pack %s: %s", pack, _describe_nets(self._pipelines[pack].engine))
             if self._worker_id:
-                queue.note_engine(worker_id=self._worker_id, engine=self._engine())
+                queue.record_engine(worker_id=self._worker_id, engine=self._engine())
         return self._pipelines[pack]
 
-    def _engine(self) -> dict:
+    def _engine(self) -> dict[str, Any]:
         return {pack: pipeline.engine for pack, pipeline in self._pipelines.items()}
 
-    # --- Signs of life ---
+    # --- Heartbeat ---
     @property
     def worker_id(self) -> UUID | None:
-        """Its row among the living; None while it has none."""
+        """The id of its Worker row; None while it is not registered."""
         return self._worker_id
 
     @contextmanager
     def registered(self) -> Iterator[None]:
-        """Shows this worker among the living, and keeps its lease, as long as the block runs."""
+        """Registers this worker as alive, and renews the lease of its batch, while the block runs."""
         worker = queue.register_worker(host=socket.gethostname(), process_id=os.getpid(), engine=self._engine())
         self._worker_id = worker.pk
-        ended = threading.Event()
-        beat = threading.Thread(target=self._heartbeat, args=(worker.pk, ended), name="heartbeat", daemon=True)
+        stopped = threading.Event()
+        beat = threading.Thread(target=self._heartbeat, args=(worker.pk, stopped), name="heartbeat", daemon=True)
         beat.start()
         try:
             yield
         finally:
-            ended.set()
+            stopped.set()
             beat.join()
             self._worker_id = None
             queue.unregister_worker(worker_id=worker.pk)
 
-    def _heartbeat(self, worker_id: UUID, ended: threading.Event) -> None:
+    def _heartbeat(self, worker_id: UUID, stopped: threading.Event) -> None:
         every = min(5.0, settings.LEASE_SECONDS / 3)
-        while not ended.wait(every):
+        while not stopped.wait(every):
             token = self._token
             try:
-                queue.sign_of_life(worker_id=worker_id)
+                queue.record_heartbeat(worker_id=worker_id)
                 if token and time.monotonic() - self._token_since < LONGEST_BATCH:
                     queue.extend_lease(token=token)
             except (OperationalError, InterfaceError) as error:
-                logger.warning("no sign of life could be written: %s", error)
+                logger.warning("the heartbeat could not be written: %s", error)
                 connection.close()
         connection.close()
 
 
-def _is_answer(request: RecognitionRequest, analysis: PhotoAnalysis | PhotoError) -> bool:
-    return request.purpose != Purpose.ENROL and not isinstance(analysis, PhotoError)
+def _photo_of(request: RecognitionRequest) -> bytes:
+    assert request.photo is not None  # the constraint request_waiting_has_photo
+    return bytes(request.photo)
 
 
-def _say_if_lost(requests: Iterable[RecognitionRequest]) -> None:
+def _log_lost(requests: Iterable[RecognitionRequest]) -> None:
     for request in requests:
         logger.warning("request %s was taken over by another worker, or deleted", request.pk)
 
 
-def _nets(engine: dict) -> str:
-    """What runs in which form and why, in a line of log."""
+def _describe_nets(engine: dict[str, Any]) -> str:
+    """What the nets run on, each with its precision and the reason for it, on one log line."""
     nets = [f"{net['name']} in {net['precision']} ({net['why']})" for net in engine["nets"]]
     return f"on {engine['device']}: " + ", ".join(nets)

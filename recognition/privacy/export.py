@@ -22,7 +22,7 @@ from gallery.models import FaceEmbedding, FaceSample, Identity
 from gallery.services import CONSENT_FIELDS
 from recognition.imports.models import ImportRow
 from recognition.photos.models import Candidate, RecognitionFace
-from recognition.photos.representation import found_as_dict, image_as_dict, threshold_as_dict
+from recognition.photos.representation import detected_face_as_dict, image_as_dict, threshold_as_dict
 from recognition.privacy.subject import Subject, faces_of, history_of
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def _recognition(subject: Subject) -> "Callable[[FaceWithOthers], dict[str, Any]
             "photo_kept": request.keep_photo,
             "image": image_as_dict(request),
             "threshold": threshold_as_dict(request),
-            **found_as_dict(face, request),
+            **detected_face_as_dict(face, request),
             "candidates": [_candidate(candidate, subject) for candidate in face.candidates.all()],
             "margin": face.margin,
         }

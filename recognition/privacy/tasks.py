@@ -29,5 +29,7 @@ def clean_daily(timestamp: int) -> None:
     logger.info("purged %s", purge_deleted(before=timezone.now() - timedelta(days=settings.PURGE_DAYS)))
     call_command("clearsessions")
     logger.info(
-        "deleted %s stored answers to repeated calls and %s idle rate-limit buckets", delete_expired(), delete_idle_buckets()
+        "deleted %s stored answers to repeated calls and %s idle rate-limit buckets",
+        delete_expired(),
+        delete_idle_buckets(),
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from api_client import client_of, compreface_error, upload
-from api_world import in_address, make_rows, new_key, operations_beside_the_schema, state
+from api_world import database_state, make_rows, new_key, path_values, undocumented_operations
 from django.db import transaction
 from django.utils import timezone
 from factories import GalleryFactory, member
@@ -193,7 +193,7 @@ def test_every_operation_has_its_row():
 
 
 def test_every_operation_missing_from_the_schema_has_a_row():
-    assert operations_beside_the_schema() == set(COMPREFACE)
+    assert undocumented_operations() == set(COMPREFACE)
 
 
 # --- The world ---
@@ -211,7 +211,7 @@ class World:
 def world(db, instant_worker, settings):
     settings.KEY_RATE = settings.USER_RATE = 0  # so that calls are not counted
     rows = make_rows()
-    return World(rows, make_clients(rows), state(), people(rows["gallery"]))
+    return World(rows, make_clients(rows), database_state(), people(rows["gallery"]))
 
 
 def make_clients(rows) -> dict[str, APIClient]:
@@ -264,7 +264,7 @@ def people(gallery) -> list:
 def called(world: World, who: str, operation: str):
     """Yields the response; rolls back afterwards what the call changed."""
     method, path = operation.split()
-    names = in_address(path, world.rows)
+    names = path_values(path, world.rows)
     body = filled(ALL[operation].body, world.rows)
     kind = "multipart" if body and "file" in body else "json"
     client = world.clients[who]
@@ -333,4 +333,4 @@ def test_each_operation_answers_as_the_table_says(who, world, subtests):
             elif answer.status_code >= 400:
                 assert answer["Content-Type"] == "application/problem+json"
             if answer.status_code >= 400:
-                assert state() == world.before, "a refused call changed something"
+                assert database_state() == world.before, "a refused call changed something"

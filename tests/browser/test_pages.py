@@ -133,7 +133,7 @@ def test_a_namesake_is_asked_about(page, gallery, hopper, collins):
     page.set_input_files("input[type=file]", files(portrait=collins))
     page.fill("[name=name]", name.upper())
     page.click("button:has-text('Add faces')")
-    expect(page.get_by_role("alert")).to_contain_text(f"There is a {name} in this gallery already.")
+    expect(page.get_by_role("alert")).to_contain_text(f"There is already a {name} in this gallery.")
 
 
 def test_the_page_waits_for_a_worker_that_hangs(page, gallery, platform, no_face):
@@ -142,7 +142,7 @@ def test_the_page_waits_for_a_worker_that_hangs(page, gallery, platform, no_face
     os.kill(worker, signal.SIGSTOP)
     try:
         page.set_input_files("input[type=file]", files(coffee=no_face))
-        expect(page.get_by_text("The photo waits for a worker")).to_be_visible(timeout=20_000)
+        expect(page.get_by_text("The photo is waiting for a worker")).to_be_visible(timeout=20_000)
     finally:
         os.kill(worker, signal.SIGCONT)
     expect(page.locator(".result")).to_contain_text("No face was found.", timeout=30_000)

@@ -110,9 +110,9 @@ def test_a_samples_page_says_what_was_measured_and_what_is_poor(client, person):
     client.force_login(member(person.gallery, Role.VIEWER).user)
     page = client.get(f"/galleries/staff/people/{person.pk}/").content.decode()
     assert "too small: the eyes are too close together" in page
-    assert '<dd class="warn">14 px <small>(20 px and more)</small></dd>' in page
+    assert '<dd class="warn">14 px <small>(at least 20 px)</small></dd>' in page
     assert "<dd>-12° <small>(at most 40°)</small></dd>" in page
-    assert "Surely a face" not in page  # was not measured
+    assert "Detection score" not in page  # was not measured
 
 
 def curating(client, person, action: str, **values):

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from api_client import compreface_error, upload
-from api_world import make_rows, new_key, operations_beside_the_schema, state
+from api_world import database_state, make_rows, new_key, undocumented_operations
 from django.db import transaction
 from django.test.client import BOUNDARY, encode_multipart
 from hypothesis import HealthCheck, given
@@ -101,10 +101,10 @@ def world(instant_worker, settings) -> tuple:
     settings.KEY_RATE = settings.USER_RATE = 0
     rows = make_rows()
     key = new_key(rows["operator"], Scope, rows["gallery"])
-    return rows, APIClient(raise_request_exception=False, HTTP_X_API_KEY=key), state()
+    return rows, APIClient(raise_request_exception=False, HTTP_X_API_KEY=key), database_state()
 
 
-@pytest.mark.parametrize("operation", sorted(operations_beside_the_schema()))
+@pytest.mark.parametrize("operation", sorted(undocumented_operations()))
 def test_no_call_crashes_or_is_refused_with_something_written(operation, world):
     rows, client, before = world
 
@@ -115,7 +115,7 @@ def test_no_call_crashes_or_is_refused_with_something_written(operation, world):
     def check(call):
         with transaction.atomic():
             answer = client.generic(call.method, call.address, call.body, content_type=call.kind, **call.headers)
-            after = state() if answer.status_code >= 400 else before
+            after = database_state() if answer.status_code >= 400 else before
             transaction.set_rollback(True)
         assert answer.status_code < 500, answer.content
         assert after == before, "it was refused, and yet something changed"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from api_client import NOW, problem, upload
-from api_world import in_address, make_rows, picture
+from api_world import make_rows, path_values, picture
 from django.db import transaction
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as examples
@@ -41,7 +41,7 @@ def send(client, operation: str, rows, data: bytes, kind: str = "application/jso
     """The answer; what it changed is rolled back."""
     method, path = operation.split()
     with transaction.atomic():
-        answer = client.generic(method, path.format(**in_address(path, rows)), data, content_type=kind, **headers)
+        answer = client.generic(method, path.format(**path_values(path, rows)), data, content_type=kind, **headers)
         transaction.set_rollback(True)
     return answer
 

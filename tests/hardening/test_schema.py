@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import schemathesis
-from api_world import in_address, make_rows
+from api_world import make_rows, path_values
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections, transaction
@@ -69,7 +69,7 @@ def test_no_call_crashes_or_surprises(operation, rows):
     @given(case=valid_or_not(SCHEMA[path][method]), there=st.booleans())
     def check(case, there):
         if there:
-            known = in_address(path, rows)
+            known = path_values(path, rows)
             case.path_parameters = {name: str(known[name]) for name in case.path_parameters or {}}
             if isinstance(case.body, dict) and "gallery" in case.body:
                 case.body["gallery"] = "staff"

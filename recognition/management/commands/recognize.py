@@ -10,9 +10,9 @@ from faceplatform.errors import DomainError
 from gallery.models import Gallery
 from recognition.management.galleries import find_gallery
 from recognition.photos.drawing import draw
-from recognition.photos.in_process import work_off
+from recognition.photos.in_process import process_requests
 from recognition.photos.models import RecognitionRequest
-from recognition.photos.representation import recognition_as_dict, unaccepted_as_dict
+from recognition.photos.representation import recognition_as_dict, refused_as_dict
 from recognition.photos.services import DEFAULT_TOP_K, Photo, submit_recognition
 
 
@@ -52,10 +52,10 @@ class Command(BaseCommand):
             except OSError as error:
                 raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
             except DomainError as error:
-                refused[path] = unaccepted_as_dict(
+                refused[path] = refused_as_dict(
                     photo_name=path.name, gallery_slug=gallery.slug, pack=gallery.pack, error=error
                 )
-        work_off(list(accepted.values()))
+        process_requests(list(accepted.values()))
         rows = RecognitionRequest.objects.with_results().in_bulk([request.pk for request in accepted.values()])
         return [refused.get(path) or recognition_as_dict(rows[accepted[path].pk]) for path in paths]
 

@@ -1,7 +1,7 @@
-"""Writing what a worker found. Only the holder of the claim writes: a worker whose lease was lost writes nothing.
+"""Writing what a worker found. Only the holder of the claim writes: a worker that has lost its lease writes nothing.
 
-recognitions: recognitions and analyses, all of a claim together. enrolments: one photo at a time. ending: the end of a request,
-also of a failed one.
+recognitions: recognitions and analyses, all of a claim together. enrolments: one photo at a time. ending: how a request
+ends, failed ones included.
 """
 
 from recognition.photos.results.ending import fail

@@ -1,4 +1,4 @@
-"""What all results share: the faces' rows, and the request's end."""
+"""What all results share: the rows of the faces, and how the request ends."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -16,22 +16,22 @@ from recognition.photos.models import RecognitionFace, RecognitionRequest, Statu
 
 @transaction.atomic
 def fail(*, request: RecognitionRequest, token: UUID, code: str, message: str) -> bool:
-    """Gives a request up, with the reason. Returns False where the lease was lost meanwhile."""
+    """Ends a request as failed, with the reason. Returns False, and writes nothing, if the lease has been lost."""
     if not queue.hold(ids=[request.pk], token=token):
         return False
-    queue.finish([ended(request, Status.FAILED, error_code=code, error_message=message)])
+    queue.finish([outcome(request, Status.FAILED, error_code=code, error_message=message)])
     return True
 
 
-def ended(
+def outcome(
     request: RecognitionRequest,
     status: Status,
     *,
     analysis: PhotoAnalysis | None = None,
     search: float | None = None,
-    **fields,
+    **fields: Any,
 ) -> dict[str, Any]:
-    """What `queue.finish` takes. search: milliseconds."""
+    """A request's entry for `queue.finish`. search: milliseconds the search took. fields: further columns."""
     if analysis is not None:
         fields |= {
             "image_width": analysis.width,
@@ -42,13 +42,14 @@ def ended(
     return {"id": str(request.pk), "status": status, **fields}
 
 
-def wanted(request: RecognitionRequest, analysis: PhotoAnalysis) -> list[Face]:
-    """The faces the request asks for: sure enough to be one, the largest first, so many at most."""
-    least = request.options.get("min_detection_score") or 0
-    return [face for face in analysis.faces if face.detection_score >= least][: request.options.get("max_faces")]
+def select_faces(request: RecognitionRequest, analysis: PhotoAnalysis) -> list[Face]:
+    """The faces the request asks for: the largest `max_faces` of those with at least `min_detection_score`."""
+    min_score = request.options.get("min_detection_score") or 0
+    return [face for face in analysis.faces if face.detection_score >= min_score][: request.options.get("max_faces")]
 
 
-def face_row(request: RecognitionRequest, index: int, face: Face, **values) -> RecognitionFace:
+def face_row(request: RecognitionRequest, index: int, face: Face, **values: Any) -> RecognitionFace:
+    """A face as it is stored, not saved yet. values: the other columns."""
     return RecognitionFace(
         request=request,
         index=index,
@@ -62,6 +63,7 @@ def face_row(request: RecognitionRequest, index: int, face: Face, **values) -> R
 
 
 def _timings(request: RecognitionRequest, analysis: PhotoAnalysis, more: dict[str, float]) -> dict[str, float]:
+    assert request.claimed_at is not None  # only a claimed request has results
     return {
         "queued": milliseconds(request.created_at, request.claimed_at),
         **analysis.timings_ms,
@@ -71,8 +73,10 @@ def _timings(request: RecognitionRequest, analysis: PhotoAnalysis, more: dict[st
 
 
 def milliseconds(start: datetime, end: datetime) -> float:
+    """From `start` to `end`, to two decimals."""
     return round((end - start).total_seconds() * 1000, 2)
 
 
 def points(landmarks: Iterable[np.ndarray]) -> list[list[float]]:
+    """Landmarks, float32 (5, 2), as lists of [x, y], to two decimals."""
     return [[round(float(x), 2), round(float(y), 2)] for x, y in landmarks]

@@ -1,6 +1,7 @@
-"""Enrolments: each photo's one face becomes a sample of its person, or is refused."""
+"""Enrolments: the one face in each photo becomes a sample of its person, or the photo is refused."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -10,24 +11,24 @@ from accounts.models import ApiKey
 from faceplatform.database.compiled import insert
 from faceplatform.errors import DomainError
 from gallery import services as gallery_services
-from gallery.models import QualityGate
+from gallery.models import FaceSample, Identity, QualityGate
 from gallery.pack_in_force import hold_pack
 from gallery.search.query import nearest_identities
 from gallery.services import EnrolledFace
 from recognition.engine.base import Face, PhotoAnalysis
 from recognition.photos import queue
 from recognition.photos.models import RecognitionFace, RecognitionRequest, Status
-from recognition.photos.results.ending import ended, face_row, points, wanted
+from recognition.photos.results.ending import face_row, outcome, points, select_faces
 from recognition.photos.results.refusals import Refusal
 from recognition.photos.thresholds import threshold_of
 
 
 def enrol(*, request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis) -> bool:
-    """Writes the result. Returns False, and writes nothing, where the lease was lost meanwhile.
+    """Writes the result of an enrolment. Returns False, and writes nothing, if the lease has been lost.
 
-    Where the gallery has moved to another pack since, the photo goes back to the queue to be looked at under that one.
+    If the gallery has moved to another pack since, the photo is queued again, to be processed with that pack.
     """
-    faces = wanted(request, analysis)
+    faces = select_faces(request, analysis)
     with transaction.atomic():
         if not queue.hold(ids=[request.pk], token=token):
             return False
@@ -35,16 +36,17 @@ def enrol(*, request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis) 
             queue.release_for_pack(request_id=request.pk, token=token, pack=pack)
             return True
         insert(_rows(request, faces))
+        result: dict[str, Any]
         try:
             with transaction.atomic():
                 sample = _enrol(request, analysis, faces)
         except Refusal as refusal:
-            end = {"status": Status.FAILED, "error_code": refusal.code, "error_message": str(refusal)}
+            result = {"status": Status.FAILED, "error_code": refusal.code, "error_message": str(refusal)}
         except DomainError as error:
-            end = {"status": Status.FAILED, "error_code": error.code, "error_message": error.message}
+            result = {"status": Status.FAILED, "error_code": error.code, "error_message": error.message}
         else:
-            end = {"status": Status.DONE, "sample_id": str(sample.pk)}
-        queue.finish([ended(request, analysis=analysis, **end)])
+            result = {"status": Status.DONE, "sample_id": str(sample.pk)}
+        queue.finish([outcome(request, analysis=analysis, **result)])
     return True
 
 
@@ -55,13 +57,14 @@ def _rows(request: RecognitionRequest, faces: Sequence[Face]) -> list[Recognitio
     ]
 
 
-def _enrol(request: RecognitionRequest, analysis: PhotoAnalysis, faces: Sequence[Face]):
+def _enrol(request: RecognitionRequest, analysis: PhotoAnalysis, faces: Sequence[Face]) -> FaceSample:
     """Adds the photo's one face to the request's identity. Raises Refusal or DomainError."""
+    assert request.identity is not None  # the constraint request_enrol_has_identity
     actor = _actor_of(request)
     _check_faces(faces, request.options["quality_gate"])
     face = faces[0]
     if request.options["quality_gate"] != QualityGate.OFF:
-        _check_conflict(request, face)
+        _check_conflict(request, request.identity, face)
     enrolled = EnrolledFace(
         photo_name=request.photo_name,
         photo_sha256=request.photo_sha256,
@@ -81,7 +84,7 @@ def _enrol(request: RecognitionRequest, analysis: PhotoAnalysis, faces: Sequence
 
 
 def _actor_of(request: RecognitionRequest) -> Actor:
-    """Who asked. Raises NotAllowed where the account is gone."""
+    """Who asked for the enrolment. Raises NotAllowed if the account has been deleted."""
     record = request.requested_as
     key = ApiKey.objects.filter(pk=record["api_key"]).first() if record["api_key"] else None
     return Actor.from_record(request.requested_by, record, key)
@@ -99,14 +102,12 @@ def _check_faces(faces: Sequence[Face], gate: str) -> None:
         raise Refusal(quality.reasons[0] if quality.reasons else "low_quality")
 
 
-def _check_conflict(request: RecognitionRequest, face: Face) -> None:
-    """Refuses a face that the gallery would take for somebody else."""
+def _check_conflict(request: RecognitionRequest, identity: Identity, face: Face) -> None:
+    """Refuses a face that the gallery would recognise as somebody other than `identity`."""
     [matches] = nearest_identities(
         gallery_id=request.gallery_id, pack=request.pack, probes=face.embedding[None], top_k=1
     )
-    person = (
-        request.identity.standing or request.identity
-    )  # who may have been merged into another while the photo waited
+    person = identity.standing or identity  # may have been merged into another while the photo was queued
     other = next((match for match in matches if match.identity_id != person.pk), None)
     if other and other.distance <= threshold_of(request.gallery).distance:
         name = request.gallery.identities.get(pk=other.identity_id).name

@@ -1,8 +1,9 @@
-"""Recognitions and analyses: those of a claim are written together, in one transaction of a dozen statements."""
+"""Recognitions and analyses: all of a claim are written together, in one transaction of a dozen statements."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -18,20 +19,20 @@ from recognition.photos import queue
 from recognition.photos.installed_packs import manifest_of
 from recognition.photos.models import Candidate, Decision, Purpose, RecognitionFace, RecognitionRequest, Status
 from recognition.photos.results.decisions import Verdict, decide_all
-from recognition.photos.results.ending import ended, face_row, milliseconds, points, wanted
+from recognition.photos.results.ending import face_row, milliseconds, outcome, points, select_faces
 from recognition.photos.thresholds import Threshold, threshold_of
 
 
 @dataclass(slots=True)
 class Result:
-    """A request with what was found. verdicts: one a face, of a recognition. rows: the faces as written."""
+    """A request with what was found. threshold, verdicts (one per face), search: only for recognitions. rows: as stored."""
 
     request: RecognitionRequest
     analysis: PhotoAnalysis
     faces: list[Face]
     threshold: Threshold | None = None
     verdicts: list[Verdict] = field(default_factory=list)
-    search: float | None = None  # milliseconds, of all that were searched for together
+    search: float | None = None  # milliseconds, for all faces that were searched for together
     rows: list[RecognitionFace] = field(default_factory=list)
 
     @property
@@ -39,74 +40,78 @@ class Result:
         return self.request.purpose == Purpose.RECOGNIZE
 
 
-def write_results(*, found: Sequence[tuple[RecognitionRequest, PhotoAnalysis]], token: UUID) -> set[UUID]:
-    """Writes what was found. Returns the ids of the requests that are dealt with; the leases of others were lost meanwhile.
+def write_results(*, analysed: Sequence[tuple[RecognitionRequest, PhotoAnalysis]], token: UUID) -> set[UUID]:
+    """Writes what was found in the photos. Returns the ids of the requests dealt with; the other leases have been lost.
 
-    Where the gallery has moved to another pack since, the photo goes back to the queue to be looked at under that one.
-    All or nothing: raises IntegrityError where somebody who was found has been deleted since, and NotAllowed where the
-    account of one who asked is gone.
+    If a gallery has moved to another pack since, its photos are queued again, to be processed with that pack.
+    All or nothing: raises IntegrityError if a person who was found has been deleted since, and NotAllowed if the account
+    that asked has been deleted.
     """
-    if not found:
+    if not analysed:
         return set()
-    moved = {request.pk for request, _ in found if _pack_has_changed(request)}
+    outdated = {request.pk for request, _ in analysed if _pack_has_changed(request)}
     results = [
-        Result(request, analysis, wanted(request, analysis)) for request, analysis in found if request.pk not in moved
+        Result(request, analysis, select_faces(request, analysis))
+        for request, analysis in analysed
+        if request.pk not in outdated
     ]
-    _search([one for one in results if one.is_recognition])
+    _search([result for result in results if result.is_recognition])
     with transaction.atomic():
-        held = queue.hold(ids=[one.request.pk for one in results], token=token)
-        _write([one for one in results if one.request.pk in held])
-        for request, _ in found:
-            if request.pk in moved:
+        held = queue.hold(ids=[result.request.pk for result in results], token=token)
+        _write([result for result in results if result.request.pk in held])
+        for request, _ in analysed:
+            if request.pk in outdated:
                 queue.release_for_pack(request_id=request.pk, token=token, pack=request.gallery.pack)
-    return held | moved
+    return held | outdated
 
 
 def _pack_has_changed(request: RecognitionRequest) -> bool:
-    asked = request.purpose == Purpose.RECOGNIZE and request.options.get("threshold") is None
-    return asked and request.pack != request.gallery.pack
+    """Whether the gallery's threshold is for another pack than the embeddings. One sent with the request still fits."""
+    uses_gallery_threshold = request.purpose == Purpose.RECOGNIZE and request.options.get("threshold") is None
+    return uses_gallery_threshold and request.pack != request.gallery.pack
 
 
 def _search(results: Sequence[Result]) -> None:
-    """One search for all who ask alike."""
-    alike = defaultdict(list)
-    for one in results:
-        options = one.request.options
-        alike[one.request.gallery_id, options.get("threshold"), options.get("top_k", 5)].append(one)
-    for (_, asked, top_k), group in alike.items():
+    """Decides the faces, with one search for all results of the same gallery, threshold and top_k."""
+    groups: dict[tuple[UUID, float | None, int], list[Result]] = defaultdict(list)
+    for result in results:
+        options = result.request.options
+        groups[result.request.gallery_id, options.get("threshold"), options.get("top_k", 5)].append(result)
+    for (_, requested, top_k), group in groups.items():
         started = timezone.now()
         request = group[0].request
-        threshold = threshold_of(request.gallery, asked)
-        faces = [face for one in group for face in one.faces]
+        threshold = threshold_of(request.gallery, requested)
+        faces = [face for result in group for face in result.faces]
         verdicts = iter(
             decide_all(
                 faces, gallery_id=request.gallery_id, pack=request.pack, threshold=threshold.distance, top_k=top_k
             )
         )
         search = milliseconds(started, timezone.now())
-        for one in group:
-            one.threshold, one.search = threshold, search
-            one.verdicts = [next(verdicts) for _ in one.faces]
+        for result in group:
+            result.threshold, result.search = threshold, search
+            result.verdicts = [next(verdicts) for _ in result.faces]
 
 
 def _write(results: Sequence[Result]) -> None:
     if not results:
         return
-    for one in results:
-        one.rows = list(_recognised(one) if one.is_recognition else _looked_at(one))
-    insert([row for one in results for row in one.rows])
-    recognitions = [one for one in results if one.is_recognition]
-    insert([row for one in recognitions for row in _candidates(one)])
-    known = {verdict.identity_id for one in recognitions for verdict in one.verdicts} - {None}
+    for result in results:
+        result.rows = list(_recognised_faces(result) if result.is_recognition else _analysed_faces(result))
+    insert([row for result in results for row in result.rows])
+    recognitions = [result for result in results if result.is_recognition]
+    insert([row for result in recognitions for row in _candidates(result)])
+    verdicts = [verdict for result in recognitions for verdict in result.verdicts]
+    known = {verdict.identity_id for verdict in verdicts if verdict.identity_id is not None}
     gallery_services.note_recognized(identity_ids=known, at=timezone.now())
-    queue.finish([_ended(one) for one in results])
+    queue.finish([_outcome(result) for result in results])
     _audit(recognitions)
 
 
-def _recognised(one: Result) -> Iterator[RecognitionFace]:
-    for index, (face, verdict) in enumerate(zip(one.faces, one.verdicts, strict=True)):
+def _recognised_faces(result: Result) -> Iterator[RecognitionFace]:
+    for index, (face, verdict) in enumerate(zip(result.faces, result.verdicts, strict=True)):
         yield face_row(
-            one.request,
+            result.request,
             index,
             face,
             crop=face.crop.jpeg,
@@ -118,18 +123,19 @@ def _recognised(one: Result) -> Iterator[RecognitionFace]:
         )
 
 
-def _looked_at(one: Result) -> Iterator[RecognitionFace]:
-    """Nobody is searched for, and no picture is kept."""
-    keeps_vectors = one.request.purpose != Purpose.DETECT
-    for index, face in enumerate(one.faces):
+def _analysed_faces(result: Result) -> Iterator[RecognitionFace]:
+    """Of a detection, an embedding or a comparison: nobody was searched for, and no picture is kept."""
+    keeps_vectors = result.request.purpose != Purpose.DETECT
+    for index, face in enumerate(result.faces):
         vector = face.embedding.tolist() if keeps_vectors else None
         decision = None if face.quality.usable else Decision.UNUSABLE
-        yield face_row(one.request, index, face, vector=vector, decision=decision)
+        yield face_row(result.request, index, face, vector=vector, decision=decision)
 
 
-def _candidates(one: Result) -> Iterator[Candidate]:
-    manifest = manifest_of(one.request.pack)
-    for row, verdict in zip(one.rows, one.verdicts, strict=True):
+def _candidates(result: Result) -> Iterator[Candidate]:
+    assert result.threshold is not None  # set by _search for every recognition
+    manifest = manifest_of(result.request.pack)
+    for row, verdict in zip(result.rows, result.verdicts, strict=True):
         for rank, match in enumerate(verdict.matches):
             yield Candidate(
                 face=row,
@@ -138,29 +144,32 @@ def _candidates(one: Result) -> Iterator[Candidate]:
                 sample_id=match.sample_id,
                 distance=match.distance,
                 mean_distance=match.mean_distance,
-                score=manifest.score(match.distance, one.threshold.distance),
+                score=manifest.score(match.distance, result.threshold.distance),
             )
 
 
-def _ended(one: Result) -> dict:
-    fields = {}
-    if one.threshold:
-        fields = {"threshold_distance": one.threshold.distance, "threshold_source": one.threshold.source}
-    return ended(one.request, Status.DONE, analysis=one.analysis, search=one.search, **fields)
+def _outcome(result: Result) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if result.threshold:
+        fields = {"threshold_distance": result.threshold.distance, "threshold_source": result.threshold.source}
+    return outcome(result.request, Status.DONE, analysis=result.analysis, search=result.search, **fields)
 
 
 def _audit(recognitions: Sequence[Result]) -> None:
     events = []
-    for one in recognitions:
-        details = {decision.value: sum(v.decision == decision for v in one.verdicts) for decision in Decision}
-        details["identities"] = [str(v.identity_id) for v in one.verdicts if v.identity_id]
-        whom = {"actor": _asker(one.request), "gallery": one.request.gallery, "target": one.request}
-        events.append({"action": "recognition.answered", "details": details, **whom})
+    for result in recognitions:
+        verdicts, request = result.verdicts, result.request
+        details: dict[str, Any] = {
+            decision.value: sum(v.decision == decision for v in verdicts) for decision in Decision
+        }
+        details["identities"] = [str(v.identity_id) for v in verdicts if v.identity_id]
+        about = {"actor": _requester(request), "gallery": request.gallery, "target": request}
+        events.append({"action": "recognition.answered", "details": details, **about})
     audit.record_all(events)
 
 
-def _asker(request: RecognitionRequest) -> Actor:
-    """Who asked, as the audit names them; nothing is allowed by it. Raises NotAllowed where the account is gone."""
+def _requester(request: RecognitionRequest) -> Actor:
+    """Who asked, as the audit names them; it grants nothing. Raises NotAllowed if the account has been deleted."""
     record = request.requested_as
     key = ApiKey(pk=record["api_key"], prefix=record.get("api_key_prefix", "")) if record["api_key"] else None
     return Actor.from_record(request.requested_by, record, key)

@@ -32,7 +32,7 @@ def viewer(gallery):
 
 
 def ask(client, worker, what: str, **body):
-    """The answer to a POST, after the worker has done it."""
+    """The answer to a POST, after the worker has processed it."""
     first = client.post(f"/api/v1/{what}", {"gallery": "staff"} | body, **NOW)
     assert (first.status_code, first.json()["status"]) == (202, "queued"), first.content
     assert worker.run_once() > 0
@@ -141,8 +141,8 @@ BODIES = {
 
 
 @pytest.mark.parametrize("what", BODIES)
-def test_who_may(what, gallery, hopper):
-    """The scope recognize and a role in the gallery; a denial leaves nothing behind."""
+def test_access(what, gallery, hopper):
+    """It needs the scope recognize and a role in the gallery; a denial leaves nothing behind."""
 
     def post(actor, scope=None):
         client = client_of(actor)
@@ -161,15 +161,15 @@ def test_who_may(what, gallery, hopper):
         assert (before == after) == (response.status_code >= 400 or what == "searches")
         return response.status_code
 
-    done = 200 if what == "searches" else 202
+    accepted = 200 if what == "searches" else 202
     assert post(stranger()) == 404
     for role in Role:
-        assert post(member(gallery, role)) == done
+        assert post(member(gallery, role)) == accepted
     viewer = member(gallery, Role.VIEWER)
-    assert {scope: post(viewer, scope) for scope in Scope} == dict.fromkeys(Scope, 403) | {Scope.RECOGNIZE: done}
+    assert {scope: post(viewer, scope) for scope in Scope} == dict.fromkeys(Scope, 403) | {Scope.RECOGNIZE: accepted}
 
 
-def test_an_answer_is_for_the_one_who_asked_and_for_curators(viewer, gallery, worker, hopper):
+def test_an_answer_is_visible_to_its_requester_and_to_curators(viewer, gallery, worker, hopper):
     first = ask(viewer, worker, "detections", photo=upload(hopper)).json()
     address = f"/api/v1/detections/{first['id']}"
     problem(client_of(member(gallery, Role.VIEWER)).get(address), 404, "not_found")
@@ -177,9 +177,9 @@ def test_an_answer_is_for_the_one_who_asked_and_for_curators(viewer, gallery, wo
     problem(viewer.get(f"/api/v1/recognitions/{first['id']}"), 404, "not_found")
     assert client_of(member(gallery, Role.CURATOR)).get(address).json() == first
     viewer.logout()
-    asker = RecognitionRequest.objects.get().requested_by
+    requester = RecognitionRequest.objects.get().requested_by
     for scope in Scope:
-        _, key = create_api_key(actor=system_actor(), user=asker, scopes=[scope])
+        _, key = create_api_key(actor=system_actor(), user=requester, scopes=[scope])
         viewer.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
         assert viewer.get(address).status_code == (200 if scope == Scope.RECOGNIZE else 403)
 
@@ -201,7 +201,7 @@ def test_answers_are_deleted_after_an_hour_and_recognitions_stay(viewer, worker,
 
 
 def test_a_cosine_packs_vectors_are_taken_at_unit_length(gallery, monkeypatch):
-    """How long the caller's vector is does not matter where the pack's have unit length."""
+    """If the pack's vectors have unit length, the length of the caller's vector does not matter."""
     from dataclasses import replace
 
     from recognition.analysis import services

@@ -36,7 +36,7 @@ SYSTEM = system_actor()
 @pytest.fixture
 def old(transactional_db, worker, monkeypatch, hopper, hopper_again, collins) -> Gallery:
     """A gallery to copy: two people with faces, one without. Commands use the worker that is already loaded."""
-    monkeypatch.setattr(in_process, "_kept", [worker])
+    monkeypatch.setattr(in_process, "_worker", lambda: worker)
     gallery = GalleryFactory(slug="old")
     for name, photos in {"Grace": [hopper, hopper_again], "Eileen": [collins], "Nobody yet": []}.items():
         person = IdentityFactory(gallery=gallery, name=name)

@@ -35,7 +35,7 @@ WORSE = {
     "flat": (lambda chip: (chip * 0.12 + 110).astype("uint8"), None, "low_quality", "Contrast"),
     "tiny": (None, lambda d: replace(d, landmarks=d.landmarks * np.float32(0.1)), "face_too_small", "Eye distance"),
     "turned": (None, turned, "extreme_pose", "Turned sideways"),
-    "doubtful": (None, lambda d: replace(d, score=0.85), "low_detection_score", "Surely a face"),
+    "doubtful": (None, lambda d: replace(d, score=0.85), "low_detection_score", "Detection score"),
 }
 
 

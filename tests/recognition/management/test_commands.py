@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def loaded(worker, monkeypatch):
     """The commands work photos off with the pack that is loaded already."""
-    monkeypatch.setattr(in_process, "_kept", [worker])
+    monkeypatch.setattr(in_process, "_worker", lambda: worker)
 
 
 @pytest.fixture

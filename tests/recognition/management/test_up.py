@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from platform_process import Platform, lives
+from platform_process import Platform, is_running
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def all_parts(platform) -> list[int]:
 
 def wait_until_dead(processes: list[int]) -> None:
     deadline = time.monotonic() + 30
-    while any(lives(process) for process in processes):
+    while any(is_running(process) for process in processes):
         assert time.monotonic() < deadline
         time.sleep(0.1)
 

@@ -15,7 +15,7 @@ from accounts.models import Membership
 from accounts.roles import Role
 from gallery.curation.services import merge_identities
 from gallery.models import FaceSample
-from recognition.photos.models import RecognitionRequest
+from recognition.photos.models import RecognitionRequest, Worker
 from recognition.photos.services import Photo, submit_enrolment
 
 pytestmark = pytest.mark.django_db
@@ -79,7 +79,7 @@ def test_a_waiting_post_is_answered_by_a_running_worker(worker, hopper):
     running = threading.Thread(target=worker.run, args=(stop,))
     running.start()
     try:
-        while not RecognitionRequest.objects.model._meta.apps.get_model("recognition", "Worker").objects.exists():
+        while not Worker.objects.exists():
             stop.wait(0.05)
         response = viewer.post(
             "/api/v1/recognitions", {"gallery": "staff", "photo": upload(hopper)}, HTTP_PREFER="wait=30"
@@ -142,7 +142,7 @@ def test_the_photo_is_drawn_where_it_was_kept(viewer, gallery, grace, worker, li
         (b"\0" * (10 * 2**20 + 1), 413, "image_too_large"),
     ],
 )
-def test_what_is_no_photo_is_refused_at_once(viewer, gallery, living_worker, data, status, code):
+def test_a_file_that_is_no_photo_is_refused_at_once(viewer, gallery, living_worker, data, status, code):
     body = {"gallery": "staff", "photo": upload(data or b"x")}
     if not data:
         body = {"gallery": "staff", "photo": ""}
@@ -160,7 +160,7 @@ def test_too_many_pixels(viewer, gallery, living_worker):
     assert "40 megapixels" in problem(response, 413, "image_too_large")["detail"]
 
 
-def test_damage_found_while_decoding_is_told_too(viewer, gallery, living_worker, worker, hopper):
+def test_damage_found_while_decoding_is_reported_too(viewer, gallery, living_worker, worker, hopper):
     body = {"gallery": "staff", "photo": upload(hopper[: len(hopper) // 2])}
     first = viewer.post("/api/v1/recognitions", body, **NOW)
     worker.run_once()
@@ -191,7 +191,7 @@ def test_a_threshold_is_a_distance(viewer, gallery, living_worker, hopper, thres
     problem(viewer.post("/api/v1/recognitions", body, **NOW), 400, "invalid_input")
 
 
-def test_no_worker_is_told_at_once(viewer, gallery, hopper):
+def test_a_missing_worker_is_reported_at_once(viewer, gallery, hopper):
     response = viewer.post("/api/v1/recognitions", {"gallery": "staff", "photo": upload(hopper)})
     assert "recognition_worker" in problem(response, 503, "no_worker")["detail"]
     assert response["Retry-After"] == "10"
@@ -247,7 +247,9 @@ def test_somebody_else_is_not_enrolled_under_this_name(curator, gallery, grace, 
     assert person.samples.count() == 0
 
 
-def test_who_is_merged_while_a_photo_waits_is_no_conflict(curator, gallery, grace, living_worker, worker, hopper_again):
+def test_a_person_merged_while_the_photo_is_queued_is_no_conflict(
+    curator, gallery, grace, living_worker, worker, hopper_again
+):
     person = IdentityFactory(gallery=gallery, name="Ada")
     enrol(curator, person, photo=hopper_again)
     merge_identities(actor=system_actor(), into=grace, others=[person])
@@ -270,7 +272,7 @@ def test_the_strict_gate_refuses_what_standard_takes_with_a_warning(curator, gal
     assert "low_quality" in person.samples.get().quality["reasons"]
 
 
-def test_who_lost_the_role_meanwhile_enrols_nothing(curator, gallery, living_worker, worker, hopper):
+def test_a_curator_who_lost_the_role_meanwhile_enrols_nothing(curator, gallery, living_worker, worker, hopper):
     person = IdentityFactory(gallery=gallery)
     enrol(curator, person, photo=hopper)
     Membership.objects.all().delete()

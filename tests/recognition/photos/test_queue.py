@@ -50,21 +50,21 @@ def test_a_claim_marks_the_rows_and_counts_the_attempt():
     assert timedelta(0) < left <= timedelta(seconds=settings.LEASE_SECONDS)
 
 
-def test_one_pack_a_claim():
+def test_a_claim_has_one_pack():
     first, other = request(), request(pack="other")
     assert claimed() == [first.pk]
     assert claimed() == [other.pk]
 
 
-def test_claim_among_given_requests_alone():
+def test_a_claim_can_be_limited_to_given_requests():
     request()
     mine = request()
     assert claimed(only=[mine.pk]) == [mine.pk]
     assert claimed(only=[mine.pk]) == []
 
 
-def test_what_was_claimed_before_is_claimed_alone():
-    """It may be what killed its worker: the others must not die with it."""
+def test_a_request_claimed_before_is_claimed_alone():
+    """It may be what killed its worker, so it must not take others down with it."""
     rows = [request() for _ in range(3)]
     queue.claim(limit=8)
     for row in rows:
@@ -73,7 +73,7 @@ def test_what_was_claimed_before_is_claimed_alone():
     assert [claimed() for _ in range(4)] == [[rows[0].pk], [rows[1].pk], [rows[2].pk], []]
 
 
-def test_a_retried_one_does_not_ride_with_fresh_ones():
+def test_a_retried_request_is_not_claimed_with_fresh_ones():
     old = request()
     queue.claim(limit=8)
     fresh = request()
@@ -89,7 +89,7 @@ def test_a_running_lease_is_not_released():
     assert queue.release_expired() == 0
 
 
-def test_given_up_after_its_attempts_with_the_reason():
+def test_a_request_fails_with_the_reason_after_its_attempts():
     row = request()
     for _ in range(settings.MAX_ATTEMPTS):
         assert claimed() == [row.pk]
@@ -101,7 +101,7 @@ def test_given_up_after_its_attempts_with_the_reason():
     assert claimed() == []
 
 
-def test_a_kept_photo_stays_when_given_up():
+def test_a_photo_to_be_kept_stays_when_its_request_fails():
     row = request(keep_photo=True)
     for _ in range(settings.MAX_ATTEMPTS):
         claimed()
@@ -133,7 +133,7 @@ def test_only_a_waiting_photo_that_is_no_enrolment_is_abandoned():
     assert bytes(reloaded(waiting).photo) == b"photo", "it was to be kept"
 
 
-def test_heartbeat_moves_the_lease_of_its_claim_alone():
+def test_a_heartbeat_renews_only_the_lease_of_its_claim():
     mine, other = request(), request()
     claim = queue.claim(limit=1)
     queue.claim(limit=1)
@@ -143,12 +143,12 @@ def test_heartbeat_moves_the_lease_of_its_claim_alone():
     assert reloaded(mine).lease_expires_at > timezone.now() > reloaded(other).lease_expires_at
 
 
-def test_alive_workers_are_those_with_a_fresh_sign_of_life():
+def test_workers_with_a_recent_heartbeat_are_alive():
     fresh = queue.register_worker(host="a", process_id=1)
     stale = queue.register_worker(host="b", process_id=2)
     Worker.objects.filter(pk=stale.pk).update(last_seen_at=timezone.now() - timedelta(seconds=16))
     assert list(Worker.objects.alive()) == [fresh]
-    queue.sign_of_life(worker_id=stale.pk)
+    queue.record_heartbeat(worker_id=stale.pk)
     assert Worker.objects.alive().count() == 2
     queue.unregister_worker(worker_id=fresh.pk)
     assert list(Worker.objects.alive()) == [stale]

@@ -1,4 +1,4 @@
-"""The main promise, on the folder of real photos: everybody is named, no stranger is."""
+"""The main promise, on a folder of real photos: every enrolled person is named, and no stranger is."""
 
 import json
 
@@ -33,7 +33,7 @@ def enrol(worker, gallery, name, *paths) -> None:
 
 
 def names(worker, gallery, path) -> list[str]:
-    """For each face the name or the decision."""
+    """The name of each face, or else its decision."""
     photo = Photo(path.name, path.read_bytes())
     row = submit_recognition(actor=ACTOR, gallery=gallery, photo=photo, needs_worker=False)
     worker.run_once()

@@ -1,4 +1,4 @@
-""" "Not X", on real faces: said of a recognised face, remembered in later searches, and taken back."""
+""" "Not X" on real faces: said of a recognised face, respected by later searches, and undone."""
 
 import pytest
 from api_client import client_of, problem
@@ -45,14 +45,14 @@ def answer(pk) -> dict:
     return recognition_as_dict(RecognitionRequest.objects.with_results().get(pk=pk))
 
 
-def test_not_x_changes_this_answer_and_the_next_and_can_be_taken_back(gallery, grace, recognise, hopper_again):
+def test_not_x_changes_this_answer_and_the_next_and_can_be_undone(gallery, grace, recognise, hopper_again):
     curator = client_of(member(gallery, Role.CURATOR))
     first = recognise(hopper_again)
     assert first["faces"][0]["identity"]["name"] == "Grace"
     address = f"/api/v1/recognitions/{first['id']}/faces/0/reject"
     body = {"identity": str(grace.pk)}
-    said = curator.post(address, body, format="json")
-    [face] = said.json()["faces"]
+    rejected = curator.post(address, body, format="json")
+    [face] = rejected.json()["faces"]
     assert (face["decision"], face["identity"], face["candidates"]) == ("unknown", None, [])
     assert [person["name"] for person in face["rejected"]] == ["Grace"]
     assert recognise(hopper_again)["faces"][0]["decision"] == "unknown"
@@ -65,7 +65,7 @@ def test_not_x_changes_this_answer_and_the_next_and_can_be_taken_back(gallery, g
 
 
 def test_another_view_of_the_person_is_still_found(gallery, grace, recognise, hopper, collins):
-    """What is nearer to the person's own samples than to the rejected face stays the person."""
+    """A face nearer to the person's own samples than to the rejected face is still recognised as the person."""
     stranger_face = recognise(collins)
     curator = client_of(member(gallery, Role.CURATOR))
     curator.post(
@@ -75,7 +75,7 @@ def test_another_view_of_the_person_is_still_found(gallery, grace, recognise, ho
     assert recognise(collins)["faces"][0]["candidates"] == []
 
 
-def test_who_may_not_changes_nothing(gallery, grace, recognise, hopper_again):
+def test_a_denied_rejection_changes_nothing(gallery, grace, recognise, hopper_again):
     first = recognise(hopper_again)
     address, body = f"/api/v1/recognitions/{first['id']}/faces/0/reject", {"identity": str(grace.pk)}
     events = AuditEvent.objects.count()

@@ -60,7 +60,7 @@ def test_the_threshold_follows_the_faces_a_search_may_find(pack_dir):
     assert full.distance < empty.distance
 
 
-def test_set_by_hand_and_with_the_request(pack_dir):
+def test_a_threshold_set_by_hand_or_sent_with_the_request(pack_dir):
     gallery = GalleryFactory(threshold_source="manual", threshold_distance=0.41)
     assert (threshold_of(gallery).distance, threshold_of(gallery).source) == (0.41, "manual")
     assert (threshold_of(gallery, 0.3).distance, threshold_of(gallery, 0.3).source) == (0.3, "request")
@@ -71,8 +71,8 @@ def test_without_its_pack_the_command_is_named():
         threshold_of(GalleryFactory(pack="absent"))
 
 
-# --- Handing in -------------------------------------------------------------------------------------------------------
-def test_who_may_not_leaves_no_trace(hopper):
+# --- Submitting -------------------------------------------------------------------------------------------------------
+def test_a_denied_submission_leaves_no_trace(hopper):
     gallery = GalleryFactory()
     identity = IdentityFactory(gallery=gallery)
     photo = Photo("a.jpg", hopper)

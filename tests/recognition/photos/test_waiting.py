@@ -1,4 +1,4 @@
-"""Clients that wait for an answer, at a real web server: they cost neither threads nor connections."""
+"""Clients that wait for an answer from a real web server take up neither threads nor database connections."""
 
 import asyncio
 import base64
@@ -32,15 +32,15 @@ def key():
 
 
 @pytest.fixture(scope="session")
-def speck() -> str:
-    """A photo that is looked at in no time: it breaks off after its header."""
+def broken_photo() -> str:
+    """A photo that is processed in no time, because it is cut off after its header."""
     out = io.BytesIO()
     Image.effect_noise((64, 64), 50).save(out, "PNG")
     return base64.b64encode(out.getvalue()[:200]).decode()
 
 
-def look() -> tuple[int, int]:
-    """How many photos wait, and how many connections there are to the database, those of this process included."""
+def counts() -> tuple[int, int]:
+    """The number of queued photos, and of connections to the database, including those of this process."""
     with closing(connection), connection.cursor() as cursor:
         cursor.execute(
             "SELECT (SELECT count(*) FROM recognition_recognitionrequest WHERE status = 'queued'), "
@@ -50,27 +50,27 @@ def look() -> tuple[int, int]:
 
 
 async def until_waiting(count: int) -> int:
-    """Returns the number of connections, once so many photos wait."""
+    """Waits until `count` photos are queued, and returns the number of connections then."""
     deadline = time.monotonic() + 60
-    while (found := await asyncio.to_thread(look))[0] != count:
+    while (now := await asyncio.to_thread(counts))[0] != count:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
-    return found[1]
+    return now[1]
 
 
-async def post(web, key, speck, *, wait=30, what="detections", **headers):
-    body = {"gallery": "staff", "photo": speck}
+async def post(web, key, broken_photo, *, wait=30, collection="detections", **headers):
+    body = {"gallery": "staff", "photo": broken_photo}
     headers |= {"Authorization": f"Bearer {key}", "Prefer": f"wait={wait}"}
-    return await Call.start(web.port, "POST", f"/api/v1/{what}", body, **headers)
+    return await Call.start(web.port, "POST", f"/api/v1/{collection}", body, **headers)
 
 
-def test_five_hundred_wait_in_one_web_process(web, key, speck, worker):
+def test_five_hundred_wait_in_one_web_process(web, key, broken_photo, worker):
     queue.register_worker(host="test", process_id=1)
     stop, running = threading.Event(), None
 
-    async def all_of_them():
+    async def all_clients():
         nonlocal running
-        calls = [await post(web, key, speck) for _ in range(CLIENTS)]
+        calls = [await post(web, key, broken_photo) for _ in range(CLIENTS)]
         await until_waiting(CLIENTS)
         await asyncio.sleep(0.5)
         connections = await until_waiting(CLIENTS)
@@ -87,7 +87,7 @@ def test_five_hundred_wait_in_one_web_process(web, key, speck, worker):
         return await asyncio.gather(*(call.answer() for number, call in enumerate(calls) if number % 5))
 
     try:
-        answers = asyncio.run(all_of_them())
+        answers = asyncio.run(all_clients())
     finally:
         stop.set()
         if running:
@@ -98,15 +98,17 @@ def test_five_hundred_wait_in_one_web_process(web, key, speck, worker):
     assert len({headers["x-request-id"] for _, headers, _ in answers}) == len(answers) == CLIENTS * 4 // 5
 
 
-def test_who_does_not_wait_is_answered_at_once_and_a_full_queue_refuses(tmp_path, key, speck, living_worker):
+def test_a_client_that_does_not_wait_is_answered_at_once_and_a_full_queue_refuses(
+    tmp_path, key, broken_photo, living_worker
+):
     web = WebProcess(tmp_path, FACEPLATFORM_QUEUE_LIMIT="2")
 
     async def ask(wait):
-        return await (await post(web, key, speck, wait=wait)).answer()
+        return await (await post(web, key, broken_photo, wait=wait)).answer()
 
     async def three():
         first = await ask(0)
-        waits = await post(web, key, speck)
+        waits = await post(web, key, broken_photo)
         await until_waiting(2)
         third = await ask(0)
         waits.hang_up()
@@ -120,13 +122,13 @@ def test_who_does_not_wait_is_answered_at_once_and_a_full_queue_refuses(tmp_path
     assert (third, json.loads(problem)["code"], headers["retry-after"]) == (503, "queue_full", "5")
 
 
-def test_who_hangs_up_gives_the_photo_up_unless_it_may_be_asked_for_again(web, key, speck, living_worker):
+def test_a_disconnected_clients_photo_is_discarded_unless_it_can_ask_again(web, key, broken_photo, living_worker):
     async def hang_up():
-        gone = [await post(web, key, speck), await post(web, key, speck, what="recognitions")]
+        discarded = [await post(web, key, broken_photo), await post(web, key, broken_photo, collection="recognitions")]
         await until_waiting(2)
-        back = await post(web, key, speck, **{"Idempotency-Key": "abc"})
+        kept = await post(web, key, broken_photo, **{"Idempotency-Key": "abc"})
         await until_waiting(3)
-        for call in (*gone, back):
+        for call in (*discarded, kept):
             call.hang_up()
         await until_waiting(1)
 
@@ -139,14 +141,14 @@ def test_who_hangs_up_gives_the_photo_up_unless_it_may_be_asked_for_again(web, k
     assert [row.photo is None for row in rows] == [True, True, False]
 
 
-def test_the_same_call_twice_at_once_waits_for_one_photo(web, key, speck, worker):
+def test_the_same_call_twice_at_once_waits_for_one_photo(web, key, broken_photo, worker):
     queue.register_worker(host="test", process_id=1)
 
     async def twice():
-        calls = [await post(web, key, speck, **{"Idempotency-Key": "abc"}) for _ in range(2)]
+        calls = [await post(web, key, broken_photo, **{"Idempotency-Key": "abc"}) for _ in range(2)]
         await until_waiting(1)
         await asyncio.sleep(0.3)
-        assert await asyncio.to_thread(work_off, worker) == 1
+        assert await asyncio.to_thread(run_worker, worker) == 1
         return await asyncio.gather(*(call.answer() for call in calls))
 
     first, second = asyncio.run(twice())
@@ -154,14 +156,14 @@ def test_the_same_call_twice_at_once_waits_for_one_photo(web, key, speck, worker
     assert RecognitionRequest.objects.count() == 1
 
 
-def test_who_waited_gets_the_same_headers(web, key, speck, worker):
-    """The caller's request id, and what every answer carries, as a read of the same answer has it."""
+def test_a_client_that_waited_gets_the_same_headers(web, key, broken_photo, worker):
+    """The caller's own request id, and the headers that a read of the same answer has."""
     queue.register_worker(host="test", process_id=1)
 
     async def waited():
-        call = await post(web, key, speck, **{"X-Request-ID": "mine"})
+        call = await post(web, key, broken_photo, **{"X-Request-ID": "mine"})
         await until_waiting(1)
-        await asyncio.to_thread(work_off, worker)
+        await asyncio.to_thread(run_worker, worker)
         status, headers, body = await call.answer()
         pk = await asyncio.to_thread(newest)
         read = await Call.start(web.port, "GET", f"/api/v1/detections/{pk}", Authorization=f"Bearer {key}")
@@ -174,7 +176,7 @@ def test_who_waited_gets_the_same_headers(web, key, speck, worker):
         assert headers[name] == usual[name]
 
 
-def work_off(worker) -> int:
+def run_worker(worker) -> int:
     with closing(connection):
         return worker.run_once()
 
@@ -185,7 +187,7 @@ def newest():
 
 
 def test_a_page_waits_too_and_keeps_its_session(web, key, hopper, worker, client):
-    """Through the pages' own form, whose answer is made in the second pass."""
+    """Through the form of the page, whose response is made in the second pass."""
     user = member(Gallery.objects.get(slug="staff"), Role.VIEWER).user
     client.force_login(user)
     queue.register_worker(host="test", process_id=1)

@@ -127,7 +127,7 @@ def test_a_result_after_the_lease_was_lost_is_thrown_away(worker, hopper):
 
 
 @pytest.mark.django_db
-def test_a_request_deleted_meanwhile_is_no_trouble(worker, hopper):
+def test_a_request_deleted_meanwhile_does_no_harm(worker, hopper):
     row = submit(GalleryFactory(), hopper)
     claim = queue.claim(limit=1)
     row.delete()
@@ -136,7 +136,7 @@ def test_a_request_deleted_meanwhile_is_no_trouble(worker, hopper):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_somebody_deleted_between_search_and_result_is_looked_for_again(worker, hopper, collins, monkeypatch):
+def test_a_person_deleted_between_search_and_result_is_searched_for_again(worker, hopper, collins, monkeypatch):
     gallery = GalleryFactory()
     grace = IdentityFactory(gallery=gallery)
     submit_enrolment(actor=ACTOR, identity=grace, photos=[Photo("a.jpg", hopper)], needs_worker=False)
@@ -157,7 +157,7 @@ def test_somebody_deleted_between_search_and_result_is_looked_for_again(worker, 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_whoever_is_deleted_each_time_is_left_to_a_later_try(worker, hopper, monkeypatch):
+def test_a_person_deleted_every_time_leaves_the_request_to_a_later_attempt(worker, hopper, monkeypatch):
     gallery = GalleryFactory()
     submit_enrolment(
         actor=ACTOR, identity=IdentityFactory(gallery=gallery), photos=[Photo("a.jpg", hopper)], needs_worker=False
@@ -165,8 +165,8 @@ def test_whoever_is_deleted_each_time_is_left_to_a_later_try(worker, hopper, mon
     worker.run_once()
     search = decisions.nearest_identities
     [[match]] = search(gallery_id=gallery.pk, pack=gallery.pack, probes=np.zeros((1, 128), "float32"), top_k=1)
-    gone = replace(match, identity_id=uuid4(), distance=0.1)
-    monkeypatch.setattr(decisions, "nearest_identities", lambda **values: [[gone]])
+    deleted = replace(match, identity_id=uuid4(), distance=0.1)
+    monkeypatch.setattr(decisions, "nearest_identities", lambda **values: [[deleted]])
     row = submit(gallery, hopper)
     worker.run_once()
     assert statuses() == ["done", "running"] and row.faces.count() == 0
@@ -177,7 +177,7 @@ def test_whoever_is_deleted_each_time_is_left_to_a_later_try(worker, hopper, mon
 
 
 @pytest.mark.django_db
-def test_a_claim_is_answered_in_so_many_statements_whatever_its_size(
+def test_the_number_of_statements_does_not_grow_with_the_claim(
     worker, hopper, collins, both, django_assert_max_num_queries
 ):
     gallery = GalleryFactory()
@@ -190,7 +190,7 @@ def test_a_claim_is_answered_in_so_many_statements_whatever_its_size(
 
 
 @pytest.mark.django_db
-def test_an_account_that_is_gone_costs_the_others_of_a_claim_nothing(worker, hopper, collins):
+def test_a_deleted_account_does_not_affect_the_others_of_a_claim(worker, hopper, collins):
     gallery = GalleryFactory()
     viewer = member(gallery, Role.VIEWER)
     orphan = submit_recognition(actor=viewer, gallery=gallery, photo=Photo("a.jpg", hopper), needs_worker=False)
@@ -204,7 +204,7 @@ def test_an_account_that_is_gone_costs_the_others_of_a_claim_nothing(worker, hop
 
 
 @pytest.mark.django_db
-def test_of_a_claim_only_what_is_still_ours_is_written(worker, hopper, collins):
+def test_only_requests_that_are_still_held_are_written(worker, hopper, collins):
     gallery = GalleryFactory()
     lost, kept = submit(gallery, hopper), submit(gallery, collins)
     claim = queue.claim(limit=2)
@@ -241,7 +241,7 @@ def test_a_poison_photo_is_given_up_and_takes_no_other_with_it(pack_dir, hopper,
 
 
 @pytest.mark.django_db(transaction=True)
-def test_kill_nine_in_mid_batch_loses_nothing(pack_dir, hopper, worker, settings):
+def test_killing_a_worker_in_mid_batch_loses_nothing(pack_dir, hopper, worker, settings):
     settings.LEASE_SECONDS = 2
     gallery = GalleryFactory()
     rows = [submit(gallery, hopper + b"SLOW") for _ in range(4)]
@@ -277,7 +277,7 @@ def test_a_waiting_caller_is_woken_by_the_worker(worker, hopper):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_outlives_the_database_going_away(worker, hopper):
+def test_a_worker_survives_a_lost_database_connection(worker, hopper):
     stop = threading.Event()
     running = threading.Thread(target=worker.run, args=(stop,))
     running.start()
@@ -297,7 +297,7 @@ def test_a_worker_outlives_the_database_going_away(worker, hopper):
 
 
 @pytest.mark.django_db
-def test_waiting_for_nobody_ends_at_the_deadline(hopper):
+def test_waiting_without_a_worker_ends_at_the_deadline(hopper):
     row = submit(GalleryFactory(), hopper)
     with closing(queue.arrival_of([row.pk])) as arrival:
         assert not arrival.wait(0)

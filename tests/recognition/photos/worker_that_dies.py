@@ -1,4 +1,4 @@
-"""A real worker process, except that photos which hold the word POISON kill it outright, and SLOW ones take a while.
+"""A real worker process, except that a photo containing the word POISON kills it, and one containing SLOW takes a minute.
 
 Run by test_worker.py: python worker_that_dies.py
 """
