@@ -58,7 +58,7 @@ class GallerySerializer(serializers.ModelSerializer):
             "sample_count",
         ]
         read_only_fields = ["pack", "created_at"]
-        validators = []  # the service validates, with the database's own rules
+        validators = ()  # the service validates, with the database's own rules
 
 
 class IdentitySerializer(serializers.ModelSerializer):
@@ -91,7 +91,7 @@ class IdentitySerializer(serializers.ModelSerializer):
             "portrait",
         ]
         read_only_fields = ["last_recognized_at", "created_at", "updated_at"]
-        validators = []
+        validators = ()
 
 
 person_as_dict = IdentitySerializer().to_representation  # one for all: it makes its fields when it is first used

@@ -1,5 +1,8 @@
 """For the navigation of every page: where we are, the gallery at hand, and what the user may do there."""
 
+from django.http import HttpRequest
+
+from accounts.models import User
 from accounts.roles import Role
 from gallery.models import Gallery
 
@@ -29,7 +32,7 @@ SECTIONS = {
 }
 
 
-def navigation(request) -> dict:
+def navigation(request: HttpRequest) -> dict:
     """nav: the gallery of this page or the one last looked at, and what the user may do there; None where there is none."""
     match = request.resolver_match
     if match is None or not request.user.is_authenticated:
@@ -37,10 +40,10 @@ def navigation(request) -> dict:
     slug = match.kwargs.get("slug") or request.session.get("gallery")
     role = _role(request.user, slug) if slug else None
     nav = None if role is None else {"slug": slug, "may_enrol": role >= Role.CURATOR, "owns": role >= Role.OWNER}
-    return {"nav": nav, "section": SECTIONS.get(match.url_name)}
+    return {"nav": nav, "section": SECTIONS.get(match.url_name or "")}
 
 
-def _role(user, slug: str) -> int | None:
+def _role(user: User, slug: str) -> int | None:
     """The role in one query."""
     if user.is_superuser:
         return Role.OWNER if Gallery.objects.filter(slug=slug).exists() else None

@@ -2,7 +2,7 @@
 
 from django import forms
 
-from gallery.models import FaceSample, Gallery, Identity
+from gallery.models import Gallery, Identity
 from gallery.services import CONSENT_FIELDS
 
 
@@ -54,13 +54,12 @@ class ConsentForm(forms.ModelForm):
 class SamplesForm(forms.Form):
     """Ticked samples of a person, and what to do with them."""
 
-    samples = forms.ModelMultipleChoiceField(
-        FaceSample.objects.none(), error_messages={"required": "Tick one or more samples first."}
-    )
-
     def __init__(self, identity: Identity, data):
         super().__init__(data)
-        self.fields["samples"].queryset = identity.samples.select_related("identity__gallery")
+        self.fields["samples"] = forms.ModelMultipleChoiceField(
+            identity.samples.select_related("identity__gallery"),
+            error_messages={"required": "Tick one or more samples first."},
+        )
 
 
 class SplitForm(SamplesForm):

@@ -4,9 +4,12 @@ Deletion is soft until it is purged: `objects` leaves deleted rows out, `with_de
 a sample leaves the row as it was in a history table, written by a trigger; gallery/curation/history.py reads it to undo.
 """
 
+from typing import Any
+
 import pghistory
 import pgtrigger
 import uuid6
+from django.apps import apps
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -268,6 +271,11 @@ class FaceSample(models.Model):
 
     def __str__(self):
         return f"{self.identity}: {self.photo_name or 'a face'}"
+
+
+def history_of(model: type[Identity] | type[FaceSample]) -> type[Any]:
+    """The model's history table. pghistory makes its class, so type checkers do not know it."""
+    return apps.get_model("gallery", "IdentityHistory" if model is Identity else "SampleHistory")
 
 
 class FaceCrop(models.Model):

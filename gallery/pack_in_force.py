@@ -7,7 +7,7 @@ cut-over every sample is either there to be counted, or comes after it and knows
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from faceplatform.errors import Conflict
 from gallery.models import FaceEmbedding, FaceSample, Gallery, ThresholdSource
@@ -41,7 +41,7 @@ def threshold_as_set(gallery: Gallery) -> dict:
     return {"source": gallery.threshold_source, "distance": gallery.threshold_distance}
 
 
-def samples_without_vector(gallery_id: UUID, pack: str):
+def samples_without_vector(gallery_id: UUID, pack: str) -> QuerySet[FaceSample]:
     """Those of the gallery that lack their vector of `pack`; also deleted ones, whose deletion may be undone."""
     return FaceSample.with_deleted.without_vector(gallery_id, pack)
 

@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 
-from django.db.models import Count, Exists, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.querysets import GalleryScopedQuerySet
 
 
-def _count(rows, by: str) -> Coalesce:
+def _count(rows: QuerySet, by: str) -> Coalesce:
     """How many of `rows` point at the outer row with their field `by`."""
     grouped = rows.filter(**{by: OuterRef("pk")}).order_by().values(by).annotate(count=Count("pk"))
     return Coalesce(Subquery(grouped.values("count")), 0)
@@ -20,18 +20,20 @@ class GalleryQuerySet(GalleryScopedQuerySet):
 
     def with_counts(self):
         """Adds `identity_count` and `sample_count`."""
-        identity = self.model._meta.get_field("identities").related_model
-        sample = identity._meta.get_field("samples").related_model
+        from gallery.models import FaceSample, Identity
+
         return self.annotate(
-            identity_count=_count(identity.objects.all(), "gallery"),
-            sample_count=_count(sample.objects.enrolled(), "gallery"),
+            identity_count=_count(Identity.objects.all(), "gallery"),
+            sample_count=_count(FaceSample.objects.enrolled(), "gallery"),
         )
 
 
 class IdentityQuerySet(GalleryScopedQuerySet):
     def with_portrait(self):
         """Adds `portrait_id`, the person's best sample, and `sample_count`."""
-        samples = self.model._meta.get_field("samples").related_model.objects.enrolled()
+        from gallery.models import FaceSample
+
+        samples = FaceSample.objects.enrolled()
         best = samples.filter(identity=OuterRef("pk")).order_by("-quality_score", "id")
         return self.annotate(portrait_id=Subquery(best.values("pk")[:1]), sample_count=_count(samples, "identity"))
 
@@ -66,6 +68,7 @@ class FaceSampleQuerySet(GalleryScopedQuerySet):
 
     def without_vector(self, gallery_id, pack: str):
         """Samples of the gallery that lack their vector of `pack`."""
-        embeddings = self.model._meta.get_field("embeddings").related_model.objects
-        there = embeddings.filter(gallery=gallery_id, pack=pack, sample=OuterRef("pk"))
-        return self.filter(~Exists(there), gallery=gallery_id)
+        from gallery.models import FaceEmbedding
+
+        vectors = FaceEmbedding.objects.filter(gallery=gallery_id, pack=pack, sample=OuterRef("pk"))
+        return self.filter(~Exists(vectors), gallery=gallery_id)

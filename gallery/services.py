@@ -1,6 +1,6 @@
 """Writes of galleries, identities and samples. Keyword-only, atomic, audited, with the actor's role checked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -54,7 +54,7 @@ class EnrolledFace:
 
 
 @audited
-def create_gallery(*, actor: Actor, name: str, slug: str = "", **fields) -> Gallery:
+def create_gallery(*, actor: Actor, name: str, slug: str = "", **fields: object) -> Gallery:
     """A new gallery whose owner is the actor. Only staff may make one."""
     if actor.user is not None and not (actor.user.is_staff or actor.user.is_superuser):
         raise NotAllowed("Only staff may create a gallery. Ask an operator to create it and to make you its owner.")
@@ -70,7 +70,7 @@ def create_gallery(*, actor: Actor, name: str, slug: str = "", **fields) -> Gall
 
 
 @audited
-def update_gallery(*, actor: Actor, gallery: Gallery, **fields) -> Gallery:
+def update_gallery(*, actor: Actor, gallery: Gallery, **fields: object) -> Gallery:
     """Changes settings of a gallery (GALLERY_FIELDS)."""
     actor.require_role(gallery, Role.OWNER)
     gallery = Gallery.objects.select_for_update().get(pk=gallery.pk)
@@ -111,7 +111,7 @@ def delete_gallery(*, actor: Actor, gallery: Gallery) -> None:
 
 
 @audited
-def create_identity(*, actor: Actor, gallery: Gallery, name: str, **fields) -> Identity:
+def create_identity(*, actor: Actor, gallery: Gallery, name: str, **fields: object) -> Identity:
     """Adds a person to a gallery (IDENTITY_FIELDS)."""
     actor.require_role(gallery, Role.CURATOR)
     identity = Identity(gallery=gallery, name=name.strip())
@@ -122,7 +122,7 @@ def create_identity(*, actor: Actor, gallery: Gallery, name: str, **fields) -> I
 
 
 @audited
-def update_identity(*, actor: Actor, identity: Identity, seen: datetime | None = None, **fields) -> Identity:
+def update_identity(*, actor: Actor, identity: Identity, seen: datetime | None = None, **fields: object) -> Identity:
     """Changes a person's data (IDENTITY_FIELDS).
 
     seen: the `updated_at` of the row that the caller looked at. Raises Conflict (edited_meanwhile) where it is another now.
@@ -266,7 +266,7 @@ WHERE identity.id = locked.id
 """
 
 
-def _assign(row, fields: dict, allowed: tuple[str, ...]) -> dict:
+def _assign(row: Gallery | Identity, fields: Mapping[str, object], allowed: tuple[str, ...]) -> dict:
     """Sets `fields` on `row`; returns {name: [old, new]} of those that changed."""
     if unknown := set(fields) - set(allowed):
         raise InvalidInput(f"Unknown fields: {', '.join(sorted(unknown))}.")
@@ -278,11 +278,11 @@ def _assign(row, fields: dict, allowed: tuple[str, ...]) -> dict:
     return changes
 
 
-def _plain(value):
+def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _save(row) -> None:
+def _save(row: Gallery | Identity) -> None:
     """Validates and saves; a broken rule becomes InvalidInput or, where a name is taken, Conflict."""
     try:
         row.full_clean()

@@ -64,7 +64,7 @@ def dashboard(request, slug):
     }
     if request.htmx:
         return render(request, "gallery/_people.html", context)
-    role = actor.role_in(gallery)
+    role = actor.role_in(gallery) or Role.VIEWER  # None if the membership ended during this request
     context |= {"galleries": Gallery.objects.visible_to(actor), "may_enrol": role >= Role.CURATOR}
     return render(request, "gallery/dashboard.html", context)
 
@@ -93,7 +93,7 @@ def _change_identity(request, person: Identity):
 def _identity_page(
     request, person: Identity, form: IdentityForm, *, consent: ConsentForm | None = None, status: int = 200
 ):
-    role = actor_of(request).role_in(person.gallery)
+    role = actor_of(request).role_in(person.gallery) or Role.VIEWER  # None if the membership ended meanwhile
     consent = consent or ConsentForm(instance=person)
     form.initial["seen"] = consent.initial["seen"] = person.updated_at.isoformat()
     context = {

@@ -36,13 +36,11 @@ def set_flag(name: str, label: str, fields: dict) -> Callable:
 
 
 class MergeForm(forms.Form):
-    into = forms.ModelChoiceField(
-        Identity.objects.none(), label="Who stays", widget=forms.RadioSelect, empty_label=None
-    )
-
     def __init__(self, queryset, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["into"].queryset = queryset.select_related("gallery")
+        self.fields["into"] = forms.ModelChoiceField(
+            queryset.select_related("gallery"), label="Who stays", widget=forms.RadioSelect, empty_label=None
+        )
 
 
 class NameForm(forms.Form):
@@ -53,12 +51,11 @@ class NameForm(forms.Form):
 
 
 class PersonForm(forms.Form):
-    to = forms.ModelChoiceField(Identity.objects.none(), label="To whom")
-
     def __init__(self, queryset, *args, **kwargs):
         super().__init__(*args, **kwargs)
         galleries = queryset.order_by().values("gallery")
-        self.fields["to"].queryset = Identity.objects.filter(gallery__in=galleries).select_related("gallery")
+        people = Identity.objects.filter(gallery__in=galleries).select_related("gallery")
+        self.fields["to"] = forms.ModelChoiceField(people, label="To whom")
 
 
 @admin.action(description="Merge into one person …")

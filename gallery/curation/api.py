@@ -5,10 +5,11 @@ from rest_framework import serializers
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api_views import ActorMixin
 from accounts.models import AuditEvent
 from accounts.roles import Scope
 from faceplatform.web.api import ProblemSerializer
-from gallery.api import PROBLEMS, ActorMixin, IdentitySerializer
+from gallery.api import PROBLEMS, IdentitySerializer
 from gallery.compiled_reads import PERSON
 from gallery.curation import history, services
 from gallery.models import FaceSample, Identity
@@ -28,7 +29,7 @@ class SplitInput(serializers.ModelSerializer):
     class Meta:
         model = Identity
         fields = ["samples", "name", "external_id", "department", "position"]
-        validators = []
+        validators = ()
 
 
 class CuratedSchema(serializers.Serializer):
@@ -42,7 +43,7 @@ class UndoneSchema(serializers.Serializer):
 
 class CurationView(ActorMixin, APIView):
     write_scope = Scope.ENROL
-    input_class = None
+    input_class: type[serializers.Serializer]
 
     def values(self) -> dict:
         serializer = self.input_class(data=self.request.data)

@@ -19,7 +19,7 @@ from accounts.models import AuditEvent
 from accounts.querysets import UNDOABLE, UNDONE
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
-from gallery.models import FaceSample, Gallery, Identity
+from gallery.models import FaceSample, Gallery, Identity, history_of
 
 CHANGED_SINCE = "{row} has been changed since. Undo the later changes first."
 PURGED = "What this changed has been purged: it cannot be undone any more."
@@ -30,7 +30,7 @@ UNCHECKED = {"updated_at"}  # follows the other fields
 class RowChange:
     """A row that an act changed. before, after: the values of the fields that it changed."""
 
-    row: models.Model
+    row: Identity | FaceSample
     before: dict[str, Any]
     after: dict[str, Any]
 
@@ -38,9 +38,11 @@ class RowChange:
 @audited
 def undo(*, actor: Actor, event: AuditEvent) -> AuditEvent:
     """Takes an act back. Raises InvalidInput where it is none that can be, Conflict where it was changed or purged since."""
-    gallery = Gallery.objects.filter(pk=event.gallery_id).first()
-    if event.action not in UNDOABLE or event.change_id is None or gallery is None:
+    if event.action not in UNDOABLE or event.change_id is None or event.gallery_id is None:
         raise InvalidInput("This cannot be undone.")
+    gallery = Gallery.objects.filter(pk=event.gallery_id).first()
+    if gallery is None:
+        raise InvalidInput("This cannot be undone: its gallery has been deleted.")
     actor.require_role(gallery, Role.CURATOR)
     Gallery.objects.select_for_update(no_key=True).get(pk=gallery.pk)
     if AuditEvent.objects.filter(action=UNDONE, object_id=str(event.pk)).exists():
@@ -63,11 +65,12 @@ def undo(*, actor: Actor, event: AuditEvent) -> AuditEvent:
     return audit.record(actor=actor, action=UNDONE, gallery=gallery, target=event, details=details)
 
 
-def changes_of(model: type[models.Model], change_id: UUID) -> list[RowChange]:
+def changes_of(model: type[Identity] | type[FaceSample], change_id: UUID) -> list[RowChange]:
     """What the act changed in rows of `model`, which are locked. Raises Conflict where one was purged or changed since."""
-    history = model.history.rel.related_model
+    history = history_of(model)
     records = history.objects.filter(pgh_context_id=change_id, pgh_label="update").order_by("pgh_id")
-    first, last = {}, {}
+    first: dict[UUID, Any] = {}
+    last: dict[UUID, Any] = {}
     for record in records:
         first.setdefault(record.pgh_obj_id, record)
         last[record.pgh_obj_id] = record
@@ -85,7 +88,7 @@ def changes_of(model: type[models.Model], change_id: UUID) -> list[RowChange]:
     return changes
 
 
-def _change(row, before, after, fields: list[str]) -> RowChange:
+def _change(row: Identity | FaceSample, before: models.Model, after: models.Model, fields: list[str]) -> RowChange:
     changed = [name for name in fields if getattr(before, name) != getattr(after, name)]
     return RowChange(
         row, {name: getattr(before, name) for name in changed}, {name: getattr(after, name) for name in changed}
@@ -102,9 +105,9 @@ def _restore(changes: list[RowChange]) -> None:
         type(change.row).with_deleted.filter(pk=change.row.pk).update(**change.before)
 
 
-def _inserted(model: type[models.Model], change_id: UUID) -> list[UUID]:
+def _inserted(model: type[Identity] | type[FaceSample], change_id: UUID) -> list[UUID]:
     """Rows that the act made: the new person of a split, the rejected face of a "not X"."""
-    history = model.history.rel.related_model
+    history = history_of(model)
     records = history.objects.filter(pgh_context_id=change_id, pgh_label="insert")
     return list(records.values_list("pgh_obj_id", flat=True))
 

@@ -14,7 +14,7 @@ from accounts.audit import audited
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
-from gallery.models import FaceSample, Identity
+from gallery.models import FaceSample, Identity, history_of
 from gallery.services import CONSENT_FIELDS, create_identity, lock_identity, lock_sample
 
 FILLED = ("external_id", "department", "position")  # taken over from a merged person where they are empty
@@ -58,7 +58,9 @@ def merge_identities(*, actor: Actor, into: Identity, others: Sequence[Identity]
 
 
 @audited
-def split_identity(*, actor: Actor, identity: Identity, samples: Sequence[UUID], name: str, **fields) -> Curated:
+def split_identity(
+    *, actor: Actor, identity: Identity, samples: Sequence[UUID], name: str, **fields: object
+) -> Curated:
     """Makes a new person of some of the samples. Raises InvalidInput where they are not this person's, or are all of them."""
     actor.require_role(identity.gallery, Role.CURATOR)
     identity = _lock_standing({identity.pk})[identity.pk]
@@ -122,8 +124,8 @@ def purge_deleted(*, before: datetime) -> dict[str, int]:
     return {"samples": samples, "identities": _purge(Identity, before)}
 
 
-def _purge(model, before: datetime) -> int:
-    history, gone = model.history.rel.related_model, 0
+def _purge(model: type[Identity] | type[FaceSample], before: datetime) -> int:
+    history, gone = history_of(model), 0
     old = model.with_deleted.filter(deleted_at__lt=before)
     while keys := list(old.values_list("pk", flat=True)[:PURGE_BATCH]):
         with transaction.atomic():

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TypedDict
 from uuid import UUID
 
 import numpy as np
@@ -24,6 +26,13 @@ TOP_K = 5
 PROBES = 500
 EXACT_PROBES = 20
 CLIENTS = 8
+
+
+class SearchArguments(TypedDict):
+    gallery_id: UUID
+    pack: str
+    probes: np.ndarray
+    top_k: int
 
 
 @dataclass
@@ -68,7 +77,7 @@ def bench_search(rows: int, dim: int, *, keep: bool = False, say: Callable[[str]
                 cursor.execute("VACUUM gallery_faceembedding, gallery_facesample, gallery_identity")
 
 
-def _measure(small: SyntheticGallery, large: SyntheticGallery, say) -> SearchFigures:
+def _measure(small: SyntheticGallery, large: SyntheticGallery, say: Callable[[str], object]) -> SearchFigures:
     list(fill(small))
     with connection.cursor() as cursor:
         analyze(cursor)
@@ -81,7 +90,7 @@ def _measure(small: SyntheticGallery, large: SyntheticGallery, say) -> SearchFig
     del vectors
     with connection.cursor() as cursor:
         analyze(cursor)
-    sql_exact = [_time(lambda p=p: search_exactly(**_arguments(large, p))) for p in probes[:EXACT_PROBES]]
+    sql_exact = [_time(partial(search_exactly, **_arguments(large, p))) for p in probes[:EXACT_PROBES]]
     index = None
     if rows > BUILD_FROM:
         say("building the index …")
@@ -95,7 +104,7 @@ def _measure(small: SyntheticGallery, large: SyntheticGallery, say) -> SearchFig
         load_rows_a_second=round(rows / load_seconds),
         table_mb=_megabytes("SELECT pg_table_size('gallery_faceembedding')"),
         index_mb=round(index.size_bytes / 2**20, 1) if index else 0,
-        index_seconds=round(index.build_seconds, 1) if index else 0,
+        index_seconds=round(index.build_seconds or 0, 1) if index else 0,
         ef_search=index.ef_search if index else 0,
         recall=_recall(large, probes, exact),
         p50=_at(one, 50),
@@ -111,7 +120,9 @@ def _measure(small: SyntheticGallery, large: SyntheticGallery, say) -> SearchFig
     )
 
 
-def _load(large: SyntheticGallery, small: SyntheticGallery, probes) -> tuple[np.ndarray, float, list[float]]:
+def _load(
+    large: SyntheticGallery, small: SyntheticGallery, probes: np.ndarray
+) -> tuple[np.ndarray, float, list[float]]:
     """Loads the large gallery; between blocks the small one is searched. Gives vectors, seconds of loading, times."""
     vectors, meanwhile, seconds, started = [], [], 0.0, time.perf_counter()
     for block in fill(large):
@@ -150,7 +161,7 @@ def _recall(large: SyntheticGallery, probes: np.ndarray, exact: list[float]) -> 
 def _times(made: SyntheticGallery, probes: np.ndarray) -> list[float]:
     for probe in probes[:5]:
         nearest_identities(**_arguments(made, probe))
-    return [_time(lambda probe=probe: nearest_identities(**_arguments(made, probe))) for probe in probes]
+    return [_time(partial(nearest_identities, **_arguments(made, probe))) for probe in probes]
 
 
 def _clients(made: SyntheticGallery, probes: np.ndarray) -> tuple[list[float], float]:
@@ -168,7 +179,7 @@ def _clients(made: SyntheticGallery, probes: np.ndarray) -> tuple[list[float], f
     return times, len(times) / (time.perf_counter() - started)
 
 
-def _arguments(made: SyntheticGallery, probe: np.ndarray) -> dict[str, UUID | str | np.ndarray | int]:
+def _arguments(made: SyntheticGallery, probe: np.ndarray) -> SearchArguments:
     return {"gallery_id": made.gallery.pk, "pack": made.gallery.pack, "probes": probe[None], "top_k": TOP_K}
 
 

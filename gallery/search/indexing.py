@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import OperationalError, connection
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from gallery.models import FaceEmbedding, VectorIndex
@@ -36,12 +37,18 @@ def maintain_indexes() -> list[VectorIndex]:
         for index in VectorIndex.objects.filter(state=State.READY):
             if _rows(index.gallery_id, index.pack) < DROP_BELOW:
                 drop_index(index)
-        return [build_index(gallery_id=gallery, pack=pack) for gallery, pack in _large_without_index()]
+        built = [build_index(gallery_id=gallery, pack=pack) for gallery, pack in _large_without_index()]
+        return [index for index in built if index is not None]
 
 
-def build_index(*, gallery_id: UUID, pack: str) -> VectorIndex:
-    """Builds a gallery's index and finds the ef_search it needs; searches use it from then on."""
+def build_index(*, gallery_id: UUID, pack: str) -> VectorIndex | None:
+    """Builds a gallery's index and finds the ef_search it needs; searches use it from then on.
+
+    None if the gallery has no vectors of `pack`: it may have been deleted since it was found to be large.
+    """
     dim = dimension_of(gallery_id=gallery_id, pack=pack)
+    if dim is None:
+        return None
     rows = _rows(gallery_id, pack)
     name = f"face_hnsw_{gallery_id.hex}_{zlib.crc32(pack.encode()):08x}"
     index = VectorIndex.objects.create(gallery_id=gallery_id, pack=pack, name=name, rows=rows)
@@ -67,7 +74,7 @@ def build_index(*, gallery_id: UUID, pack: str) -> VectorIndex:
     return index
 
 
-def analyze(cursor) -> None:
+def analyze(cursor: CursorWrapper) -> None:
     """Tells the planner how large the tables have become; without it a search after a large import takes a bad plan."""
     cursor.execute("ANALYZE gallery_faceembedding, gallery_facesample, gallery_identity")
 
@@ -122,7 +129,7 @@ def _drop_orphans(known: set[str]) -> None:
                 cursor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{name}"')
 
 
-def _execute_build(cursor, sql: str, name: str) -> None:
+def _execute_build(cursor: CursorWrapper, sql: str, name: str) -> None:
     """With parallel workers where the server has the shared memory for them, else alone."""
     try:
         cursor.execute(sql)
@@ -134,7 +141,7 @@ def _execute_build(cursor, sql: str, name: str) -> None:
 
 
 @contextmanager
-def _memory(cursor, rows: int, dim: int) -> Iterator[None]:
+def _memory(cursor: CursorWrapper, rows: int, dim: int) -> Iterator[None]:
     """Room for the graph during the build, within INDEX_MEMORY_MB: beyond it the build goes to disk and is slow."""
     needed = rows * (2 * dim + 400) * 1.2 / 2**20
     megabytes = max(64, min(int(needed), settings.INDEX_MEMORY_MB))

@@ -184,8 +184,10 @@ class _Search:
 
     def settle(self, limit: int, ef_search: int | None) -> int | None:
         """Sets how to look, and tells the ef_search in force; None: exactly. See SET."""
-        values = {"gallery": self.gallery_id, "pack": self.pack, "ef_search": ef_search}
-        self.cursor.execute(SET, values | {"limit": limit, "longest": LONGEST_LIST})
+        values: dict[str, UUID | str | int | None] = {
+            "gallery": self.gallery_id, "pack": self.pack, "ef_search": ef_search, "limit": limit, "longest": LONGEST_LIST,
+        }  # fmt: skip
+        self.cursor.execute(SET, values)
         return self.cursor.fetchone()[0]
 
     def run(self, samples: str, probes: np.ndarray, limit: int) -> list[list[Match]]:
@@ -195,7 +197,7 @@ class _Search:
         values = {"top_k": self.top_k, "people": self.top_k + SPARE, "today": timezone.localdate()}
         found = []
         for probe in probes:
-            self.cursor.execute(sql, values | {"probe": probe})
+            self.cursor.execute(sql, values | {"probe": probe})  # type: ignore[arg-type]  # psycopg takes arrays, too
             found.append([Match(*row) for row in self.cursor])
         return found
 

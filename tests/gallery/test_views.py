@@ -2,6 +2,7 @@ import pytest
 from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, SampleFactory, member, stranger, unit
 
+from accounts.actor import Actor
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from gallery.models import FaceSample, Identity
@@ -89,6 +90,14 @@ def test_only_who_may_enrol_is_led_to_it(client, person, role, shown, address):
     page = client.get(address).content.decode()
     assert ("/galleries/staff/add-faces" in page) is shown
     assert "/galleries/staff/recognise" in page
+
+
+@pytest.mark.parametrize("page", ["", "people/{pk}/"])
+def test_a_membership_that_ends_during_the_request_shows_what_viewers_see(client, person, monkeypatch, page):
+    client.force_login(member(person.gallery, Role.CURATOR).user)
+    monkeypatch.setattr(Actor, "role_in", lambda self, gallery: None)
+    response = client.get(f"/galleries/staff/{page.format(pk=person.pk)}")
+    assert response.status_code == 200 and response.context["may_enrol"] is False
 
 
 def test_names_are_escaped(client, person):

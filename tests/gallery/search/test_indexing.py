@@ -125,6 +125,15 @@ def test_a_deleted_gallerys_index_goes(large):
     assert not indexes()
 
 
+def test_a_gallery_without_vectors_gets_no_index(db):
+    """As when it was deleted after maintenance had found it to be large."""
+    gallery = GalleryFactory()
+    assert indexing.build_index(gallery_id=gallery.pk, pack=gallery.pack) is None
+    gallery.delete()
+    assert indexing.build_index(gallery_id=gallery.pk, pack=gallery.pack) is None
+    assert not VectorIndex.objects.exists() and not indexes()
+
+
 def test_two_maintenances_do_not_meet(large):
     other = connection.copy()
     with other.cursor() as cursor:
