@@ -1,4 +1,4 @@
-"""For the navigation of every page: where we are, the gallery at hand, and what the user may do there."""
+"""Context processor for the navigation bar: the current section and gallery, and what the user may do there."""
 
 from django.http import HttpRequest
 
@@ -33,7 +33,11 @@ SECTIONS = {
 
 
 def navigation(request: HttpRequest) -> dict:
-    """nav: the gallery of this page or the one last looked at, and what the user may do there; None where there is none."""
+    """Adds `nav` and `section` for signed-in users.
+
+    nav: the page's gallery, or else the one last visited, as {"slug", "may_enrol", "owns"}; None if there is none.
+    section: the navigation entry to highlight.
+    """
     match = request.resolver_match
     if match is None or not request.user.is_authenticated:
         return {}
@@ -44,7 +48,7 @@ def navigation(request: HttpRequest) -> dict:
 
 
 def _role(user: User, slug: str) -> int | None:
-    """The role in one query."""
+    """The user's role in the gallery, in one query; None if the gallery is hidden from the user."""
     if user.is_superuser:
         return Role.OWNER if Gallery.objects.filter(slug=slug).exists() else None
     return user.memberships.filter(gallery__slug=slug).values_list("role", flat=True).first()

@@ -131,7 +131,7 @@ def _sample_of(row: RecognitionRequest) -> FaceSample:
     (embedding_not_found) where somebody has deleted it since."""
     rows = FaceSample.objects.enrolled().select_related("identity")
     if row.error_code == "duplicate_photo":
-        rows = rows.filter(identity=row.identity.standing, photo_sha256=row.photo_sha256)
+        rows = rows.filter(identity=row.identity.current, photo_sha256=row.photo_sha256)
     else:
         raise_if_photo_was_bad(row)
         rows = rows.filter(pk=row.sample_id)

@@ -207,8 +207,8 @@ def _find_people(job: Import, actor: Actor, items: Sequence[Item]) -> None:
     rows = Identity.with_deleted.select_related("merged_into").filter(gallery=job.gallery, external_id__in=keys)
     known: dict[str, Identity] = {}
     for found in rows.order_by(F("deleted_at").desc(nulls_first=True)):
-        if standing := found.standing:
-            known.setdefault(found.external_id, standing)
+        if current := found.current:
+            known.setdefault(found.external_id, current)
     for item in items:
         try:
             if item.row.key not in known:

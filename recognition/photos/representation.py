@@ -79,7 +79,7 @@ def error_as_dict(code: str, message: str) -> dict[str, str] | None:
 
 def face_as_dict(face: RecognitionFace, request: RecognitionRequest) -> dict[str, Any]:
     """The answer as it stands now: people who were merged since are who they are now, those rejected are left out."""
-    rejected = {row.sample.identity.standing for row in face.rejections.all()} - {None}
+    rejected = {row.sample.identity.current for row in face.rejections.all()} - {None}
     candidates = _standing_candidates(face, rejected)
     decision, identity = _revised(face, request, rejected, candidates)
     return {
@@ -118,7 +118,7 @@ def _standing_candidates(face: RecognitionFace, rejected: set[Identity]) -> list
     """The candidates and who they are now, each person once."""
     found = {}
     for candidate in face.candidates.all():
-        identity = candidate.identity.standing
+        identity = candidate.identity.current
         if identity and identity not in rejected:
             found.setdefault(identity, candidate)
     return [(candidate, identity) for identity, candidate in found.items()]
@@ -126,7 +126,7 @@ def _standing_candidates(face: RecognitionFace, rejected: set[Identity]) -> list
 
 def _revised(face, request, rejected, candidates) -> tuple[str, Identity | None]:
     """The decision and who it is. Where the one found was rejected: the next one within the threshold, or unknown."""
-    identity = face.identity.standing if face.identity else None
+    identity = face.identity.current if face.identity else None
     if identity not in rejected:
         return face.decision, identity
     for candidate, other in candidates:

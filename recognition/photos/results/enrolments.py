@@ -105,7 +105,7 @@ def _check_conflict(request: RecognitionRequest, face: Face) -> None:
         gallery_id=request.gallery_id, pack=request.pack, probes=face.embedding[None], top_k=1
     )
     person = (
-        request.identity.standing or request.identity
+        request.identity.current or request.identity
     )  # who may have been merged into another while the photo waited
     other = next((match for match in matches if match.identity_id != person.pk), None)
     if other and other.distance <= threshold_of(request.gallery).distance:
