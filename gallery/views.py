@@ -93,7 +93,7 @@ def _change_identity(request, person: Identity):
 def _identity_page(
     request, person: Identity, form: IdentityForm, *, consent: ConsentForm | None = None, status: int = 200
 ):
-    role = actor_of(request).role_in(person.gallery) or Role.VIEWER  # None if the membership ended meanwhile
+    role = actor_of(request).role_in(person.gallery) or Role.VIEWER  # None if the membership ended during this request
     consent = consent or ConsentForm(instance=person)
     form.initial["seen"] = consent.initial["seen"] = person.updated_at.isoformat()
     context = {

@@ -198,7 +198,7 @@ def test_a_deleted_persons_sample_is_not_restored(curator, people):
         undo(actor=curator, event=event)
 
 
-def test_an_external_id_taken_meanwhile_keeps_a_person_from_coming_back(curator, people):
+def test_a_person_whose_external_id_has_been_taken_is_not_restored(curator, people):
     _, double = people
     services.delete_identity(actor=curator, identity=double)
     event = last_event()
