@@ -1,4 +1,4 @@
-"""Galleries, people and samples in the admin site; its writes go through the services."""
+"""Galleries, people and samples in the admin site. Every write goes through the services."""
 
 from django.contrib import admin
 from django.urls import reverse
@@ -9,11 +9,11 @@ from accounts.admin_base import ScopedAdmin, actor_of
 from accounts.models import Membership
 from gallery import services
 from gallery.curation.admin_actions import (
-    FLAGS,
+    FLAG_ACTIONS,
+    flag_action,
     merge_selected,
     move_selected,
     reject_selected,
-    set_flag,
     split_selected,
 )
 from gallery.models import FaceSample, Gallery, Identity
@@ -29,7 +29,7 @@ def thumbnail(sample_id) -> str:
 
 
 class MembershipInline(TabularInline):
-    """To look at; roles are changed under Memberships, where each change is audited."""
+    """Read-only: roles are changed under Memberships, where each change is audited."""
 
     model = Membership
     extra = 0
@@ -81,8 +81,8 @@ class GalleryAdmin(ScopedAdmin):
         if change:
             services.update_gallery(actor=actor_of(request), gallery=obj, **values)
         else:
-            made = services.create_gallery(actor=actor_of(request), slug=form.cleaned_data["slug"], **values)
-            obj.pk, obj._state.adding = made.pk, False
+            created = services.create_gallery(actor=actor_of(request), slug=form.cleaned_data["slug"], **values)
+            obj.pk, obj._state.adding = created.pk, False
 
     @staticmethod
     def delete_service(actor, row):
@@ -98,7 +98,7 @@ class IdentityAdmin(ScopedAdmin):
     search_fields = ["name", "external_id", "department", "position"]
     fields = ["gallery", *services.IDENTITY_FIELDS, "last_recognized_at"]
     inlines = [SampleInline]
-    actions = [merge_selected, *(set_flag(*flag) for flag in FLAGS)]
+    actions = [merge_selected, *(flag_action(*flag) for flag in FLAG_ACTIONS)]
 
     def get_queryset(self, request):
         return super().get_queryset(request).with_portrait()
@@ -115,8 +115,8 @@ class IdentityAdmin(ScopedAdmin):
         if change:
             services.update_identity(actor=actor_of(request), identity=obj, **values)
         else:
-            made = services.create_identity(actor=actor_of(request), gallery=form.cleaned_data["gallery"], **values)
-            obj.pk, obj._state.adding = made.pk, False
+            created = services.create_identity(actor=actor_of(request), gallery=form.cleaned_data["gallery"], **values)
+            obj.pk, obj._state.adding = created.pk, False
 
     @staticmethod
     def delete_service(actor, row):

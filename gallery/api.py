@@ -1,4 +1,4 @@
-"""Galleries and identities over REST; how a sample looks there. Thin: parse, one service or queryset, answer."""
+"""Galleries and identities over REST, and the serialised form of a sample."""
 
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,32 +14,35 @@ from faceplatform.errors import Conflict, InvalidInput
 from faceplatform.web.api import ProblemSerializer
 from faceplatform.web.filters import Filter, filtered, list_parameters, parse_bool, parse_time
 from gallery import services
-from gallery.compiled_reads import GALLERY, PERSON
+from gallery.compiled_reads import GALLERY, IDENTITY
 from gallery.models import FaceSample, Gallery, Identity
 
 PROBLEMS = dict.fromkeys((400, 401, 403, 404), ProblemSerializer)
 
 
 IF_MATCH = OpenApiParameter(
-    "If-Match", str, OpenApiParameter.HEADER, description="The ETag of the row you looked at: 412 if it changed since."
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The ETag you were given when you read the row. The answer is 412 if it has changed since.",
 )
 
 
-PERSON_FILTERS = [
+IDENTITY_FILTERS = [
     Filter("gallery", "gallery__slug", "Only this gallery (slug)."),
-    Filter("external_id", "external_id", "Only who has this external id."),
-    Filter("department", "department", "Only people of this department."),
+    Filter("external_id", "external_id", "Only people with this external id."),
+    Filter("department", "department", "Only people in this department."),
     Filter("active", "active", "Only active (true) or inactive (false) people.", parse_bool),
     Filter("hidden", "hidden", "Only hidden (true) or shown (false) people.", parse_bool),
-    Filter("updated_after", "updated_at__gt", "Only who was changed after this time.", parse_time),
+    Filter("updated_after", "updated_at__gt", "Only people changed after this time.", parse_time),
 ]
-PERSON_ORDERINGS = {"created_at": "id", "name": "name", "updated_at": "updated_at"}
+IDENTITY_ORDERINGS = {"created_at": "id", "name": "name", "updated_at": "updated_at"}
 
 
 class GallerySerializer(serializers.ModelSerializer):
     identity_count = serializers.IntegerField(read_only=True)
     sample_count = serializers.IntegerField(read_only=True)
-    slug = serializers.SlugField(max_length=50, required=False, help_text="Made from the name where it is left out.")
+    slug = serializers.SlugField(max_length=50, required=False, help_text="Derived from the name if left out.")
 
     class Meta:
         model = Gallery
@@ -58,17 +61,17 @@ class GallerySerializer(serializers.ModelSerializer):
             "sample_count",
         ]
         read_only_fields = ["pack", "created_at"]
-        validators = []  # the service validates, with the database's own rules
+        validators = ()  # the service validates, with the model's own constraints
 
 
 class IdentitySerializer(serializers.ModelSerializer):
     gallery = serializers.SlugField(source="gallery.slug", help_text="The gallery's slug.")
     sample_count = serializers.IntegerField(read_only=True)
     portrait = serializers.UUIDField(
-        source="portrait_id", read_only=True, allow_null=True, help_text="The sample that shows best."
+        source="portrait_id", read_only=True, allow_null=True, help_text="The sample with the best quality."
     )
     metadata = serializers.JSONField(required=False)
-    has_valid_consent = serializers.BooleanField(read_only=True, help_text="Given, and not expired today.")
+    has_valid_consent = serializers.BooleanField(read_only=True, help_text="Consent was given and has not expired.")
 
     class Meta:
         model = Identity
@@ -91,10 +94,11 @@ class IdentitySerializer(serializers.ModelSerializer):
             "portrait",
         ]
         read_only_fields = ["last_recognized_at", "created_at", "updated_at"]
-        validators = []
+        validators = ()
 
 
-person_as_dict = IdentitySerializer().to_representation  # one for all: it makes its fields when it is first used
+# One instance for all calls: a serializer builds its fields on first use, then keeps them.
+identity_as_dict = IdentitySerializer().to_representation
 
 
 class SampleSerializer(serializers.ModelSerializer):
@@ -109,8 +113,8 @@ class SampleSerializer(serializers.ModelSerializer):
 
 
 @extend_schema_view(
-    list=extend_schema(summary="Galleries you may see", responses=GallerySerializer(many=True)),
-    retrieve=extend_schema(summary="A gallery", responses={200: GallerySerializer, **PROBLEMS}),
+    list=extend_schema(summary="List your galleries", responses=GallerySerializer(many=True)),
+    retrieve=extend_schema(summary="Get a gallery", responses={200: GallerySerializer, **PROBLEMS}),
     create=extend_schema(
         summary="Create a gallery", responses={201: GallerySerializer, **PROBLEMS, 409: ProblemSerializer}
     ),
@@ -149,16 +153,20 @@ class GalleryViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet)
 
 @extend_schema_view(
     list=extend_schema(
-        summary="People of your galleries",
+        summary="List the people in your galleries",
         parameters=[
-            OpenApiParameter("search", str, description="Name, external id, department or position holds this."),
-            *list_parameters(PERSON_FILTERS, PERSON_ORDERINGS),
-            OpenApiParameter("consent", bool, description="Only with (true) or without (false) valid consent."),
+            OpenApiParameter(
+                "search",
+                str,
+                description="Only people whose name, external id, department or position contains this text.",
+            ),
+            *list_parameters(IDENTITY_FILTERS, IDENTITY_ORDERINGS),
+            OpenApiParameter("consent", bool, description="Only people with (true) or without (false) valid consent."),
         ],
     ),
     retrieve=extend_schema(
-        summary="A person",
-        description="With an ETag; 304 where If-None-Match names it.",
+        summary="Get a person",
+        description="The answer has an ETag. It is 304 if If-None-Match contains that ETag.",
         responses={200: IdentitySerializer, 304: None, **PROBLEMS},
     ),
     create=extend_schema(
@@ -171,7 +179,7 @@ class GalleryViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet)
     ),
     destroy=extend_schema(
         summary="Delete a person with all samples",
-        description="Out of every list and search at once; can be undone until it is purged.",
+        description="Removes the person from every list and search at once. Can be undone until the purge.",
         parameters=[IF_MATCH],
         responses={204: None, **PROBLEMS, 409: ProblemSerializer, 412: ProblemSerializer},
     ),
@@ -180,14 +188,14 @@ class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet
     queryset = Identity.objects.none()
     serializer_class = IdentitySerializer
     write_scope = Scope.ENROL
-    orderings = PERSON_ORDERINGS
+    orderings = IDENTITY_ORDERINGS
 
     def get_queryset(self):
         rows = Identity.objects.visible_to(self.actor).select_related("gallery").with_portrait()
         query = self.request.query_params
         if query.get("consent") in ("true", "false"):
             rows = rows.with_valid_consent() if query["consent"] == "true" else rows.without_valid_consent()
-        return filtered(rows, query, PERSON_FILTERS).matching(query.get("search", ""))
+        return filtered(rows, query, IDENTITY_FILTERS).matching(query.get("search", ""))
 
     def retrieve(self, request, pk):
         answer = self._answer(pk)
@@ -204,32 +212,32 @@ class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet
         identity = self._identity(pk)
         values = validated(IdentitySerializer, request, partial=True)
         values.pop("gallery", None)
-        with precondition():
+        with answer_412_if_stale():
             services.update_identity(actor=self.actor, identity=identity, seen=version_seen(request), **values)
         return self._answer(pk)
 
     def destroy(self, request, pk):
-        with precondition():
+        with answer_412_if_stale():
             services.delete_identity(actor=self.actor, identity=self._identity(pk), seen=version_seen(request))
         return Response(status=204)
 
     def _identity(self, pk) -> Identity:
-        return self.find_visible(PERSON, pk)
+        return self.find_visible(IDENTITY, pk)
 
     def _answer(self, pk, status: int = 200) -> Response:
         identity = self._identity(pk)
         version = {"ETag": f'"{identity.updated_at.isoformat()}"'}
-        return Response(person_as_dict(identity), status=status, headers=version)
+        return Response(identity_as_dict(identity), status=status, headers=version)
 
 
 def picture(jpeg) -> HttpResponse:
-    """A face for this user's eyes: kept by the browser, by nobody in between."""
+    """A JPEG that the user's browser may cache, but no proxy in between."""
     return HttpResponse(bytes(jpeg), content_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
 
 @contextmanager
-def precondition():
-    """Where If-Match names another version than there is: 412 instead of the pages' 409."""
+def answer_412_if_stale():
+    """Answers 412 to an If-Match that names an old version, as HTTP asks; the pages answer 409."""
     try:
         yield
     except Conflict as error:
@@ -239,12 +247,12 @@ def precondition():
 
 
 def version_seen(request) -> datetime | None:
-    """Which version of a row the caller looked at, from If-Match; None where it does not say."""
+    """The `updated_at` of the row as the caller read it, from If-Match; None without one, or with `*`."""
     tag = request.headers.get("If-Match", "").removeprefix("W/").strip('"')
     try:
         return datetime.fromisoformat(tag) if tag not in ("", "*") else None
     except ValueError as error:
-        raise InvalidInput("If-Match must be the ETag of an earlier answer.") from error
+        raise InvalidInput("If-Match must be an ETag from an earlier answer.") from error
 
 
 def validated(serializer_class, request, *, partial: bool = False) -> dict:

@@ -1,7 +1,7 @@
-"""The reads of one row that most calls make; see accounts/compiled_reads.py."""
+"""The single-row reads that most API calls make; see accounts/compiled_reads.py."""
 
 from accounts.compiled_reads import VisibleRow
 from gallery.models import Gallery, Identity
 
 GALLERY = VisibleRow(Gallery.objects.all, "slug")
-PERSON = VisibleRow(lambda: Identity.objects.select_related("gallery").with_portrait(), "pk")
+IDENTITY = VisibleRow(lambda: Identity.objects.select_related("gallery").with_portrait(), "pk")

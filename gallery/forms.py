@@ -1,8 +1,8 @@
-"""Forms of the pages. They parse; the services decide."""
+"""The forms of the pages. They parse input; the services check the rules."""
 
 from django import forms
 
-from gallery.models import FaceSample, Gallery, Identity
+from gallery.models import Gallery, Identity
 from gallery.services import CONSENT_FIELDS
 
 
@@ -13,7 +13,7 @@ class GalleryForm(forms.ModelForm):
 
 
 class IdentityForm(forms.ModelForm):
-    """seen: which version of the person the page showed."""
+    """seen: the `updated_at` of the person as the page showed it."""
 
     seen = forms.DateTimeField(required=False, widget=forms.HiddenInput)
 
@@ -21,13 +21,13 @@ class IdentityForm(forms.ModelForm):
         model = Identity
         fields = ["name", "external_id", "department", "position", "active", "hidden"]
         help_texts = {
-            "active": "Inactive people are kept but never proposed.",
-            "hidden": "Hidden people are recognised but not shown among the portraits.",
+            "active": "Inactive people stay in the gallery but are never recognised.",
+            "hidden": "Hidden people are recognised, but not shown on the dashboard.",
         }
 
 
 class DateInput(forms.DateInput):
-    """The browser's own, which takes and gives ISO dates whatever it shows."""
+    """The browser's own date picker: it submits ISO dates in whatever format it displays them."""
 
     input_type = "date"
 
@@ -36,7 +36,7 @@ class DateInput(forms.DateInput):
 
 
 class ConsentForm(forms.ModelForm):
-    """seen: which version of the person the page showed."""
+    """seen: the `updated_at` of the person as the page showed it."""
 
     seen = forms.DateTimeField(required=False, widget=forms.HiddenInput)
 
@@ -52,43 +52,42 @@ class ConsentForm(forms.ModelForm):
 
 
 class SamplesForm(forms.Form):
-    """Ticked samples of a person, and what to do with them."""
-
-    samples = forms.ModelMultipleChoiceField(
-        FaceSample.objects.none(), error_messages={"required": "Tick one or more samples first."}
-    )
+    """The ticked samples of a person."""
 
     def __init__(self, identity: Identity, data):
         super().__init__(data)
-        self.fields["samples"].queryset = identity.samples.select_related("identity__gallery")
+        self.fields["samples"] = forms.ModelMultipleChoiceField(
+            identity.samples.select_related("identity__gallery"),
+            error_messages={"required": "Tick one or more samples first."},
+        )
 
 
 class SplitForm(SamplesForm):
     name = forms.CharField(max_length=200, error_messages={"required": "Type the new person's name first."})
 
 
-def _choose_other(form: forms.Form, identity: Identity) -> None:
+def _add_other_person_field(form: forms.Form, identity: Identity) -> None:
     others = Identity.objects.filter(gallery=identity.gallery).exclude(pk=identity.pk)
     form.fields["to"] = forms.ModelChoiceField(
         others.select_related("gallery"),
         error_messages={
             "required": "Choose the person first.",
-            "invalid_choice": "This person is not there any more.",
+            "invalid_choice": "This person no longer exists. Choose another.",
         },
     )
 
 
-class PersonForm(forms.Form):
-    """Somebody else of the gallery."""
+class OtherPersonForm(forms.Form):
+    """Another person in the same gallery."""
 
     def __init__(self, identity: Identity, data):
         super().__init__(data)
-        _choose_other(self, identity)
+        _add_other_person_field(self, identity)
 
 
 class MoveForm(SamplesForm):
-    """Ticked samples, and somebody else of the gallery."""
+    """The ticked samples, and another person in the same gallery."""
 
     def __init__(self, identity: Identity, data):
         super().__init__(identity, data)
-        _choose_other(self, identity)
+        _add_other_person_field(self, identity)

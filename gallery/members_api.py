@@ -1,4 +1,4 @@
-"""The members of a gallery over REST, for its owners."""
+"""The members of a gallery over REST. Only the gallery's owners may use it."""
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, viewsets
@@ -38,13 +38,13 @@ class MemberViewSet(ActorMixin, viewsets.GenericViewSet):
     serializer_class = MemberSerializer
     read_scope = write_scope = Scope.MANAGE
 
-    @extend_schema(summary="A gallery's members", responses={200: MemberSerializer(many=True), **PROBLEMS})
+    @extend_schema(summary="List a gallery's members", responses={200: MemberSerializer(many=True), **PROBLEMS})
     def list(self, request, slug):
         page = self.paginate_queryset(self._members(slug))
         return self.get_paginated_response(MemberSerializer(page, many=True).data)
 
     @extend_schema(
-        summary="Make somebody a member, or change the role",
+        summary="Add a member, or change their role",
         request=RoleInput,
         responses={200: MemberSerializer, **PROBLEMS, 409: ProblemSerializer},
     )
@@ -61,12 +61,12 @@ class MemberViewSet(ActorMixin, viewsets.GenericViewSet):
         )
 
     @extend_schema(
-        summary="Take somebody's role away", responses={204: None, **PROBLEMS, 409: ProblemSerializer}
+        summary="Remove a member", responses={204: None, **PROBLEMS, 409: ProblemSerializer}
     )  # fmt: skip
     def destroy(self, request, slug, username):
         membership = self._members(slug).filter(user__username=username).first()
         if membership is None:
-            raise NotFound(f"“{username}” is no member of this gallery.")
+            raise NotFound(f"“{username}” is not a member of this gallery.")
         services.remove_membership(actor=self.actor, membership=membership)
         return Response(status=204)
 

@@ -1,12 +1,15 @@
-"""Who is known: galleries, identities, and their enrolled faces with one embedding a model pack.
+"""Galleries, identities, and their enrolled faces with one embedding per model pack.
 
-Deletion is soft until it is purged: `objects` leaves deleted rows out, `with_deleted` has all. Every change of a person or
-a sample leaves the row as it was in a history table, written by a trigger; gallery/curation/history.py reads it to undo.
+Deletion is soft until the purge: `objects` leaves deleted rows out, `with_deleted` has them all. Whenever a person or a
+sample is changed, a trigger copies the old row to a history table; gallery/curation/history.py reads it to undo changes.
 """
+
+from typing import Any
 
 import pghistory
 import pgtrigger
 import uuid6
+from django.apps import apps
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -20,7 +23,7 @@ from gallery.querysets import FaceSampleQuerySet, GalleryQuerySet, IdentityQuery
 
 
 class ThresholdSource(models.TextChoices):
-    """Where a gallery's threshold comes from. A single recognition may also bring its own ("request")."""
+    """Where a gallery's threshold comes from. A recognition request may also bring its own ("request")."""
 
     SIZE = "size", "Follows the gallery's size"
     CALIBRATED = "calibrated", "Calibrated on the gallery's own faces"
@@ -34,7 +37,7 @@ class QualityGate(models.TextChoices):
 
 
 class Consent(models.TextChoices):
-    """What a person said to being recognised."""
+    """Whether a person has agreed to being recognised."""
 
     NOT_ASKED = "", "Not asked"
     GIVEN = "given", "Given"
@@ -46,25 +49,29 @@ class Gallery(models.Model):
     """A closed set of identities, with its own members, threshold, model pack and retention."""
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
-    slug = models.SlugField(max_length=50, unique=True, help_text="Its name in addresses, commands and API calls.")
+    slug = models.SlugField(max_length=50, unique=True, help_text="The gallery's name in URLs, commands and API calls.")
     name = models.CharField(max_length=100)
     pack = models.CharField(max_length=50, help_text="The model pack in force.")
     threshold_source = models.CharField(
         max_length=10, choices=ThresholdSource.choices, default=ThresholdSource.SIZE, verbose_name="threshold"
     )
     threshold_distance = models.FloatField(
-        null=True, blank=True, help_text="Largest distance that still counts as the same person. Empty: by size."
+        null=True,
+        blank=True,
+        help_text="The largest distance that still counts as the same person. Empty if it follows the gallery's size.",
     )
     target_fpir = models.FloatField(
         default=0.01,
         validators=[MinValueValidator(0.0001), MaxValueValidator(0.5)],
-        help_text="Share of strangers that may be taken for somebody; the threshold by size aims at it.",
+        help_text="The share of strangers that may be mistaken for somebody. A threshold by the gallery's size aims at it.",
         verbose_name="target FPIR",
     )
     quality_gate = models.CharField(max_length=10, choices=QualityGate.choices, default=QualityGate.STANDARD)
-    keep_photos = models.BooleanField(default=False, help_text="Keep photos sent for recognition, not only the faces.")
+    keep_photos = models.BooleanField(
+        default=False, help_text="Keep the photos sent for recognition, not only the faces found in them."
+    )
     requires_consent = models.BooleanField(
-        default=False, help_text="People without valid consent are neither proposed nor enrolled."
+        default=False, help_text="People without valid consent are neither recognised nor enrolled."
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -82,7 +89,7 @@ class Gallery(models.Model):
                     threshold_distance__isnull=False,
                     threshold_distance__gt=0,
                 ),
-                violation_error_message="A threshold set by hand or calibrated needs a distance above 0; one by size has none.",
+                violation_error_message="A calibrated or manual threshold needs a distance above 0; one by size has none.",
             ),
             models.CheckConstraint(
                 name="gallery_target_fpir_range", condition=Q(target_fpir__gt=0, target_fpir__lte=0.5)
@@ -94,22 +101,22 @@ class Gallery(models.Model):
         return self.name
 
 
-class StandingManager(models.Manager):
-    """Leaves out what is deleted."""
+class NotDeletedManager(models.Manager):
+    """Leaves out deleted rows."""
 
     def get_queryset(self):
         return super().get_queryset().filter(deleted_at=None)
 
 
-class StandingSampleManager(StandingManager):
-    """Leaves out what is deleted, and what belongs to somebody deleted."""
+class NotDeletedSampleManager(NotDeletedManager):
+    """Leaves out deleted samples, and the samples of deleted people."""
 
     def get_queryset(self):
         return super().get_queryset().filter(identity__deleted_at=None)
 
 
 def _history(name: str, *trackers, **options):
-    """The model's history table: each change keeps the row as it was before, with the change it belongs to."""
+    """Gives the model a history table, which keeps each row as it was before a change, and which change that was."""
     return pghistory.track(
         pghistory.UpdateEvent(row=pghistory.Old),
         pghistory.DeleteEvent(),
@@ -124,10 +131,10 @@ def _history(name: str, *trackers, **options):
 class Identity(models.Model):
     """A person in one gallery.
 
-    Inactive people are kept but never proposed; hidden ones are recognised but not shown among the portraits. A person
-    merged into another is deleted, and `merged_into` says where the faces went.
+    Inactive people are kept but never proposed; hidden ones are recognised but not shown on the dashboard. A person
+    merged into another is deleted, and `merged_into` names the person who received the samples.
 
-    consent_until: the last day on which the consent holds; empty: until it is withdrawn.
+    consent_until: the last day on which the consent is valid; empty if it is valid until withdrawn.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
@@ -146,11 +153,14 @@ class Identity(models.Model):
         blank=True,
         db_default="",
         verbose_name="stated by",
-        help_text="The person, or the document that says so.",
+        help_text="Who gave the answer, or the document that records it.",
     )
     consent_at = models.DateField(null=True, blank=True, verbose_name="stated on")
     consent_until = models.DateField(
-        null=True, blank=True, verbose_name="holds until", help_text="Its last day; empty: until it is withdrawn."
+        null=True,
+        blank=True,
+        verbose_name="valid until",
+        help_text="The last valid day. Empty if valid until withdrawn.",
     )
     consent_note = models.TextField(blank=True, db_default="", max_length=2000, verbose_name="note")
     merged_into = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+", editable=False)
@@ -160,7 +170,7 @@ class Identity(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
-    objects = StandingManager.from_queryset(IdentityQuerySet)()
+    objects = NotDeletedManager.from_queryset(IdentityQuerySet)()
     with_deleted = IdentityQuerySet.as_manager()
 
     class Meta:
@@ -172,7 +182,7 @@ class Identity(models.Model):
                 condition=~Q(external_id="") & Q(deleted_at=None),
                 name="identity_external_id_once",
                 violation_error_code="unique",
-                violation_error_message="Another person in this gallery has this external id.",
+                violation_error_message="Another person in this gallery already has this external id.",
             ),
             models.CheckConstraint(condition=~Q(name=""), name="identity_has_name"),
             # The samples' composite foreign key points at this pair.
@@ -184,12 +194,12 @@ class Identity(models.Model):
             models.CheckConstraint(
                 name="identity_consent_has_source",
                 condition=~Q(consent="given") | (~Q(consent_by="") & Q(consent_at__isnull=False)),
-                violation_error_message="Consent that was given needs by whom (or in which document) and when.",
+                violation_error_message="To record consent as given, say who gave it (or which document) and when.",
             ),
             models.CheckConstraint(
                 name="identity_consent_ends_later",
                 condition=Q(consent_until=None) | Q(consent_until__gte=F("consent_at")),
-                violation_error_message="Consent cannot end before it was given.",
+                violation_error_message="Consent cannot expire before it was given.",
             ),
         ]
         indexes = [models.Index(fields=["gallery", "name", "id"], name="identity_by_name")]
@@ -202,28 +212,30 @@ class Identity(models.Model):
 
     @property
     def has_valid_consent(self) -> bool:
-        """The same as `with_valid_consent()` of the queryset, and as the search has it."""
-        ended = self.consent_until is not None and self.consent_until < timezone.localdate()
-        return self.consent == Consent.GIVEN and not ended
+        """The same rule as the queryset's `with_valid_consent()` and the search in gallery/search/query.py."""
+        expired = self.consent_until is not None and self.consent_until < timezone.localdate()
+        return self.consent == Consent.GIVEN and not expired
 
     @property
-    def standing(self) -> "Identity | None":
-        """Who this is now: whom it was merged into; None where deleted. Needs `merged_into` loaded."""
+    def current(self) -> "Identity | None":
+        """This person, or the one it was merged into; None if deleted. Select `merged_into` to avoid queries."""
         if self.deleted_at is None:
             return self
-        return self.merged_into.standing if self.merged_into else None
+        return self.merged_into.current if self.merged_into else None
 
 
 @_history(
     "SampleHistory",
-    pghistory.InsertEvent(condition=pgtrigger.Q(new__rejected=True)),  # enrolment needs none: there was nothing before
+    pghistory.InsertEvent(
+        condition=pgtrigger.Q(new__rejected=True)
+    ),  # recording a rejected face can be undone; enrolment is not
     fields=["identity", "rejected", "deleted_at"],
 )
 class FaceSample(models.Model):
-    """One enrolled face of an identity: where it came from and how good it is. Its picture is the FaceCrop.
+    """One enrolled face of an identity: where it came from and how good it is. Its picture is in FaceCrop.
 
-    rejected: "not X". A curator said that this face is not the identity; a probe that is nearer to it than to any
-    other sample of the person is not proposed as the person.
+    rejected: "not X". A curator said that this face is not the identity. If a probe's nearest sample of the person is a
+    rejected one, the person is not proposed.
 
     box: x, y, width, height in px of the photo (photo_width x photo_height, EXIF orientation applied).
     quality: {"measures": {name: number}, "reasons": [reason code, ...]}.
@@ -245,7 +257,7 @@ class FaceSample(models.Model):
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    objects = StandingSampleManager.from_queryset(FaceSampleQuerySet)()
+    objects = NotDeletedSampleManager.from_queryset(FaceSampleQuerySet)()
     with_deleted = FaceSampleQuerySet.as_manager()
 
     class Meta:
@@ -270,8 +282,13 @@ class FaceSample(models.Model):
         return f"{self.identity}: {self.photo_name or 'a face'}"
 
 
+def history_of(model: type[Identity] | type[FaceSample]) -> type[Any]:
+    """The model's history table. pghistory makes its class, so type checkers do not know it."""
+    return apps.get_model("gallery", "IdentityHistory" if model is Identity else "SampleHistory")
+
+
 class FaceCrop(models.Model):
-    """A sample's picture: about 1.6x the face box, long side at most 320 px, so that any pack can embed it again.
+    """A sample's picture: about 1.6x the face box, at most 320 px on the long side; enough for any pack to embed it again.
 
     landmarks: five [x, y] in px of the crop: left eye, right eye, nose, left and right mouth corner (of the image).
     """
@@ -287,9 +304,9 @@ class FaceCrop(models.Model):
 
 
 class FaceEmbedding(models.Model):
-    """A sample's vector under one model pack. L2 orders the vectors of every pack.
+    """A sample's vector under one model pack. Vectors of every pack are compared by L2 distance.
 
-    The key leads with the gallery: searches filter on it, and the table can be distributed by it.
+    The primary key starts with the gallery: searches filter on it, and the table can be distributed by it.
     """
 
     pk = models.CompositePrimaryKey("gallery_id", "pack", "sample_id")
@@ -303,10 +320,10 @@ class FaceEmbedding(models.Model):
 
 
 class VectorIndex(models.Model):
-    """A gallery's own HNSW index over its vectors of one pack; without one the gallery is searched exactly.
+    """A gallery's own HNSW index over its vectors of one pack. Without one, the gallery is searched exactly.
 
-    ef_search: how many neighbours a search keeps in view, raised until `recall` (at 1, against exact search on the
-    gallery's own vectors) is good enough. size_bytes, build_seconds, rows: when it was built.
+    ef_search: the size of HNSW's candidate list, the smallest with which `recall` (recall@1 against an exact search,
+    measured on the gallery's own vectors) is high enough. size_bytes, build_seconds, rows: as of the build.
     """
 
     class State(models.TextChoices):

@@ -1,16 +1,19 @@
-"""Reads of galleries and people. `visible_to` comes from accounts and hides other people's galleries."""
+"""Reads of galleries, people and samples. `visible_to`, from accounts, leaves out galleries the actor may not see.
+
+The models are imported where they are used: gallery/models.py imports this module.
+"""
 
 from datetime import timedelta
 
-from django.db.models import Count, Exists, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.querysets import GalleryScopedQuerySet
 
 
-def _count(rows, by: str) -> Coalesce:
-    """How many of `rows` point at the outer row with their field `by`."""
+def _count(rows: QuerySet, by: str) -> Coalesce:
+    """How many of `rows` refer to the outer row through their field `by`."""
     grouped = rows.filter(**{by: OuterRef("pk")}).order_by().values(by).annotate(count=Count("pk"))
     return Coalesce(Subquery(grouped.values("count")), 0)
 
@@ -20,24 +23,26 @@ class GalleryQuerySet(GalleryScopedQuerySet):
 
     def with_counts(self):
         """Adds `identity_count` and `sample_count`."""
-        identity = self.model._meta.get_field("identities").related_model
-        sample = identity._meta.get_field("samples").related_model
+        from gallery.models import FaceSample, Identity
+
         return self.annotate(
-            identity_count=_count(identity.objects.all(), "gallery"),
-            sample_count=_count(sample.objects.enrolled(), "gallery"),
+            identity_count=_count(Identity.objects.all(), "gallery"),
+            sample_count=_count(FaceSample.objects.enrolled(), "gallery"),
         )
 
 
 class IdentityQuerySet(GalleryScopedQuerySet):
     def with_portrait(self):
-        """Adds `portrait_id`, the person's best sample, and `sample_count`."""
-        samples = self.model._meta.get_field("samples").related_model.objects.enrolled()
+        """Adds `portrait_id`, the person's sample of the best quality, and `sample_count`."""
+        from gallery.models import FaceSample
+
+        samples = FaceSample.objects.enrolled()
         best = samples.filter(identity=OuterRef("pk")).order_by("-quality_score", "id")
         return self.annotate(portrait_id=Subquery(best.values("pk")[:1]), sample_count=_count(samples, "identity"))
 
     def with_valid_consent(self):
-        lasting = Q(consent_until=None) | Q(consent_until__gte=timezone.localdate())
-        return self.filter(lasting, consent="given")
+        not_expired = Q(consent_until=None) | Q(consent_until__gte=timezone.localdate())
+        return self.filter(not_expired, consent="given")
 
     def without_valid_consent(self):
         """Never asked, refused, withdrawn or expired."""
@@ -47,25 +52,26 @@ class IdentityQuerySet(GalleryScopedQuerySet):
         return self.filter(consent="given", consent_until__lt=timezone.localdate())
 
     def consent_ending(self, days: int = 30):
-        """Whose consent holds now and ends within so many days."""
+        """People whose consent is valid now and expires within `days` days."""
         today = timezone.localdate()
         return self.filter(consent="given", consent_until__range=(today, today + timedelta(days=days)))
 
     def matching(self, text: str):
-        """People whose name, external id, department or position holds `text`."""
-        wanted = Q()
+        """People whose name, external id, department or position contains `text`."""
+        condition = Q()
         for field in ("name", "external_id", "department", "position"):
-            wanted |= Q(**{f"{field}__icontains": text})
-        return self.filter(wanted) if text else self
+            condition |= Q(**{f"{field}__icontains": text})
+        return self.filter(condition) if text else self
 
 
 class FaceSampleQuerySet(GalleryScopedQuerySet):
     def enrolled(self):
-        """Without those that say whom a face is not."""
+        """Leaves out rejected samples ("not X")."""
         return self.filter(rejected=False)
 
     def without_vector(self, gallery_id, pack: str):
-        """Samples of the gallery that lack their vector of `pack`."""
-        embeddings = self.model._meta.get_field("embeddings").related_model.objects
-        there = embeddings.filter(gallery=gallery_id, pack=pack, sample=OuterRef("pk"))
-        return self.filter(~Exists(there), gallery=gallery_id)
+        """The gallery's samples without a vector of `pack`."""
+        from gallery.models import FaceEmbedding
+
+        vectors = FaceEmbedding.objects.filter(gallery=gallery_id, pack=pack, sample=OuterRef("pk"))
+        return self.filter(~Exists(vectors), gallery=gallery_id)

@@ -1,6 +1,6 @@
-"""Writes of galleries, identities and samples. Keyword-only, atomic, audited, with the actor's role checked."""
+"""Writes to galleries, identities and samples: keyword-only, atomic, audited, with the actor's role checked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -54,15 +54,15 @@ class EnrolledFace:
 
 
 @audited
-def create_gallery(*, actor: Actor, name: str, slug: str = "", **fields) -> Gallery:
-    """A new gallery whose owner is the actor. Only staff may make one."""
+def create_gallery(*, actor: Actor, name: str, slug: str = "", **fields: object) -> Gallery:
+    """Creates a gallery with the actor as its owner. Only staff may. fields: of GALLERY_FIELDS."""
     if actor.user is not None and not (actor.user.is_staff or actor.user.is_superuser):
         raise NotAllowed("Only staff may create a gallery. Ask an operator to create it and to make you its owner.")
     if actor.api_key is not None and actor.api_key.gallery_id is not None:
-        raise NotAllowed("This API key is for one gallery. Create another with a key for all galleries.")
+        raise NotAllowed("This API key is limited to one gallery. Use a key for all galleries to create another.")
     gallery = Gallery(name=name, slug=slug or slugify(name), pack=settings.DEFAULT_PACK)
     _assign(gallery, fields, GALLERY_FIELDS)
-    _save(gallery)
+    _validate_and_save(gallery)
     if actor.user is not None:
         Membership.objects.create(user=actor.user, gallery=gallery, role=Role.OWNER)
     audit.record(actor=actor, action="gallery.created", gallery=gallery, target=gallery)
@@ -70,32 +70,36 @@ def create_gallery(*, actor: Actor, name: str, slug: str = "", **fields) -> Gall
 
 
 @audited
-def update_gallery(*, actor: Actor, gallery: Gallery, **fields) -> Gallery:
-    """Changes settings of a gallery (GALLERY_FIELDS)."""
+def update_gallery(*, actor: Actor, gallery: Gallery, **fields: object) -> Gallery:
+    """Changes settings of a gallery. fields: of GALLERY_FIELDS."""
     actor.require_role(gallery, Role.OWNER)
     gallery = Gallery.objects.select_for_update().get(pk=gallery.pk)
     if changes := _assign(gallery, fields, GALLERY_FIELDS):
         if gallery.threshold_source == ThresholdSource.CALIBRATED and not changes.keys().isdisjoint(THRESHOLD_FIELDS):
-            raise InvalidInput("A calibrated threshold comes from calibrating the gallery. To set one by hand: manual.")
-        _save(gallery)
+            raise InvalidInput(
+                "Calibrate the gallery to get a calibrated threshold. To set one by hand, choose “manual” as its source."
+            )
+        _validate_and_save(gallery)
         audit.record(actor=actor, action="gallery.changed", gallery=gallery, target=gallery, details=changes)
     return gallery
 
 
 @audited
 def calibrate_gallery(*, actor: Actor, gallery: Gallery, pack: str, distance: float, details: dict) -> Gallery:
-    """Puts a threshold in force that was calibrated on the gallery's own faces under `pack`; details: how, for the audit.
+    """Applies a threshold that was calibrated on the gallery's own faces under `pack`. details: how, for the audit.
 
-    Raises Conflict (pack_changed) where the gallery has another pack meanwhile, under which it would mean something else.
+    Raises Conflict (pack_changed) if the gallery has another pack by now: distances of two packs are not comparable.
     """
     actor.require_role(gallery, Role.OWNER)
     gallery = Gallery.objects.select_for_update().get(pk=gallery.pk)
     if gallery.pack != pack:
-        message = f"It was measured under the pack {pack}, and the gallery has {gallery.pack} now. Measure again."
+        message = (
+            f"This threshold was measured under the pack {pack}, but the gallery now has {gallery.pack}. Measure again."
+        )
         raise Conflict(message, code="pack_changed")
     fields = {"threshold_source": ThresholdSource.CALIBRATED, "threshold_distance": distance}
     changes = _assign(gallery, fields, GALLERY_FIELDS)
-    _save(gallery)
+    _validate_and_save(gallery)
     details = {**changes, **details, "pack": pack, "distance": distance}
     audit.record(actor=actor, action="gallery.calibrated", gallery=gallery, target=gallery, details=details)
     return gallery
@@ -111,46 +115,46 @@ def delete_gallery(*, actor: Actor, gallery: Gallery) -> None:
 
 
 @audited
-def create_identity(*, actor: Actor, gallery: Gallery, name: str, **fields) -> Identity:
-    """Adds a person to a gallery (IDENTITY_FIELDS)."""
+def create_identity(*, actor: Actor, gallery: Gallery, name: str, **fields: object) -> Identity:
+    """Adds a person to a gallery. fields: of IDENTITY_FIELDS."""
     actor.require_role(gallery, Role.CURATOR)
     identity = Identity(gallery=gallery, name=name.strip())
     _assign(identity, fields, IDENTITY_FIELDS)
-    _save(identity)
+    _validate_and_save(identity)
     audit.record(actor=actor, action="identity.created", gallery=gallery, target=identity)
     return identity
 
 
 @audited
-def update_identity(*, actor: Actor, identity: Identity, seen: datetime | None = None, **fields) -> Identity:
-    """Changes a person's data (IDENTITY_FIELDS).
+def update_identity(*, actor: Actor, identity: Identity, seen: datetime | None = None, **fields: object) -> Identity:
+    """Changes a person's data. fields: of IDENTITY_FIELDS.
 
-    seen: the `updated_at` of the row that the caller looked at. Raises Conflict (edited_meanwhile) where it is another now.
+    seen: the `updated_at` of the row as the caller saw it. Raises Conflict (edited_meanwhile) if it has changed since.
     """
     actor.require_role(identity.gallery, Role.CURATOR)
     identity = lock_identity(identity.pk)
-    _require_seen(identity, seen)
+    _require_unchanged(identity, seen)
     if changes := _assign(identity, fields, IDENTITY_FIELDS):
-        _save(identity)
+        _validate_and_save(identity)
         audit.record(actor=actor, action="identity.changed", gallery=identity.gallery, target=identity, details=changes)
     return identity
 
 
-def _require_seen(identity: Identity, seen: datetime | None) -> None:
+def _require_unchanged(identity: Identity, seen: datetime | None) -> None:
     if seen is not None and seen != identity.updated_at:
-        message = f"Somebody else has changed {identity.name} meanwhile. Look at it again, then make your change."
+        message = f"Somebody else has changed {identity.name} in the meantime. Look at the person again, then make your change."
         raise Conflict(message, code="edited_meanwhile")
 
 
 @audited
 def delete_identity(*, actor: Actor, identity: Identity, seen: datetime | None = None) -> AuditEvent:
-    """Deletes a person with all samples: out of every list and search at once, for good when it is purged.
+    """Deletes a person with all samples: removed from every list and search at once, and for good by the purge.
 
-    seen: as of `update_identity`.
+    seen: as in `update_identity`.
     """
     actor.require_role(identity.gallery, Role.CURATOR)
     identity = lock_identity(identity.pk)
-    _require_seen(identity, seen)
+    _require_unchanged(identity, seen)
     details = {"samples": identity.samples.count()}
     identity.deleted_at = timezone.now()
     identity.save(update_fields=["deleted_at", "updated_at"])
@@ -163,17 +167,17 @@ def delete_identity(*, actor: Actor, identity: Identity, seen: datetime | None =
 def add_sample(
     *, actor: Actor, identity: Identity, face: EnrolledFace, pack: str, rejected: bool = False
 ) -> FaceSample:
-    """Enrols a face, or with `rejected` remembers that it is not this person.
+    """Enrols a face, or with `rejected` records that it is not this person.
 
-    A person merged into another meanwhile is that one. Raises Conflict (duplicate_photo) where this photo is already a
-    sample of the person, and (consent_missing) as `require_consent` does.
+    If the person has been merged into another since, the other one gets the sample. Raises Conflict: duplicate_photo if
+    the person already has a sample of this photo, consent_missing as `require_consent` does.
     """
     actor.require_role(identity.gallery, Role.CURATOR)
     hold_pack(identity.gallery_id)
     identity = lock_identity(identity.pk)
     if not rejected:
         require_consent(identity)
-    values = {name: getattr(face, name) for name in SAMPLE_VALUES}
+    values = {name: getattr(face, name) for name in SAMPLE_FIELDS}
     sample = FaceSample(
         gallery_id=identity.gallery_id, identity=identity, created_by=actor.user, rejected=rejected, **values
     )
@@ -183,7 +187,7 @@ def add_sample(
     except IntegrityError as error:
         if "sample_photo_once" not in str(error):
             raise
-        message = f"This photo is already enrolled for {identity.name}. Nothing to do."
+        message = f"This photo is already enrolled for {identity.name}. There is nothing to do."
         raise Conflict(message, code="duplicate_photo") from error
     FaceCrop.objects.create(
         sample=sample,
@@ -202,13 +206,13 @@ def add_sample(
 
 
 def require_consent(identity: Identity) -> None:
-    """Raises Conflict (consent_missing) where the gallery asks for consent and the person has not given it, or no more."""
+    """Raises Conflict (consent_missing) if the gallery requires consent and the person's is missing or no longer valid."""
     if identity.gallery.requires_consent and not identity.has_valid_consent:
-        message = f"There is no valid consent of {identity.name}, which this gallery requires. Note it first."
+        message = f"This gallery requires consent, and {identity.name} has given none that is valid. Record it first."
         raise Conflict(message, code="consent_missing")
 
 
-SAMPLE_VALUES = (
+SAMPLE_FIELDS = (
     "photo_name",
     "photo_sha256",
     "photo_width",
@@ -222,7 +226,7 @@ SAMPLE_VALUES = (
 
 @audited
 def delete_sample(*, actor: Actor, sample: FaceSample) -> AuditEvent:
-    """Takes an enrolled face out of use; its crop and vectors go when it is purged."""
+    """Takes an enrolled face out of use. The purge deletes its crop and vectors."""
     gallery = sample.identity.gallery
     actor.require_role(gallery, Role.CURATOR)
     sample = lock_sample(sample.pk)
@@ -233,13 +237,13 @@ def delete_sample(*, actor: Actor, sample: FaceSample) -> AuditEvent:
 
 
 def lock_identity(pk: UUID) -> Identity:
-    """The person as it is now, locked: who it was merged into. Raises Conflict (deleted_meanwhile)."""
+    """The person as it is now, locked; or the one it was merged into. Raises Conflict (deleted_meanwhile)."""
     rows = Identity.with_deleted.select_for_update(of=("self",), no_key=True).select_related("gallery")
     identity = rows.filter(pk=pk).first()
     while identity is not None and identity.merged_into_id:
         identity = rows.filter(pk=identity.merged_into_id).first()
     if identity is None or identity.deleted_at:
-        raise Conflict("This person has been deleted meanwhile. Undo that first.", code="deleted_meanwhile")
+        raise Conflict("This person has been deleted in the meantime. Undo that first.", code="deleted_meanwhile")
     return identity
 
 
@@ -248,12 +252,12 @@ def lock_sample(pk: UUID) -> FaceSample:
     rows = FaceSample.objects.select_for_update(of=("self",)).select_related("identity__gallery")
     sample = rows.filter(pk=pk).first()
     if sample is None:
-        raise Conflict("This sample has been deleted meanwhile. Undo that first.", code="deleted_meanwhile")
+        raise Conflict("This sample has been deleted in the meantime. Undo that first.", code="deleted_meanwhile")
     return sample
 
 
 def note_recognized(*, identity_ids: Iterable[UUID], at: datetime) -> None:
-    """Remembers when people were last recognised. Locks in key order, so that two workers cannot deadlock."""
+    """Records when people were last recognised. Locks rows in the order of their keys, so that two workers cannot deadlock."""
     if ids := list(identity_ids):
         with planned_cursor() as cursor:
             cursor.execute(NOTE_RECOGNIZED, {"ids": ids, "at": at})
@@ -266,38 +270,38 @@ WHERE identity.id = locked.id
 """
 
 
-def _assign(row, fields: dict, allowed: tuple[str, ...]) -> dict:
+def _assign(row: Gallery | Identity, fields: Mapping[str, object], allowed: tuple[str, ...]) -> dict:
     """Sets `fields` on `row`; returns {name: [old, new]} of those that changed."""
     if unknown := set(fields) - set(allowed):
         raise InvalidInput(f"Unknown fields: {', '.join(sorted(unknown))}.")
     changes = {}
     for name, value in fields.items():
         if getattr(row, name) != value:
-            changes[name] = [_plain(getattr(row, name)), _plain(value)]
+            changes[name] = [_json_value(getattr(row, name)), _json_value(value)]
             setattr(row, name, value)
     return changes
 
 
-def _plain(value):
+def _json_value(value: object) -> object:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _save(row) -> None:
-    """Validates and saves; a broken rule becomes InvalidInput or, where a name is taken, Conflict."""
+def _validate_and_save(row: Gallery | Identity) -> None:
+    """Validates and saves. Raises Conflict if a unique value is taken, InvalidInput for any other broken rule."""
     try:
         row.full_clean()
         try:
             with transaction.atomic():
                 row.save()
         except IntegrityError:
-            row.full_clean()  # somebody took the name since: now it says so
+            row.full_clean()  # a unique value was taken after the first check; this names it
             raise
     except ValidationError as error:
         taken = any(e.code in ("unique", "unique_together") for es in error.error_dict.values() for e in es)
-        raise (Conflict if taken else InvalidInput)("; ".join(_sentences(error))) from error
+        raise (Conflict if taken else InvalidInput)("; ".join(_error_messages(error))) from error
 
 
-def _sentences(error: ValidationError) -> list[str]:
+def _error_messages(error: ValidationError) -> list[str]:
     return [
         message if field == "__all__" else f"{field}: {message}"
         for field, messages in error.message_dict.items()

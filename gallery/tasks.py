@@ -1,4 +1,4 @@
-"""The jobs of the galleries: procrastinate looks for them here."""
+"""The background jobs of this app: procrastinate looks for them in this module."""
 
 from gallery.search.tasks import maintain_vector_indexes
 

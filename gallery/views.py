@@ -13,7 +13,7 @@ from gallery import services
 from gallery.forms import ConsentForm, GalleryForm, IdentityForm
 from gallery.models import Gallery, Identity
 
-PEOPLE_A_PAGE = 60
+PEOPLE_PER_PAGE = 60
 STATES = {
     "active": lambda people: people.filter(active=True, hidden=False),
     "inactive": lambda people: people.filter(active=False),
@@ -25,7 +25,7 @@ STATES = {
 
 
 def home(request):
-    """The gallery last looked at, or the first; without any, how to get one."""
+    """The gallery last visited, or else the first; without any, a page on how to get one."""
     galleries = Gallery.objects.visible_to(actor_of(request))
     last = galleries.filter(slug=request.session.get("gallery", "")).first() or galleries.first()
     if last:
@@ -47,7 +47,7 @@ def create_gallery(request):
 
 
 def dashboard(request, slug):
-    """A gallery's people as round portraits, with a tick for those recognised today."""
+    """A gallery's people as round portraits, with a tick on those recognised today."""
     actor = actor_of(request)
     gallery = get_visible(Gallery.objects.with_counts(), request, slug=slug)
     if request.session.get("gallery") != slug:
@@ -57,20 +57,20 @@ def dashboard(request, slug):
     people = STATES[state](gallery.identities.all()).matching(query).with_portrait().order_by("name", "id")
     context = {
         "gallery": gallery,
-        "page": Paginator(people, PEOPLE_A_PAGE).get_page(request.GET.get("page")),
+        "page": Paginator(people, PEOPLE_PER_PAGE).get_page(request.GET.get("page")),
         "query": query,
         "state": state,
         "today": timezone.localdate(),
     }
     if request.htmx:
         return render(request, "gallery/_people.html", context)
-    role = actor.role_in(gallery)
+    role = actor.role_in(gallery) or Role.VIEWER  # None if the membership ended during this request
     context |= {"galleries": Gallery.objects.visible_to(actor), "may_enrol": role >= Role.CURATOR}
     return render(request, "gallery/dashboard.html", context)
 
 
 def identity(request, slug, pk):
-    """A person's data and samples; curators change them here."""
+    """A person's data and samples, which curators can change here."""
     person = get_visible(Identity.objects.select_related("gallery").with_portrait(), request, gallery__slug=slug, pk=pk)
     if request.method == "POST":
         return _change_identity(request, person)
@@ -93,7 +93,7 @@ def _change_identity(request, person: Identity):
 def _identity_page(
     request, person: Identity, form: IdentityForm, *, consent: ConsentForm | None = None, status: int = 200
 ):
-    role = actor_of(request).role_in(person.gallery)
+    role = actor_of(request).role_in(person.gallery) or Role.VIEWER  # None if the membership ended during this request
     consent = consent or ConsentForm(instance=person)
     form.initial["seen"] = consent.initial["seen"] = person.updated_at.isoformat()
     context = {
@@ -112,13 +112,13 @@ def _identity_page(
 
 @require_POST
 def note_consent(request, slug, pk):
-    """What the person said to being recognised."""
+    """Records whether the person has agreed to being recognised."""
     person = get_visible(Identity.objects.select_related("gallery").with_portrait(), request, gallery__slug=slug, pk=pk)
     form, status = ConsentForm(request.POST, instance=Identity(gallery=person.gallery, pk=person.pk)), 400
     if form.is_valid():
         try:
             services.update_identity(actor=actor_of(request), identity=person, **form.cleaned_data)
-            messages.success(request, "The consent was noted.")
+            messages.success(request, "The consent was saved.")
             return redirect(person)
         except DomainError as error:
             form.add_error(None, error.message)

@@ -1,4 +1,4 @@
-"""Rows for tests, made through the models; what a test is about goes through the services."""
+"""Creates rows for tests directly through the models. A test calls the services for what it is about."""
 
 import factory
 import numpy as np
@@ -79,7 +79,7 @@ def stranger() -> Actor:
 
 
 def unit(index: int, length: float = 1.0, dim: int = 128) -> np.ndarray:
-    """A vector along one axis."""
+    """A vector along one axis, float32 (dim,)."""
     vector = np.zeros(dim, "float32")
     vector[index] = length
     return vector

@@ -1,4 +1,4 @@
-"""Curation as actions of the admin site's lists: the same services as the pages use."""
+"""Curation as actions on the admin site's lists, through the same services as the pages."""
 
 from collections.abc import Callable
 
@@ -13,16 +13,16 @@ from gallery import services
 from gallery.curation import services as curation
 from gallery.models import Identity
 
-FLAGS = (
+FLAG_ACTIONS = (
     ("activate", "Make active", {"active": True}),
     ("deactivate", "Make inactive", {"active": False}),
-    ("hide", "Hide among the portraits", {"hidden": True}),
-    ("unhide", "Show among the portraits", {"hidden": False}),
+    ("hide", "Hide from the dashboard", {"hidden": True}),
+    ("unhide", "Show on the dashboard", {"hidden": False}),
 )
 
 
-def set_flag(name: str, label: str, fields: dict) -> Callable:
-    """An action that changes `fields` of the selected people."""
+def flag_action(name: str, label: str, fields: dict) -> Callable:
+    """An admin action that sets `fields` on the selected people."""
 
     def action(modeladmin, request, queryset):
         def act(_):
@@ -36,13 +36,11 @@ def set_flag(name: str, label: str, fields: dict) -> Callable:
 
 
 class MergeForm(forms.Form):
-    into = forms.ModelChoiceField(
-        Identity.objects.none(), label="Who stays", widget=forms.RadioSelect, empty_label=None
-    )
-
     def __init__(self, queryset, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.fields["into"].queryset = queryset.select_related("gallery")
+        self.fields["into"] = forms.ModelChoiceField(
+            queryset.select_related("gallery"), label="Person to keep", widget=forms.RadioSelect, empty_label=None
+        )
 
 
 class NameForm(forms.Form):
@@ -52,13 +50,12 @@ class NameForm(forms.Form):
         super().__init__(*args, **kwargs)
 
 
-class PersonForm(forms.Form):
-    to = forms.ModelChoiceField(Identity.objects.none(), label="To whom")
-
+class MoveForm(forms.Form):
     def __init__(self, queryset, *args, **kwargs):
         super().__init__(*args, **kwargs)
         galleries = queryset.order_by().values("gallery")
-        self.fields["to"].queryset = Identity.objects.filter(gallery__in=galleries).select_related("gallery")
+        people = Identity.objects.filter(gallery__in=galleries).select_related("gallery")
+        self.fields["to"] = forms.ModelChoiceField(people, label="New owner of the samples")
 
 
 @admin.action(description="Merge into one person …")
@@ -67,7 +64,7 @@ def merge_selected(modeladmin, request, queryset):
         others = queryset.exclude(pk=values["into"].pk).select_related("gallery")
         curation.merge_identities(actor=actor_of(request), into=values["into"], others=list(others))
 
-    return _ask(modeladmin, request, queryset, MergeForm, act, "Merge")
+    return _run_with_form(modeladmin, request, queryset, MergeForm, act, "Merge")
 
 
 @admin.action(description="Split off into a new person …")
@@ -81,7 +78,7 @@ def split_selected(modeladmin, request, queryset):
             name=values["name"],
         )
 
-    return _ask(modeladmin, request, queryset, NameForm, act, "Split off")
+    return _run_with_form(modeladmin, request, queryset, NameForm, act, "Split off")
 
 
 @admin.action(description="Move to another person …")
@@ -90,10 +87,10 @@ def move_selected(modeladmin, request, queryset):
         for sample in queryset.select_related("identity__gallery"):
             curation.move_sample(actor=actor_of(request), sample=sample, to=values["to"])
 
-    return _ask(modeladmin, request, queryset, PersonForm, act, "Move")
+    return _run_with_form(modeladmin, request, queryset, MoveForm, act, "Move")
 
 
-@admin.action(description="Say that it is not this person")
+@admin.action(description="Mark as not this person")
 def reject_selected(modeladmin, request, queryset):
     def act(_):
         for sample in queryset.select_related("identity__gallery"):
@@ -102,8 +99,8 @@ def reject_selected(modeladmin, request, queryset):
     return _run(modeladmin, request, act)
 
 
-def _ask(modeladmin, request, queryset, form_class, act: Callable[[dict], object], label: str):
-    """Shows the form, and does `act` with what it gives."""
+def _run_with_form(modeladmin, request, queryset, form_class, act: Callable[[dict], object], label: str):
+    """Shows the form; once it is filled in, calls `act` with its values."""
     form = form_class(queryset, request.POST if "apply" in request.POST else None)
     if form.is_bound and form.is_valid():
         return _run(modeladmin, request, lambda _: act(form.cleaned_data))
@@ -120,7 +117,7 @@ def _ask(modeladmin, request, queryset, form_class, act: Callable[[dict], object
 
 
 def _run(modeladmin, request, act: Callable[[dict], object]):
-    """All or nothing; what the service says against it is shown."""
+    """Calls `act` in one transaction, and shows whether it worked or why not."""
     try:
         with transaction.atomic():
             act({})

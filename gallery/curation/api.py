@@ -1,15 +1,16 @@
-"""Merge, split, "not X" and undo over REST. Each answer names the audit event by which it can be undone."""
+"""Merge, split, "not X" and undo over REST. Each answer names the audit event with which it can be undone."""
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api_views import ActorMixin
 from accounts.models import AuditEvent
 from accounts.roles import Scope
 from faceplatform.web.api import ProblemSerializer
-from gallery.api import PROBLEMS, ActorMixin, IdentitySerializer
-from gallery.compiled_reads import PERSON
+from gallery.api import PROBLEMS, IdentitySerializer
+from gallery.compiled_reads import IDENTITY
 from gallery.curation import history, services
 from gallery.models import FaceSample, Identity
 
@@ -18,7 +19,7 @@ CONFLICTS = {**PROBLEMS, 409: ProblemSerializer}
 
 class MergeInput(serializers.Serializer):
     others = serializers.ListField(
-        child=serializers.UUIDField(), min_length=1, max_length=100, help_text="The people who are this person too."
+        child=serializers.UUIDField(), min_length=1, max_length=100, help_text="The people to merge into this one."
     )
 
 
@@ -28,21 +29,21 @@ class SplitInput(serializers.ModelSerializer):
     class Meta:
         model = Identity
         fields = ["samples", "name", "external_id", "department", "position"]
-        validators = []
+        validators = ()
 
 
 class CuratedSchema(serializers.Serializer):
-    event = serializers.UUIDField(help_text="POST /undo/{event} takes it back.")
+    event = serializers.UUIDField(help_text="POST /undo/{event} undoes the change.")
     identity = IdentitySerializer()
 
 
 class UndoneSchema(serializers.Serializer):
-    event = serializers.UUIDField(help_text="The undoing itself, which can be undone in turn.")
+    event = serializers.UUIDField(help_text="The audit event of the undo, which can be undone in turn.")
 
 
 class CurationView(ActorMixin, APIView):
     write_scope = Scope.ENROL
-    input_class = None
+    input_class: type[serializers.Serializer]
 
     def values(self) -> dict:
         serializer = self.input_class(data=self.request.data)
@@ -50,11 +51,11 @@ class CurationView(ActorMixin, APIView):
         return serializer.validated_data
 
     def identity(self, pk) -> Identity:
-        return self.find_visible(PERSON, pk)
+        return self.find_visible(IDENTITY, pk)
 
-    def answer(self, done: services.Curated) -> Response:
-        identity = IdentitySerializer(self.identity(done.identity.pk)).data
-        return Response({"event": str(done.event.pk), "identity": identity})
+    def answer(self, result: services.CurationResult) -> Response:
+        identity = IdentitySerializer(self.identity(result.identity.pk)).data
+        return Response({"event": str(result.event.pk), "identity": identity})
 
 
 class MergeView(CurationView):
@@ -62,7 +63,7 @@ class MergeView(CurationView):
 
     @extend_schema(
         summary="Merge other people into this one",
-        description="The person gets all their samples, and their data where its own is empty; they are deleted.",
+        description="This person gets all samples of the others, and their data where its own is empty. The others are deleted.",
         request=MergeInput,
         responses={200: CuratedSchema, **CONFLICTS},
     )
@@ -75,7 +76,7 @@ class SplitView(CurationView):
     input_class = SplitInput
 
     @extend_schema(
-        summary="Make a new person of some samples", request=SplitInput, responses={200: CuratedSchema, **CONFLICTS}
+        summary="Split off samples into a new person", request=SplitInput, responses={200: CuratedSchema, **CONFLICTS}
     )
     def post(self, request, pk):
         return self.answer(services.split_identity(actor=self.actor, identity=self.identity(pk), **self.values()))
@@ -83,8 +84,9 @@ class SplitView(CurationView):
 
 class RejectSampleView(CurationView):
     @extend_schema(
-        summary="Say that an enrolled face is not its person",
-        description="The sample stays as what the person is not: faces nearer to it are not taken for the person.",
+        summary="Mark an enrolled face as not this person",
+        description="The sample is kept as a counter-example: the person is not proposed for a face that is nearer to it "
+        "than to the person's other samples.",
         request=None,
         responses={200: CuratedSchema, **CONFLICTS},
     )
@@ -95,8 +97,8 @@ class RejectSampleView(CurationView):
 
 class UndoView(CurationView):
     @extend_schema(
-        summary="Take back what an audit event did",
-        description="Renames, merges, splits, moves, deletions, “not X” and undoings, until they are purged.",
+        summary="Undo the change of an audit event",
+        description="Possible for edits, merges, splits, moves, deletions, “not X” and undos, until the purge.",
         request=None,
         responses={200: UndoneSchema, **CONFLICTS},
     )

@@ -1,8 +1,8 @@
-"""Undoing a curation from the history that the database's triggers wrote.
+"""Undoes changes from the history that triggers in the database write.
 
-Every update and deletion leaves the row as it was (gallery/models.py). The rows with one `pgh_context` are one act: the
-audit event's `change_id`. Undoing gives each row its old values back, if nobody has changed them since. It is an act
-itself, so it can be undone too.
+On every update and deletion a trigger keeps the old row (gallery/models.py). The rows of one change share a `pgh_context`,
+which is the audit event's `change_id`. Undo gives each row its old values back, if nobody has changed them since. An undo is
+a change too, so it can be undone in turn.
 """
 
 from dataclasses import dataclass
@@ -19,55 +19,62 @@ from accounts.models import AuditEvent
 from accounts.querysets import UNDOABLE, UNDONE
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
-from gallery.models import FaceSample, Gallery, Identity
+from gallery.models import FaceSample, Gallery, Identity, history_of
 
 CHANGED_SINCE = "{row} has been changed since. Undo the later changes first."
-PURGED = "What this changed has been purged: it cannot be undone any more."
-UNCHECKED = {"updated_at"}  # follows the other fields
+PURGED = "The data has been purged, so this can no longer be undone."
+NOT_COMPARED = {"updated_at"}  # changes with every save
 
 
 @dataclass(frozen=True, slots=True)
 class RowChange:
-    """A row that an act changed. before, after: the values of the fields that it changed."""
+    """A row with the fields that the change altered. before, after: their values."""
 
-    row: models.Model
+    row: Identity | FaceSample
     before: dict[str, Any]
     after: dict[str, Any]
 
 
 @audited
 def undo(*, actor: Actor, event: AuditEvent) -> AuditEvent:
-    """Takes an act back. Raises InvalidInput where it is none that can be, Conflict where it was changed or purged since."""
+    """Undoes the change of `event`; returns the audit event of the undo.
+
+    Raises InvalidInput if it is of a kind that cannot be undone, Conflict if a row has been changed or purged since or the
+    change has already been undone, and NotAllowed below curators.
+    """
+    if event.action not in UNDOABLE or event.change_id is None or event.gallery_id is None:
+        raise InvalidInput("This kind of change cannot be undone.")
     gallery = Gallery.objects.filter(pk=event.gallery_id).first()
-    if event.action not in UNDOABLE or event.change_id is None or gallery is None:
-        raise InvalidInput("This cannot be undone.")
+    if gallery is None:
+        raise InvalidInput("This cannot be undone: the gallery has been deleted.")
     actor.require_role(gallery, Role.CURATOR)
     Gallery.objects.select_for_update(no_key=True).get(pk=gallery.pk)
     if AuditEvent.objects.filter(action=UNDONE, object_id=str(event.pk)).exists():
-        raise Conflict("This has been undone already.")
-    people = changes_of(Identity, event.change_id)
-    samples = changes_of(FaceSample, event.change_id)
-    made, rejected = _inserted(Identity, event.change_id), _inserted(FaceSample, event.change_id)
-    if not (people or samples or made or rejected):
+        raise Conflict("This has already been undone.")
+    people = _lock_changes(Identity, event.change_id)
+    samples = _lock_changes(FaceSample, event.change_id)
+    created, new_rejections = _inserted_keys(Identity, event.change_id), _inserted_keys(FaceSample, event.change_id)
+    if not (people or samples or created or new_rejections):
         raise Conflict(PURGED, code="purged")
     try:
         with transaction.atomic():
-            _restore([*_order(people), *samples])
+            _restore([*_in_restore_order(people), *samples])
     except IntegrityError as error:
-        message = "Somebody else has the external id or the photo meanwhile. Change that first."
+        message = "Another person has taken the external id or the photo in the meantime. Change that first."
         raise Conflict(message) from error
-    FaceSample.objects.filter(pk__in=rejected).update(deleted_at=timezone.now())
-    _take_back(made)
-    _check_people(samples)
+    FaceSample.objects.filter(pk__in=new_rejections).update(deleted_at=timezone.now())
+    _delete_created_people(created)
+    _check_owners(samples)
     details = {"undone": event.action, **({"name": event.object_name} if event.object_name else {})}
     return audit.record(actor=actor, action=UNDONE, gallery=gallery, target=event, details=details)
 
 
-def changes_of(model: type[models.Model], change_id: UUID) -> list[RowChange]:
-    """What the act changed in rows of `model`, which are locked. Raises Conflict where one was purged or changed since."""
-    history = model.history.rel.related_model
+def _lock_changes(model: type[Identity] | type[FaceSample], change_id: UUID) -> list[RowChange]:
+    """Locks the rows of `model` that the change altered. Raises Conflict if one has been purged or changed since."""
+    history = history_of(model)
     records = history.objects.filter(pgh_context_id=change_id, pgh_label="update").order_by("pgh_id")
-    first, last = {}, {}
+    first: dict[UUID, Any] = {}
+    last: dict[UUID, Any] = {}
     for record in records:
         first.setdefault(record.pgh_obj_id, record)
         last[record.pgh_obj_id] = record
@@ -78,22 +85,22 @@ def changes_of(model: type[models.Model], change_id: UUID) -> list[RowChange]:
     changes = []
     for key, record in first.items():
         later = history.objects.filter(pgh_obj_id=key, pgh_id__gt=last[key].pgh_id).order_by("pgh_id").first()
-        change = _change(rows[key], record, later or rows[key], fields)
-        if any(getattr(rows[key], name) != value for name, value in change.after.items() if name not in UNCHECKED):
+        change = _row_change(rows[key], record, later or rows[key], fields)
+        if any(getattr(rows[key], name) != value for name, value in change.after.items() if name not in NOT_COMPARED):
             raise Conflict(CHANGED_SINCE.format(row=rows[key]), code="edited_meanwhile")
         changes.append(change)
     return changes
 
 
-def _change(row, before, after, fields: list[str]) -> RowChange:
+def _row_change(row: Identity | FaceSample, before: models.Model, after: models.Model, fields: list[str]) -> RowChange:
     changed = [name for name in fields if getattr(before, name) != getattr(after, name)]
     return RowChange(
         row, {name: getattr(before, name) for name in changed}, {name: getattr(after, name) for name in changed}
     )
 
 
-def _order(people: list[RowChange]) -> list[RowChange]:
-    """Those first who give their external id up, or are deleted."""
+def _in_restore_order(people: list[RowChange]) -> list[RowChange]:
+    """People who give up their external id, or are deleted, come first: another of them may take it back."""
     return sorted(people, key=lambda c: bool(c.before.get("external_id")) or c.before.get("deleted_at", 1) is None)
 
 
@@ -102,28 +109,28 @@ def _restore(changes: list[RowChange]) -> None:
         type(change.row).with_deleted.filter(pk=change.row.pk).update(**change.before)
 
 
-def _inserted(model: type[models.Model], change_id: UUID) -> list[UUID]:
-    """Rows that the act made: the new person of a split, the rejected face of a "not X"."""
-    history = model.history.rel.related_model
+def _inserted_keys(model: type[Identity] | type[FaceSample], change_id: UUID) -> list[UUID]:
+    """Keys of the rows that the change inserted: the new person of a split, the rejected face of a "not X"."""
+    history = history_of(model)
     records = history.objects.filter(pgh_context_id=change_id, pgh_label="insert")
     return list(records.values_list("pgh_obj_id", flat=True))
 
 
-def _take_back(made: list[UUID]) -> None:
-    """Deletes people whom the act made. Raises Conflict where they have got samples of their own since."""
-    for identity in Identity.objects.filter(pk__in=made):
+def _delete_created_people(created: list[UUID]) -> None:
+    """Deletes the people that the change created. Raises Conflict if one has got other samples since."""
+    for identity in Identity.objects.filter(pk__in=created):
         if identity.samples.exists():
-            message = f"{identity} has got samples since. Move them first, or merge the two."
+            message = f"{identity} has got new samples since. Move them first, or merge the two people."
             raise Conflict(message, code="edited_meanwhile")
-    Identity.objects.filter(pk__in=made).update(deleted_at=timezone.now())
+    Identity.objects.filter(pk__in=created).update(deleted_at=timezone.now())
 
 
-def _check_people(samples: list[RowChange]) -> None:
-    """A sample that comes back comes back to somebody."""
+def _check_owners(samples: list[RowChange]) -> None:
+    """Raises Conflict if a restored sample would belong to somebody who has been deleted or purged."""
     owners = {change.before["identity_id"] for change in samples if "identity_id" in change.before}
     if Identity.with_deleted.filter(pk__in=owners).count() < len(owners):
         raise Conflict(PURGED, code="purged")
     keys = [change.row.pk for change in samples]
-    lost = FaceSample.with_deleted.filter(pk__in=keys, deleted_at=None, identity__deleted_at__isnull=False)
-    if row := lost.select_related("identity").first():
+    ownerless = FaceSample.with_deleted.filter(pk__in=keys, deleted_at=None, identity__deleted_at__isnull=False)
+    if row := ownerless.select_related("identity").first():
         raise Conflict(f"{row.identity} has been deleted since. Undo that first.", code="edited_meanwhile")

@@ -16,9 +16,9 @@ from gallery.models import FaceCrop, FaceSample, Identity
 
 
 @extend_schema_view(
-    retrieve=extend_schema(summary="A sample", responses={200: SampleSerializer, **PROBLEMS}),
+    retrieve=extend_schema(summary="Get a sample", responses={200: SampleSerializer, **PROBLEMS}),
     partial_update=extend_schema(
-        summary="Give a sample to another person",
+        summary="Move a sample to another person",
         responses={200: SampleSerializer, **PROBLEMS, 409: ProblemSerializer},
     ),
     destroy=extend_schema(summary="Delete a sample", responses={204: None, **PROBLEMS}),
@@ -43,7 +43,9 @@ class SampleViewSet(ActorMixin, viewsets.GenericViewSet):
         services.delete_sample(actor=self.actor, sample=sample)
         return Response(status=204)
 
-    @extend_schema(summary="The face as JPEG", responses={(200, "image/jpeg"): OpenApiTypes.BINARY, **PROBLEMS})
+    @extend_schema(
+        summary="Get a sample's face as JPEG", responses={(200, "image/jpeg"): OpenApiTypes.BINARY, **PROBLEMS}
+    )
     def crop(self, request, pk):
         sample = self.get_visible(FaceSample.objects.all(), pk=pk)
         return picture(get_object_or_404(FaceCrop, pk=sample.pk).jpeg)

@@ -1,4 +1,4 @@
-"""Writes that keep a gallery clean: merge, split, move, “not X”, purge. gallery/curation/history.py undoes what can be undone."""
+"""Writes that keep a gallery clean: merge, split, move, “not X”, purge. All but the purge can be undone: see history.py."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,78 +14,86 @@ from accounts.audit import audited
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
-from gallery.models import FaceSample, Identity
+from gallery.models import FaceSample, Identity, history_of
 from gallery.services import CONSENT_FIELDS, create_identity, lock_identity, lock_sample
 
-FILLED = ("external_id", "department", "position")  # taken over from a merged person where they are empty
-MOVED_MEANWHILE = "{sample} belongs to somebody else meanwhile. Look at the page again."
+COPIED_IF_EMPTY = ("external_id", "department", "position")  # from the merged people
+MOVED_MEANWHILE = "“{sample}” has been moved or marked in the meantime. Reload and try again."
 PURGE_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Curated:
-    """What a curation left: the person, and the audit event by which it can be undone."""
+class CurationResult:
+    """The person as the change left it, and the audit event with which it can be undone."""
 
     identity: Identity
     event: AuditEvent
 
 
 @audited
-def merge_identities(*, actor: Actor, into: Identity, others: Sequence[Identity]) -> Curated:
+def merge_identities(*, actor: Actor, into: Identity, others: Sequence[Identity]) -> CurationResult:
     """Gives `into` all samples of `others`, who are the same person, and deletes them.
 
-    A photo that both have stays once. Raises InvalidInput where they are not of one gallery, Conflict where one of them was
-    merged or deleted meanwhile.
+    Of a photo that both have, one sample is kept. Raises InvalidInput if they are not all in one gallery, Conflict if one of
+    them has been merged or deleted in the meantime.
     """
     actor.require_role(into.gallery, Role.CURATOR)
     keys = {other.pk for other in others}
     if not keys or into.pk in keys or any(other.gallery_id != into.gallery_id for other in others):
-        raise InvalidInput("Name at least one other person of the same gallery to merge.")
-    locked = _lock_standing({into.pk, *keys})
+        raise InvalidInput("Choose at least one other person in the same gallery to merge.")
+    locked = _lock_people({into.pk, *keys})
     into, sources = locked[into.pk], [locked[key] for key in sorted(keys)]
     photos = set(FaceSample.objects.filter(identity=into, rejected=False).values_list("photo_sha256", flat=True))
     moved = 0
     for source in sources:
-        moved += _move_all(source, into, photos)
+        moved += _move_samples(source, into, photos)
         source.deleted_at, source.merged_into = timezone.now(), into
         source.save(update_fields=["deleted_at", "merged_into", "updated_at"])
     Identity.with_deleted.filter(merged_into__in=keys).update(merged_into=into)
-    if _fill(into, sources) | _take_latest_consent(into, sources):
+    if _fill_empty_fields(into, sources) | _take_latest_consent(into, sources):
         into.save()
     details = {"merged": [source.name for source in sources], "samples": moved}
     event = audit.record(actor=actor, action="identity.merged", gallery=into.gallery, target=into, details=details)
-    return Curated(into, event)
+    return CurationResult(into, event)
 
 
 @audited
-def split_identity(*, actor: Actor, identity: Identity, samples: Sequence[UUID], name: str, **fields) -> Curated:
-    """Makes a new person of some of the samples. Raises InvalidInput where they are not this person's, or are all of them."""
+def split_identity(
+    *, actor: Actor, identity: Identity, samples: Sequence[UUID], name: str, **fields: object
+) -> CurationResult:
+    """Moves some of the person's samples to a new person. fields: of IDENTITY_FIELDS.
+
+    Raises InvalidInput if they are not all this person's, or are all the person has.
+    """
     actor.require_role(identity.gallery, Role.CURATOR)
-    identity = _lock_standing({identity.pk})[identity.pk]
-    own = list(FaceSample.objects.select_for_update(of=("self",)).filter(identity=identity, pk__in=samples))
-    if not own or len(own) != len(set(samples)):
-        raise InvalidInput(f"Name one or more samples of {identity.name}, and none of somebody else.")
-    if not identity.samples.enrolled().exclude(pk__in=[sample.pk for sample in own]).exists():
-        raise InvalidInput("These are all the samples of the person. Change the name instead.")
-    made = create_identity(actor=actor, gallery=identity.gallery, name=name, **fields)
-    for sample in own:
-        sample.identity = made
+    identity = _lock_people({identity.pk})[identity.pk]
+    chosen = list(FaceSample.objects.select_for_update(of=("self",)).filter(identity=identity, pk__in=samples))
+    if not chosen or len(chosen) != len(set(samples)):
+        raise InvalidInput(f"Choose one or more samples, all of them of {identity.name}.")
+    if not identity.samples.enrolled().exclude(pk__in=[sample.pk for sample in chosen]).exists():
+        raise InvalidInput("These are all the samples of this person. Change the name instead.")
+    new_person = create_identity(actor=actor, gallery=identity.gallery, name=name, **fields)
+    for sample in chosen:
+        sample.identity = new_person
         sample.save(update_fields=["identity"])
-    details = {"new": made.name, "new_id": str(made.pk), "samples": len(own)}
+    details = {"new": new_person.name, "new_id": str(new_person.pk), "samples": len(chosen)}
     event = audit.record(
         actor=actor, action="identity.split", gallery=identity.gallery, target=identity, details=details
     )
-    return Curated(made, event)
+    return CurationResult(new_person, event)
 
 
 @audited
-def move_sample(*, actor: Actor, sample: FaceSample, to: Identity) -> Curated:
-    """Gives a sample to another person of the gallery. `sample` as the caller saw it: Conflict where it was moved meanwhile."""
+def move_sample(*, actor: Actor, sample: FaceSample, to: Identity) -> CurationResult:
+    """Moves a sample to another person in the gallery.
+
+    sample: as the caller saw it. Raises Conflict if it has been moved since, or if `to` already has its photo.
+    """
     gallery = sample.identity.gallery
     actor.require_role(gallery, Role.CURATOR)
     if to.gallery_id != sample.gallery_id or to.pk == sample.identity_id:
-        raise InvalidInput("Name another person of the same gallery.")
-    people = _lock_standing({sample.identity_id, to.pk})
+        raise InvalidInput("Choose another person in the same gallery.")
+    people = _lock_people({sample.identity_id, to.pk})
     locked = lock_sample(sample.pk)
     if locked.identity_id != sample.identity_id:
         raise Conflict(MOVED_MEANWHILE.format(sample=sample), code="edited_meanwhile")
@@ -95,15 +103,15 @@ def move_sample(*, actor: Actor, sample: FaceSample, to: Identity) -> Curated:
         with transaction.atomic():
             locked.save(update_fields=["identity"])
     except IntegrityError as error:
-        message = f"{to.name} has this photo already. Delete the sample instead."
+        message = f"{to.name} already has this photo. Delete the sample instead."
         raise Conflict(message, code="duplicate_photo") from error
     event = audit.record(actor=actor, action="sample.moved", gallery=gallery, target=locked, details=details)
-    return Curated(people[to.pk], event)
+    return CurationResult(people[to.pk], event)
 
 
 @audited
-def reject_sample(*, actor: Actor, sample: FaceSample) -> Curated:
-    """ "Not X": the enrolled face is not this person. It stays as what the person is not, and keeps such faces away."""
+def reject_sample(*, actor: Actor, sample: FaceSample) -> CurationResult:
+    """ "Not X": marks an enrolled face as not this person. It is kept, so that similar faces are not taken for the person."""
     gallery = sample.identity.gallery
     actor.require_role(gallery, Role.CURATOR)
     locked = lock_sample(sample.pk)
@@ -113,40 +121,40 @@ def reject_sample(*, actor: Actor, sample: FaceSample) -> Curated:
     locked.save(update_fields=["rejected"])
     details = {"identity": str(locked.identity_id), "photo": locked.photo_name}
     event = audit.record(actor=actor, action="sample.rejected", gallery=gallery, target=locked, details=details)
-    return Curated(locked.identity, event)
+    return CurationResult(locked.identity, event)
 
 
 def purge_deleted(*, before: datetime) -> dict[str, int]:
-    """Deletes for good what was deleted before that moment, with its history. Gives how many rows of each went."""
+    """Removes rows deleted before that moment for good, with their history. Returns how many: {"samples", "identities"}."""
     samples = _purge(FaceSample, before)
     return {"samples": samples, "identities": _purge(Identity, before)}
 
 
-def _purge(model, before: datetime) -> int:
-    history, gone = model.history.rel.related_model, 0
+def _purge(model: type[Identity] | type[FaceSample], before: datetime) -> int:
+    history, purged = history_of(model), 0
     old = model.with_deleted.filter(deleted_at__lt=before)
     while keys := list(old.values_list("pk", flat=True)[:PURGE_BATCH]):
         with transaction.atomic():
             model.with_deleted.filter(pk__in=keys).delete()
             history.objects.filter(pgh_obj_id__in=keys).delete()
-        gone += len(keys)
-    return gone
+        purged += len(keys)
+    return purged
 
 
-def _lock_standing(keys: set[UUID]) -> dict[UUID, Identity]:
-    """Locks people in the order of their keys. Raises Conflict where one was merged or deleted meanwhile."""
-    found = {}
+def _lock_people(keys: set[UUID]) -> dict[UUID, Identity]:
+    """Locks people in the order of their keys. Raises Conflict if one has been merged or deleted in the meantime."""
+    locked = {}
     for key in sorted(keys):
         identity = lock_identity(key)
         if identity.pk != key:
-            message = f"Somebody has merged this person into {identity.name} meanwhile. Look at the page again."
+            message = f"This person has been merged into {identity.name} in the meantime. Reload and try again."
             raise Conflict(message, code="edited_meanwhile")
-        found[key] = identity
-    return found
+        locked[key] = identity
+    return locked
 
 
-def _move_all(source: Identity, into: Identity, photos: set[str]) -> int:
-    """Moves the samples; those whose photo `into` has already are deleted. Adds the photos moved to `photos`."""
+def _move_samples(source: Identity, into: Identity, photos: set[str]) -> int:
+    """Moves the samples, and deletes those whose photo is in `photos`. Returns how many were moved, and extends `photos`."""
     moved = 0
     for sample in FaceSample.objects.select_for_update(of=("self",)).filter(identity=source):
         if not sample.rejected and sample.photo_sha256 in photos:
@@ -160,10 +168,10 @@ def _move_all(source: Identity, into: Identity, photos: set[str]) -> int:
     return moved
 
 
-def _fill(into: Identity, sources: Sequence[Identity]) -> bool:
-    """Takes over what `into` lacks. Returns whether there was anything."""
+def _fill_empty_fields(into: Identity, sources: Sequence[Identity]) -> bool:
+    """Copies what `into` lacks. Returns whether anything was copied."""
     filled = False
-    for field in FILLED:
+    for field in COPIED_IF_EMPTY:
         value = next((getattr(source, field) for source in sources if getattr(source, field)), "")
         if value and not getattr(into, field):
             setattr(into, field, value)
@@ -172,7 +180,7 @@ def _fill(into: Identity, sources: Sequence[Identity]) -> bool:
 
 
 def _take_latest_consent(into: Identity, sources: Sequence[Identity]) -> bool:
-    """What the person said last counts. Returns whether that was under one of the other names."""
+    """The latest answer counts. Returns whether it was that of a source."""
     latest = max([into, *sources], key=lambda person: person.consent_at or date.min)
     for field in CONSENT_FIELDS:
         setattr(into, field, getattr(latest, field))

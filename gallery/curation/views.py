@@ -1,4 +1,4 @@
-"""What curators do on a person's page, and undoing it from anywhere."""
+"""Curation on a person's page; and undo, from any page."""
 
 from collections.abc import Callable
 
@@ -16,24 +16,24 @@ from faceplatform.errors import Conflict, InvalidInput
 from gallery import services
 from gallery.curation import history
 from gallery.curation import services as curation
-from gallery.forms import MoveForm, PersonForm, SamplesForm, SplitForm
+from gallery.forms import MoveForm, OtherPersonForm, SamplesForm, SplitForm
 from gallery.models import FaceEmbedding, Identity
 from gallery.search.query import nearest_identities
 
-CHOICES = 12
+MAX_CHOICES = 12
 
 
 def _person(request, slug, pk) -> Identity:
-    """The person, for a curator; NotFound for strangers, NotAllowed for viewers."""
+    """The person, if the user is a curator. Raises NotFound for strangers, NotAllowed for viewers."""
     person = get_visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
     actor_of(request).require_role(person.gallery, Role.CURATOR)
     return person
 
 
-def _curate(request, person: Identity, form, act: Callable[[], str | None]):
-    """Does `act` where the form is right, and goes back to the person; says what is wrong where it is not."""
+def _curate_and_redirect(request, person: Identity, form, act: Callable[[], str | None]):
+    """Calls `act` if the form is valid, then goes to the person it returns, or back to `person`. Shows what went wrong."""
     try:
-        if form is None or form.is_valid():
+        if form.is_valid():
             return redirect(act() or person)
         text = " ".join(str(error) for errors in form.errors.values() for error in errors)
     except (Conflict, InvalidInput) as error:
@@ -44,22 +44,22 @@ def _curate(request, person: Identity, form, act: Callable[[], str | None]):
 
 @require_POST
 def split(request, slug, pk):
-    """A new person of the ticked samples."""
+    """Moves the ticked samples to a new person."""
     person = _person(request, slug, pk)
     form = SplitForm(person, request.POST)
 
     def act():
         samples, name = [sample.pk for sample in form.cleaned_data["samples"]], form.cleaned_data["name"]
-        made = curation.split_identity(actor=actor_of(request), identity=person, samples=samples, name=name)
-        offer_undo(request, f"{len(samples)} of {person.name}'s samples are {name} now.", made.event)
-        return made.identity
+        result = curation.split_identity(actor=actor_of(request), identity=person, samples=samples, name=name)
+        offer_undo(request, f"{len(samples)} of {person.name}'s samples now belong to {name}.", result.event)
+        return result.identity
 
-    return _curate(request, person, form, act)
+    return _curate_and_redirect(request, person, form, act)
 
 
 @require_POST
 def move(request, slug, pk):
-    """The ticked samples to somebody else, all of them or none."""
+    """Moves the ticked samples to another person: all of them or none."""
     person = _person(request, slug, pk)
     form = MoveForm(person, request.POST)
 
@@ -67,25 +67,25 @@ def move(request, slug, pk):
         to = form.cleaned_data["to"]
         with transaction.atomic():
             for sample in form.cleaned_data["samples"]:
-                moved = curation.move_sample(actor=actor_of(request), sample=sample, to=to)
-                offer_undo(request, f"{sample.photo_name or 'A sample'} belongs to {to.name} now.", moved.event)
+                result = curation.move_sample(actor=actor_of(request), sample=sample, to=to)
+                offer_undo(request, f"{sample.photo_name or 'A sample'} now belongs to {to.name}.", result.event)
         return to
 
-    return _curate(request, person, form, act)
+    return _curate_and_redirect(request, person, form, act)
 
 
 @require_POST
 def reject(request, slug, pk):
-    """The ticked samples are not this person."""
+    """Marks the ticked samples as not this person."""
     person = _person(request, slug, pk)
     form = SamplesForm(person, request.POST)
 
     def act():
         for sample in form.cleaned_data["samples"]:
-            made = curation.reject_sample(actor=actor_of(request), sample=sample)
-            offer_undo(request, f"{sample.photo_name or 'A sample'} is not {person.name}: remembered.", made.event)
+            result = curation.reject_sample(actor=actor_of(request), sample=sample)
+            offer_undo(request, f"{sample.photo_name or 'A sample'} is now marked as not {person.name}.", result.event)
 
-    return _curate(request, person, form, act)
+    return _curate_and_redirect(request, person, form, act)
 
 
 @require_POST
@@ -98,51 +98,51 @@ def delete_samples(request, slug, pk):
             event = services.delete_sample(actor=actor_of(request), sample=sample)
             offer_undo(request, f"{sample.photo_name or 'A sample'} was deleted.", event)
 
-    return _curate(request, person, form, act)
+    return _curate_and_redirect(request, person, form, act)
 
 
 @require_POST
 def merge(request, slug, pk):
-    """Somebody else, who is this person too, goes into this one."""
+    """Merges another person into this one."""
     person = _person(request, slug, pk)
-    form = PersonForm(person, request.POST)
+    form = OtherPersonForm(person, request.POST)
 
     def act():
         other = form.cleaned_data["to"]
-        made = curation.merge_identities(actor=actor_of(request), into=person, others=[other])
-        offer_undo(request, f"{other.name} was merged into {person.name}.", made.event)
+        result = curation.merge_identities(actor=actor_of(request), into=person, others=[other])
+        offer_undo(request, f"{other.name} was merged into {person.name}.", result.event)
 
-    return _curate(request, person, form, act)
+    return _curate_and_redirect(request, person, form, act)
 
 
 def choices(request, slug, pk):
-    """People to choose from: by name, or those who look most like this person."""
+    """People to choose from: those who match the search text, or without one those who look most like this person."""
     person = _person(request, slug, pk)
     query = request.GET.get("q", "").strip()
     people = Identity.objects.filter(gallery=person.gallery).exclude(pk=person.pk).with_portrait()
     if query:
-        found = list(people.matching(query).order_by("name", "id")[:CHOICES])
+        found = list(people.matching(query).order_by("name", "id")[:MAX_CHOICES])
     else:
-        alike = _alike(person)
-        found = sorted(people.filter(pk__in=alike), key=lambda other: alike.index(other.pk))
+        lookalikes = _lookalikes(person)
+        found = sorted(people.filter(pk__in=lookalikes), key=lambda other: lookalikes.index(other.pk))
     return render(request, "gallery/_choices.html", {"people": found, "query": query})
 
 
-def _alike(person: Identity) -> list:
-    """Whose faces are nearest to the person's, nearest first."""
+def _lookalikes(person: Identity) -> list:
+    """Keys of the people whose faces are nearest to the person's best sample, nearest first."""
     embeddings = FaceEmbedding.objects.filter(gallery=person.gallery, pack=person.gallery.pack)
     best = embeddings.filter(sample__in=person.samples.enrolled()).order_by("-sample__quality_score").first()
     if best is None:
         return []
     [matches] = nearest_identities(
-        gallery_id=person.gallery_id, pack=best.pack, probes=np.array([best.vector], "float32"), top_k=CHOICES
+        gallery_id=person.gallery_id, pack=best.pack, probes=np.array([best.vector], "float32"), top_k=MAX_CHOICES
     )
     return [match.identity_id for match in matches if match.identity_id != person.pk]
 
 
 @require_POST
 def undo(request, pk):
-    """Takes an act back, and returns to where the button was."""
+    """Undoes the change, and returns to the page with the button."""
     event = get_visible(AuditEvent.objects.all(), request, pk=pk)
     try:
         undone = history.undo(actor=actor_of(request), event=event)

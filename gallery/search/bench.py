@@ -1,9 +1,11 @@
-"""How fast and how right the vector search is, on a synthetic gallery of any size beside a small one."""
+"""Measures the speed and recall of the vector search, on a synthetic gallery of any size beside a small one."""
 
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TypedDict
 from uuid import UUID
 
 import numpy as np
@@ -12,7 +14,7 @@ from django.db import connection
 from gallery.search.indexing import BUILD_FROM, analyze, build_index
 from gallery.search.query import nearest_identities, search_exactly
 from gallery.search.synthetic import (
-    SAMPLES_A_PERSON,
+    SAMPLES_PER_PERSON,
     SyntheticGallery,
     create_synthetic_gallery,
     fill,
@@ -26,9 +28,16 @@ EXACT_PROBES = 20
 CLIENTS = 8
 
 
+class SearchArguments(TypedDict):
+    gallery_id: UUID
+    pack: str
+    probes: np.ndarray
+    top_k: int
+
+
 @dataclass
 class SearchFigures:
-    """Times in ms, sizes in MB. recall: share of probes whose nearest person is the one that NumPy finds."""
+    """Times in ms, sizes in MB. recall: share of probes for which the search finds the person that NumPy finds."""
 
     rows: int
     dim: int
@@ -54,7 +63,7 @@ class SearchFigures:
 
 
 def bench_search(rows: int, dim: int, *, keep: bool = False, say: Callable[[str], object] = print) -> SearchFigures:
-    """Builds the galleries, measures, and removes them unless `keep`."""
+    """Creates the galleries, measures, and removes them; with `keep`, only the small one. say: takes lines of progress."""
     small, large = create_synthetic_gallery(rows=SMALL, dim=dim), create_synthetic_gallery(rows=rows, dim=dim)
     try:
         return _measure(small, large, say)
@@ -68,26 +77,26 @@ def bench_search(rows: int, dim: int, *, keep: bool = False, say: Callable[[str]
                 cursor.execute("VACUUM gallery_faceembedding, gallery_facesample, gallery_identity")
 
 
-def _measure(small: SyntheticGallery, large: SyntheticGallery, say) -> SearchFigures:
+def _measure(small: SyntheticGallery, large: SyntheticGallery, say: Callable[[str], object]) -> SearchFigures:
     list(fill(small))
     with connection.cursor() as cursor:
         analyze(cursor)
     small_probes, probes = small.probes(PROBES), large.probes(PROBES)
-    alone = _times(small, small_probes)
+    small_alone = _search_times(small, small_probes)
     say("loading …")
-    vectors, load_seconds, meanwhile = _load(large, small, small_probes)
+    vectors, load_seconds, small_while_loading = _load(large, small, small_probes)
     rows = len(vectors)
-    exact, numpy_times = _numpy(vectors, probes)
+    exact, numpy_times = _search_with_numpy(vectors, probes)
     del vectors
     with connection.cursor() as cursor:
         analyze(cursor)
-    sql_exact = [_time(lambda p=p: search_exactly(**_arguments(large, p))) for p in probes[:EXACT_PROBES]]
+    sql_exact = [_milliseconds(partial(search_exactly, **_search_arguments(large, p))) for p in probes[:EXACT_PROBES]]
     index = None
     if rows > BUILD_FROM:
         say("building the index …")
         index = build_index(gallery_id=large.gallery.pk, pack=large.gallery.pack)
-    one = _times(large, probes)
-    many, rate = _clients(large, probes)
+    single = _search_times(large, probes)
+    concurrent, rate = _search_concurrently(large, probes)
     say("measuring the recall …")
     return SearchFigures(
         rows=rows,
@@ -95,37 +104,39 @@ def _measure(small: SyntheticGallery, large: SyntheticGallery, say) -> SearchFig
         load_rows_a_second=round(rows / load_seconds),
         table_mb=_megabytes("SELECT pg_table_size('gallery_faceembedding')"),
         index_mb=round(index.size_bytes / 2**20, 1) if index else 0,
-        index_seconds=round(index.build_seconds, 1) if index else 0,
+        index_seconds=round(index.build_seconds or 0, 1) if index else 0,
         ef_search=index.ef_search if index else 0,
         recall=_recall(large, probes, exact),
-        p50=_at(one, 50),
-        p95=_at(one, 95),
+        p50=_percentile(single, 50),
+        p95=_percentile(single, 95),
         searches_a_second_8=round(rate, 1),
-        p50_8=_at(many, 50),
-        p95_8=_at(many, 95),
-        numpy_p50=_at(numpy_times, 50),
-        sql_exact_p50=_at(sql_exact, 50),
-        small_alone_p50=_at(alone, 50),
-        small_beside_p50=_at(_times(small, small_probes), 50),
-        small_while_loading_p95=_at(meanwhile, 95),
+        p50_8=_percentile(concurrent, 50),
+        p95_8=_percentile(concurrent, 95),
+        numpy_p50=_percentile(numpy_times, 50),
+        sql_exact_p50=_percentile(sql_exact, 50),
+        small_alone_p50=_percentile(small_alone, 50),
+        small_beside_p50=_percentile(_search_times(small, small_probes), 50),
+        small_while_loading_p95=_percentile(small_while_loading, 95),
     )
 
 
-def _load(large: SyntheticGallery, small: SyntheticGallery, probes) -> tuple[np.ndarray, float, list[float]]:
-    """Loads the large gallery; between blocks the small one is searched. Gives vectors, seconds of loading, times."""
-    vectors, meanwhile, seconds, started = [], [], 0.0, time.perf_counter()
+def _load(
+    large: SyntheticGallery, small: SyntheticGallery, probes: np.ndarray
+) -> tuple[np.ndarray, float, list[float]]:
+    """Loads the large gallery, searching the small one between blocks. Returns vectors, seconds of loading, search times."""
+    vectors, small_while_loading, seconds, started = [], [], 0.0, time.perf_counter()
     for block in fill(large):
         seconds += time.perf_counter() - started
         vectors.append(block)
-        meanwhile += _times(small, probes[:10])
+        small_while_loading += _search_times(small, probes[:10])
         started = time.perf_counter()
-    return np.concatenate(vectors), seconds, meanwhile
+    return np.concatenate(vectors), seconds, small_while_loading
 
 
-def _numpy(vectors: np.ndarray, probes: np.ndarray) -> tuple[list[float], list[float]]:
-    """Exact search in memory, grouped by person: each probe's smallest distance, and the times of the first."""
+def _search_with_numpy(vectors: np.ndarray, probes: np.ndarray) -> tuple[list[float], list[float]]:
+    """Exact search in memory, grouped by person. Returns each probe's smallest distance, and the times of EXACT_PROBES."""
     nearest, times = [], []
-    people = np.arange(0, len(vectors), SAMPLES_A_PERSON)
+    people = np.arange(0, len(vectors), SAMPLES_PER_PERSON)
     squares = (vectors**2).sum(1)
     for number, probe in enumerate(probes):
         started = time.perf_counter()
@@ -139,26 +150,26 @@ def _numpy(vectors: np.ndarray, probes: np.ndarray) -> tuple[list[float], list[f
 
 
 def _recall(large: SyntheticGallery, probes: np.ndarray, exact: list[float]) -> float:
-    """The distances decide: vectors are stored in half precision, so equal to 1e-3."""
+    """A probe is a hit if the distance found is the smallest, within 1e-3: vectors are stored in half precision."""
     hits = 0
     for probe, distance in zip(probes, exact, strict=True):
-        [matches] = nearest_identities(**_arguments(large, probe))
+        [matches] = nearest_identities(**_search_arguments(large, probe))
         hits += bool(matches) and matches[0].distance <= distance + 1e-3
     return round(hits / len(probes), 4)
 
 
-def _times(made: SyntheticGallery, probes: np.ndarray) -> list[float]:
+def _search_times(synthetic: SyntheticGallery, probes: np.ndarray) -> list[float]:
     for probe in probes[:5]:
-        nearest_identities(**_arguments(made, probe))
-    return [_time(lambda probe=probe: nearest_identities(**_arguments(made, probe))) for probe in probes]
+        nearest_identities(**_search_arguments(synthetic, probe))
+    return [_milliseconds(partial(nearest_identities, **_search_arguments(synthetic, probe))) for probe in probes]
 
 
-def _clients(made: SyntheticGallery, probes: np.ndarray) -> tuple[list[float], float]:
-    """CLIENTS threads with a connection each: times, and searches a second of all together."""
+def _search_concurrently(synthetic: SyntheticGallery, probes: np.ndarray) -> tuple[list[float], float]:
+    """Searches in CLIENTS threads, each with its own connection. Returns the times, and searches per second in total."""
 
     def client(number: int) -> list[float]:
         try:
-            return _times(made, probes[number::CLIENTS])
+            return _search_times(synthetic, probes[number::CLIENTS])
         finally:
             connection.close()
 
@@ -168,17 +179,17 @@ def _clients(made: SyntheticGallery, probes: np.ndarray) -> tuple[list[float], f
     return times, len(times) / (time.perf_counter() - started)
 
 
-def _arguments(made: SyntheticGallery, probe: np.ndarray) -> dict[str, UUID | str | np.ndarray | int]:
-    return {"gallery_id": made.gallery.pk, "pack": made.gallery.pack, "probes": probe[None], "top_k": TOP_K}
+def _search_arguments(synthetic: SyntheticGallery, probe: np.ndarray) -> SearchArguments:
+    return {"gallery_id": synthetic.gallery.pk, "pack": synthetic.gallery.pack, "probes": probe[None], "top_k": TOP_K}
 
 
-def _time(call: Callable[[], object]) -> float:
+def _milliseconds(call: Callable[[], object]) -> float:
     started = time.perf_counter()
     call()
     return (time.perf_counter() - started) * 1000
 
 
-def _at(times: list[float], percent: int) -> float:
+def _percentile(times: list[float], percent: int) -> float:
     return round(float(np.percentile(times, percent)), 2)
 
 
@@ -189,7 +200,7 @@ def _megabytes(query: str) -> float:
 
 
 def describe(figures: SearchFigures) -> list[str]:
-    """A report, a line each."""
+    """The report, line by line."""
     f = figures
     index = (
         f"HNSW index {f.index_mb} MB, built in {f.index_seconds} s, ef_search {f.ef_search}"

@@ -1,7 +1,7 @@
-"""Each large gallery's own HNSW index: built, tuned and dropped by a job, while searches go on.
+"""An HNSW index for each large gallery, which a background job builds, tunes and drops while searches go on.
 
-One index over all galleries would lose recall wherever a search asks for one gallery only. CONCURRENTLY keeps reads and
-writes going; a build that was broken off leaves an invalid index behind, which is dropped at the next run.
+A single index over all galleries would lose recall, because a search wants the vectors of one gallery only. CONCURRENTLY
+lets reads and writes continue; an interrupted build leaves an invalid index behind, which the next run drops.
 """
 
 import logging
@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import OperationalError, connection
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from gallery.models import FaceEmbedding, VectorIndex
@@ -22,27 +23,33 @@ from gallery.search.vectors import dimension_of
 logger = logging.getLogger(__name__)
 BUILD_FROM = 2_000  # vectors; an exact search of so many takes about 2 ms
 DROP_BELOW = 1_000
-LOCK = 0x5EA4C4  # one maintenance at a time, on any machine
+LOCK = 0x5EA4C4  # advisory lock: one maintenance at a time, on any machine
 
 State = VectorIndex.State
 
 
 def maintain_indexes() -> list[VectorIndex]:
-    """Builds what is missing, drops what is no longer needed. Returns those built; nothing where another run is at it."""
-    with _alone() as alone:
-        if not alone:
+    """Builds missing indexes and drops unneeded ones. Returns those built; none if another run is in progress."""
+    with _maintenance_lock() as acquired:
+        if not acquired:
             return []
-        _forget_broken()
+        _drop_broken()
         for index in VectorIndex.objects.filter(state=State.READY):
-            if _rows(index.gallery_id, index.pack) < DROP_BELOW:
+            if _count_rows(index.gallery_id, index.pack) < DROP_BELOW:
                 drop_index(index)
-        return [build_index(gallery_id=gallery, pack=pack) for gallery, pack in _large_without_index()]
+        built = [build_index(gallery_id=gallery, pack=pack) for gallery, pack in _large_without_index()]
+        return [index for index in built if index is not None]
 
 
-def build_index(*, gallery_id: UUID, pack: str) -> VectorIndex:
-    """Builds a gallery's index and finds the ef_search it needs; searches use it from then on."""
+def build_index(*, gallery_id: UUID, pack: str) -> VectorIndex | None:
+    """Builds a gallery's index and finds the ef_search it needs. Searches use it from then on.
+
+    Returns None if the gallery has no vectors of `pack`: it may have been deleted since it was found to be large.
+    """
     dim = dimension_of(gallery_id=gallery_id, pack=pack)
-    rows = _rows(gallery_id, pack)
+    if dim is None:
+        return None
+    rows = _count_rows(gallery_id, pack)
     name = f"face_hnsw_{gallery_id.hex}_{zlib.crc32(pack.encode()):08x}"
     index = VectorIndex.objects.create(gallery_id=gallery_id, pack=pack, name=name, rows=rows)
     started = time.monotonic()
@@ -52,7 +59,7 @@ def build_index(*, gallery_id: UUID, pack: str) -> VectorIndex:
             f'CREATE INDEX CONCURRENTLY "{name}" ON gallery_faceembedding '
             f"USING hnsw ((vector::halfvec({dim})) halfvec_l2_ops) WHERE {condition}"
         )
-        with _memory(cursor, rows, dim):
+        with _build_memory(cursor, rows, dim):
             _execute_build(cursor, sql, name)
         analyze(cursor)
         cursor.execute("SELECT pg_relation_size(%s::regclass)", [f'"{name}"'])
@@ -67,13 +74,13 @@ def build_index(*, gallery_id: UUID, pack: str) -> VectorIndex:
     return index
 
 
-def analyze(cursor) -> None:
-    """Tells the planner how large the tables have become; without it a search after a large import takes a bad plan."""
+def analyze(cursor: CursorWrapper) -> None:
+    """Updates the planner's statistics; without them, searches after a large import are planned badly."""
     cursor.execute("ANALYZE gallery_faceembedding, gallery_facesample, gallery_identity")
 
 
 def drop_index(index: VectorIndex) -> None:
-    """Searches are exact from now on."""
+    """Drops the index; searches of its gallery are exact from then on."""
     VectorIndex.objects.filter(pk=index.pk).update(state=State.DROPPING)
     with connection.cursor() as cursor:
         cursor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{index.name}"')
@@ -91,7 +98,7 @@ def _large_without_index() -> list[tuple[UUID, str]]:
         return cursor.fetchall()
 
 
-def _rows(gallery_id: UUID, pack: str) -> int:
+def _count_rows(gallery_id: UUID, pack: str) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM gallery_faceembedding WHERE gallery_id = %s AND pack = %s", [gallery_id, pack]
@@ -99,8 +106,8 @@ def _rows(gallery_id: UUID, pack: str) -> int:
         return cursor.fetchone()[0]
 
 
-def _forget_broken() -> None:
-    """Those whose build or removal was broken off, and those that somebody dropped by hand."""
+def _drop_broken() -> None:
+    """Drops indexes whose build or removal was interrupted, and forgets those that were dropped by hand."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT class.relname FROM pg_index JOIN pg_class class ON class.oid = indexrelid"
@@ -114,7 +121,7 @@ def _forget_broken() -> None:
 
 
 def _drop_orphans(known: set[str]) -> None:
-    """Indexes of galleries that have been deleted."""
+    """Drops the indexes of galleries that have been deleted."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT relname FROM pg_class WHERE relkind = 'i' AND relname LIKE 'face\\_hnsw\\_%%'")
         for (name,) in cursor.fetchall():
@@ -122,20 +129,20 @@ def _drop_orphans(known: set[str]) -> None:
                 cursor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{name}"')
 
 
-def _execute_build(cursor, sql: str, name: str) -> None:
-    """With parallel workers where the server has the shared memory for them, else alone."""
+def _execute_build(cursor: CursorWrapper, sql: str, name: str) -> None:
+    """Builds with parallel workers if the server has the shared memory for them, otherwise without."""
     try:
         cursor.execute(sql)
     except OperationalError as error:
-        logger.warning("the index is built without parallel workers: %s", error)
+        logger.warning("building the index without parallel workers: %s", error)
         cursor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{name}"')
         cursor.execute("SET max_parallel_maintenance_workers = 0")
         cursor.execute(sql)
 
 
 @contextmanager
-def _memory(cursor, rows: int, dim: int) -> Iterator[None]:
-    """Room for the graph during the build, within INDEX_MEMORY_MB: beyond it the build goes to disk and is slow."""
+def _build_memory(cursor: CursorWrapper, rows: int, dim: int) -> Iterator[None]:
+    """Sets the build's memory to what the graph needs, up to INDEX_MEMORY_MB. With less, the build uses the disk and is slow."""
     needed = rows * (2 * dim + 400) * 1.2 / 2**20
     megabytes = max(64, min(int(needed), settings.INDEX_MEMORY_MB))
     cursor.execute(f"SET maintenance_work_mem = '{megabytes}MB'")
@@ -147,19 +154,20 @@ def _memory(cursor, rows: int, dim: int) -> Iterator[None]:
 
 
 @contextmanager
-def _alone() -> Iterator[bool]:
+def _maintenance_lock() -> Iterator[bool]:
+    """Yields whether the lock was free."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-        held = cursor.fetchone()[0]
+        acquired = cursor.fetchone()[0]
         try:
-            yield held
+            yield acquired
         finally:
-            if held:
+            if acquired:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
 def lacks_index(gallery_id: UUID, pack: str) -> bool:
-    """Whether searches under `pack` would be slow: the gallery is large, and its index for the pack is not built yet."""
+    """Whether searches with `pack` would be slow: the gallery is large and has no ready index for the pack."""
     ready = VectorIndex.objects.filter(gallery=gallery_id, pack=pack, state=VectorIndex.State.READY)
     rows = FaceEmbedding.objects.filter(gallery=gallery_id, pack=pack)
     return not ready.exists() and rows[BUILD_FROM : BUILD_FROM + 1].exists()

@@ -1,4 +1,4 @@
-"""Background jobs of the vector indexes."""
+"""The background job that maintains the vector indexes."""
 
 from procrastinate.contrib.django import app
 
@@ -8,5 +8,5 @@ from gallery.search.indexing import maintain_indexes
 @app.periodic(cron="*/5 * * * *")
 @app.task(queueing_lock="vector-indexes", pass_context=False, aliases=["gallery.tasks.maintain_vector_indexes"])
 def maintain_vector_indexes(timestamp: int = 0) -> None:
-    """Gives galleries that have grown large their index, and takes it from those that have shrunk."""
+    """Builds an index for galleries that have grown large, and drops those of galleries that have shrunk."""
     maintain_indexes()

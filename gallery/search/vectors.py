@@ -1,4 +1,4 @@
-"""A gallery's vectors as NumPy arrays, in blocks, so that a million of them need little memory."""
+"""Reads and writes a gallery's vectors as NumPy arrays, in blocks, so that a million of them need little memory."""
 
 import math
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class VectorBlock:
 
 
 def dimension_of(*, gallery_id: UUID, pack: str) -> int | None:
-    """How long the gallery's vectors of this pack are; None where there are none."""
+    """The dimension of the gallery's vectors of this pack; None if there are none."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT vector_dims(vector) FROM gallery_faceembedding WHERE gallery_id = %s AND pack = %s LIMIT 1",
@@ -38,7 +38,7 @@ def dimension_of(*, gallery_id: UUID, pack: str) -> int | None:
 def enrolled_vectors(
     *, gallery_id: UUID, pack: str, block: int = BLOCK, rejected: bool = False
 ) -> Iterator[VectorBlock]:
-    """The vectors of active people's samples, without those that say whom a face is not; or of those alone."""
+    """The vectors of active people's samples, without the rejected ones; with `rejected`, of the rejected ones only."""
     dim = dimension_of(gallery_id=gallery_id, pack=pack)
     if dim is None:
         return
@@ -50,7 +50,7 @@ def enrolled_vectors(
 
 
 def add_vectors(*, gallery_id: UUID, pack: str, samples: np.ndarray, vectors: np.ndarray) -> None:
-    """Adds an embedding a sample. samples: UUIDs as V16 (n,); vectors: float32 (n, dim)."""
+    """Adds an embedding for each sample. samples: UUIDs as V16 (n,); vectors: float32 (n, dim)."""
     n, dim = vectors.shape
     packed = np.zeros(n, halfvec(dim))
     packed["dim"], packed["values"] = dim, vectors
@@ -65,8 +65,8 @@ def add_vectors(*, gallery_id: UUID, pack: str, samples: np.ndarray, vectors: np
 
 
 def nearest_distances(*, gallery_id: UUID, pack: str, probes: np.ndarray) -> np.ndarray:
-    """How far the nearest vector is from each probe (n, dim), exactly. float32 (n,)."""
-    best = np.full(len(probes), np.inf, "float32")  # squared, less the probe's own square
+    """The exact L2 distance from each probe (n, dim) to the nearest vector. float32 (n,)."""
+    best = np.full(len(probes), np.inf, "float32")  # squared distance minus the probe's squared length
     for block in enrolled_vectors(gallery_id=gallery_id, pack=pack):
         squares = (block.vectors**2).sum(1)
         for some in np.array_split(np.arange(len(probes)), math.ceil(len(probes) / PROBES_AT_ONCE) or 1):

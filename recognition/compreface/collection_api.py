@@ -137,7 +137,7 @@ def _sample_of(row: RecognitionRequest) -> FaceSample:
     """
     rows = FaceSample.objects.enrolled().select_related("identity")
     if row.error_code == "duplicate_photo" and row.identity:
-        rows = rows.filter(identity=row.identity.standing, photo_sha256=row.photo_sha256)
+        rows = rows.filter(identity=row.identity.current, photo_sha256=row.photo_sha256)
     else:
         raise_if_failed(row)
         rows = rows.filter(pk=row.sample_id)

@@ -214,8 +214,8 @@ def _find_people(job: Import, actor: Actor, items: Sequence[Item]) -> None:
     rows = Identity.with_deleted.select_related("merged_into").filter(gallery=job.gallery, external_id__in=keys)
     known: dict[str, Identity] = {}
     for row in rows.order_by(F("deleted_at").desc(nulls_first=True)):
-        if standing := row.standing:
-            known.setdefault(row.external_id, standing)
+        if current := row.current:
+            known.setdefault(row.external_id, current)
     for item in items:
         try:
             if item.row.key not in known:

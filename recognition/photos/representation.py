@@ -88,8 +88,8 @@ def face_as_dict(face: RecognitionFace, request: RecognitionRequest) -> dict[str
 
     Takes a face of a request loaded with `with_results()`.
     """
-    standing = (row.sample.identity.standing for row in face.rejections.all())
-    rejected = {identity for identity in standing if identity}
+    people = (row.sample.identity.current for row in face.rejections.all())
+    rejected = {identity for identity in people if identity}
     candidates = _current_candidates(face, rejected)
     decision, identity = _current_decision(face, request, rejected, candidates)
     return {
@@ -128,7 +128,7 @@ def _current_candidates(face: RecognitionFace, rejected: set[Identity]) -> list[
     """The candidates and who they are now, each person once."""
     candidates: dict[Identity, Candidate] = {}
     for candidate in face.candidates.all():
-        identity = candidate.identity.standing
+        identity = candidate.identity.current
         if identity and identity not in rejected:
             candidates.setdefault(identity, candidate)
     return [(candidate, identity) for identity, candidate in candidates.items()]
@@ -141,7 +141,7 @@ def _current_decision(
     candidates: list[tuple[Candidate, Identity]],
 ) -> tuple[str | None, Identity | None]:
     """The decision and who it is. If that person was rejected: the next candidate within the threshold, or unknown."""
-    identity = face.identity.standing if face.identity else None
+    identity = face.identity.current if face.identity else None
     if identity not in rejected:
         return face.decision, identity
     assert request.threshold_distance is not None  # a face with an identity was decided by one

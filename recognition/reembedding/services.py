@@ -14,10 +14,10 @@ from faceplatform.errors import Conflict, DomainError
 from gallery.models import FaceEmbedding, Gallery, ThresholdSource
 from gallery.pack_in_force import (
     change_pack,
-    forget_vectors,
+    delete_vectors_except,
     lock_pack,
     samples_without_vector,
-    threshold_as_set,
+    threshold_settings,
     vectors_by_pack,
 )
 from gallery.search.indexing import lacks_index
@@ -148,7 +148,7 @@ def _cut_over(*, actor: Actor, job: ReEmbedding) -> ReEmbedding:
         raise Conflict("This re-embedding is not running, so there is nothing to cut over to.")
     _check_complete(gallery, job)
     gallery.reembeddings.filter(status=State.IN_FORCE).update(status=State.LEFT)
-    job.old_threshold, job.cut_over_at, job.status = threshold_as_set(gallery), timezone.now(), State.IN_FORCE
+    job.old_threshold, job.cut_over_at, job.status = threshold_settings(gallery), timezone.now(), State.IN_FORCE
     job.save(update_fields=["old_threshold", "cut_over_at", "status"])
     job.parts.exclude(kind=ReEmbeddingPart.Kind.SAMPLES).delete()  # a preview that is no longer needed
     restored = job.restores.old_threshold if job.restores else None
@@ -253,7 +253,7 @@ def forget_old_vectors(*, actor: Actor, gallery: Gallery) -> dict[str, int]:
     open_requests = RecognitionRequest.objects.filter(gallery=gallery, status__in=[Status.QUEUED, Status.RUNNING])
     if open_requests.filter(pack__in=old).exists():
         raise Conflict("Some photos are still being processed under the old pack. Try again in a moment.")
-    forget_vectors(gallery.pk, but={gallery.pack})
+    delete_vectors_except(gallery.pk, packs={gallery.pack})
     audit.record(actor=actor, action="gallery.vectors_forgotten", gallery=gallery, target=gallery, details=old)
     return old
 

@@ -129,7 +129,7 @@ def act(client, model: str, action: str, rows, **values):
 def test_people_and_samples_are_curated_by_actions(operator):
     gallery = GalleryFactory()
     ann, anne = (SampleFactory(identity__gallery=gallery).identity for _ in range(2))
-    assert b"Who stays" in act(operator, "identity", "merge_selected", [ann, anne]).content
+    assert b"Person to keep" in act(operator, "identity", "merge_selected", [ann, anne]).content
     act(operator, "identity", "merge_selected", [ann, anne], apply=1, into=ann.pk)
     assert list(Identity.objects.all()) == [ann] and last_event()[:2] == ("identity.merged", "admin")
     first, second = ann.samples.all()

@@ -30,9 +30,9 @@ def curator(gallery) -> APIClient:
 
 def test_a_curator_adds_changes_and_deletes_a_person(curator, gallery):
     body = {"gallery": "staff", "name": "Zoë", "department": "R&D", "metadata": {"floor": 3}}
-    made = curator.post("/api/v1/identities", body, format="json")
-    assert (made.status_code, made.json()["metadata"], made.json()["portrait"]) == (201, {"floor": 3}, None)
-    address = f"/api/v1/identities/{made.json()['id']}"
+    created = curator.post("/api/v1/identities", body, format="json")
+    assert (created.status_code, created.json()["metadata"], created.json()["portrait"]) == (201, {"floor": 3}, None)
+    address = f"/api/v1/identities/{created.json()['id']}"
     changed = curator.patch(address, {"name": "Zoé", "active": False}, format="json")
     assert (changed.json()["name"], changed.json()["active"], changed.json()["department"]) == ("Zoé", False, "R&D")
     assert curator.delete(address).status_code == 204
@@ -41,7 +41,7 @@ def test_a_curator_adds_changes_and_deletes_a_person(curator, gallery):
     assert actions == ["identity.created", "identity.changed", "identity.deleted"]
 
 
-def test_an_external_id_is_taken_once_a_gallery(curator, gallery):
+def test_an_external_id_is_unique_in_a_gallery(curator, gallery):
     IdentityFactory(gallery=gallery, external_id="7")
     body = {"gallery": "staff", "name": "Second", "external_id": "7"}
     problem(curator.post("/api/v1/identities", body, format="json"), 409, "conflict")
@@ -65,7 +65,7 @@ def test_lists_are_paged_and_filtered(viewer, gallery, django_assert_max_num_que
         problem(viewer.get(f"/api/v1/identities?limit={limit}"), 400, "invalid_input")
 
 
-def test_galleries_are_made_by_staff_and_changed_by_owners(gallery):
+def test_galleries_are_created_by_staff_and_changed_by_owners(gallery):
     staff = client_of(stranger())
     problem(staff.post("/api/v1/galleries", {"name": "New"}, format="json"), 403, "not_allowed")
     owner = member(gallery, Role.OWNER)
@@ -77,12 +77,12 @@ def test_galleries_are_made_by_staff_and_changed_by_owners(gallery):
     problem(bad, 400, "invalid_input")
     owner.user.is_staff = True
     owner.user.save()
-    made = client_of(owner).post("/api/v1/galleries", {"name": "Front Door"}, format="json")
-    assert (made.status_code, made.json()["slug"]) == (201, "front-door")
+    created = client_of(owner).post("/api/v1/galleries", {"name": "Front Door"}, format="json")
+    assert (created.status_code, created.json()["slug"]) == (201, "front-door")
     assert {g["slug"] for g in client_of(owner).get("/api/v1/galleries").json()["results"]} == {"staff", "front-door"}
 
 
-def test_what_the_database_cannot_store_is_the_callers_mistake(curator, gallery):
+def test_text_the_database_cannot_store_is_refused(curator, gallery):
     problem(curator.get("/api/v1/identities?search=%00"), 400, "invalid_input")
     body = {"gallery": "staff", "name": "Ada", "metadata": {"note": "a\0b"}}
     problem(curator.post("/api/v1/identities", body, format="json"), 400, "invalid_input")
@@ -125,7 +125,7 @@ def test_merge_split_move_reject_and_undo(curator, people):
     problem(post(curator, f"undo/{split.json()['event']}"), 409, "edited_meanwhile")
 
 
-def test_a_change_needs_the_version_it_was_made_on(curator, people):
+def test_a_change_with_an_old_etag_is_refused(curator, people):
     address = f"/api/v1/identities/{people[0].pk}"
     tag = curator.get(address)["ETag"]
     changed = curator.patch(address, {"name": "Zoe"}, format="json", HTTP_IF_MATCH=tag)
@@ -157,7 +157,7 @@ def test_viewers_and_strangers_may_not_curate(viewer, people, name):
     assert not AuditEvent.objects.exists()
 
 
-def test_nobody_undoes_what_others_did_elsewhere(curator, people):
+def test_only_those_who_see_an_event_can_undo_it(curator, people):
     event = post(curator, f"identities/{people[0].pk}/merge", {"others": [str(people[1].pk)]}).json()["event"]
     for client in (client_of(member(people[0].gallery, Role.VIEWER)), client_of(stranger())):
         problem(post(client, f"undo/{event}"), 404, "not_found")
@@ -198,9 +198,9 @@ def test_lists_are_filtered_ordered_and_paged(curator):
         ("audit-events?after=x", "after"),
     ],
 )
-def test_a_filter_that_makes_no_sense_is_named(curator, address, parameter):
+def test_an_invalid_parameter_is_named(curator, address, parameter):
     assert parameter in problem(curator.get(f"/api/v1/{address}"), 400, "invalid_input")["detail"]
 
 
-def test_what_is_not_acceptable(curator):
+def test_an_unacceptable_media_type(curator):
     problem(curator.get("/api/v1/me", HTTP_ACCEPT="text/html"), 406, "not_acceptable")

@@ -1,4 +1,4 @@
-"""Consent: who may be proposed and enrolled, from when to when, and that it is noted, merged and undone like other data."""
+"""Consent: who may be proposed and enrolled, and until when; it is saved, merged and undone like other data."""
 
 from datetime import timedelta
 
@@ -42,7 +42,7 @@ def enrolled(gallery, number: int, **consent) -> Identity:
     return person
 
 
-def test_only_who_has_valid_consent_is_found(gallery, today, pack_dir):
+def test_only_people_with_valid_consent_are_found(gallery, today, pack_dir):
     yesterday = today - timedelta(days=1)
     people = {
         "lasting": enrolled(gallery, 0, **GIVEN),
@@ -52,19 +52,23 @@ def test_only_who_has_valid_consent_is_found(gallery, today, pack_dir):
         "refused": enrolled(gallery, 4, consent="refused"),
         "withdrawn": enrolled(gallery, 5, **GIVEN | {"consent": "withdrawn"}),
     }
-    some = {"gallery_id": gallery.pk, "pack": "dlib-resnet", "probes": unit(2)[None], "top_k": 9}
-    for found in (search_exactly(**some), search_index(**some, ef_search=40), nearest_identities(**some)):
+    arguments = {"gallery_id": gallery.pk, "pack": "dlib-resnet", "probes": unit(2)[None], "top_k": 9}
+    for found in (
+        search_exactly(**arguments),
+        search_index(**arguments, ef_search=40),
+        nearest_identities(**arguments),
+    ):
         assert {match.identity_id for match in found[0]} == {people["lasting"].pk, people["last day"].pk}
     valid = {name for name, person in people.items() if person.has_valid_consent}
     assert valid == {"lasting", "last day"}
     assert set(gallery.identities.with_valid_consent()) == {people[name] for name in valid}
     assert set(gallery.identities.without_valid_consent()) == {people[name] for name in people.keys() - valid}
     assert list(gallery.identities.consent_ending()) == [people["last day"]]
-    two = threshold_of(gallery).distance
+    threshold_for_two = threshold_of(gallery).distance
     services.update_gallery(actor=ACTOR, gallery=gallery, requires_consent=False)
-    assert len(nearest_identities(**some)[0]) == 6
+    assert len(nearest_identities(**arguments)[0]) == 6
     gallery.refresh_from_db()
-    assert threshold_of(gallery).distance < two
+    assert threshold_of(gallery).distance < threshold_for_two
 
 
 def test_enrolment_is_refused_without_consent(worker, gallery, hopper, collins):
@@ -83,7 +87,7 @@ def test_enrolment_is_refused_without_consent(worker, gallery, hopper, collins):
     assert grace.samples.count() == 1
 
 
-def test_it_is_validated_audited_and_undone(gallery, today):
+def test_consent_is_validated_audited_and_undone(gallery, today):
     curator, grace = member(gallery, Role.CURATOR), IdentityFactory(gallery=gallery)
     for bad in (
         {"consent": "given"},
@@ -105,14 +109,14 @@ def test_it_is_validated_audited_and_undone(gallery, today):
 
 
 @pytest.mark.parametrize(("later", "counts"), [(1, "withdrawn"), (-1, "given"), (0, "given")])
-def test_a_merge_keeps_what_was_said_last(gallery, later, counts):
+def test_a_merge_keeps_the_latest_answer(gallery, later, counts):
     grace = IdentityFactory(gallery=gallery, **GIVEN)
     said = GIVEN["consent_at"] + timedelta(days=later)
     double = IdentityFactory(gallery=gallery, consent="withdrawn", consent_at=said)
     assert curation.merge_identities(actor=ACTOR, into=grace, others=[double]).identity.consent == counts
 
 
-def test_over_rest(gallery):
+def test_consent_over_rest(gallery):
     client, grace = client_of(member(gallery, Role.CURATOR)), IdentityFactory(gallery=gallery)
     IdentityFactory(gallery=gallery)
     address = f"/api/v1/identities/{grace.pk}"
@@ -126,7 +130,7 @@ def test_over_rest(gallery):
         assert [person["id"] for person in found] == people
 
 
-def test_on_the_pages(client, gallery, today):
+def test_consent_on_the_pages(client, gallery, today):
     client.force_login(member(gallery, Role.CURATOR).user)
     grace = IdentityFactory(gallery=gallery)
     page = client.get(grace.get_absolute_url())
@@ -138,7 +142,7 @@ def test_on_the_pages(client, gallery, today):
     assert client.post(address, values).status_code == 302
     assert (
         client.post(address, values | {"consent": "withdrawn"}).status_code == 409
-    )  # the page shows the version before
+    )  # the page was loaded before the change
     grace.refresh_from_db()
     assert grace.has_valid_consent
     missing = IdentityFactory(gallery=gallery, name="Nobody asked me")
@@ -146,7 +150,7 @@ def test_on_the_pages(client, gallery, today):
     assert list(found) == [missing]
 
 
-def test_add_faces_asks_for_it(client, gallery, living_worker):
+def test_adding_faces_asks_for_consent(client, gallery, living_worker):
     client.force_login(member(gallery, Role.CURATOR).user)
     address = f"/galleries/{gallery.slug}/add-faces"
     values = {"name": "Grace", "photos": SimpleUploadedFile("a.jpg", b"junk")}
@@ -161,6 +165,6 @@ def test_add_faces_asks_for_it(client, gallery, living_worker):
     assert b"consent_by" not in client.get(f"/galleries/{open_gallery.slug}/add-faces").content
 
 
-def test_conflict_names_the_person(gallery):
+def test_the_conflict_names_the_person(gallery):
     with pytest.raises(Conflict, match="Grace"):
         services.require_consent(IdentityFactory(gallery=gallery, name="Grace"))

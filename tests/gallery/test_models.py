@@ -18,18 +18,18 @@ pytestmark = pytest.mark.django_db
         {"quality_gate": "lenient"},
     ],
 )
-def test_a_gallery_the_database_refuses(values):
+def test_the_database_refuses_invalid_settings(values):
     with pytest.raises(IntegrityError), transaction.atomic():
         GalleryFactory(**values)
 
 
-def test_a_slug_is_one_gallerys():
+def test_a_slug_is_unique():
     GalleryFactory(slug="staff")
     with pytest.raises(IntegrityError), transaction.atomic():
         GalleryFactory(slug="staff")
 
 
-def test_an_external_id_is_one_persons_but_may_be_missing():
+def test_an_external_id_is_unique_in_a_gallery_but_may_be_missing():
     gallery = GalleryFactory()
     IdentityFactory(gallery=gallery, external_id="")
     IdentityFactory(gallery=gallery, external_id="")
@@ -46,21 +46,21 @@ def check_constraints() -> None:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
-def test_a_sample_lies_in_its_persons_gallery():
+def test_a_sample_must_be_in_its_persons_gallery():
     sample = SampleFactory()
     with pytest.raises(IntegrityError, match="sample_same_gallery"), transaction.atomic():
         FaceSample.objects.filter(pk=sample.pk).update(gallery=GalleryFactory())
         check_constraints()
 
 
-def test_an_embedding_lies_in_its_samples_gallery():
+def test_an_embedding_must_be_in_its_samples_gallery():
     sample = SampleFactory()
     with pytest.raises(IntegrityError, match="embedding_same_gallery"), transaction.atomic():
         FaceEmbedding.objects.create(gallery=GalleryFactory(), pack="p", sample=sample, vector=[1.0])
         check_constraints()
 
 
-def test_a_photo_is_a_persons_sample_once():
+def test_a_person_has_a_photo_only_once():
     sample = SampleFactory()
     with pytest.raises(IntegrityError), transaction.atomic():
         SampleFactory(identity=sample.identity, photo_sha256=sample.photo_sha256)

@@ -2,6 +2,7 @@ import pytest
 from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, SampleFactory, member, stranger, unit
 
+from accounts.actor import Actor
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from gallery.models import FaceSample, Identity
@@ -42,14 +43,14 @@ def test_each_page_needs_its_role(client, person, role, number):
     if role and role >= needed:
         assert response.status_code in (200, 302)
         return
-    # a form that says no is shown again with the reason
+    # a refused form is shown again with the reason
     assert response.status_code == (404 if role is None else 400 if address.endswith(f"{person.pk}/") else 403)
     person.refresh_from_db()
     assert (person.name, FaceSample.objects.count(), AuditEvent.objects.count()) == ("Ada", 1, 0)
 
 
 @pytest.mark.parametrize("address", ["/", "/galleries/staff/", "/audit", "/galleries/staff/add-faces"])
-def test_signing_in_comes_first(client, person, address):
+def test_pages_ask_to_sign_in_first(client, person, address):
     assert client.get(address)["Location"].startswith("/sign-in?next=")
 
 
@@ -58,7 +59,7 @@ def test_the_dashboard_in_few_queries(client, person, django_assert_max_num_quer
         SampleFactory(identity=IdentityFactory(gallery=person.gallery, name=f"Person {n}"))
     Identity.objects.filter(pk=person.pk).update(last_recognized_at=timezone.now())
     client.force_login(member(person.gallery, Role.VIEWER).user)
-    client.get("/galleries/staff/")  # the session remembers the gallery
+    client.get("/galleries/staff/")  # the session stores the gallery
     with django_assert_max_num_queries(10):
         page = client.get("/galleries/staff/").content.decode()
     assert page.count('class="tick"') == 1
@@ -83,12 +84,20 @@ def test_search_filter_and_pages(client, person):
 
 @pytest.mark.parametrize(("role", "shown"), [(Role.VIEWER, False), (Role.CURATOR, True)])
 @pytest.mark.parametrize("address", ["/galleries/staff/", "/galleries/staff/recognise", "/audit"])
-def test_only_who_may_enrol_is_led_to_it(client, person, role, shown, address):
+def test_only_curators_see_the_link_to_add_faces(client, person, role, shown, address):
     client.force_login(member(person.gallery, role).user)
     client.get("/galleries/staff/")
     page = client.get(address).content.decode()
     assert ("/galleries/staff/add-faces" in page) is shown
     assert "/galleries/staff/recognise" in page
+
+
+@pytest.mark.parametrize("page", ["", "people/{pk}/"])
+def test_a_membership_that_ends_during_the_request_shows_what_viewers_see(client, person, monkeypatch, page):
+    client.force_login(member(person.gallery, Role.CURATOR).user)
+    monkeypatch.setattr(Actor, "role_in", lambda self, gallery: None)
+    response = client.get(f"/galleries/staff/{page.format(pk=person.pk)}")
+    assert response.status_code == 200 and response.context["may_enrol"] is False
 
 
 def test_names_are_escaped(client, person):
@@ -97,14 +106,14 @@ def test_names_are_escaped(client, person):
     assert "<script>alert" not in client.get("/galleries/staff/").content.decode()
 
 
-def test_every_answer_has_its_policy_and_request_id(client, person):
+def test_every_answer_has_a_content_policy_and_a_request_id(client, person):
     response = client.get("/sign-in", headers={"X-Request-ID": "bad id\n"})
     assert "script-src 'self';" in response["Content-Security-Policy"]
     assert response["X-Frame-Options"] == "DENY"
     assert len(response["X-Request-ID"]) == 36
 
 
-def test_a_samples_page_says_what_was_measured_and_what_is_poor(client, person):
+def test_a_persons_page_shows_each_samples_measures_and_weaknesses(client, person):
     measures = {"eye_distance": 14.2, "sharpness": 120.0, "brightness": 130.0, "contrast": 50.0, "yaw": -12.0}
     FaceSample.objects.update(quality={"measures": measures, "reasons": ["face_too_small"]})
     client.force_login(member(person.gallery, Role.VIEWER).user)
@@ -115,7 +124,7 @@ def test_a_samples_page_says_what_was_measured_and_what_is_poor(client, person):
     assert "Detection score" not in page  # was not measured
 
 
-def curating(client, person, action: str, **values):
+def curate(client, person, action: str, **values):
     response = client.post(f"/galleries/staff/people/{person.pk}/{action}", values, follow=True)
     assert response.status_code == 200
     return response.content.decode()
@@ -127,17 +136,17 @@ def curator(client, person):
     return client
 
 
-def test_ticked_samples_are_split_moved_rejected_and_deleted_and_each_is_undone(curator, person):
+def test_each_curation_of_ticked_samples_works_and_can_be_undone(curator, person):
     first = person.samples.get()
     second, third = SampleFactory(identity=person), SampleFactory(identity=person)
-    page = curating(curator, person, "split", samples=[second.pk], name="Berta")
+    page = curate(curator, person, "split", samples=[second.pk], name="Berta")
     assert "Berta" in page and "Undo" in page
     berta = Identity.objects.get(name="Berta")
-    curating(curator, person, "move", samples=[third.pk], to=berta.pk)
+    curate(curator, person, "move", samples=[third.pk], to=berta.pk)
     assert set(berta.samples.all()) == {second, third}
-    page = curating(curator, person, "reject", samples=[first.pk])
+    page = curate(curator, person, "reject", samples=[first.pk])
     assert "Not Ada" in page
-    curating(curator, berta, "delete-samples", samples=[third.pk])
+    curate(curator, berta, "delete-samples", samples=[third.pk])
     assert list(berta.samples.all()) == [second]
     for event in AuditEvent.objects.order_by("-id"):
         curator.post(f"/undo/{event.pk}")
@@ -148,13 +157,13 @@ def test_ticked_samples_are_split_moved_rejected_and_deleted_and_each_is_undone(
 def test_people_are_merged_and_the_merge_is_undone_from_the_audit_page(curator, person):
     double = IdentityFactory(gallery=person.gallery, name="Ada L.")
     SampleFactory(identity=double)
-    assert "Ada L. was merged into Ada." in curating(curator, person, "merge", to=double.pk)
+    assert "Ada L. was merged into Ada." in curate(curator, person, "merge", to=double.pk)
     page = curator.get("/audit").content.decode()
     address = f"/undo/{AuditEvent.objects.get().pk}"
     assert address in page
     assert "Undone: identity.merged" in curator.post(address, follow=True).content.decode()
     assert Identity.objects.count() == 2 and double.samples.count() == 1
-    assert "has been undone already" in curator.post(address, follow=True).content.decode()
+    assert "has already been undone" in curator.post(address, follow=True).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -163,15 +172,15 @@ def test_people_are_merged_and_the_merge_is_undone_from_the_audit_page(curator, 
         ("split", {"name": "X"}, "Tick one or more samples first."),
         ("split", {}, "Type the new person"),
         ("merge", {}, "Choose the person first."),
-        ("merge", {"to": "01a20b77-0000-7000-8000-000000000000"}, "not there any more"),
+        ("merge", {"to": "01a20b77-0000-7000-8000-000000000000"}, "no longer exists"),
     ],
 )
-def test_what_is_missing_is_said(curator, person, action, values, text):
-    assert text in curating(curator, person, action, **values)
+def test_a_curation_form_says_what_is_missing(curator, person, action, values, text):
+    assert text in curate(curator, person, action, **values)
     assert Identity.objects.count() == 1
 
 
-def test_who_to_choose(curator, person):
+def test_people_are_found_by_name_to_choose_from(curator, person):
     IdentityFactory(gallery=person.gallery, name="Berta")
     IdentityFactory(name="Bertram elsewhere")
     page = curator.get(f"/galleries/staff/people/{person.pk}/choices?q=bert").content.decode()
@@ -179,23 +188,23 @@ def test_who_to_choose(curator, person):
     assert "Nobody found" in curator.get(f"/galleries/staff/people/{person.pk}/choices").content.decode()
 
 
-def test_a_page_that_somebody_overtook_says_so(curator, person):
+def test_an_edit_on_a_stale_page_is_refused(curator, person):
     seen = person.updated_at.isoformat()
     values = {"name": "Zoe", "active": "on", "seen": seen}
     curator.post(f"/galleries/staff/people/{person.pk}/", values)
     response = curator.post(f"/galleries/staff/people/{person.pk}/", values | {"name": "Yes"})
-    assert "changed Zoe meanwhile" in response.content.decode() and response.status_code == 409
+    assert "changed Zoe in the meantime" in response.content.decode() and response.status_code == 409
     person.refresh_from_db()
     assert person.name == "Zoe"
 
 
-def test_the_hidden_are_not_among_the_portraits(curator, person):
+def test_hidden_people_are_not_on_the_dashboard(curator, person):
     Identity.objects.update(hidden=True)
     assert "Ada" not in curator.get("/galleries/staff/").content.decode()
     assert "Ada" in curator.get("/galleries/staff/?state=hidden").content.decode()
 
 
-def test_who_looks_alike_is_proposed_first(curator, person):
+def test_lookalikes_are_proposed_first(curator, person):
     twin, other = (IdentityFactory(gallery=person.gallery, name=name) for name in ("Twin", "Other"))
     for identity, length in ((person, 1), (other, 3), (twin, 1.1)):
         SampleFactory(identity=identity, vector=unit(0, length))

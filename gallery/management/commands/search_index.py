@@ -1,23 +1,29 @@
-"""The vector indexes of large galleries: how well they find people, measured on the galleries' own vectors."""
+"""Lists the vector indexes of large galleries, measures their recall and tunes them."""
 
 from django.core.management.base import BaseCommand, CommandError
 
 from gallery.models import Gallery, VectorIndex
-from gallery.search.recall import EF_SEARCH, PROBES, WANTED_RECALL, measure_recall, tune_index
+from gallery.search.recall import EF_SEARCH, PROBES, TARGET_RECALL, measure_recall, tune_index
 
 
 class Command(BaseCommand):
     help = (
-        "Lists the vector indexes; of one gallery measures recall@1 against an exact search, or tunes ef_search by it."
+        "Lists the vector indexes. With --gallery, measures recall@1 against an exact search, or tunes ef_search by it."
     )
 
     def add_arguments(self, parser):
         parser.add_argument("--gallery", metavar="SLUG", help="measure the recall in this gallery")
         parser.add_argument(
-            "--ef", nargs="+", type=int, metavar="EF", help="with these ef_search; default: that in use"
+            "--ef", nargs="+", type=int, metavar="EF", help="values of ef_search to measure; default: the one in use"
         )
-        parser.add_argument("--probes", type=int, default=PROBES, help=f"default: {PROBES}")
-        parser.add_argument("--tune", action="store_true", help=f"take the first that surely reaches {WANTED_RECALL}")
+        parser.add_argument(
+            "--probes", type=int, default=PROBES, help=f"how many probes to measure with; default: {PROBES}"
+        )
+        parser.add_argument(
+            "--tune",
+            action="store_true",
+            help=f"use the smallest ef_search whose recall is at least {TARGET_RECALL} with 95 %% certainty",
+        )
 
     def handle(self, *, gallery, ef, probes, tune, **options):
         if gallery is None:
@@ -51,7 +57,7 @@ def _ready_index(slug: str) -> VectorIndex:
         raise CommandError(f"There is no gallery “{slug}”.")
     index = VectorIndex.objects.filter(gallery=gallery, pack=gallery.pack, state=VectorIndex.State.READY).first()
     if index is None:
-        raise CommandError(f"“{slug}” has no index in use: it is searched exactly, and finds whom there is to find.")
+        raise CommandError(f"“{slug}” has no index in use: it is searched exactly, so its recall is 1.")
     return index
 
 

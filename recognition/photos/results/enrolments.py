@@ -107,7 +107,7 @@ def _check_conflict(request: RecognitionRequest, identity: Identity, face: Face)
     [matches] = nearest_identities(
         gallery_id=request.gallery_id, pack=request.pack, probes=face.embedding[None], top_k=1
     )
-    person = identity.standing or identity  # may have been merged into another while the photo was queued
+    person = identity.current or identity  # may have been merged into another while the photo was queued
     other = next((match for match in matches if match.identity_id != person.pk), None)
     if other and other.distance <= threshold_of(request.gallery).distance:
         name = request.gallery.identities.get(pk=other.identity_id).name

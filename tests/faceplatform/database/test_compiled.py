@@ -12,7 +12,7 @@ from accounts.compiled_reads import VisibleRow
 from accounts.models import ApiKey, AuditEvent, Membership
 from accounts.roles import Role
 from faceplatform.database.compiled import Compiled, Given, insert
-from gallery.compiled_reads import GALLERY, PERSON
+from gallery.compiled_reads import GALLERY, IDENTITY
 from gallery.models import FaceSample, Gallery, Identity
 from recognition.photos.compiled_reads import FIRST_OF_COMPARISON, RECOGNITION
 from recognition.photos.models import Candidate, Purpose, RecognitionRequest
@@ -60,7 +60,7 @@ def test_every_actor_sees_what_the_querysets_return(actors):
         for gallery in galleries:
             assert GALLERY.find(actor, gallery.slug) == seen(galleries, actor, slug=gallery.slug)
         for person in people:
-            one = PERSON.find(actor, person.pk)
+            one = IDENTITY.find(actor, person.pk)
             assert one == seen(Identity.objects, actor, pk=person.pk)
             found += one is not None
         for row in asked:
@@ -100,9 +100,9 @@ def test_a_row_comes_with_its_prefetched_rows():
 
 def test_a_person_comes_with_portrait_and_count():
     sample = SampleFactory()
-    person = PERSON.find(system_actor(), sample.identity_id)
+    person = IDENTITY.find(system_actor(), sample.identity_id)
     assert (person.portrait_id, person.sample_count, person.gallery) == (sample.pk, 1, sample.gallery)
-    assert PERSON.find(system_actor(), sample.pk) is None
+    assert IDENTITY.find(system_actor(), sample.pk) is None
 
 
 def test_rows_keep_the_order_of_the_queryset_and_prefetch_for_each():

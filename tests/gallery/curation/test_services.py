@@ -1,4 +1,4 @@
-"""Merge, split, move, "not X", delete: what they do, who may, and that each can be undone to equal rows."""
+"""Merge, split, move, "not X", delete: what they do, who may, and that undo restores every row exactly."""
 
 import threading
 from datetime import timedelta
@@ -43,8 +43,8 @@ def people(gallery):
     return ann, double
 
 
-def standing() -> dict:
-    """Every row that stands, whole."""
+def undeleted_rows() -> dict:
+    """All undeleted people and samples, with every column, and the number of vectors."""
     return {
         model.__name__: {str(row["pk" if "pk" in row else "id"]): row for row in model.objects.values()}
         for model in (Identity, FaceSample)
@@ -58,33 +58,33 @@ def last_event() -> AuditEvent:
 # --- What they do ---
 def test_a_merge_moves_samples_once_each_and_fills_what_is_empty(curator, people):
     ann, double = people
-    done = curation.merge_identities(actor=curator, into=ann, others=[double])
-    ann = done.identity
-    assert ann.samples.count() == 4  # one photo was there twice
+    result = curation.merge_identities(actor=curator, into=ann, others=[double])
+    ann = result.identity
+    assert ann.samples.count() == 4  # both had one of the photos
     assert (ann.external_id, ann.department, ann.name) == ("7", "Sales", "Ann")
-    gone = Identity.with_deleted.get(pk=double.pk)
-    assert gone.deleted_at and gone.merged_into == ann and gone.standing == ann
-    assert done.event.details == {"merged": ["Anne"], "samples": 2}
+    merged = Identity.with_deleted.get(pk=double.pk)
+    assert merged.deleted_at and merged.merged_into == ann and merged.current == ann
+    assert result.event.details == {"merged": ["Anne"], "samples": 2}
     [[match]] = nearest_identities(gallery_id=ann.gallery_id, pack="dlib-resnet", probes=unit(12)[None], top_k=1)
     assert match.identity_id == ann.pk
 
 
-def test_who_was_merged_into_somebody_merged_is_the_last(curator, people, gallery):
+def test_a_chain_of_merges_leads_to_the_last_person(curator, people, gallery):
     ann, double = people
     third = IdentityFactory(gallery=gallery)
     curation.merge_identities(actor=curator, into=ann, others=[double])
     curation.merge_identities(actor=curator, into=third, others=[ann])
-    assert Identity.with_deleted.get(pk=double.pk).standing == third
+    assert Identity.with_deleted.get(pk=double.pk).current == third
 
 
 def test_a_split_makes_a_new_person(curator, people):
     _, double = people
-    some = list(double.samples.all())[:2]
-    done = curation.split_identity(
-        actor=curator, identity=double, samples=[row.pk for row in some], name="Berta", department="IT"
+    samples = list(double.samples.all())[:2]
+    result = curation.split_identity(
+        actor=curator, identity=double, samples=[row.pk for row in samples], name="Berta", department="IT"
     )
-    assert (done.identity.name, done.identity.department) == ("Berta", "IT")
-    assert set(done.identity.samples.all()) == set(some)
+    assert (result.identity.name, result.identity.department) == ("Berta", "IT")
+    assert set(result.identity.samples.all()) == set(samples)
     assert double.samples.count() == 1
 
 
@@ -99,10 +99,10 @@ def test_a_move_and_a_rejection(curator, people):
     assert [match.identity_id for match in found[0]] == [double.pk]
 
 
-def test_a_photo_is_not_moved_to_who_has_it(curator, people):
+def test_a_sample_is_not_moved_to_somebody_who_has_its_photo(curator, people):
     ann, double = people
     sample = double.samples.get(photo_sha256=f"{1:064}")
-    with pytest.raises(Conflict, match="has this photo already"):
+    with pytest.raises(Conflict, match="already has this photo"):
         curation.move_sample(actor=curator, sample=sample, to=ann)
 
 
@@ -110,10 +110,10 @@ def test_a_photo_is_not_moved_to_who_has_it(curator, people):
 def test_what_cannot_be_merged(curator, people, bad):
     ann, _ = people
     others = {"itself": [ann], "nobody": [], "another gallery": [IdentityFactory()]}[bad]
-    before = standing()
+    before = undeleted_rows()
     with pytest.raises(InvalidInput):
         curation.merge_identities(actor=curator, into=ann, others=others)
-    assert standing() == before
+    assert undeleted_rows() == before
 
 
 def test_what_cannot_be_split(curator, people):
@@ -142,20 +142,20 @@ ACTS = {
 
 
 @pytest.mark.parametrize("name", ACTS)
-def test_undone_the_rows_are_as_before_and_undone_again_as_after(curator, people, name):
-    before = standing()
+def test_undo_restores_the_rows_and_can_be_undone_in_turn(curator, people, name):
+    before = undeleted_rows()
     ACTS[name](curator, *people)
-    after = standing()
+    after = undeleted_rows()
     assert after != before
     first = last_event()
     undo(actor=curator, event=first)
-    assert standing() == before
+    assert undeleted_rows() == before
     second = last_event()
     assert (second.action, second.object_id) == ("change.undone", str(first.pk))
     with pytest.raises(Conflict, match="already"):
         undo(actor=curator, event=first)
     undo(actor=curator, event=second)
-    assert _without(standing(), "deleted_at") == _without(after, "deleted_at")
+    assert _without(undeleted_rows(), "deleted_at") == _without(after, "deleted_at")
 
 
 def _without(rows: dict, field: str) -> dict:
@@ -166,30 +166,30 @@ def _without(rows: dict, field: str) -> dict:
     }
 
 
-def test_an_act_that_was_built_upon_is_not_undone(curator, people):
+def test_a_change_is_not_undone_before_later_ones(curator, people):
     ann, double = people
     merge = curation.merge_identities(actor=curator, into=ann, others=[double]).event
     services.update_identity(actor=curator, identity=ann, external_id="8")
-    before = standing()
+    before = undeleted_rows()
     with pytest.raises(Conflict, match="changed since"):
         undo(actor=curator, event=merge)
-    assert standing() == before
+    assert undeleted_rows() == before
     undo(actor=curator, event=last_event())  # the later one first
     undo(actor=curator, event=merge)
     assert Identity.objects.get(pk=double.pk).external_id == "7"
 
 
-def test_a_split_is_not_undone_while_the_new_person_has_more(curator, people):
+def test_a_split_is_not_undone_while_the_new_person_has_new_samples(curator, people):
     _, double = people
-    done = curation.split_identity(actor=curator, identity=double, samples=[double.samples.first().pk], name="New")
-    SampleFactory(identity=done.identity)
-    before = standing()
-    with pytest.raises(Conflict, match="got samples since"):
-        undo(actor=curator, event=done.event)
-    assert standing() == before
+    result = curation.split_identity(actor=curator, identity=double, samples=[double.samples.first().pk], name="New")
+    SampleFactory(identity=result.identity)
+    before = undeleted_rows()
+    with pytest.raises(Conflict, match="got new samples since"):
+        undo(actor=curator, event=result.event)
+    assert undeleted_rows() == before
 
 
-def test_a_sample_does_not_come_back_to_nobody(curator, people):
+def test_a_deleted_persons_sample_is_not_restored(curator, people):
     ann, _ = people
     services.delete_sample(actor=curator, sample=ann.samples.first())
     event = last_event()
@@ -198,15 +198,15 @@ def test_a_sample_does_not_come_back_to_nobody(curator, people):
         undo(actor=curator, event=event)
 
 
-def test_an_external_id_taken_meanwhile_keeps_a_person_from_coming_back(curator, people):
+def test_a_person_whose_external_id_has_been_taken_is_not_restored(curator, people):
     _, double = people
     services.delete_identity(actor=curator, identity=double)
     event = last_event()
     IdentityFactory(gallery=double.gallery, external_id="7")
-    before = standing()
+    before = undeleted_rows()
     with pytest.raises(Conflict, match="external id"):
         undo(actor=curator, event=event)
-    assert standing() == before
+    assert undeleted_rows() == before
 
 
 def test_what_cannot_be_undone(curator, people, gallery):
@@ -217,7 +217,7 @@ def test_what_cannot_be_undone(curator, people, gallery):
 
 
 # --- Purge ---
-def test_what_came_from_somebody_purged_does_not_go_back(curator, people):
+def test_a_move_from_somebody_purged_is_not_undone(curator, people):
     ann, double = people
     sample = ann.samples.first()
     moved = curation.move_sample(actor=curator, sample=sample, to=double)
@@ -228,7 +228,7 @@ def test_what_came_from_somebody_purged_does_not_go_back(curator, people):
     assert FaceSample.objects.get(pk=sample.pk).identity == double
 
 
-def test_a_purge_takes_rows_crops_vectors_and_history(curator, people):
+def test_a_purge_deletes_rows_crops_vectors_and_history(curator, people):
     ann, double = people
     services.delete_identity(actor=curator, identity=ann)
     event = last_event()
@@ -242,7 +242,7 @@ def test_a_purge_takes_rows_crops_vectors_and_history(curator, people):
         undo(actor=curator, event=event)
 
 
-# --- Who, and from where ---
+# --- Who made the change, and access ---
 def test_the_history_says_who_and_the_request(curator, people):
     ann, _ = people
     services.update_identity(actor=curator, identity=ann, name="Zoe")
@@ -254,7 +254,7 @@ def test_the_history_says_who_and_the_request(curator, people):
     assert last_event().change_id == context.pk
 
 
-def test_a_change_past_the_services_is_in_the_history_too(people):
+def test_a_change_made_in_sql_is_in_the_history_too(people):
     ann, _ = people
     with connection.cursor() as cursor:
         cursor.execute("UPDATE gallery_identity SET name = 'Mallory' WHERE id = %s", [ann.pk])
@@ -270,22 +270,22 @@ def test_recognising_somebody_leaves_no_history(people):
 
 @pytest.mark.parametrize("name", ACTS)
 def test_a_viewer_may_not_and_nothing_changes(gallery, people, name):
-    before, events = standing(), AuditEvent.objects.count()
+    before, events = undeleted_rows(), AuditEvent.objects.count()
     with pytest.raises(NotAllowed):
         ACTS[name](member(gallery, Role.VIEWER), *people)
-    assert standing() == before and AuditEvent.objects.count() == events
+    assert undeleted_rows() == before and AuditEvent.objects.count() == events
 
 
 def test_a_viewer_may_not_undo(gallery, curator, people):
     services.delete_identity(actor=curator, identity=people[0])
-    before = standing()
+    before = undeleted_rows()
     with pytest.raises(NotAllowed):
         undo(actor=member(gallery, Role.VIEWER), event=last_event())
-    assert standing() == before
+    assert undeleted_rows() == before
 
 
 # --- Two curators at once ---
-def test_an_edit_of_what_somebody_else_changed_is_a_conflict(curator, people):
+def test_an_edit_of_a_stale_version_is_a_conflict(curator, people):
     ann, _ = people
     services.update_identity(actor=curator, identity=ann, name="Zoe", seen=ann.updated_at)
     with pytest.raises(Conflict) as caught:
@@ -294,12 +294,12 @@ def test_an_edit_of_what_somebody_else_changed_is_a_conflict(curator, people):
     assert Identity.objects.get(pk=ann.pk).name == "Zoe"
 
 
-def test_what_was_merged_meanwhile_is_a_conflict(curator, people, gallery):
+def test_curating_somebody_who_has_been_merged_is_a_conflict(curator, people, gallery):
     ann, double = people
     sample = double.samples.last()
     third = IdentityFactory(gallery=gallery)
     curation.merge_identities(actor=curator, into=ann, others=[double])
-    before = standing()
+    before = undeleted_rows()
     for act in (
         lambda: curation.merge_identities(actor=curator, into=third, others=[double]),
         lambda: curation.move_sample(actor=curator, sample=sample, to=third),
@@ -307,17 +307,17 @@ def test_what_was_merged_meanwhile_is_a_conflict(curator, people, gallery):
     ):
         with pytest.raises(Conflict):
             act()
-    assert standing() == before
+    assert undeleted_rows() == before
 
 
-def test_a_face_enrolled_for_somebody_merged_meanwhile_is_not_lost(curator, people):
+def test_locking_somebody_who_has_been_merged_gives_the_other_person(curator, people):
     ann, double = people
     curation.merge_identities(actor=curator, into=ann, others=[double])
     assert services.lock_identity(double.pk) == ann
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_merges_crosswise_at_the_same_time(gallery):
+def test_two_people_merged_into_each_other_at_the_same_time(gallery):
     curator = member(gallery, Role.CURATOR)
     a, b = (IdentityFactory(gallery=gallery) for _ in range(2))
     for person in (a, b):

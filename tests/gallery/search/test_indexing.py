@@ -1,4 +1,4 @@
-"""The HNSW index of a large gallery, on made-up vectors."""
+"""The HNSW index of a large gallery, on synthetic vectors."""
 
 import io
 import re
@@ -12,7 +12,7 @@ from factories import GalleryFactory, IdentityFactory, SampleFactory, unit
 from gallery.models import FaceEmbedding, Identity, VectorIndex
 from gallery.search import indexing
 from gallery.search.query import nearest_identities, search_exactly, search_index
-from gallery.search.recall import WANTED_RECALL, Recall, Views
+from gallery.search.recall import TARGET_RECALL, ProbeSet, Recall
 from gallery.search.synthetic import create_synthetic_gallery, fill, remove_synthetic_gallery
 from gallery.search.vectors import enrolled_vectors
 
@@ -21,12 +21,12 @@ ROWS, DIM = 2_500, 32
 
 @pytest.fixture
 def large(transactional_db):
-    made = create_synthetic_gallery(rows=ROWS, dim=DIM)
-    list(fill(made))
-    yield made
+    synthetic = create_synthetic_gallery(rows=ROWS, dim=DIM)
+    list(fill(synthetic))
+    yield synthetic
     for index in VectorIndex.objects.all():
         indexing.drop_index(index)
-    remove_synthetic_gallery(made.gallery)
+    remove_synthetic_gallery(synthetic.gallery)
 
 
 def indexes() -> set[str]:
@@ -35,8 +35,8 @@ def indexes() -> set[str]:
         return {row[0] for row in cursor.fetchall()}
 
 
-def arguments(made, probes, top_k=5):
-    return {"gallery_id": made.gallery.pk, "pack": made.gallery.pack, "probes": probes, "top_k": top_k}
+def arguments(synthetic, probes, top_k=5):
+    return {"gallery_id": synthetic.gallery.pk, "pack": synthetic.gallery.pack, "probes": probes, "top_k": top_k}
 
 
 def test_a_large_gallery_gets_an_index_that_finds_what_exact_search_finds(large):
@@ -50,10 +50,10 @@ def test_a_large_gallery_gets_an_index_that_finds_what_exact_search_finds(large)
     same = [a[0] == b[0] for a, b in zip(through_index, exactly, strict=True)]
     assert np.mean(same) >= 0.98
     assert nearest_identities(**arguments(large, probes)) == through_index
-    assert indexing.maintain_indexes() == []  # nothing more to do
+    assert indexing.maintain_indexes() == []  # nothing left to do
 
 
-def test_a_search_uses_the_index_by_a_plan_made_once(large):
+def test_searches_use_the_index_and_are_planned_once(large):
     [index] = indexing.maintain_indexes()
     for probe in large.probes(3):
         nearest_identities(**arguments(large, probe[None]))
@@ -69,7 +69,7 @@ def test_a_search_uses_the_index_by_a_plan_made_once(large):
     assert generic >= 3 and custom == 0
 
 
-def test_many_samples_of_few_people_and_inactive_people_are_found_all_the_same(large):
+def test_inactive_people_do_not_hide_others_from_the_index(large):
     probe = large.probes(1)
     exactly = search_exactly(**arguments(large, probe, top_k=20))
     near = [match.identity_id for match in exactly[0][:15]]
@@ -82,19 +82,19 @@ def test_many_samples_of_few_people_and_inactive_people_are_found_all_the_same(l
     assert match.identity_id == near[0]
 
 
-def test_tuning_takes_no_ef_search_by_luck():
-    """0.992 of 500 probes may well be 0.985 of all; of 4,000 it is surely above 0.99."""
-    assert Recall(40, 496, 500).at_least < WANTED_RECALL < Recall(40, 3976, 4000).share
+def test_tuning_wants_statistical_certainty():
+    """A recall of 0.992 on 500 probes may be 0.985 overall; on 4,000 it is above 0.99 with 95 % certainty."""
+    assert Recall(40, 496, 500).at_least < TARGET_RECALL < Recall(40, 3976, 4000).share
     assert Recall(40, 3976, 4000).at_least > 0.9914
     assert Recall(40, 500, 500).at_least < 1
 
 
-def test_an_ef_search_that_cannot_do_is_given_up_early(large):
+def test_measuring_stops_once_the_target_is_out_of_reach(large):
     indexing.maintain_indexes()
-    views = Views.of(gallery_id=large.gallery.pk, pack=large.gallery.pack, count=1_000)
-    assert views.vectors.shape == (1_000, DIM)
-    assert views.recall(40).probes == 1_000
-    assert views.recall(40, wanted=0.999).probes == 500
+    probe_set = ProbeSet.draw(gallery_id=large.gallery.pk, pack=large.gallery.pack, count=1_000)
+    assert probe_set.vectors.shape == (1_000, DIM)
+    assert probe_set.recall(40).probes == 1_000
+    assert probe_set.recall(40, target=0.999).probes == 500
 
 
 def test_a_shrunken_gallery_loses_its_index(large):
@@ -106,18 +106,18 @@ def test_a_shrunken_gallery_loses_its_index(large):
     assert len(nearest_identities(**arguments(large, large.probes(1)))[0]) == 5
 
 
-def test_a_broken_off_build_is_done_again(large):
+def test_an_interrupted_build_is_repeated(large):
     [index] = indexing.maintain_indexes()
     VectorIndex.objects.update(state="building")  # as a killed job leaves it
     [again] = indexing.maintain_indexes()
     assert again.name == index.name and again.state == "ready" and again.pk != index.pk
     with connection.cursor() as cursor:
-        cursor.execute(f'DROP INDEX "{index.name}"')  # by somebody's hand
+        cursor.execute(f'DROP INDEX "{index.name}"')  # as somebody might by hand
     [third] = indexing.maintain_indexes()
     assert third.pk != again.pk and indexes() == {index.name}
 
 
-def test_a_deleted_gallerys_index_goes(large):
+def test_the_index_of_a_deleted_gallery_is_dropped(large):
     assert indexing.maintain_indexes()
     VectorIndex.objects.all().delete()
     FaceEmbedding.objects.all().delete()
@@ -125,7 +125,16 @@ def test_a_deleted_gallerys_index_goes(large):
     assert not indexes()
 
 
-def test_two_maintenances_do_not_meet(large):
+def test_a_gallery_without_vectors_gets_no_index(db):
+    """As when it was deleted after maintenance had found it to be large."""
+    gallery = GalleryFactory()
+    assert indexing.build_index(gallery_id=gallery.pk, pack=gallery.pack) is None
+    gallery.delete()
+    assert indexing.build_index(gallery_id=gallery.pk, pack=gallery.pack) is None
+    assert not VectorIndex.objects.exists() and not indexes()
+
+
+def test_only_one_maintenance_runs_at_a_time(large):
     other = connection.copy()
     with other.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", [indexing.LOCK])
@@ -136,7 +145,7 @@ def test_two_maintenances_do_not_meet(large):
 
 
 @pytest.mark.django_db
-def test_vectors_come_in_blocks_without_the_rejected_the_inactive_and_the_deleted():
+def test_enrolled_vectors_come_in_blocks_without_rejected_samples_and_inactive_people():
     gallery = GalleryFactory()
     samples = [SampleFactory(identity__gallery=gallery, vector=unit(axis)) for axis in range(5)]
     SampleFactory(identity=samples[0].identity, vector=unit(9), rejected=True)

@@ -6,7 +6,7 @@ from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, SampleFactory, unit
 
 from gallery.models import FaceEmbedding
-from gallery.search.query import EVERYBODY, FACES, SET, SHORTLISTED, nearest_identities
+from gallery.search.query import ALL_SAMPLES, COUNT_FACES, SET_PLAN, SHORTLISTED_SAMPLES, nearest_identities
 from gallery.search.vectors import ENROLLED
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +29,7 @@ def test_nearest_first_with_exact_distances():
     assert [match.distance for match in found] == pytest.approx(distances[order].tolist(), abs=1e-4)
 
 
-def test_a_person_counts_once_by_the_best_sample():
+def test_a_person_is_found_once_by_the_nearest_sample():
     gallery = GalleryFactory()
     person = IdentityFactory(gallery=gallery)
     SampleFactory(identity=person, vector=unit(0, 3))
@@ -72,7 +72,7 @@ def test_the_mean_is_over_the_best_three():
     assert (match.distance, match.mean_distance) == (1, 2)
 
 
-def test_not_x_keeps_x_away_from_faces_nearer_to_the_rejected_one():
+def test_a_person_is_not_proposed_for_a_face_nearest_to_a_rejected_sample():
     gallery = GalleryFactory()
     person = IdentityFactory(gallery=gallery)
     SampleFactory(identity=person, vector=unit(0))
@@ -83,16 +83,16 @@ def test_not_x_keeps_x_away_from_faces_nearer_to_the_rejected_one():
     assert match.mean_distance == match.distance  # the rejected one does not count
 
 
-def test_the_deleted_are_not_proposed():
+def test_deleted_people_and_samples_are_not_found():
     gallery = GalleryFactory()
     SampleFactory(identity=IdentityFactory(gallery=gallery, deleted_at=timezone.now()), vector=unit(0))
     SampleFactory(identity=IdentityFactory(gallery=gallery), vector=unit(0), deleted_at=timezone.now())
     assert search(gallery, unit(0)) == [[]]
 
 
-@pytest.mark.parametrize("sql", [EVERYBODY, FACES, SHORTLISTED, SET, ENROLLED])
-def test_every_table_is_asked_for_one_gallery(sql):
-    """So that each search reads that gallery alone, and a distributed database sends it to one node."""
+@pytest.mark.parametrize("sql", [ALL_SAMPLES, COUNT_FACES, SHORTLISTED_SAMPLES, SET_PLAN, ENROLLED])
+def test_every_table_is_filtered_by_gallery(sql):
+    """So that a search reads only that gallery, and a distributed database sends it to one node."""
     tables = re.findall(r"(?:FROM|JOIN) gallery_\w+(?: (?!WHERE|ON)(\w+))?", sql)
     assert tables
     for alias in tables:
