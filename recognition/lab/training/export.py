@@ -12,7 +12,7 @@ from recognition.engine.pipeline import Pipeline
 from recognition.lab.training.faces import Faces, UnusableFace
 from recognition.lab.training.nets import TrainableNet
 from recognition.packs.build import EmbedderPart, build_pack, installed_detector
-from recognition.packs.measure import Measured, keep, measured
+from recognition.packs.measure import FarMeasurement, measure_vectors, save_measurement
 
 PARAMS = "training"  # the "file" of a trained embedder among a pack's sources
 
@@ -38,7 +38,7 @@ def export_pack(
     held_out: Faces | None = None,
     described: str = "",
     say: Callable[[str], object] = print,
-) -> tuple[Manifest, Measured | None]:
+) -> tuple[Manifest, FarMeasurement | None]:
     """Writes models_dir/NAME. Raises PackError; nothing is left half-made.
 
     threshold: 1:1, for nets of the metric L2. held_out: people not trained on, whose faces give the FAR curve and the
@@ -69,10 +69,10 @@ def export_pack(
     except PackError as error:
         say(f"Its thresholds are guesses until manage.py packs measure {facts.name} FOLDER: {error}")
         return manifest, None
-    return keep(manifest, models_dir / facts.name, found, described), found
+    return save_measurement(manifest, models_dir / facts.name, found, described), found
 
 
-def measure_faces(pipeline: Pipeline, faces: Faces) -> Measured:
+def measure_faces(pipeline: Pipeline, faces: Faces) -> FarMeasurement:
     """As packs/measure.py, on faces that are aligned already: each embedded as an enrolment and as a probe."""
     chips, people = chips_of(faces, range(len(faces.labels)))
     template = pipeline.embedder.alignment.targets.astype("float32")
@@ -80,7 +80,7 @@ def measure_faces(pipeline: Pipeline, faces: Faces) -> Measured:
         np.concatenate([pipeline.embedder.embed([(chip, template)], purpose) for chip in chips])
         for purpose in ("enrol", "probe")
     )
-    return measured(enrolled, probes, people, "The people held out")
+    return measure_vectors(enrolled, probes, people, "The people held out")
 
 
 def chips_of(faces: Faces, numbers: Sequence[int]) -> tuple[list[np.ndarray], np.ndarray]:

@@ -5,7 +5,7 @@ import pytest
 
 from recognition.engine import cpu
 from recognition.engine.choose_net import LEAST_COSINE, choose_net, least_cosine
-from recognition.engine.graph.cast_bfloat16 import cast_bfloat16, half_params
+from recognition.engine.graph.cast_bfloat16 import bfloat16_params, cast_bfloat16
 from recognition.engine.graph.fold_batchnorm import fold_batchnorm, fold_dense_batchnorm
 from recognition.engine.graph.ir import Graph
 from recognition.engine.graph.join_heads import join_heads
@@ -60,7 +60,7 @@ def test_rewriting_leaves_the_given_graph_alone():
 def test_bfloat16_casts_input_output_and_params_once(amx):
     fast = rewrite(published("mbf"), "bf16", amx=amx).graph
     assert ops(fast).count("amp_cast") == 2  # of the input and the output
-    assert half_params(fast) == set(fast.params)
+    assert bfloat16_params(fast) == set(fast.params)
 
 
 @needs_bfloat16

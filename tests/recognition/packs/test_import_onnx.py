@@ -121,7 +121,7 @@ def refused(path: Path, match: str, read=embedder_graph) -> None:
 def test_what_is_no_onnx_file_is_a_clear_error(tmp_path, data):
     path = tmp_path / "net.onnx"
     path.write_bytes(data)
-    refused(path, "no ONNX")
+    refused(path, "not an ONNX")
 
 
 @pytest.mark.parametrize(("op", "domain"), [("Loop", ""), ("NonMaxSuppression", ""), ("Relu", "com.evil")])
@@ -168,7 +168,7 @@ def test_an_input_that_is_no_image_is_refused(tmp_path, shape):
 def test_a_detector_without_landmarks_is_refused(tmp_path):
     node = helper.make_node("Conv", ["x", "w"], ["y"], kernel_shape=[8, 8], strides=[8, 8])
     path = saved(tmp_path / "net.onnx", [node], [("w", np.zeros((2, 3, 8, 8), "float32"))], shape=(1, 3, "h", "w"))
-    refused(path, "no SCRFD with five landmarks", scrfd_graph)
+    refused(path, "not an SCRFD with five landmarks", scrfd_graph)
 
 
 # --- The published ones ---

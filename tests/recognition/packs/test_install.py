@@ -13,7 +13,7 @@ FILE = "mtcnn/assets/weights/pnet.lz4"
 @pytest.fixture
 def no_packages(monkeypatch):
     """Nothing installed, no index reached: only what `source` holds."""
-    monkeypatch.setattr(install, "_installed_packages", lambda wanted: [])
+    monkeypatch.setattr(install, "_installed_packages", lambda sources: [])
 
 
 def test_an_unknown_pack_names_the_known(tmp_path):
