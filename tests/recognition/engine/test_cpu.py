@@ -75,7 +75,7 @@ def test_bfloat16_is_none_emulated_or_native(processor, flags, limit, bfloat16):
 
 @pytest.mark.skipif(REAL_AMX, reason="this kernel grants AMX")
 def test_amx_that_the_kernel_refuses_is_never_used(processor):
-    """oneDNN would die of SIGILL: it is held to what is safe."""
+    """oneDNN would be killed by SIGILL, so it is limited to what is safe."""
     found = processor(*SAPPHIRE_RAPIDS)
     assert (found.amx, found.bfloat16) == (False, "native")
     assert "refused by the kernel" in found.note
@@ -104,7 +104,7 @@ def test_no_cpuinfo_is_no_amx(monkeypatch, tmp_path):
     assert (found.amx, found.bfloat16) == (False, "none")
 
 
-# --- The real processor, held to less and less ---
+# --- The real processor, limited to ever fewer instructions ---
 COMPUTES_BFLOAT16 = """
 from recognition.engine import cpu
 from recognition.engine.graph.passes import rewrite
@@ -137,7 +137,7 @@ def test_auto_is_float32_on_an_older_processor(pack_dir, isa):
 
 @pytest.mark.parametrize("command", [["packs", "verify", "dlib-resnet"], ["recognition_worker"]])
 def test_bfloat16_on_an_older_processor_is_refused_at_the_start(pack_dir, command):
-    """By the worker too, before it takes a photo."""
+    """A worker too must fail before it takes a photo."""
     done = run_python("manage.py", *command, DNNL_MAX_CPU_ISA="AVX2", FACEPLATFORM_PRECISION="bf16")
     assert done.returncode != 0
     assert "cannot compute bfloat16" in done.stderr
@@ -160,7 +160,7 @@ def test_a_device_that_is_not_there_is_an_error(device):
     ],
 )
 def test_a_command_that_cannot_have_its_device_says_so_and_fails(pack_dir, name, value, message):
-    """A missing GPU never becomes a silent CPU."""
+    """A missing GPU is never silently replaced by the CPU."""
     done = run_python("manage.py", "packs", "verify", "dlib-resnet", **{name: value})
     assert done.returncode != 0
     assert message in done.stderr
