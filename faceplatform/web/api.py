@@ -131,7 +131,7 @@ class CursorPagination(pagination.CursorPagination):
     page_size = 50
     page_size_query_param = "limit"
     max_page_size = 100
-    ordering = ("-id",)
+    ordering: tuple[str, ...] = ("-id",)
 
     def get_ordering(self, request, queryset, view):
         """From `?ordering=`: a name in the view's `orderings`, in descending order if it starts with -."""

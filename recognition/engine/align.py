@@ -1,4 +1,4 @@
-"""From a photo and five landmarks to an aligned chip, and to the margin crop that is kept."""
+"""Cuts a face out of a photo by its landmarks: as the aligned chip that a net sees, and as the margin crop that is kept."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ import numpy as np
 from recognition.engine.base import Box, Crop
 from recognition.engine.image import encode_jpeg
 
-# Targets in the 150 px chip of dlib's ResNet. Least squares on eyes and nose alone does better than on all five.
+# Where eyes and nose belong in the 150 px chip of dlib's ResNet. Fitting these three alone does better than fitting all five.
 DLIB_TARGETS = np.array([[47.0, 44.8], [101.0, 44.8], [73.7, 78.8]], dtype="float64")
-# Targets in the 112 px chip of the ArcFace family, as InsightFace aligns: eyes, nose, corners of the mouth.
+# Where eyes, nose and corners of the mouth belong in the 112 px chip of the ArcFace family, as InsightFace aligns it.
 ARCFACE_TARGETS = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]],
     dtype="float64",
@@ -19,17 +19,17 @@ ARCFACE_TARGETS = np.array(
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """chip_size: px. targets: (k, 2) px in the chip, of the first k landmarks."""
+    """How a kind of net wants its faces. chip_size: px. targets: (k, 2), where the first k landmarks belong, px of the chip."""
 
     chip_size: int
     targets: np.ndarray
 
     def matrix(self, landmarks: np.ndarray) -> np.ndarray:
-        """Brings a photo's landmarks (5, 2) to the targets; float64 (2, 3)."""
+        """The transform from the photo to the chip, for a face with these landmarks (5, 2); float64 (2, 3)."""
         return similarity(landmarks[: len(self.targets)].astype("float64"), self.targets)
 
     def chip(self, image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """The aligned face: uint8 RGB (chip_size, chip_size, 3)."""
+        """Returns the aligned face, uint8 RGB (chip_size, chip_size, 3)."""
         return warp(image, self.matrix(landmarks), self.chip_size)
 
 
@@ -52,9 +52,9 @@ def similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """`image` through `matrix` (2, 3) into a chip of size x size px; uint8 RGB. Black where the photo ends.
+    """Transforms `image` by `matrix` (2, 3) into a chip of size x size px, uint8 RGB; black beyond the edge of the photo.
 
-    A face far larger than the chip is first halved, averaging, until at most a shrink by two is left.
+    A face far larger than the chip is first halved by averaging until it is at most twice too large, against aliasing.
     """
     image, matrix = _region(image, matrix, size)
     scale = np.hypot(matrix[0, 0], matrix[1, 0])
@@ -68,7 +68,7 @@ def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
 
 
 def _region(image: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The part of the photo that the chip can see, so that halving does not touch the rest."""
+    """Cuts out the part of the photo that the chip covers, so that no time goes into halving the rest."""
     inverse = cv2.invertAffineTransform(matrix)
     corners = np.array([[0, 0, 1], [size, 0, 1], [0, size, 1], [size, size, 1]], dtype="float64") @ inverse.T
     low = np.maximum(np.floor(corners.min(0)).astype(int) - 4, 0)
@@ -80,7 +80,7 @@ def _region(image: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarra
 
 
 def margin_crop(image: np.ndarray, box: Box, landmarks: np.ndarray) -> Crop:
-    """The face with its surroundings, 1.6x its box as far as the photo goes, long side at most 320 px."""
+    """Returns the face with its surroundings: 1.6 times its box, cut at the photo's edge, long side at most 320 px."""
     half_width, half_height = box.width * CROP_MARGIN / 2, box.height * CROP_MARGIN / 2
     centre_x, centre_y = box.x + box.width / 2, box.y + box.height / 2
     left, top = max(int(centre_x - half_width), 0), max(int(centre_y - half_height), 0)
@@ -91,5 +91,5 @@ def margin_crop(image: np.ndarray, box: Box, landmarks: np.ndarray) -> Crop:
     if scale < 1:
         size = (max(round(part.shape[1] * scale), 1), max(round(part.shape[0] * scale), 1))
         part = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
-    moved = ((landmarks - [left, top]) * scale).astype("float32")
-    return Crop(encode_jpeg(np.ascontiguousarray(part)), part.shape[1], part.shape[0], moved)
+    crop_landmarks = ((landmarks - [left, top]) * scale).astype("float32")
+    return Crop(encode_jpeg(np.ascontiguousarray(part)), part.shape[1], part.shape[0], crop_landmarks)

@@ -1,7 +1,7 @@
-"""What the engine takes and gives, as plain values. numpy alone.
+"""What the engine takes and returns, as plain values. Imports numpy alone.
 
-All coordinates are px of the upright photo: EXIF orientation applied, before any turn of ours. Landmarks are five
-points: left eye, right eye, nose, left and right corner of the mouth, left and right as seen in the image.
+All coordinates are px of the photo with its EXIF orientation applied, whichever way the engine turned it to find faces.
+Landmarks are five points: left eye, right eye, nose, left and right corner of the mouth; left and right as in the image.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ Purpose = Literal["probe", "enrol"]
 
 
 class PhotoError(Exception):
-    """A photo that cannot be used. code: invalid_image or image_too_large; message: a sentence that says what to do."""
+    """A photo cannot be used. code: invalid_image or image_too_large. message: says why and what to do."""
 
     def __init__(self, code: str, message: str):
         super().__init__(message)
@@ -35,9 +35,10 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """score: 0–1. measures: numbers behind it. reasons: why it is poor, as reason codes; empty where it is good.
+    """How suitable a face is for recognition.
 
-    usable: False where the face is so poor that comparing it would be a guess.
+    score: 0–1. measures: the numbers behind it. reasons: codes of what is poor; empty for a good face. usable: False if
+    the face is so poor that a comparison would be a guess.
     """
 
     score: float
@@ -48,7 +49,7 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A face with a margin, upright, as JPEG; landmarks float32 (5, 2) in its px."""
+    """An upright face with a margin, as JPEG. landmarks: float32 (5, 2), px of the crop."""
 
     jpeg: bytes
     width: int
@@ -58,7 +59,7 @@ class Crop:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """landmarks: float32 (5, 2). score: 0–1."""
+    """A face as the detector found it. landmarks: float32 (5, 2). score: 0–1."""
 
     box: Box
     landmarks: np.ndarray
@@ -67,7 +68,7 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """embedding: float32 (dim,), in the pack's metric, ordered by L2."""
+    """embedding: float32 (dim,); smaller L2 distances mean more alike, whatever the pack's metric."""
 
     box: Box
     landmarks: np.ndarray
@@ -79,9 +80,10 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class PhotoAnalysis:
-    """rotation: degrees (counter-clockwise) by which the photo had to be turned for its faces to stand upright.
+    """The faces of a photo, largest first.
 
-    faces: largest first. timings_ms: decode, detect, embed; of the whole batch where several photos went together.
+    rotation: degrees, counter-clockwise, by which the photo had to be turned for its faces to stand upright. timings_ms:
+    of decode, detect and embed, for the whole batch if several photos were analysed together.
     """
 
     width: int
@@ -93,10 +95,10 @@ class PhotoAnalysis:
 
 class Detector(Protocol):
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
-        """images: uint8 RGB (h, w, 3), of any sizes. Returns the faces of each, largest first."""
+        """Returns the faces of each image, largest first. images: uint8 RGB (h, w, 3), of any sizes."""
 
     def quarter_turns(self, image: np.ndarray, faces: Sequence[Detection]) -> int:
-        """By how many quarter turns, counter-clockwise, the image has to be turned for `faces` to stand upright; 0–3."""
+        """Returns how many quarter turns, counter-clockwise, would make `faces` stand upright; 0–3."""
 
 
 class Embedder(Protocol):
@@ -106,4 +108,4 @@ class Embedder(Protocol):
         """Embeds each (image, landmarks); float32 (n, dim)."""
 
     def embed_chips(self, chips: Sequence[np.ndarray]) -> np.ndarray:
-        """chips: uint8 RGB, aligned for the pack. What the net itself gives for each; float32 (n, dim)."""
+        """Runs the net once for each aligned chip, uint8 RGB, and returns its output as it is; float32 (n, dim)."""

@@ -1,25 +1,26 @@
-"""Boxes as rows x1, y1, x2, y2, score; float64 (n, 5)."""
+"""Operations on boxes as rows x1, y1, x2, y2, score; float64 (n, 5)."""
 
 import cv2
 import numpy as np
 
 
-def nms(boxes: np.ndarray, overlap: float, *, apart: np.ndarray | None = None) -> np.ndarray:
-    """Indices, best first, of the boxes that no better one covers by more than `overlap` of their union.
+def nms(boxes: np.ndarray, overlap: float, *, groups: np.ndarray | None = None) -> np.ndarray:
+    """Non-maximum suppression: indices, best first, of boxes whose overlap with no better box exceeds `overlap`.
 
-    apart: a group (n,) for each box; those of different groups do not meet.
+    overlap: intersection over union. groups: (n,), a group for each box; only boxes of the same group suppress each other.
     """
     if not len(boxes):
         return np.empty(0, int)
     corners = np.hstack([boxes[:, :2], boxes[:, 2:4] - boxes[:, :2]])
-    if apart is not None:  # far enough from each other never to overlap
-        corners[:, 0] += apart * (np.ptp(boxes[:, [0, 2]]) + 1)
-    kept = cv2.dnn.NMSBoxes(corners, boxes[:, 4].astype("float32"), 0.0, overlap)
+    if groups is not None:  # moved so far apart that boxes of two groups never overlap
+        corners[:, 0] += groups * (np.ptp(boxes[:, [0, 2]]) + 1)
+    # The stubs ask for lists; OpenCV takes arrays, without a copy for each number.
+    kept = cv2.dnn.NMSBoxes(corners, boxes[:, 4].astype("float32"), 0.0, overlap)  # type: ignore[arg-type]
     return np.asarray(kept, int).ravel()
 
 
 def nms_of_smaller(boxes: np.ndarray, overlap: float) -> np.ndarray:
-    """The same by how much of the smaller of two boxes is covered; for few boxes."""
+    """As `nms`, with overlap as a share of the smaller of two boxes. Meant for few boxes."""
     x1, y1, x2, y2, scores = boxes.T
     areas = (x2 - x1) * (y2 - y1)
     order = np.argsort(-scores, kind="stable")
@@ -34,20 +35,20 @@ def nms_of_smaller(boxes: np.ndarray, overlap: float) -> np.ndarray:
     return np.array(kept, dtype=int)
 
 
-def moved(boxes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Shifts each side by its offset (n, 4), in widths and heights of the box."""
+def shifted(boxes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Shifts the sides of each box by its offsets (n, 4), given in widths and heights of the box."""
     size = boxes[:, 2:4] - boxes[:, :2]
     return np.hstack([boxes[:, :4] + offsets * np.hstack([size, size]), boxes[:, 4:]])
 
 
 def squared(boxes: np.ndarray) -> np.ndarray:
-    """Round the same centre, as wide and high as the longer side."""
+    """Makes each box square: the same centre, and sides as long as its longer one."""
     side = (boxes[:, 2:4] - boxes[:, :2]).max(1, keepdims=True) if len(boxes) else np.empty((0, 1))
     centre = (boxes[:, :2] + boxes[:, 2:4]) / 2
     return np.hstack([centre - side / 2, centre + side / 2, boxes[:, 4:]])
 
 
 def widened(square: np.ndarray, share: float) -> np.ndarray:
-    """One box (5,), larger by `share` of its width."""
+    """Returns one square box (5,), larger by `share` of its width."""
     margin = (square[2] - square[0]) * share / 2
     return square + np.array([-margin, -margin, margin, margin, 0])

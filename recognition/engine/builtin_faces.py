@@ -1,4 +1,6 @@
-"""Drawn faces, for checking nets where no photo is at hand. No person is in them."""
+"""Drawn faces, to check nets with when no photo is at hand. They show no real person."""
+
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -7,13 +9,13 @@ SKINS = ((224, 178, 150), (141, 92, 66), (246, 214, 190), (92, 58, 42))
 
 
 def faces(count: int, size: int, *, seed: int = 7) -> np.ndarray:
-    """`count` different faces, eyes and nose about where aligned chips have them; uint8 RGB (count, size, size, 3)."""
+    """Draws `count` different faces, with eyes and nose about where aligned chips have them; uint8 RGB (count, size, size, 3)."""
     random = np.random.default_rng(seed)
     return np.stack([_face(random, SKINS[number % len(SKINS)], size) for number in range(count)])
 
 
 def scene(width: int, height: int, *, seed: int = 7) -> np.ndarray:
-    """Four faces of different sizes on an uneven ground; uint8 RGB (height, width, 3)."""
+    """Draws four faces of different sizes on an uneven background; uint8 RGB (height, width, 3)."""
     random = np.random.default_rng(seed)
     coarse = random.integers(40, 215, (6, 8, 3)).astype("uint8")
     image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -32,7 +34,7 @@ def _face(random: np.random.Generator, skin: tuple[int, int, int], size: int) ->
     def at(x: float, y: float) -> tuple[int, int]:
         return round((x + random.normal(0, 0.008)) * large), round((y + random.normal(0, 0.008)) * large)
 
-    def ellipse(centre, axes, colour) -> None:
+    def ellipse(centre: tuple[int, int], axes: tuple[float, float], colour: Iterable[float]) -> None:
         radii = tuple(max(round(axis * large), 1) for axis in axes)
         cv2.ellipse(image, centre, radii, 0, 0, 360, [int(c) for c in colour], -1, cv2.LINE_AA)
 

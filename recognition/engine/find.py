@@ -1,4 +1,4 @@
-"""Finding the faces of a photo, whichever way up they are: the detector, and looking again where it saw nothing."""
+"""Finds the faces of a photo whichever way up they are: runs the detector, and tries again turned if it sees nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,48 +7,52 @@ import numpy as np
 
 from recognition.engine.base import Box, Detection, Detector
 
-BORDER = 0.25  # of the photo's sides; a tight crop shows a face only with room around it
+BORDER = 0.25  # of the photo's sides; in a tight crop, detectors see the face only with room around it
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An image as its faces stand upright, turned counter-clockwise by `rotation` degrees for that, and the faces in it."""
+class UprightPhoto:
+    """An image turned so that its faces stand upright, and these faces.
+
+    rotation: degrees, counter-clockwise, by which it was turned. step: how many px of the photo one px of `image` is.
+    """
 
     image: np.ndarray
     rotation: int
     faces: list[Detection]
+    step: int = 1
 
 
 class Finder:
     def __init__(self, detector: Detector):
         self.detector = detector
 
-    def find(self, images: Sequence[np.ndarray]) -> list[Found]:
-        """images: uint8 RGB, several together."""
+    def find(self, images: Sequence[np.ndarray]) -> list[UprightPhoto]:
+        """Finds the faces of several images, uint8 RGB, together."""
         first = self.detector.detect(images) if images else []
         return [
-            self._upright(Found(image, 0, faces)) if faces else self._look_again(image)
+            self._upright(UprightPhoto(image, 0, faces)) if faces else self._look_again(image)
             for image, faces in zip(images, first, strict=True)
         ]
 
-    def _look_again(self, image: np.ndarray) -> Found:
-        """Nothing was found: with a border around it, then turned by 90, 180 and 270 degrees."""
+    def _look_again(self, image: np.ndarray) -> UprightPhoto:
+        """Tries an image without faces with a border around it, then turned by 90, 180 and 270 degrees."""
         if faces := self._detect_with_border(image):
-            return self._upright(Found(image, 0, faces))
+            return self._upright(UprightPhoto(image, 0, faces))
         for quarter in (1, 2, 3):
             turned = np.ascontiguousarray(np.rot90(image, quarter))
             if faces := self.detector.detect([turned])[0]:
-                return self._upright(Found(turned, 90 * quarter, faces))
-        return Found(image, 0, [])
+                return self._upright(UprightPhoto(turned, 90 * quarter, faces))
+        return UprightPhoto(image, 0, [])
 
-    def _upright(self, found: Found) -> Found:
-        """Turns the image where its faces, though found, lie on their side or head, and finds them again."""
-        quarters = self.detector.quarter_turns(found.image, found.faces)
+    def _upright(self, photo: UprightPhoto) -> UprightPhoto:
+        """Turns the image if its faces, though found, are sideways or upside down, and finds them again."""
+        quarters = self.detector.quarter_turns(photo.image, photo.faces)
         if quarters:
-            turned = np.ascontiguousarray(np.rot90(found.image, quarters))
-            if again := self.detector.detect([turned])[0]:
-                return Found(turned, (found.rotation + 90 * quarters) % 360, again)
-        return found
+            turned = np.ascontiguousarray(np.rot90(photo.image, quarters))
+            if faces := self.detector.detect([turned])[0]:
+                return UprightPhoto(turned, (photo.rotation + 90 * quarters) % 360, faces)
+        return photo
 
     def _detect_with_border(self, image: np.ndarray) -> list[Detection]:
         top, left = (int(side * BORDER) for side in image.shape[:2])
@@ -56,17 +60,17 @@ class Finder:
         return [
             Detection(
                 Box(face.box.x - left, face.box.y - top, face.box.width, face.box.height),
-                face.landmarks - np.float32([left, top]),
+                face.landmarks - np.array([left, top], "float32"),
                 face.score,
             )
             for face in self.detector.detect([wide])[0]
         ]
 
 
-def turn_back(box: Box, landmarks: np.ndarray, rotation: int, shape: tuple[int, ...]) -> tuple[Box, np.ndarray]:
-    """Coordinates in an image turned counter-clockwise by `rotation` degrees, as those of the image before.
+def turn_back(box: Box, landmarks: np.ndarray, rotation: int, shape: Sequence[int]) -> tuple[Box, np.ndarray]:
+    """Translates coordinates from an image turned counter-clockwise by `rotation` degrees to the image before the turn.
 
-    shape: of the turned image. Landmarks keep their names, which are the face's own.
+    shape: of the turned image. Landmarks keep their order: a left eye stays the left eye.
     """
     corners = np.array([[box.x, box.y], [box.x + box.width, box.y + box.height]])
     height, width = shape[:2]
@@ -78,7 +82,7 @@ def turn_back(box: Box, landmarks: np.ndarray, rotation: int, shape: tuple[int, 
 
 
 def enlarged(face: Detection, factor: float) -> Detection:
-    """The face in an image `factor` times as large."""
+    """Returns the face as it lies in an image `factor` times as large."""
     if factor == 1:
         return face
     box = face.box
@@ -86,12 +90,12 @@ def enlarged(face: Detection, factor: float) -> Detection:
     return replace(face, box=larger, landmarks=face.landmarks * np.float32(factor))
 
 
-def in_finer_image(found: Found, image: np.ndarray, factor: int) -> Found:
-    """What was found in a photo reduced by `factor`, in the whole `image`, neither of them turned."""
+def in_full_photo(reduced: UprightPhoto, image: np.ndarray) -> UprightPhoto:
+    """Translates what was found in a reduced photo to `image`, the same photo decoded at full size and not turned."""
     faces = []
-    for face in found.faces:
-        box, landmarks = turn_back(face.box, face.landmarks, found.rotation, found.image.shape)
-        upright = enlarged(replace(face, box=box, landmarks=landmarks), factor)
-        box, landmarks = turn_back(upright.box, upright.landmarks, -found.rotation % 360, image.shape)
+    for face in reduced.faces:
+        box, landmarks = turn_back(face.box, face.landmarks, reduced.rotation, reduced.image.shape)
+        larger = enlarged(replace(face, box=box, landmarks=landmarks), reduced.step)
+        box, landmarks = turn_back(larger.box, larger.landmarks, -reduced.rotation % 360, image.shape)
         faces.append(replace(face, box=box, landmarks=landmarks))
-    return Found(np.ascontiguousarray(np.rot90(image, found.rotation // 90)), found.rotation, faces)
+    return UprightPhoto(np.ascontiguousarray(np.rot90(image, reduced.rotation // 90)), reduced.rotation, faces)

@@ -1,4 +1,4 @@
-"""Photos as files: what they are, their pixels, and pictures drawn from them. No MXNet: the web process uses it too."""
+"""Reads photo files, and draws and writes pictures. Imports no MXNet, because the web process uses it too."""
 
 import io
 import unicodedata
@@ -15,11 +15,13 @@ from recognition.engine.base import Box, PhotoError
 MAX_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 40_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "ICO", "PPM")
-NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC"
+FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC"
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 Image.init()  # registers every plugin, so that formats can be named
 pillow_heif.register_heif_opener()
-# Pillow's own guard, for sizes that show only while decoding; ours, on the header, comes first.
+# Ours checks the size in the header; this is Pillow's guard, for files whose true size shows only while decoding.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
@@ -33,22 +35,23 @@ class ImageInfo:
 
 
 def inspect(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> ImageInfo:
-    """What the file's header says; decodes no pixels. Raises PhotoError."""
+    """Reads the file's header, without decoding any pixels. Raises PhotoError."""
     if not data:
         raise PhotoError("invalid_image", "The file is empty. Send a photo.")
     if len(data) > max_bytes:
         raise PhotoError(
             "image_too_large",
-            f"The file has {len(data) / 2**20:.1f} MiB; {max_bytes / 2**20:.0f} MiB are allowed. Send a smaller one.",
+            f"The file has {len(data) / 2**20:.1f} MiB, more than the {max_bytes / 2**20:.0f} MiB allowed. Send a smaller one.",
         )
     with _open(data, max_pixels) as image:
-        content_type = Image.MIME.get(image.format, "application/octet-stream")
-        return ImageInfo(image.format, content_type, image.width, image.height)
+        kind = image.format or ""
+        content_type = Image.MIME.get(kind, "application/octet-stream")
+        return ImageInfo(kind, content_type, image.width, image.height)
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """image: uint8 RGB, upright. width, height: of the whole photo, upright. shrink: the image is smaller by that much."""
+    """image: uint8 RGB, EXIF orientation applied. width, height: at full size. shrink: how many times smaller `image` is."""
 
     image: np.ndarray
     width: int
@@ -57,16 +60,16 @@ class Decoded:
 
 
 def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """The first frame as uint8 RGB (h, w, 3), EXIF orientation applied, transparency on white. Raises PhotoError."""
+    """Decodes the first frame: uint8 RGB (h, w, 3), EXIF orientation applied, transparency on white. Raises PhotoError."""
     return decode_reduced(data, None, max_bytes=max_bytes, max_pixels=max_pixels).image
 
 
 def decode_reduced(
     data: bytes, long_side: int | None, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS
 ) -> Decoded:
-    """As `decode`; of a JPEG an eighth, a quarter or half its sides, as long as that leaves `long_side` px.
+    """As `decode`, but a JPEG at a half, a quarter or an eighth of its size, the smallest that leaves `long_side` px.
 
-    JPEG allows for that before any pixel is made, which takes a fraction of the time and memory.
+    JPEG decoders can skip the rest, which takes a fraction of the time and memory.
     """
     inspect(data, max_bytes=max_bytes, max_pixels=max_pixels)
     try:
@@ -96,14 +99,14 @@ def _draft(image: Image.Image, long_side: int) -> None:
 
 
 def encode_jpeg(rgb: np.ndarray, quality: int = 92) -> bytes:
-    """uint8 RGB (h, w, 3) as JPEG."""
+    """Encodes uint8 RGB (h, w, 3) as JPEG. quality: 1–95."""
     out = io.BytesIO()
     Image.fromarray(rgb).save(out, "JPEG", quality=quality)
     return out.getvalue()
 
 
 def annotate(rgb: np.ndarray, faces: Sequence[tuple[Box, str, str]]) -> bytes:
-    """Draws (box, label, colour) of each face on the photo; JPEG."""
+    """Draws each face's (box, label, colour) on the photo, uint8 RGB; returns a JPEG."""
     image = Image.fromarray(rgb)
     draw = ImageDraw.Draw(image)
     line = max(2, round(max(image.size) / 400))
@@ -122,7 +125,7 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels(max_pixels) from error
     except Exception as error:
-        message = f"The file is no photo we can read. Send {NAMES}."
+        message = f"The file is not a photo that can be read. Send {FORMAT_NAMES}."
         raise PhotoError("invalid_image", message) from error
     if image.width * image.height == 0:
         raise PhotoError("invalid_image", "The photo has no pixels: its width or height is 0. Send another.")
@@ -148,13 +151,13 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _sixteen_bits(image: Image.Image) -> Image.Image:
-    """Grey of more than 8 bits; Pillow's own conversion would clip it."""
+    """Converts greyscale of more than 8 bits, which Pillow's own conversion would clip."""
     values = np.asarray(image, dtype="float64")
     scale = 255.0 / 65535.0 if image.mode != "F" and values.max(initial=0) > 255 else 1.0
     return Image.fromarray(np.clip(values * scale, 0, 255).astype("uint8")).convert("RGB")
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def _font(size: int) -> Font:
     for name in ("NotoSans-Regular.ttf", "DejaVuSans.ttf", "LiberationSans-Regular.ttf"):
         try:
             return ImageFont.truetype(name, size)
@@ -164,12 +167,14 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _drawable(label: str) -> str:
-    """`label` as far as Latin letters carry it: no font here is sure to know all of the world's names."""
+    """Reduces a label to Latin letters, as the fonts at hand may not have those of other scripts."""
     folded = "".join(c for c in unicodedata.normalize("NFKD", label) if not unicodedata.combining(c))
     return label if label.isascii() else folded.encode("latin-1", "replace").decode("latin-1")
 
 
-def _draw_label(draw, font, box: Box, label: str, colour: str, size: tuple[int, int]) -> None:
+def _draw_label(
+    draw: ImageDraw.ImageDraw, font: Font, box: Box, label: str, colour: str, size: tuple[int, int]
+) -> None:
     if not label:
         return
     left, top, right, bottom = draw.textbbox((0, 0), label, font=font)

@@ -1,36 +1,36 @@
-"""An image halved again and again, so that any smaller version of any part of it is cheap and does not alias."""
+"""An image halved again and again (mipmaps), so that any part of it can be shrunk quickly and without aliasing."""
 
 import cv2
 import numpy as np
 
-SMALLEST = 16  # px; there is nothing to find in less
+SMALLEST = 16  # px; no level is smaller, as no face could be found in it
 
 
 class Mips:
-    """Levels of one image, each half the one before. Coordinates are edges: a point x lies at x / 2 one level up."""
+    """The levels of one image, each half the size of the one before. A point at x lies at x / 2 in the next level."""
 
     def __init__(self, image: np.ndarray):
         """image: uint8 RGB (h, w, 3)."""
         self.levels = [image]
 
     def level(self, shrink: float) -> int:
-        """The smallest level that is still at least as fine as the image shrunk by `shrink`."""
-        wanted = max(int(np.log2(max(shrink, 1.0))), 0)
-        while len(self.levels) <= wanted and min(self.levels[-1].shape[:2]) >= 2 * SMALLEST:
+        """Returns the number of the smallest level that still has every pixel of the image shrunk by `shrink`."""
+        number = max(int(np.log2(max(shrink, 1.0))), 0)
+        while len(self.levels) <= number and min(self.levels[-1].shape[:2]) >= 2 * SMALLEST:
             last = self.levels[-1]
             height, width = last.shape[0] // 2, last.shape[1] // 2
             half = cv2.resize(last[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
             self.levels.append(half)
-        return min(wanted, len(self.levels) - 1)
+        return min(number, len(self.levels) - 1)
 
     def resized(self, width: int, height: int) -> np.ndarray:
-        """The whole image, made smaller to width x height px."""
+        """Returns the whole image, shrunk to width x height px."""
         rows, columns = self.levels[0].shape[:2]
         source = self.levels[self.level(min(rows / height, columns / width))]
         return cv2.resize(source, (width, height), interpolation=cv2.INTER_LINEAR)
 
     def crop(self, square: np.ndarray, size: int) -> np.ndarray:
-        """The square x1, y1, x2, … of the image as size x size px; black beyond the image."""
+        """Returns the square (x1, y1, x2, …) of the image at size x size px; black beyond the image."""
         side = max(float(square[2] - square[0]), 1.0)
         number = self.level(side / size)
         step = side / size / 2**number

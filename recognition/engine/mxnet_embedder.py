@@ -1,6 +1,6 @@
-"""Embedders in MXNet: from aligned chips to the vectors a pack stores, all of which L2 orders."""
+"""Embeds faces with a pack's net in MXNet: turns aligned chips into the vectors that are stored and compared by L2."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -9,12 +9,13 @@ from recognition.engine import builtin_faces
 from recognition.engine.align import ALIGNMENTS, warp
 from recognition.engine.base import Purpose
 from recognition.engine.manifest import Manifest
-from recognition.engine.mxnet_runtime import LARGE
+from recognition.engine.mxnet_runtime import LARGE_NET
 from recognition.engine.pack_nets import PackNets
 
-# Large nets gain nothing from large batches, and their memory plans are large too. 2: a face and its mirror image.
+# Large nets gain nothing from large batches, and need much memory for each plan. 2 is one face: it and its mirror image.
 BATCHES, LARGE_BATCHES = (1, 2, 4, 8, 16), (2, 4)
-# Rotation in degrees, scale, shift in 150ths of the chip, mirrored: seen six more times, a face is enrolled more steadily.
+# The six additional views at enrolment, which make the vector steadier: rotation in degrees, scale, shift in 150ths of the
+# chip, mirrored.
 JITTER = (
     (-4.0, 1.04, (2.0, -1.5), False),
     (4.0, 0.96, (-2.0, 1.5), True),
@@ -26,7 +27,7 @@ JITTER = (
 
 
 class FaceEmbedder:
-    """Averages a face and its mirror image; at enrolment six jittered views more."""
+    """Averages the vectors of a face and its mirror image, and at enrolment of six slightly moved views too."""
 
     def __init__(self, nets: PackNets, manifest: Manifest):
         self.alignment = ALIGNMENTS[manifest.alignment]
@@ -39,7 +40,7 @@ class FaceEmbedder:
         )
         size = self.alignment.chip_size
         self.net = nets.load("embedder", self._normalised(list(builtin_faces.faces(2, size)), 2))
-        self._batches = LARGE_BATCHES if self.net.weights > LARGE else BATCHES
+        self._batches = LARGE_BATCHES if self.net.weights > LARGE_NET else BATCHES
 
     def embed(self, image_landmarks: Sequence[tuple[np.ndarray, np.ndarray]], purpose: Purpose) -> np.ndarray:
         """See Embedder."""
@@ -52,7 +53,7 @@ class FaceEmbedder:
         return vectors
 
     def embed_chips(self, chips: Sequence[np.ndarray]) -> np.ndarray:
-        """chips: uint8 RGB, aligned. What the net itself gives for each; float32 (n, dim)."""
+        """See Embedder."""
         vectors = []
         for start in range(0, len(chips), self._batches[-1]):
             part = chips[start : start + self._batches[-1]]
@@ -61,7 +62,7 @@ class FaceEmbedder:
         return np.concatenate(vectors)
 
     def _normalised(self, chips: Sequence[np.ndarray], batch: int) -> np.ndarray:
-        """As the net takes them, the batch filled up with nought; float32 (batch, 3, size, size)."""
+        """Prepares chips as the net takes them, and fills the batch with zeros; float32 (batch, 3, size, size)."""
         size = self.alignment.chip_size
         out = np.zeros((batch, 3, size, size), "float32")
         for number, chip in enumerate(chips):
@@ -69,7 +70,7 @@ class FaceEmbedder:
             out[number] *= self._scale
         return out
 
-    def _views(self, image: np.ndarray, landmarks: np.ndarray, purpose: Purpose):
+    def _views(self, image: np.ndarray, landmarks: np.ndarray, purpose: Purpose) -> Iterator[np.ndarray]:
         base, size = self.alignment.matrix(landmarks), self.alignment.chip_size
         chip = warp(image, base, size)
         yield chip
@@ -82,5 +83,5 @@ class FaceEmbedder:
     def _jittered(self, base: np.ndarray, degrees: float, scale: float, shift: tuple[float, float]) -> np.ndarray:
         size = self.alignment.chip_size
         turn = cv2.getRotationMatrix2D((size / 2, size / 2), degrees, scale)
-        turn[:, 2] += np.array(shift) * (size / 150)
+        turn[:, 2] += np.array(shift) * (size / 150)  # type: ignore[misc] # OpenCV returns float64; its stubs say any number
         return turn @ np.vstack([base, [0, 0, 1]])

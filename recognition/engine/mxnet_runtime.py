@@ -1,41 +1,43 @@
-"""The one place that imports MXNet: its environment, its devices, and nets as plain functions of numpy arrays."""
+"""The one module that imports MXNet: prepares its environment and devices, and runs nets as functions of numpy arrays."""
 
 import ctypes
 import os
 import sys
 from collections import OrderedDict
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from recognition.engine import cpu
-from recognition.engine.graph.cast_bfloat16 import half_params
-from recognition.engine.graph.ir import Graph
+from recognition.engine.graph.cast_bfloat16 import bfloat16_params
+from recognition.engine.graph.ir import Graph, Symbol
 
-PLANS = 32  # input shapes whose memory plans a net keeps
-LARGE = 10_000_000  # weights
+PLANS = 32  # how many input shapes a net keeps memory plans for
+LARGE_NET = 10_000_000  # weights
 
 
 class DeviceError(Exception):
-    """The device asked for cannot be had. The message says why and what to do."""
+    """The device is missing, or cannot compute what is asked for. The message says why and what to do."""
 
 
-def import_mxnet(*, threads: int = 1):
-    """Imports MXNet with `threads` compute threads. The first call in a process decides their number."""
+def import_mxnet(*, threads: int = 1) -> ModuleType:
+    """Imports MXNet and returns it. The first call in a process decides the number of compute threads."""
     cpu.prepare()
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")  # a line for every net
+    os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")  # or it prints a line for every net
     if "mxnet" not in sys.modules:
-        _bound_heap()
+        _limit_heap()
     if "bool" not in np.__dict__:
-        np.bool = bool  # MXNet 1.9.1 uses a name numpy dropped in 1.24
+        setattr(np, "bool", bool)  # noqa: B010 - MXNet 1.9.1 uses this name, which numpy 1.24 dropped
     import mxnet
 
     return mxnet
 
 
-def _bound_heap() -> None:
-    """Keeps glibc from holding on to what large photos took: one arena, large blocks mapped and given back.
+def _limit_heap() -> None:
+    """Keeps glibc from holding on to the memory of large photos: one arena, and large blocks mapped and returned.
 
     man 3 mallopt: M_ARENA_MAX -8, M_MMAP_THRESHOLD -3, M_TRIM_THRESHOLD -1.
     """
@@ -46,14 +48,14 @@ def _bound_heap() -> None:
 
 
 def return_memory() -> None:
-    """Gives back what is free: nets that were compared and dropped leave hundreds of MB that glibc would keep."""
+    """Returns free memory to the system: glibc would keep the hundreds of MB of nets that were compared and dropped."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim:
         trim(0)
 
 
-def context(device: str):
-    """MXNet's context of "cpu", "gpu" or "gpu:N". Raises DeviceError; a missing GPU never becomes a silent CPU."""
+def context(device: str) -> Any:
+    """Returns MXNet's Context of "cpu", "gpu" or "gpu:N". Raises DeviceError: a missing GPU is never replaced by the CPU."""
     mx = import_mxnet()
     kind, _, number = device.partition(":")
     if kind == "cpu" and not number:
@@ -62,27 +64,27 @@ def context(device: str):
         raise DeviceError(f"There is no device “{device}”. Use cpu, gpu or gpu:1.")
     if not mx.runtime.Features().is_enabled("CUDA"):
         raise DeviceError(
-            f"The device {device} is wanted, but the installed MXNet is built for CPUs alone. Install a CUDA build "
+            f"The device {device} cannot be used: the installed MXNet is built for CPUs only. Install a CUDA build "
             "(a package mxnet-cu…, same version), or set FACEPLATFORM_DEVICE=cpu."
         )
     if int(number or 0) >= mx.context.num_gpus():
         raise DeviceError(
-            f"The device {device} is wanted, but MXNet sees {mx.context.num_gpus()} GPUs. Check the driver "
+            f"The device {device} cannot be used: MXNet sees {mx.context.num_gpus()} GPUs. Check the driver "
             "(nvidia-smi), or set FACEPLATFORM_DEVICE=cpu."
         )
     return mx.gpu(int(number or 0))
 
 
 class NetError(Exception):
-    """MXNet could not run a net. The message is MXNet's own last line."""
+    """MXNet could not run a net. The message is the last line of MXNet's own."""
 
 
 class Net:
-    """A graph, ready to run on one device.
+    """A graph that is ready to run on one device.
 
-    Memory is planned once for each shape of input and kept for the last `plans` of them. The fused graph joins sums and
-    ReLUs to the convolutions before them, but keeps a copy of all weights with each plan: large nets in bfloat16, which
-    gain one per cent from it, go without.
+    Memory is planned once for each input shape, and the plans of the last `plans` shapes are kept. With `fused`, sums and
+    ReLUs are joined to the convolutions before them, at the price of a copy of all weights in each plan. Large nets in
+    bfloat16 gain only one per cent from that, so they are not fused.
     """
 
     def __init__(self, graph: Graph, *, device: str = "cpu", fused: bool = True):
@@ -90,19 +92,21 @@ class Net:
         self._context = context(device)
         symbol = graph.to_symbol(mx)
         self.weights = sum(array.size for array in graph.params.values())
-        half = half_params(graph)
-        if fused and device == "cpu" and (self.weights <= LARGE or not half):
+        bfloat16 = bfloat16_params(graph)
+        if fused and device == "cpu" and (self.weights <= LARGE_NET or not bfloat16):
             symbol = symbol.get_backend_symbol("MKLDNN")
         self._symbol = symbol
         self._inputs = symbol.list_inputs()
-        self._params = {name: self._array(graph.params[name], name in half) for name in self._inputs if name != "data"}
+        self._params = {
+            name: self._array(graph.params[name], name in bfloat16) for name in self._inputs if name != "data"
+        }
         self.plans = PLANS
-        self._plans: OrderedDict[tuple[int, ...], object] = OrderedDict()
+        self._plans: OrderedDict[tuple[int, ...], Any] = OrderedDict()
 
     def __call__(self, batch: np.ndarray) -> list[np.ndarray]:
-        """batch: float32 (n, channels, height, width), not to be changed afterwards. Returns the outputs, float32.
+        """Runs the net on a batch, float32 (n, channels, height, width), and returns its outputs, float32. Raises NetError.
 
-        Raises NetError.
+        The batch must not be changed afterwards: MXNet reads it without a copy.
         """
         data = self._mx.nd.from_numpy(np.ascontiguousarray(batch, "float32"), zero_copy=True)
         if self._context != self._mx.cpu():
@@ -113,7 +117,7 @@ class Net:
         except self._mx.MXNetError as error:
             raise NetError(str(error).strip().splitlines()[-1][:200]) from error
 
-    def _plan(self, shape: tuple[int, ...]):
+    def _plan(self, shape: tuple[int, ...]) -> Any:
         if shape not in self._plans:
             flags = [("static_alloc", True), ("static_shape", True)]
             self._plans[shape] = self._mx.nd.CachedOp(self._symbol, flags)
@@ -122,22 +126,22 @@ class Net:
         self._plans.move_to_end(shape)
         return self._plans[shape]
 
-    def _array(self, values: np.ndarray, half: bool):
+    def _array(self, values: np.ndarray, bfloat16: bool) -> Any:
         array = self._mx.nd.array(values, ctx=self._context, dtype="float32")
-        return self._mx.nd.amp_cast(array, dtype="bfloat16") if half else array
+        return self._mx.nd.amp_cast(array, dtype="bfloat16") if bfloat16 else array
 
 
 def load_graph(symbol_path: Path, params_path: Path) -> Graph:
-    """A net of an installed pack, whose sha256 the caller has checked. Raises ValueError where the two do not match."""
+    """Reads a net of an installed pack, whose sha256 the caller has checked. Raises ValueError if the files do not match."""
     mx = import_mxnet()
     symbol = mx.sym.load(str(symbol_path))
     params = {name.partition(":")[2]: array.asnumpy() for name, array in mx.nd.load(str(params_path)).items()}
     if set(symbol.list_inputs()) - {"data"} != set(params):
-        raise ValueError(f"{params_path} does not hold the params of {symbol_path}")
+        raise ValueError(f"{params_path} does not hold the parameters of {symbol_path}")
     return Graph.from_symbol(symbol, params)
 
 
-def save_net(symbol, params: dict[str, np.ndarray], folder: Path, name: str) -> list[str]:
+def save_net(symbol: Symbol, params: dict[str, np.ndarray], folder: Path, name: str) -> list[str]:
     """Writes NAME-symbol.json and NAME-0000.params in MXNet's own format. Returns the file names."""
     mx = import_mxnet()
     files = [f"{name}-symbol.json", f"{name}-0000.params"]

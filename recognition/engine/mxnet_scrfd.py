@@ -1,7 +1,7 @@
 """SCRFD (Guo et al., 2021) in MXNet: a one-stage detector with five landmarks, as InsightFace publishes it in ONNX.
 
-The net's outputs are its heads' maps, for the strides 8, 16 and 32: scores, then boxes, then landmarks; two anchors a
-cell. Distances and offsets are in strides, from the cell's corner.
+The net's outputs are maps: scores for the strides 8, 16 and 32, then boxes, then landmarks, with two anchors per cell.
+Distances to a box's sides and offsets of landmarks are in strides, from the cell's corner.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from recognition.engine.boxes import nms
 from recognition.engine.pack_nets import PackNets
 
 STRIDES = (8, 16, 32)
-LONG_SIDE = 640  # px; what it was trained for, and InsightFace's default
-ROUND_TO = 64  # px; few input shapes, whose memory plans can be kept
+LONG_SIDE = 640  # px; the size it was trained for, and InsightFace's default
+ROUND_TO = 64  # px; so there are few input shapes, and their memory plans can be kept
 THRESHOLD, OVERLAP = 0.5, 0.4
-SHAPES = 4
+SHAPES = 4  # how many input shapes it keeps memory plans for
 
 
 class ScrfdDetector:
-    """Looks at photos with a long side of at most 640 px: finds faces of about 16 px and more in that."""
+    """Shrinks photos to a long side of 640 px and finds faces from about 16 px on in that."""
 
     def __init__(self, nets: PackNets):
         self.net = nets.load("detector", _normalised(builtin_faces.scene(128, 128)))
@@ -33,7 +33,7 @@ class ScrfdDetector:
         return [self._detect(image) for image in images]
 
     def quarter_turns(self, image: np.ndarray, faces: Sequence[Detection]) -> int:
-        """See Detector. Its landmarks follow a turned face: from the eyes to the mouth is down, where it is upright."""
+        """See Detector. SCRFD's landmarks follow a turned face, so the way from eyes to mouth is down."""
         down = sum(face.landmarks[3:].mean(0) - face.landmarks[:2].mean(0) for face in faces[:3])
         return round(float(np.degrees(np.arctan2(down[0], down[1]))) / -90) % 4
 
@@ -44,15 +44,19 @@ class ScrfdDetector:
         canvas = np.zeros((-(-height // ROUND_TO) * ROUND_TO, -(-width // ROUND_TO) * ROUND_TO, 3), "uint8")
         canvas[:height, :width] = small
         outputs = self.net(_normalised(canvas))
-        found = [_decoded(*outputs[level::3], stride) for level, stride in enumerate(STRIDES)]
-        boxes, points = (np.concatenate(part) for part in zip(*found, strict=True))
+        levels = [_decoded(outputs[level::3], stride) for level, stride in enumerate(STRIDES)]
+        boxes, points = (np.concatenate(part) for part in zip(*levels, strict=True))
         step = np.array([image.shape[1] / width, image.shape[0] / height])
         kept = nms(boxes, OVERLAP)
         return _detections(boxes[kept], points[kept], step)
 
 
-def _decoded(scores: np.ndarray, distances: np.ndarray, offsets: np.ndarray, stride: int):
-    """One level's maps (1, anchors * k, h, w) as boxes (n, 5) and landmarks (n, 5, 2), px of the net's input."""
+def _decoded(maps: Sequence[np.ndarray], stride: int) -> tuple[np.ndarray, np.ndarray]:
+    """Turns the maps of one stride into boxes (n, 5) and landmarks (n, 5, 2), px of the net's input.
+
+    maps: scores, distances and offsets, each (1, anchors * k, h, w).
+    """
+    scores, distances, offsets = maps
     anchors, (rows, columns) = scores.shape[1], scores.shape[2:]
     anchor, row, column = np.nonzero(scores[0] >= THRESHOLD)
     corner = np.stack([column, row], 1) * float(stride)
@@ -71,5 +75,5 @@ def _detections(boxes: np.ndarray, points: np.ndarray, step: np.ndarray) -> list
 
 
 def _normalised(image: np.ndarray) -> np.ndarray:
-    """uint8 RGB (h, w, 3) to float32 (1, 3, h, w), (x - 127.5) / 128."""
+    """Converts uint8 RGB (h, w, 3) to float32 (1, 3, h, w), (x - 127.5) / 128."""
     return cv2.dnn.blobFromImage(image, 1 / 128, mean=(127.5, 127.5, 127.5))

@@ -1,6 +1,7 @@
-"""The nets of one installed pack, each in the form that suits this machine."""
+"""Loads the nets of one installed pack, each in the form that is fastest on this machine."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from recognition.engine.mxnet_runtime import Net, import_mxnet, load_graph, retu
 
 
 class PackNets:
-    """device: cpu, gpu or gpu:N. precision: auto, fp32 or bf16. choices: net → what runs, and why."""
+    """device: cpu, gpu or gpu:N. precision: auto, fp32 or bf16. choices: net → which form of it runs, and why."""
 
     def __init__(self, pack_dir: Path, *, threads: int = 1, device: str = "cpu", precision: str = "auto"):
         import_mxnet(threads=threads)
@@ -20,15 +21,15 @@ class PackNets:
         self.choices: dict[str, Choice] = {}
 
     def load(self, name: str, probe: np.ndarray, *, bfloat16: bool = True) -> Net:
-        """The net NAME of the pack; see choose_net. Raises DeviceError, ValueError."""
+        """Loads a net of the pack; see choose_net for `probe` and `bfloat16`. Raises DeviceError, ValueError."""
         graph = load_graph(self.pack_dir / f"{name}-symbol.json", self.pack_dir / f"{name}-0000.params")
         net, choice = choose_net(graph, probe, device=self.device, precision=self.precision, bfloat16=bfloat16)
         self.choices[name] = choice
         return_memory()
         return net
 
-    def describe(self) -> dict:
-        """What runs where and why, as JSON; "nets" is a list of {"name", "precision", "why", "cosine", "passes"}."""
+    def describe(self) -> dict[str, Any]:
+        """Reports what runs where and why, as JSON; "nets" is a list of {"name", "precision", "why", "cosine", "passes"}."""
         processor = cpu.prepare()
         return {
             "device": self.device,
@@ -40,7 +41,7 @@ class PackNets:
                     "precision": choice.precision,
                     "why": choice.why,
                     "cosine": round(choice.cosine, 7),
-                    "passes": [f"{step}: {said}" for step, said in choice.report.items()],
+                    "passes": [f"{step}: {outcome}" for step, outcome in choice.report.items()],
                 }
                 for name, choice in self.choices.items()
             ],

@@ -1,9 +1,11 @@
-"""From photo files to faces: decode, detect, align, assess, embed – several photos at a time."""
+"""Turns photo files into faces, several photos at a time: decodes, detects, aligns, assesses and embeds."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,33 +21,37 @@ from recognition.engine.base import (
     PhotoError,
     Purpose,
 )
-from recognition.engine.find import Finder, Found, enlarged, in_finer_image, turn_back
+from recognition.engine.find import Finder, UprightPhoto, enlarged, in_full_photo, turn_back
 from recognition.engine.image import MAX_BYTES, MAX_PIXELS, Decoded, decode, decode_reduced
 from recognition.engine.manifest import Manifest, PackError, verify_pack
 from recognition.engine.quality import assess
 
-# Detectors look at photos with a long side of 1280 px at most, so larger JPEGs are decoded smaller. A face whose crop
-# would then be smaller than it could be has its photo decoded whole.
+# Detectors shrink photos to a long side of 1280 px, so larger JPEGs are decoded at a smaller size. If a face is then too
+# small to fill its crop, its photo is decoded again at full size.
 REDUCED_LONG_SIDE = 1280
-FINE_FACE = CROP_LONG_SIDE / CROP_MARGIN
-QUALITY_CHIP = ALIGNMENTS["dlib-150"]  # of every pack, so that the bars of quality.py mean the same for all
+FULL_CROP_FACE = CROP_LONG_SIDE / CROP_MARGIN  # px; the long side of a face that fills its crop
+QUALITY_CHIP = ALIGNMENTS["dlib-150"]  # for every pack, so that the limits of quality.py mean the same for all
 WARM_UP = (640, 480)
-Seen = tuple[Found, int]  # what was found, and how many px of the photo one px of its image is
 
 
 class Pipeline:
-    """A model pack, loaded."""
+    """A loaded model pack."""
 
-    def __init__(self, manifest: Manifest, detector: Detector, embedder: Embedder, engine: dict | None = None):
+    def __init__(
+        self, manifest: Manifest, detector: Detector, embedder: Embedder, engine: dict[str, Any] | None = None
+    ):
         self.manifest = manifest
         self.detector = detector
         self.finder = Finder(detector)
         self.embedder = embedder
-        self.engine = engine or {}  # what runs where, and why; see PackNets.describe
+        self.engine = engine or {}  # what runs where and why; see PackNets.describe
 
     @classmethod
     def load(cls, pack_dir: Path, *, threads: int = 1, device: str = "cpu", precision: str = "auto") -> "Pipeline":
-        """Checks the pack's files, loads its nets and picks their fastest form here. Raises PackError, DeviceError."""
+        """Checks the pack's files, loads its nets and picks the form of each that is fastest on this machine.
+
+        threads: for computing. device: cpu, gpu or gpu:N. precision: auto, fp32 or bf16. Raises PackError, DeviceError.
+        """
         from recognition.engine.mxnet_embedder import FaceEmbedder
         from recognition.engine.mxnet_mtcnn import MtcnnDetector
         from recognition.engine.mxnet_scrfd import ScrfdDetector
@@ -53,7 +59,7 @@ class Pipeline:
 
         manifest = verify_pack(pack_dir)
         nets = PackNets(pack_dir, threads=threads, device=device, precision=precision)
-        detectors = {"mtcnn": MtcnnDetector, "scrfd": ScrfdDetector}
+        detectors: dict[str, Callable[[PackNets], Detector]] = {"mtcnn": MtcnnDetector, "scrfd": ScrfdDetector}
         try:
             detector = detectors[manifest.detector](nets)
             embedder = FaceEmbedder(nets, manifest)
@@ -66,7 +72,7 @@ class Pipeline:
         return self.manifest.name
 
     def warm(self) -> None:
-        """Runs every net once at its common shapes, so that the first photo does not pay for it."""
+        """Runs every net once at its common shapes, so that the first photo does not have to wait for that."""
         image = builtin_faces.scene(*WARM_UP)
         self.detector.detect([image])
         points = np.array([[280, 220], [360, 220], [320, 270], [290, 310], [350, 310]], "float32")
@@ -81,63 +87,63 @@ class Pipeline:
         max_bytes: int = MAX_BYTES,
         max_pixels: int = MAX_PIXELS,
     ) -> list[PhotoAnalysis | PhotoError]:
-        """The faces of each photo, or why it cannot be used; a bad photo does not touch the others.
+        """Returns the faces of each photo, or why it cannot be used. A bad photo does not affect the others.
 
-        purposes: for each photo "probe" or "enrol"; an enrolled face is embedded from more views.
+        purposes: "probe" or "enrol" for each photo; a face to be enrolled is embedded from more views.
         """
         timings: dict[str, float] = {}
         limits = {"max_bytes": max_bytes, "max_pixels": max_pixels}
         with _timed(timings, "decode"):
-            decoded = [_decode(photo, limits) for photo in photos]
-        usable = [number for number, image in enumerate(decoded) if not isinstance(image, PhotoError)]
+            decoded_or_error = list(enumerate(_decode(photo, limits) for photo in photos))
+        decoded = {number: image for number, image in decoded_or_error if isinstance(image, Decoded)}
+        results: dict[int, PhotoAnalysis | PhotoError] = {
+            number: error for number, error in decoded_or_error if isinstance(error, PhotoError)
+        }
         with _timed(timings, "detect"):
-            found = self.finder.find([decoded[number].image for number in usable])
+            upright = self.finder.find([image.image for image in decoded.values()])
         with _timed(timings, "decode"):
-            seen = [_fine_enough(photos[n], decoded[n], one, limits) for n, one in zip(usable, found, strict=True)]
-        results: list[PhotoAnalysis | PhotoError] = list(decoded)
+            upright = [
+                _with_large_faces(photos[number], image, photo, limits)
+                for (number, image), photo in zip(decoded.items(), upright, strict=True)
+            ]
         with _timed(timings, "embed"):
-            faces = self._faces(seen, [purposes[number] for number in usable])
-        for number, (one, _), photo_faces in zip(usable, seen, faces, strict=True):
-            size = decoded[number].width, decoded[number].height
-            results[number] = PhotoAnalysis(*size, one.rotation, photo_faces, timings)
-        return results
+            faces = self._faces(upright, [purposes[number] for number in decoded])
+        for (number, image), photo, its_faces in zip(decoded.items(), upright, faces, strict=True):
+            results[number] = PhotoAnalysis(image.width, image.height, photo.rotation, its_faces, timings)
+        return [results[number] for number in range(len(photos))]
 
     def embed_crops(self, crops: Sequence[Crop], *, purpose: Purpose = "enrol") -> np.ndarray:
-        """Embeds kept crops again, as another pack needs it; float32 (n, dim)."""
+        """Embeds kept crops, as another pack needs it; float32 (n, dim)."""
         return self.embedder.embed([(decode(crop.jpeg), crop.landmarks) for crop in crops], purpose)
 
-    def _faces(self, seen: Sequence[Seen], purposes: Sequence[Purpose]) -> list[tuple[Face, ...]]:
-        """Aligns, assesses and embeds the faces of all photos, probes and enrolments each in one go."""
+    def _faces(self, photos: Sequence[UprightPhoto], purposes: Sequence[Purpose]) -> list[tuple[Face, ...]]:
+        """Aligns, assesses and embeds the faces of all photos; all probes are embedded together, and all enrolments."""
         vectors: dict[tuple[int, int], np.ndarray] = {}
         for purpose in set(purposes):
-            keys = [
-                (n, k) for n, (found, _) in enumerate(seen) if purposes[n] == purpose for k in range(len(found.faces))
-            ]
-            pairs = [(seen[n][0].image, seen[n][0].faces[k].landmarks) for n, k in keys]
+            keys = [(n, k) for n, photo in enumerate(photos) if purposes[n] == purpose for k in range(len(photo.faces))]
+            pairs = [(photos[n].image, photos[n].faces[k].landmarks) for n, k in keys]
             vectors |= dict(zip(keys, self.embedder.embed(pairs, purpose), strict=True))
         return [
-            tuple(_face(found, step, detection, vectors[n, k]) for k, detection in enumerate(found.faces))
-            for n, (found, step) in enumerate(seen)
+            tuple(_face(photo, detection, vectors[n, k]) for k, detection in enumerate(photo.faces))
+            for n, photo in enumerate(photos)
         ]
 
 
-def _face(found: Found, step: int, detection: Detection, embedding: np.ndarray) -> Face:
-    in_photo = enlarged(detection, step)
-    quality = assess(QUALITY_CHIP.chip(found.image, detection.landmarks), in_photo)
-    crop = margin_crop(found.image, detection.box, detection.landmarks)
-    shape = [side * step for side in found.image.shape[:2]]
-    box, landmarks = turn_back(in_photo.box, in_photo.landmarks, found.rotation, shape)
+def _face(photo: UprightPhoto, detection: Detection, embedding: np.ndarray) -> Face:
+    at_full_size = enlarged(detection, photo.step)
+    quality = assess(QUALITY_CHIP.chip(photo.image, detection.landmarks), at_full_size)
+    crop = margin_crop(photo.image, detection.box, detection.landmarks)
+    shape = [side * photo.step for side in photo.image.shape[:2]]
+    box, landmarks = turn_back(at_full_size.box, at_full_size.landmarks, photo.rotation, shape)
     return Face(box, landmarks, detection.score, quality, crop, embedding)
 
 
-def _fine_enough(photo: bytes, decoded: Decoded, found: Found, limits: dict[str, int]) -> Seen:
-    """Decodes the photo whole where it was reduced and one of its faces is then too small for its crop."""
-    if decoded.shrink == 1:
-        return found, 1
-    if all(max(face.box.width, face.box.height) >= FINE_FACE for face in found.faces):
-        return found, decoded.shrink
-    whole = decode(photo, **limits)
-    return in_finer_image(found, whole, decoded.shrink), 1
+def _with_large_faces(data: bytes, decoded: Decoded, photo: UprightPhoto, limits: dict[str, int]) -> UprightPhoto:
+    """Decodes a reduced photo again at full size if one of its faces is too small to fill its crop."""
+    reduced = replace(photo, step=decoded.shrink)
+    if decoded.shrink == 1 or all(max(face.box.width, face.box.height) >= FULL_CROP_FACE for face in photo.faces):
+        return reduced
+    return in_full_photo(reduced, decode(data, **limits))
 
 
 def _decode(photo: bytes, limits: dict[str, int]) -> Decoded | PhotoError:

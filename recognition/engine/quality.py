@@ -1,27 +1,29 @@
-"""How good a face is for recognition: size, sharpness, light and pose, each measured and named.
+"""Rates how suitable a face is for recognition by its size, sharpness, light and pose.
 
-Two bars: below `POOR` a face gets a reason, which the strict gate refuses and the standard gate warns of; below
-`UNUSABLE` comparing it would be a guess, and its decision is "unusable".
+Each measure has two limits. A face beyond a POOR limit gets a reason: the strict gate refuses it, the standard gate warns.
+Beyond an UNUSABLE limit a comparison would be a guess, and the decision is "unusable".
 """
+
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
 
 from recognition.engine.base import Detection, Quality
 
-# Distance between the eyes, px in the photo. ISO/IEC 19794-5 asks for 90 and more; nets still work at a quarter of it.
+# Distance between the eyes, px in the photo. ISO/IEC 19794-5 asks for at least 90; nets still work at a quarter of that.
 POOR_EYE_DISTANCE, UNUSABLE_EYE_DISTANCE = 20.0, 9.0
 # Variance of the Laplacian of the aligned grey chip.
 POOR_SHARPNESS, UNUSABLE_SHARPNESS = 30.0, 5.0
 # Mean and standard deviation of the chip's grey values, 0–255.
 DARKEST, BRIGHTEST, POOR_CONTRAST, UNUSABLE_CONTRAST = 45.0, 220.0, 20.0, 6.0
-# Degrees, estimated from the landmarks.
+# Degrees that the head is turned sideways, estimated from the landmarks.
 POOR_YAW, UNUSABLE_YAW = 40.0, 75.0
 POOR_DETECTION = 0.9
 
 
 def assess(chip: np.ndarray, detection: Detection) -> Quality:
-    """Measures a face by its aligned chip, uint8 RGB, and its detection in the photo."""
+    """Measures a face. chip: aligned, uint8 RGB. detection: in px of the photo."""
     measures = _measures(chip, detection)
     reasons = tuple(_reasons(measures))
     usable = (
@@ -46,14 +48,14 @@ def _measures(chip: np.ndarray, detection: Detection) -> dict[str, float]:
         "sharpness": float(cv2.Laplacian(inner, cv2.CV_64F).var()),
         "brightness": float(inner.mean()),
         "contrast": float(inner.std()),
-        # The nose tip stands about 0.6 eye distances before the eyes' axis, so its offset is 0.6 tan(yaw).
+        # The tip of the nose is about 0.6 eye distances in front of the eyes, so a turned head moves it by 0.6 tan(yaw).
         "yaw": float(np.degrees(np.arctan(along / 0.6))),
         "roll": float(np.degrees(np.arctan2(eyes[1], eyes[0]))),
         "detection_score": detection.score,
     }
 
 
-def _reasons(measures: dict[str, float]):
+def _reasons(measures: dict[str, float]) -> Iterator[str]:
     if measures["eye_distance"] < POOR_EYE_DISTANCE:
         yield "face_too_small"
     if measures["detection_score"] < POOR_DETECTION:
@@ -66,7 +68,7 @@ def _reasons(measures: dict[str, float]):
 
 
 def _score(measures: dict[str, float]) -> float:
-    """The product of each measure's share of what is plenty."""
+    """Multiplies each measure's share of what is plenty, and softens the product."""
     shares = [
         _ramp(measures["eye_distance"], UNUSABLE_EYE_DISTANCE, 60.0),
         _ramp(np.log(max(measures["sharpness"], 1e-9)), np.log(UNUSABLE_SHARPNESS), np.log(200.0)),

@@ -1,4 +1,4 @@
-"""Makes a pack of imported nets: checks them, writes them beside a manifest, and moves the whole into place."""
+"""Builds a pack from imported nets: checks them, writes them and a manifest, and moves the finished pack into place."""
 
 import tempfile
 from dataclasses import dataclass, field
@@ -12,18 +12,21 @@ from recognition.engine.graph.ir import Graph
 from recognition.engine.graph.strip_scaling import strip_scaling
 from recognition.engine.manifest import Manifest, PackError, load_manifest, sha256_of, verify_pack, write_manifest
 from recognition.engine.mxnet_runtime import import_mxnet
-from recognition.packs.install import Say, one_at_a_time, replace_folder, save_graph
+from recognition.packs.install import Say, install_lock, replace_folder, save_graph
 
 ALIGNMENT_OF = {alignment.chip_size: name for name, alignment in ALIGNMENTS.items()}
 INSIGHTFACE_SCALING = (127.5, 127.5)
 UNMEASURED = "nothing yet: manage.py packs measure NAME FOLDER"
-COSINE_1TO1 = 0.40  # between two photos of a person, for nets trained with an angular margin
-SLOPE = 12.2  # of the score, per 1:1 threshold: as steep as the default pack's
+COSINE_1TO1 = 0.40  # assumed 1:1 threshold of nets trained with an angular margin
+SLOPE = 12.2  # score_slope times the 1:1 threshold, as in the default pack
 
 
 @dataclass(frozen=True, slots=True)
 class EmbedderPart:
-    """graph: from chips of `size` px. mean, std: None where the graph tells, or InsightFace's."""
+    """The embedder of a new pack; fields as in Manifest.
+
+    size: of its chips, px. mean, std: None to take them from the graph, or InsightFace's if it has none.
+    """
 
     graph: Graph
     size: int
@@ -40,7 +43,7 @@ class EmbedderPart:
 
 @dataclass(frozen=True, slots=True)
 class DetectorPart:
-    """kind: mtcnn or scrfd. graphs: net → graph."""
+    """The detector of a new pack. kind: mtcnn or scrfd. graphs: net → graph."""
 
     kind: str
     graphs: dict[str, Graph]
@@ -50,7 +53,7 @@ class DetectorPart:
 
 
 def installed_detector(pack_dir: Path) -> DetectorPart:
-    """The detector of an installed pack, to be used with another embedder. Raises PackError."""
+    """Loads the detector of an installed pack, for use with another embedder. Raises PackError."""
     from recognition.engine.mxnet_runtime import load_graph
 
     manifest = verify_pack(pack_dir)
@@ -70,18 +73,18 @@ def build_pack(
     force: bool = False,
     say: Say = print,
 ) -> Manifest:
-    """Writes models_dir/name. Raises PackError; nothing is left half-made."""
+    """Writes the pack models_dir/name. If it raises PackError, nothing has changed. say: prints a line of progress."""
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name.startswith("."):
-        raise PackError(f"“{name}” is no name for a pack: use letters, digits, - and _.")
+        raise PackError(f"“{name}” cannot be the name of a pack: use letters, digits, -, _ and dots.")
     models_dir.mkdir(parents=True, exist_ok=True)
-    with one_at_a_time(models_dir):
+    with install_lock(models_dir):
         if (models_dir / name).exists() and not force:
-            raise PackError(f"There is a pack {name} already. Take another name, or add --force to replace it.")
+            raise PackError(f"There is already a pack {name}. Take another name, or add --force to replace it.")
         with tempfile.TemporaryDirectory(dir=models_dir, prefix=".install-") as scratch:
-            made = Path(scratch) / "pack"
-            made.mkdir()
-            manifest = _write(name, made, embedder, detector)
-            replace_folder(made, models_dir / name)
+            folder = Path(scratch) / "pack"
+            folder.mkdir()
+            manifest = _write(name, folder, embedder, detector)
+            replace_folder(folder, models_dir / name)
     say(f"Imported the model pack {name} ({manifest.licence}).")
     return manifest
 
@@ -117,12 +120,12 @@ def _write(name: str, folder: Path, embedder: EmbedderPart, detector: DetectorPa
     )
     write_manifest(manifest, folder)
     load_manifest(folder)
-    _try(folder, manifest)
+    _check_it_runs(folder, manifest)
     return manifest
 
 
 def _scaling(graph: Graph, embedder: EmbedderPart) -> tuple[list[float], list[float]]:
-    """What the importer said; else what the graph begins with, which then leaves it; else InsightFace's."""
+    """Returns the (mean, std) that was given; else what the graph begins with, which is then removed; else InsightFace's."""
     own = strip_scaling(graph)
     if embedder.mean is not None and embedder.std is not None:
         if own.factor != 1 or own.offset != 0:
@@ -135,7 +138,7 @@ def _scaling(graph: Graph, embedder: EmbedderPart) -> tuple[list[float], list[fl
 
 def _dim(graph: Graph, size: int) -> int:
     if size not in ALIGNMENT_OF:
-        raise PackError(f"The net takes chips of {size} px; known alignments make {sorted(ALIGNMENT_OF)}.")
+        raise PackError(f"The net takes chips of {size} px; only {sorted(ALIGNMENT_OF)} px are supported.")
     if len(graph.outputs) != 1:
         raise PackError(f"The net has {len(graph.outputs)} outputs; an embedder has one, the embedding.")
     shape = graph.shapes(import_mxnet(), (1, 3, size, size))[graph.outputs[0][0]]
@@ -146,17 +149,19 @@ def _dim(graph: Graph, size: int) -> int:
 
 def _default_threshold(metric: str) -> float:
     if metric != "cosine":
-        raise PackError("Vectors compared by L2 as they come need a threshold: say --threshold DISTANCE.")
+        raise PackError("Vectors with the metric L2 need a threshold: add --threshold DISTANCE.")
     return float(np.sqrt(2 - 2 * COSINE_1TO1))
 
 
-def _try(folder: Path, manifest: Manifest) -> None:
-    """Runs the pack once, so that one that cannot work is not installed."""
+def _check_it_runs(folder: Path, manifest: Manifest) -> None:
+    """Runs the pack once, so that no pack is installed that cannot work. Raises PackError."""
     from recognition.engine.pipeline import Pipeline
 
     pipeline = Pipeline.load(folder, precision="fp32")
     pipeline.warm()
     size = ALIGNMENTS[manifest.alignment].chip_size
-    vectors = pipeline.embedder.embed_chips(builtin_faces.faces(4, size))
+    vectors = pipeline.embedder.embed_chips(list(builtin_faces.faces(4, size)))
     if not np.isfinite(vectors).all() or np.ptp(vectors, axis=0).max() < 1e-6:
-        raise PackError("The net gives the same, or no numbers, for different faces: its weights or scaling are wrong.")
+        raise PackError(
+            "The net returns the same, or no numbers, for different faces: its weights or scaling are wrong."
+        )

@@ -1,19 +1,21 @@
-"""dlib's face recognition ResNet (dlib_face_recognition_resnet_model_v1.dat, CC0) as an MXNet net.
+"""Converts dlib's face recognition ResNet (dlib_face_recognition_resnet_model_v1.dat, CC0) to MXNet.
 
-Format: dlib's serialize.h and dnn/layers.h. An int is a control byte (low nibble: byte count, 0x80: negative) and
-little-endian bytes; a float is mantissa and exponent as ints; a tensor is the int 2, four ints and raw float32.
-Network: dnn_face_recognition_ex.cpp of dlib's examples.
+The format is that of dlib's serialize.h and dnn/layers.h. An int is a control byte (low nibble: byte count, 0x80: negative)
+and little-endian bytes; a float is mantissa and exponent as ints; a tensor is the int 2, four ints and raw float32. The
+network is that of dnn_face_recognition_ex.cpp in dlib's examples.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from recognition.engine.graph.ir import Symbol
 from recognition.engine.mxnet_runtime import import_mxnet, save_net
 
 CHANNEL_MEANS = (122.782, 117.001, 104.298)  # R, G, B
-# Blocks in the order of execution: (stage's filters, halves the size, number of blocks).
+# Residual blocks in the order of execution: (filters, whether they halve the size, number of blocks).
 STAGES = (
     (32, False, 3),
     (64, True, 1),
@@ -26,9 +28,12 @@ STAGES = (
 )
 SIZE = 150  # of the chip, px
 
+Fields: TypeAlias = dict[str, Any]  # of a layer: arrays under "weight" and such names, ints under "stride" and "pad"
+Layer = tuple[str, Fields]  # kind, fields
+
 
 class FormatError(ValueError):
-    """The file is not what dlib 19's serializer wrote for this network."""
+    """The file is not what dlib 19 writes for this network."""
 
 
 class _Reader:
@@ -47,7 +52,7 @@ class _Reader:
         control = self.take(1)[0]
         size = control & 0x0F
         if control & 0x70 or size > 8:
-            raise FormatError(f"no integer at byte {self.at - 1}")
+            raise FormatError(f"not an integer at byte {self.at - 1}")
         value = int.from_bytes(self.take(size), "little")
         return -value if control & 0x80 else value
 
@@ -63,38 +68,42 @@ class _Reader:
 
     def tensor(self) -> np.ndarray:
         if self.integer() != 2:
-            raise FormatError(f"no tensor at byte {self.at}")
+            raise FormatError(f"not a tensor at byte {self.at}")
         shape = tuple(self.integer() for _ in range(4))
         count = int(np.prod(shape))
         return np.frombuffer(self.take(4 * count), "<f4").reshape(shape)
 
-    def alias(self) -> None:
+    def skip_alias(self) -> None:
+        """Skips an alias, a view of another tensor, of which the file holds only the four dimensions."""
         if self.integer() != 1:
-            raise FormatError(f"no alias at byte {self.at}")
+            raise FormatError(f"not an alias at byte {self.at}")
         for _ in range(4):
             self.integer()
 
     def expect(self, text: str) -> None:
         if (found := self.text()) != text:
-            raise FormatError(f"“{found}” where “{text}” was expected")
+            raise FormatError(f"“{found}” instead of “{text}”")
 
 
-def read_layers(data: bytes) -> list[tuple[str, dict[str, Any]]]:
-    """The network's layers in the order of execution, each with its fields. Raises FormatError."""
+def read_layers(data: bytes) -> list[Layer]:
+    """Reads the network's layers in the order of execution. Raises FormatError."""
     reader = _Reader(data)
     if reader.integer() != 1:
-        raise FormatError("another version of the loss layer")
+        raise FormatError("unknown version of the loss layer")
     reader.expect("loss_metric_2")
-    reader.number(), reader.number()
-    while (at := reader.at) is not None and data[at : at + 2] in (b"\x01\x01", b"\x01\x02", b"\x01\x03"):
+    for _ in range(2):
+        reader.number()
+    while data[reader.at : reader.at + 2] in (b"\x01\x01", b"\x01\x02", b"\x01\x03"):
         reader.integer()
     reader.expect("input_rgb_image_sized")
     means = tuple(round(reader.number(), 3) for _ in range(3))
     if means != CHANNEL_MEANS or (reader.integer(), reader.integer()) != (SIZE, SIZE):
-        raise FormatError("another input layer")
-    layers = []
+        raise FormatError("unexpected input layer")
+    layers: list[Layer] = []
     while reader.at < len(data) and (not layers or layers[-1][0] != "fc_2"):
         kind = reader.text()
+        if kind not in _FIELDS:
+            raise FormatError(f"unexpected layer “{kind}”")
         layers.append((kind, _FIELDS[kind](reader)))
         for _ in range(3):
             reader.boolean()
@@ -105,40 +114,46 @@ def read_layers(data: bytes) -> list[tuple[str, dict[str, Any]]]:
     return layers
 
 
-def _convolution(reader: _Reader) -> dict[str, Any]:
+def _skip_aliases(reader: _Reader) -> None:
+    reader.skip_alias()
+    reader.skip_alias()
+
+
+def _convolution(reader: _Reader) -> Fields:
     params = reader.tensor().ravel()
     filters, rows, columns, stride, _, pad, _ = (reader.integer() for _ in range(7))
-    reader.alias(), reader.alias()
+    _skip_aliases(reader)
     for _ in range(4):
         reader.number()
     weight, bias = np.split(params, [params.size - filters])
     return {"weight": weight.reshape(filters, -1, rows, columns), "bias": bias, "stride": stride, "pad": pad}
 
 
-def _affine(reader: _Reader) -> dict[str, Any]:
+def _affine(reader: _Reader) -> Fields:
     gamma, beta = np.split(reader.tensor().ravel(), 2)
-    reader.alias(), reader.alias()
+    _skip_aliases(reader)
     reader.integer()
     return {"gamma": gamma, "beta": beta}
 
 
-def _pooling(reader: _Reader) -> dict[str, Any]:
-    for _ in range(6):  # kernel, stride and padding, which the network below knows by itself
+def _pooling(reader: _Reader) -> Fields:
+    for _ in range(6):  # kernel, stride and padding, which `network` below has built in
         reader.integer()
     return {}
 
 
-def _dense(reader: _Reader) -> dict[str, Any]:
-    reader.integer(), reader.integer()
+def _dense(reader: _Reader) -> Fields:
+    for _ in range(2):
+        reader.integer()
     weight = reader.tensor()
-    reader.alias(), reader.alias()
+    _skip_aliases(reader)
     reader.integer()
     for _ in range(4):
         reader.number()
     return {"weight": weight.reshape(weight.shape[0], -1).T}
 
 
-def _nothing(_reader: _Reader) -> dict[str, Any]:
+def _no_fields(_reader: _Reader) -> Fields:
     return {}
 
 
@@ -148,24 +163,24 @@ _FIELDS = {
     "max_pool_2": _pooling,
     "avg_pool_2": _pooling,
     "fc_2": _dense,
-    "relu_": _nothing,
-    "add_prev_": _nothing,
+    "relu_": _no_fields,
+    "add_prev_": _no_fields,
 }
 
 
 class _Builder:
-    """Builds the symbol while taking the layers in order. Each affine is folded into the convolution before it."""
+    """Builds the symbol, with each affine layer folded into the convolution before it, and collects its params."""
 
-    def __init__(self, layers: list[tuple[str, dict[str, Any]]]):
+    def __init__(self, layers: list[Layer]):
         self.mx = import_mxnet()
         self.folded = list(self._fold(layers))
         self.params: dict[str, np.ndarray] = {}
 
     @staticmethod
-    def _fold(layers):
-        for (kind, fields), (after, affine) in zip(layers, [*layers[1:], ("", {})], strict=True):
+    def _fold(layers: list[Layer]) -> Iterator[Fields]:
+        for (kind, fields), (next_kind, affine) in zip(layers, [*layers[1:], ("", {})], strict=True):
             if kind == "con_4":
-                if after != "affine_":
+                if next_kind != "affine_":
                     raise FormatError("a convolution without its affine layer")
                 gamma = affine["gamma"]
                 yield {
@@ -174,11 +189,12 @@ class _Builder:
                     "bias": fields["bias"] * gamma + affine["beta"],
                 }
 
-    def convolution(self, data):
+    def convolution(self, data: Symbol) -> Symbol:
+        """Adds the next convolution in order."""
         number = sum(name.endswith("weight") for name in self.params)
         fields = self.folded[number]
         weight, bias = fields["weight"], fields["bias"]
-        if number == 0:  # no padding here, so that the input's mean and scale fold in exactly
+        if number == 0:  # has no padding, so the scaling of the input folds in exactly
             weight = weight / 256.0
             bias = bias - (weight * np.reshape(CHANNEL_MEANS, (1, 3, 1, 1))).sum((1, 2, 3))
         name = f"conv{number}"
@@ -192,11 +208,11 @@ class _Builder:
             pad=(fields["pad"],) * 2,
         )
 
-    def relu(self, data):
+    def relu(self, data: Symbol) -> Symbol:
         return self.mx.sym.Activation(data, act_type="relu")
 
-    def block(self, data, channels: int, size: int, *, filters: int, down: bool):
-        """A residual block on `size` px. Returns its output and that one's channels and size."""
+    def block(self, data: Symbol, channels: int, size: int, *, filters: int, down: bool) -> tuple[Symbol, int, int]:
+        """Adds a residual block on maps of `size` px. Returns its output, and the channels and size of that."""
         sym = self.mx.sym
         out = self.convolution(self.relu(self.convolution(data)))
         if not down:
@@ -205,11 +221,11 @@ class _Builder:
         if filters > channels:
             skip = sym.concat(skip, sym.zeros_like(skip), dim=1)
         conv_size, skip_size = (size - 3) // 2 + 1, (size - 2) // 2 + 1
-        if missing := skip_size - conv_size:  # dlib adds up to the larger of the two, zeros below and at the right
+        if missing := skip_size - conv_size:  # dlib pads the smaller of the two, with zeros below and on the right
             out = sym.pad(out, mode="constant", pad_width=(0, 0, 0, 0, 0, missing, 0, missing))
         return self.relu(out + skip), filters, skip_size
 
-    def network(self, dense: np.ndarray):
+    def network(self, dense: np.ndarray) -> Symbol:
         sym = self.mx.sym
         data = self.relu(self.convolution(sym.var("data")))
         data = sym.Pooling(data, pool_type="max", kernel=(3, 3), stride=(2, 2))
@@ -223,9 +239,10 @@ class _Builder:
 
 
 def convert(source: Path, folder: Path, name: str = "embedder") -> list[str]:
-    """Writes the net into `folder`. Input: RGB 0–255, (n, 3, 150, 150); output: 128 values, not of unit length.
+    """Writes the converted net into `folder` and returns the file names. Raises FormatError.
 
-    The caller has checked the source's sha256. Returns the names of the files written. Raises FormatError.
+    Its input is RGB, 0–255, (n, 3, 150, 150); its output is (n, 128), not of unit length. The caller must have checked the
+    source's sha256.
     """
     layers = read_layers(source.read_bytes())
     builder = _Builder(layers)

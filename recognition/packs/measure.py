@@ -1,6 +1,6 @@
-"""Measures a pack's FAR curve on a folder of people, a folder each, with what the platform runs.
+"""Measures a pack's FAR curve on photos of people, with the pipeline that the platform runs.
 
-Every photo is embedded as an enrolment and as a probe; all pairs of two different photos count.
+Every photo is embedded both as an enrolment and as a probe. All pairs of two different photos count.
 """
 
 import dataclasses
@@ -9,18 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from recognition.engine.base import PhotoError
+from recognition.engine.base import PhotoAnalysis
 from recognition.engine.manifest import Manifest, PackError, write_manifest
 from recognition.engine.pipeline import Pipeline
 
 STEP = 0.01
-LARGEST_FAR = 0.03  # no threshold lets more strangers pass
-FAR_1TO1 = 0.001
+LARGEST_FAR = 0.03  # the curve ends here: no sensible threshold lets more strangers pass
+FAR_1TO1 = 0.001  # at the 1:1 threshold
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Measured:
-    """curve: [distance, FAR, TAR] rows. pairs: {"genuine", "impostor"}. missed: photos without a face."""
+class FarMeasurement:
+    """curve: [distance, FAR, TAR] rows. pairs: {"genuine", "impostor"}. missed: photos in which no face was found."""
 
     curve: list[list[float]]
     pairs: dict[str, int]
@@ -30,7 +30,10 @@ class Measured:
 
 
 def curve(enrolled: np.ndarray, probes: np.ndarray, people: np.ndarray) -> tuple[list[list[float]], dict[str, int]]:
-    """enrolled, probes: float32 (n, dim); people: (n,) labels. Returns [distance, FAR, TAR] rows and the pair counts."""
+    """Computes the FAR curve of n photos. enrolled, probes: float32 (n, dim). people: (n,), who each shows.
+
+    Returns [distance, FAR, TAR] rows and the numbers of {"genuine", "impostor"} pairs.
+    """
     squares = (enrolled**2).sum(1)[:, None] + (probes**2).sum(1)[None] - 2 * enrolled @ probes.T
     distances = np.sqrt(np.maximum(squares, 0))
     same = people[:, None] == people[None]
@@ -46,46 +49,63 @@ def curve(enrolled: np.ndarray, probes: np.ndarray, people: np.ndarray) -> tuple
     return rows, {"genuine": len(genuine), "impostor": len(impostor)}
 
 
-def measure(pipeline: Pipeline, folder: Path, done: Callable[[int, int], object] = lambda number, of: None) -> Measured:
-    """done: hears how many photos of how many are through. Raises PackError where there is too little to measure."""
+def measure(
+    pipeline: Pipeline, folder: Path, progress: Callable[[int, int], object] = lambda number, total: None
+) -> FarMeasurement:
+    """Measures a loaded pack on `folder`, which holds a folder of photos for each person.
+
+    progress: called with (photos done, photos in all). Raises PackError if there are too few photos or people.
+    """
     photos = sorted(path for path in folder.glob("*/*") if path.is_file())
-    vectors: dict[str, list[np.ndarray]] = {"enrol": [], "probe": []}
+    enrolled: list[np.ndarray] = []
+    probes: list[np.ndarray] = []
     people, missed = [], []
     for number, path in enumerate(photos, 1):
         data = path.read_bytes()
         results = pipeline.analyse([data, data], purposes=["enrol", "probe"])
-        if any(isinstance(result, PhotoError) or not result.faces for result in results):
-            missed.append(path)
-        else:
-            for purpose, result in zip(vectors, results, strict=True):
-                vectors[purpose].append(result.faces[0].embedding)
+        faces = [result.faces[0] for result in results if isinstance(result, PhotoAnalysis) and result.faces]
+        if len(faces) == 2:
+            enrolled.append(faces[0].embedding)
+            probes.append(faces[1].embedding)
             people.append(path.parent.name)
-        done(number, len(photos))
+        else:
+            missed.append(path)
+        progress(number, len(photos))
     if not people:
-        raise PackError(f"{folder} holds no photo with a face, in a folder for each of several people.")
-    return measured(np.stack(vectors["enrol"]), np.stack(vectors["probe"]), np.array(people), str(folder), missed)
+        raise PackError(
+            f"No face was found in {folder}. It should hold a folder for each of several people, with their photos."
+        )
+    return measure_vectors(np.stack(enrolled), np.stack(probes), np.array(people), str(folder), missed)
 
 
-def measured(
+def measure_vectors(
     enrolled: np.ndarray, probes: np.ndarray, people: np.ndarray, source: str, missed: Sequence[Path] = ()
-) -> Measured:
-    """source: where the faces are from, for the errors. Raises PackError where there is too little to measure."""
+) -> FarMeasurement:
+    """Measures vectors as `curve` takes them. source: where the faces are from, for error messages.
+
+    Raises PackError if there are too few photos or people.
+    """
     count = len(set(people.tolist()))
     if count < 2 or len(people) < count * 2:
-        raise PackError(f"{source} should hold a folder for each of several people, with two photos of each and more.")
+        raise PackError(f"{source} should hold a folder for each of several people, with at least two photos of each.")
     rows, pairs = curve(enrolled, probes, people)
     if len(rows) < 3 or rows[-1][1] < 10 * rows[0][1]:
-        raise PackError(f"{len(people)} photos of {count} people are too few to measure a FAR curve with.")
-    return Measured(rows, pairs, len(people), count, list(missed))
+        raise PackError(
+            f"{len(people)} photos of {count} people are too few to measure a FAR curve. Add photos or people."
+        )
+    return FarMeasurement(rows, pairs, len(people), count, list(missed))
 
 
-def keep(manifest: Manifest, pack_dir: Path, found: Measured, described: str) -> Manifest:
-    """Writes the curve into an installed pack's manifest, and the 1:1 threshold at a FAR of 0.001 with it."""
-    threshold = max((row[0] for row in found.curve if row[1] <= FAR_1TO1), default=found.curve[0][0])
+def save_measurement(manifest: Manifest, pack_dir: Path, measured: FarMeasurement, described: str) -> Manifest:
+    """Writes the curve, and the 1:1 threshold at a FAR of 0.001, into an installed pack's manifest; returns the new one.
+
+    described: what it was measured on, for people.
+    """
+    threshold = max((row[0] for row in measured.curve if row[1] <= FAR_1TO1), default=measured.curve[0][0])
     changed = dataclasses.replace(
         manifest,
-        far_curve=found.curve,
-        far_pairs=found.pairs,
+        far_curve=measured.curve,
+        far_pairs=measured.pairs,
         measured_on=described,
         score_slope=manifest.score_slope * manifest.threshold_1to1 / threshold,
         threshold_1to1=threshold,

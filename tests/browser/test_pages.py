@@ -121,7 +121,7 @@ def test_paste_and_drop(page, gallery, no_face):
 def test_bad_photos_are_told_on_the_page(page, gallery, hopper):
     page.get_by_role("link", name="Recognise", exact=True).click()
     page.set_input_files("input[type=file]", files(junk=b"junk"))
-    expect(page.get_by_role("alert")).to_contain_text("no photo we can read")
+    expect(page.get_by_role("alert")).to_contain_text("not a photo that can be read")
     page.set_input_files("input[type=file]", files(half=hopper[: len(hopper) // 2]))
     expect(page.get_by_role("alert")).to_contain_text("damaged or incomplete", timeout=30_000)
 

@@ -1,8 +1,8 @@
-"""Folds every BatchNorm into the convolutions round it, exactly – also one before a zero-padded convolution.
+"""Folds every BatchNorm into the convolutions around it, exactly, even one before a zero-padded convolution.
 
-That one, y = a z + b, cannot simply move into the convolution, whose padding is zero in y, not in z. So its input carries
-z + b / a instead: then y = a (z + b / a) pads alike. Whoever makes z adds b / a to a bias; whoever else reads z takes it
-off again.
+There, y = a z + b cannot simply move into the convolution, because its padding is zero in y, not in z. So its input is made
+to carry z + b / a: then y = a (z + b / a), and zero padding is right. The node that makes z adds b / a to its bias, and
+every other reader of z subtracts it again.
 """
 
 import numpy as np
@@ -22,17 +22,17 @@ from recognition.engine.graph.linear import (
     shift_output,
 )
 
-# Where a is nearly nought, b / a is huge and the sums that carry it lose what they held.
+# If a is nearly zero, b / a is huge, and adding it would cost the values their precision.
 LARGEST_SHIFT = 256.0
 
 
 def fold_batchnorm(graph: Graph) -> str:
-    """Changes `graph`; says what was done."""
+    """Changes `graph` and reports what was done."""
     found = [node for node in graph.nodes() if node.op == "BatchNorm"]
     if not found:
         return "no BatchNorm"
     kept = [node.name for node in found if not (_into_producer(graph, node) or _into_consumers(graph, node))]
-    kept = [name for name in kept if not _again(graph, name)]
+    kept = [name for name in kept if not _retry(graph, name)]
     graph.drop_unused_params()
     if not kept:
         return f"all {len(found)} folded"
@@ -40,15 +40,15 @@ def fold_batchnorm(graph: Graph) -> str:
 
 
 def fold_dense_batchnorm(graph: Graph) -> None:
-    """Folds those behind a fully connected layer alone: on what such a layer gives, MXNet 1.9.1 can crash."""
+    """Folds only those right after a fully connected layer, where MXNet 1.9.1 can crash."""
     for node in graph.nodes():
         if node.op == "BatchNorm" and node.source().op == "FullyConnected":
             _into_producer(graph, node)
     graph.drop_unused_params()
 
 
-def _again(graph: Graph, name: str) -> bool:
-    """Folding its neighbours may have opened the way."""
+def _retry(graph: Graph, name: str) -> bool:
+    """Tries again: folding the neighbours may have made it possible."""
     node = next(node for node in graph.nodes() if node.name == name)
     return _into_producer(graph, node) or _into_consumers(graph, node)
 
@@ -82,7 +82,7 @@ def _into_consumers(graph: Graph, node: Node) -> bool:
 
 
 def _readers(graph: Graph, node: Node) -> list[Node] | None:
-    """The linear nodes that read `node`, through what changes nothing; None where others read it."""
+    """Lists the linear nodes that read `node`, directly or through identities; None if other nodes read it too."""
     found: list[Node] = []
     for user in graph.consumers()[node]:
         if is_linear(user):

@@ -1,28 +1,31 @@
-"""A net as nodes that passes can rewrite: MXNet's symbol (its JSON) and params on one side, a small graph on the other."""
+"""A net as a graph of nodes that passes can rewrite, read from and written to MXNet's symbol (as JSON) and params."""
 
 import ast
 import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, TypeAlias
 
 import numpy as np
 
 VARIABLE = "null"
 Shape = tuple[int, ...]
+Symbol: TypeAlias = Any  # mxnet.symbol.Symbol; MXNet comes without types
 
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """An operator, or a variable (op "null"). attrs are texts, as MXNet keeps them. inputs: (node, which output of it)."""
+    """An operator, or a variable (op "null"). attrs: as text, as MXNet keeps them. inputs: (node, number of its output)."""
 
     op: str
     name: str
     attrs: dict[str, str] = field(default_factory=dict)
     inputs: list[tuple["Node", int]] = field(default_factory=list)
 
-    def value(self, name: str, default=None):
-        """An attribute as a Python value."""
+    def value(self, name: str, default: Any = None) -> Any:
+        """Returns an attribute as a Python value."""
         text = self.attrs.get(name)
         if text is None:
             return default
@@ -36,16 +39,16 @@ class Node:
 
 
 class Graph:
-    """outputs: (node, which output of it). params: float32 arrays by the names of the variables."""
+    """outputs: (node, number of its output). params: float32 arrays by the names of their variables."""
 
     def __init__(self, outputs: Sequence[tuple[Node, int]], params: dict[str, np.ndarray]):
         self.outputs = list(outputs)
         self.params = dict(params)
 
-    # --- From and to MXNet ---
+    # --- MXNet ---
     @classmethod
-    def from_symbol(cls, symbol, params: dict[str, np.ndarray]) -> "Graph":
-        """params without MXNet's prefixes arg: and aux:."""
+    def from_symbol(cls, symbol: Symbol, params: dict[str, np.ndarray]) -> "Graph":
+        """params: named without MXNet's prefixes arg: and aux:."""
         content = json.loads(symbol.tojson())
         nodes: list[Node] = []
         for entry in content["nodes"]:
@@ -53,7 +56,7 @@ class Graph:
             nodes.append(Node(entry["op"], entry["name"], dict(entry.get("attrs", {})), inputs))
         return cls([(nodes[number], output) for number, output, *_ in content["heads"]], params)
 
-    def to_symbol(self, mx):
+    def to_symbol(self, mx: ModuleType) -> Symbol:
         nodes = self.nodes()
         number_of = {node: number for number, node in enumerate(nodes)}
         content = {
@@ -73,16 +76,16 @@ class Graph:
         return mx.sym.load_json(json.dumps(content))
 
     def copy(self) -> "Graph":
-        """Nodes of its own; the arrays are shared, as passes replace them and never write into them."""
-        twins: dict[Node, Node] = {}
+        """Copies the nodes. The arrays are shared, because passes replace them and never write into them."""
+        copies: dict[Node, Node] = {}
         for node in self.nodes():
-            inputs = [(twins[source], output) for source, output in node.inputs]
-            twins[node] = Node(node.op, node.name, dict(node.attrs), inputs)
-        return Graph([(twins[node], output) for node, output in self.outputs], self.params)
+            inputs = [(copies[source], output) for source, output in node.inputs]
+            copies[node] = Node(node.op, node.name, dict(node.attrs), inputs)
+        return Graph([(copies[node], output) for node, output in self.outputs], self.params)
 
-    # --- Looking ---
+    # --- Reading ---
     def nodes(self) -> list[Node]:
-        """Everything the outputs depend on, inputs before their consumers."""
+        """Lists everything the outputs depend on, inputs before their consumers."""
         found: dict[Node, None] = {}
         stack = [(node, False) for node, _ in reversed(self.outputs)]
         while stack:
@@ -96,9 +99,9 @@ class Graph:
             stack.extend((source, False) for source, _ in reversed(node.inputs) if source not in found)
         return list(found)
 
-    def consumers(self) -> dict[Node, list[Node]]:
-        """Who takes each node's outputs, once for each use; the net's own outputs count as None."""
-        users = defaultdict(list)
+    def consumers(self) -> dict[Node, list[Node | None]]:
+        """Maps each node to those that read its outputs, once for each use; None stands for an output of the net."""
+        users: dict[Node, list[Node | None]] = defaultdict(list)
         for node in self.nodes():
             for source, _ in node.inputs:
                 users[source].append(node)
@@ -106,8 +109,8 @@ class Graph:
             users[node].append(None)
         return users
 
-    def shapes(self, mx, data: Shape) -> dict[Node, Shape]:
-        """The shape of every node's first output for an input of shape `data`."""
+    def shapes(self, mx: ModuleType, data: Shape) -> dict[Node, Shape]:
+        """Infers the shape of every node's first output for an input of shape `data`."""
         symbol = self.to_symbol(mx)
         internals = symbol.get_internals()
         known = {"data": data} | {name: array.shape for name, array in self.params.items()}
@@ -123,12 +126,12 @@ class Graph:
         return node.op == VARIABLE and node.name in self.params
 
     def param(self, node: Node, number: int) -> np.ndarray:
-        """The value of the param that is the node's input `number`."""
+        """Returns the value of the param that is the node's input `number`."""
         return self.params[node.source(number).name]
 
     # --- Changing ---
     def variable(self, name: str, value: np.ndarray) -> tuple[Node, int]:
-        """A new param, under `name` or that with a number where it is taken."""
+        """Adds a param under `name`, with a number appended if that is taken."""
         unique, number = name, 1
         while unique in self.params:
             number += 1
@@ -137,7 +140,7 @@ class Graph:
         return Node(VARIABLE, unique), 0
 
     def set_param(self, node: Node, number: int, value: np.ndarray, name: str) -> None:
-        """Gives the node's input `number` a value of its own: params can be shared between nodes."""
+        """Gives the node's input `number` a new param. The old one stays as it is: other nodes may share it."""
         entry = self.variable(f"{node.name}_{name}", value)
         if number < len(node.inputs):
             node.inputs[number] = entry
@@ -145,7 +148,7 @@ class Graph:
             node.inputs.append(entry)
 
     def replace(self, old: Node, new: Node) -> None:
-        """Lets every consumer of `old`'s first output take `new`'s instead."""
+        """Makes every consumer of `old`'s first output read `new`'s instead."""
         for node in self.nodes():
             if node is not new:
                 node.inputs = [(new, 0) if entry == (old, 0) else entry for entry in node.inputs]

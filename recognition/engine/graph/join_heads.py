@@ -1,6 +1,7 @@
-"""Joins what detectors end in: several narrow convolutions over the same input, and a softmax over two classes.
+"""Joins the narrow convolutions that a detector ends in, and simplifies its softmax over two classes.
 
-Narrow convolutions run in slow kernels and cost a change of memory layout each; joined and padded they are one fast one.
+Narrow convolutions over the same input use slow kernels, and each costs a change of memory layout. Joined and padded they
+are one fast convolution.
 """
 
 import numpy as np
@@ -12,13 +13,13 @@ GEOMETRY = {"kernel": None, "stride": (1, 1), "pad": (0, 0), "dilate": (1, 1)}
 
 
 def join_heads(graph: Graph, multiple: int) -> str:
-    """Changes `graph`; says what was done."""
+    """Changes `graph` and reports what was done. multiple: of channels, to which a joined convolution is padded."""
     sigmoids = sum(_softmax_as_sigmoid(graph, node) for node in graph.nodes())
     joined = [_join(graph, nodes, multiple) for nodes in _siblings(graph, multiple)]
     graph.drop_unused_params()
-    done = [f"{sum(joined)} joined into {len(joined)}"] if joined else []
-    done += [f"{sigmoids} two-class softmax as sigmoid"] if sigmoids else []
-    return "; ".join(done) or "no heads to join"
+    report = [f"{sum(joined)} joined into {len(joined)}"] if joined else []
+    report += [f"{sigmoids} two-class softmax as sigmoid"] if sigmoids else []
+    return "; ".join(report) or "no heads to join"
 
 
 def _softmax_as_sigmoid(graph: Graph, node: Node) -> bool:
@@ -42,7 +43,7 @@ def _softmax_as_sigmoid(graph: Graph, node: Node) -> bool:
 
 
 def _siblings(graph: Graph, multiple: int) -> list[list[Node]]:
-    groups: dict[tuple, list[Node]] = {}
+    groups: dict[tuple[tuple[Node, int], tuple[str, ...]], list[Node]] = {}
     for node in graph.nodes():
         if is_dense_convolution(node):
             geometry = tuple(str(node.value(key, default)) for key, default in GEOMETRY.items())
@@ -61,11 +62,11 @@ def _join(graph: Graph, nodes: list[Node], multiple: int) -> int:
         for node, weight in zip(nodes, weights, strict=True)
     ]
     ends = np.cumsum([len(weight) for weight in weights])
-    more = -int(ends[-1]) % multiple
+    padding = -int(ends[-1]) % multiple
     name = "_".join(node.name for node in nodes)
-    attrs = nodes[0].attrs | {"num_filter": str(int(ends[-1]) + more), "no_bias": "False"}
-    weight = graph.variable(f"{name}_weight", np.pad(np.concatenate(weights), ((0, more), (0, 0), (0, 0), (0, 0))))
-    bias = graph.variable(f"{name}_bias", np.pad(np.concatenate(biases), (0, more)))
+    attrs = nodes[0].attrs | {"num_filter": str(int(ends[-1]) + padding), "no_bias": "False"}
+    weight = graph.variable(f"{name}_weight", np.pad(np.concatenate(weights), ((0, padding), (0, 0), (0, 0), (0, 0))))
+    bias = graph.variable(f"{name}_bias", np.pad(np.concatenate(biases), (0, padding)))
     whole = Node("Convolution", name, attrs, [nodes[0].inputs[0], weight, bias])
     for node, end, own in zip(nodes, ends.tolist(), weights, strict=True):
         part = {"axis": "1", "begin": str(end - len(own)), "end": str(end)}

@@ -1,10 +1,12 @@
-"""Moving a scale or a shift per channel along a graph, exactly: into weights, through sums, past what commutes with it.
+"""Moves a scale or shift per channel along a graph, exactly: into weights, through sums, past operators that commute with it.
 
-Each function first plans: it returns False, and nothing has changed, where some node on the way cannot take part. The
-changes it would make are appended to `plan`, a list of functions to call once the whole way is known to be open.
+The functions plan_… change nothing yet. They return False if some node on the way cannot take part, and else append their
+changes to `plan`: functions to call once the whole way is known to be possible.
 """
 
 from collections.abc import Callable
+from functools import partial
+from typing import TypeGuard
 
 import numpy as np
 
@@ -27,8 +29,8 @@ def is_padded(node: Node) -> bool:
     return node.op == "Convolution" and any(node.value("pad", (0, 0)))
 
 
-def is_linear(node: Node | None) -> bool:
-    """Whether the node is a convolution (dense or depthwise) or a fully connected layer, with weights we may change."""
+def is_linear(node: Node | None) -> TypeGuard[Node]:
+    """Whether the node is a convolution (dense or depthwise) or a fully connected layer."""
     return node is not None and (is_depthwise(node) or is_dense_convolution(node) or node.op == "FullyConnected")
 
 
@@ -48,7 +50,7 @@ def shift_output(graph: Graph, node: Node, shift: np.ndarray) -> None:
 
 
 def scale_input(graph: Graph, node: Node, factor: np.ndarray) -> None:
-    """Lets a linear node give for its input what it gave for the input times `factor` (channels,)."""
+    """Makes a linear node compute from its input x what it computed from x times `factor` (channels,)."""
     weight = graph.param(node, 1)
     if is_depthwise(node):
         scaled = weight * factor[:, None, None, None]
@@ -60,7 +62,7 @@ def scale_input(graph: Graph, node: Node, factor: np.ndarray) -> None:
 
 
 def shift_of_input(graph: Graph, node: Node, shift: np.ndarray) -> np.ndarray:
-    """By how much the output of a linear, unpadded node moves when its input moves by `shift` (channels,)."""
+    """Returns by how much the output of a linear, unpadded node changes if its input grows by `shift` (channels,)."""
     weight = graph.param(node, 1).astype("float64")
     if is_depthwise(node):
         return weight.sum((1, 2, 3)) * shift
@@ -70,12 +72,12 @@ def shift_of_input(graph: Graph, node: Node, shift: np.ndarray) -> np.ndarray:
 
 
 def plan_scaled_consumers(graph: Graph, node: Node, factor: np.ndarray, plan: Plan) -> bool:
-    """All consumers of `node` are to see it times `factor` (above 0), though it stays as it is."""
+    """Plans for all consumers of `node` to compute as if its output were multiplied by `factor` (above 0); it stays as it is."""
     for user in graph.consumers()[node]:
         if is_linear(user) and user.source() is node:
-            plan.append(lambda user=user: scale_input(graph, user, factor))
+            plan.append(partial(scale_input, graph, user, factor))
         elif user is not None and user.op == "BatchNorm":
-            plan.append(lambda user=user: _scale_batchnorm_input(graph, user, factor))
+            plan.append(partial(_scale_batchnorm_input, graph, user, factor))
         elif user is not None and (user.op in SAME_VALUES or _commutes_with_scale(user)):
             if not plan_scaled_consumers(graph, user, factor, plan):
                 return False
@@ -89,10 +91,10 @@ def _commutes_with_scale(node: Node) -> bool:
 
 
 def plan_shifted_output(graph: Graph, node: Node, shift: np.ndarray, plan: Plan) -> bool:
-    """`node` is to give its output plus `shift`; through a sum that is a matter of one of its two sides."""
+    """Plans for `node` to return its output plus `shift`; for a sum, one of its two sides does."""
     users = graph.consumers()
     if is_linear(node):
-        plan.append(lambda: shift_output(graph, node, shift))
+        plan.append(partial(shift_output, graph, node, shift))
         return True
     if node.op in ADD:
         for source, _ in node.inputs:
@@ -101,31 +103,34 @@ def plan_shifted_output(graph: Graph, node: Node, shift: np.ndarray, plan: Plan)
     return False
 
 
-def plan_unshifted_consumers(graph: Graph, node: Node, shift: np.ndarray, but: Node, plan: Plan) -> bool:
-    """The consumers of `node`, all `but` one, are to give what they gave, though its output now comes plus `shift`."""
+def plan_unshifted_consumers(graph: Graph, node: Node, shift: np.ndarray, reader: Node, plan: Plan) -> bool:
+    """Plans for all consumers of `node` except `reader` to return what they did, although its output now includes `shift`."""
     for user in graph.consumers()[node]:
-        if user is but:
+        if user is reader:
             continue
         if is_linear(user) and not is_padded(user) and user.source() is node:
-            moved = shift_of_input(graph, user, shift)
-            plan.append(lambda user=user, moved=moved: shift_output(graph, user, -moved))
+            plan.append(partial(shift_output, graph, user, -shift_of_input(graph, user, shift)))
         elif user is not None and user.op == "BatchNorm":
-            plan.append(lambda user=user: _unshift_batchnorm(graph, user, shift))
+            plan.append(partial(_unshift_batchnorm, graph, user, shift))
         elif user is not None and user.op in ADD:
             other = next((source for source, _ in user.inputs if source is not node), None)
-            if other is None or not _lone(graph, other, user) or not plan_shifted_output(graph, other, -shift, plan):
+            if (
+                other is None
+                or not _has_only_reader(graph, other, user)
+                or not plan_shifted_output(graph, other, -shift, plan)
+            ):
                 return False
         else:
             return False
     return True
 
 
-def _lone(graph: Graph, node: Node, user: Node) -> bool:
+def _has_only_reader(graph: Graph, node: Node, user: Node) -> bool:
     return is_linear(node) and graph.consumers()[node] == [user]
 
 
 def batchnorm_as_affine(graph: Graph, node: Node) -> tuple[np.ndarray, np.ndarray]:
-    """(scale, shift), float64 (channels,), of a BatchNorm at inference."""
+    """Returns what a BatchNorm computes at inference, as (scale, shift), float64 (channels,)."""
     gamma, beta, mean, variance = (graph.param(node, number).astype("float64") for number in (1, 2, 3, 4))
     if node.value("fix_gamma", True):
         gamma = np.ones_like(gamma)

@@ -1,6 +1,6 @@
-"""Pads the channels between convolutions to full vector registers: exact, as the new ones are nought throughout.
+"""Pads the channels between convolutions to full vector registers. The result is exact: the new channels are all zeros.
 
-oneDNN has fast kernels for 16 channels (float32) or 32 (bfloat16) at a time, and slow ones for the rest.
+oneDNN has fast kernels for multiples of 16 channels (float32) or 32 (bfloat16), and slow ones for other numbers.
 """
 
 import numpy as np
@@ -9,23 +9,23 @@ from recognition.engine.graph.ir import Graph, Node
 from recognition.engine.graph.linear import ADD, SAME_VALUES, is_dense_convolution, is_depthwise
 
 CHANNELWISE = ("Activation", "Pooling", "UpSampling", *ADD, *SAME_VALUES)
-MOST_WASTE = 2.0  # padding 10 channels to 32 would cost more than it brings
+MAX_GROWTH = 2.0  # padding 10 channels to 32, say, would cost more than it gains
 
 
 def pad_channels(graph: Graph, multiple: int) -> str:
-    """Changes `graph`; says what was done."""
-    groups = _Groups(graph)
+    """Changes `graph` and reports what was done."""
+    groups = _ChannelGroups(graph)
     padded = 0
-    for members in groups.free():
+    for members in groups.widenable():
         makers = [node for node in members if is_dense_convolution(node)]
         channels = int(makers[0].value("num_filter"))
-        wanted = _rounded_up(channels, multiple)
-        if wanted == channels:
+        padding = _rounded_up(channels, multiple) - channels
+        if not padding:
             continue
         for node in members:
-            _widen_output(graph, node, wanted - channels)
+            _widen_output(graph, node, padding)
         for node in groups.readers(members):
-            _widen_input(graph, node, channels, wanted - channels)
+            _widen_input(graph, node, channels, padding)
         padded += len(makers)
     graph.drop_unused_params()
     if not padded:
@@ -34,16 +34,16 @@ def pad_channels(graph: Graph, multiple: int) -> str:
 
 
 def _rounded_up(channels: int, multiple: int) -> int:
-    """To a multiple, or half of it where that would be mostly nought; else as it is."""
+    """Rounds up to a multiple, or of half of it if that would be mostly padding; else returns `channels`."""
     for step in (multiple, multiple // 2):
-        wanted = -(-channels // step) * step
-        if wanted <= channels * MOST_WASTE:
-            return wanted
+        rounded = -(-channels // step) * step
+        if rounded <= channels * MAX_GROWTH:
+            return rounded
     return channels
 
 
-class _Groups:
-    """Nodes whose outputs have the same channels, one by one: a sum ties its sides together, a convolution cuts."""
+class _ChannelGroups:
+    """Groups nodes that must keep the same channels: a sum ties its sides together, a convolution starts a new group."""
 
     def __init__(self, graph: Graph):
         self.nodes = [node for node in graph.nodes() if not graph.is_param(node)]
@@ -56,7 +56,7 @@ class _Groups:
                     self.parent[self.find(source)] = self.find(node)
             elif is_dense_convolution(node):
                 continue
-            else:  # what it makes we cannot widen, and what it reads only where it is fully connected
+            else:  # its output cannot be widened, and its input only if it is a fully connected layer
                 self.fixed.add(node)
                 if node.op != "FullyConnected":
                     self.fixed |= set(sources)
@@ -66,8 +66,8 @@ class _Groups:
             node = self.parent[node]
         return node
 
-    def free(self) -> list[list[Node]]:
-        """The groups that can be widened."""
+    def widenable(self) -> list[list[Node]]:
+        """Lists the groups whose channels can be padded."""
         fixed = {self.find(node) for node in self.fixed}
         members: dict[Node, list[Node]] = {}
         for node in self.nodes:
@@ -76,7 +76,7 @@ class _Groups:
         return list(members.values())
 
     def readers(self, members: list[Node]) -> list[Node]:
-        """The convolutions and fully connected layers that read the group."""
+        """Lists the convolutions and fully connected layers that read the group."""
         return [
             node for node in self.nodes if node.inputs and not _is_channelwise(node) and node.source() in set(members)
         ]
@@ -87,23 +87,23 @@ def _is_channelwise(node: Node) -> bool:
     return leaky or node.op in CHANNELWISE or is_depthwise(node)
 
 
-def _widen_output(graph: Graph, node: Node, more: int) -> None:
+def _widen_output(graph: Graph, node: Node, padding: int) -> None:
     if node.op != "Convolution":
         return
     weight = graph.param(node, 1)
-    graph.set_param(node, 1, np.pad(weight, ((0, more), (0, 0), (0, 0), (0, 0))), "weight")
+    graph.set_param(node, 1, np.pad(weight, ((0, padding), (0, 0), (0, 0), (0, 0))), "weight")
     if len(node.inputs) > 2:
-        graph.set_param(node, 2, np.pad(graph.param(node, 2), (0, more)), "bias")
+        graph.set_param(node, 2, np.pad(graph.param(node, 2), (0, padding)), "bias")
     if is_depthwise(node):
-        node.attrs["num_group"] = str(len(weight) + more)
-    node.attrs["num_filter"] = str(len(weight) + more)
+        node.attrs["num_group"] = str(len(weight) + padding)
+    node.attrs["num_filter"] = str(len(weight) + padding)
 
 
-def _widen_input(graph: Graph, node: Node, channels: int, more: int) -> None:
+def _widen_input(graph: Graph, node: Node, channels: int, padding: int) -> None:
     weight = graph.param(node, 1)
     if node.op == "FullyConnected":
         by_channel = weight.reshape(len(weight), channels, -1)
-        wide = np.pad(by_channel, ((0, 0), (0, more), (0, 0))).reshape(len(weight), -1)
+        wide = np.pad(by_channel, ((0, 0), (0, padding), (0, 0))).reshape(len(weight), -1)
     else:
-        wide = np.pad(weight, ((0, 0), (0, more), (0, 0), (0, 0)))
+        wide = np.pad(weight, ((0, 0), (0, padding), (0, 0), (0, 0)))
     graph.set_param(node, 1, wide, "weight")

@@ -1,4 +1,4 @@
-"""The order in which a net is rewritten, and the report that says what each pass did."""
+"""Rewrites a net by all passes in their order, and reports what each did."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,19 +12,19 @@ from recognition.engine.graph.pad_channels import pad_channels
 from recognition.engine.graph.replace_prelu import replace_prelu
 
 Precision = Literal["fp32", "bf16"]
-LANES, TILE = 16, 32  # float32 values in a vector register, bfloat16 values in a row of an AMX tile
+LANES, TILE = 16, 32  # float32 values per vector register, bfloat16 values per row of an AMX tile
 
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """report: pass → what it did."""
+    """A rewritten graph. report: pass → what it did."""
 
     graph: Graph
     report: dict[str, str]
 
 
 def rewrite(graph: Graph, precision: Precision, *, amx: bool = False) -> Rewritten:
-    """A faster graph that computes the same; `graph` stays as it is."""
+    """Returns a faster graph that computes the same; `graph` stays as it is. amx: whether the processor uses AMX."""
     fast = graph.copy()
     _drop_identities(fast)
     width = TILE if amx and precision == "bf16" else LANES
@@ -41,14 +41,14 @@ def rewrite(graph: Graph, precision: Precision, *, amx: bool = False) -> Rewritt
 
 
 def _drop_identities(graph: Graph) -> None:
-    """What changes nothing at inference, Dropout among it, which MXNet cannot run in bfloat16."""
+    """Drops operators that change nothing at inference, such as Dropout, which MXNet cannot run in bfloat16."""
     for node in graph.nodes():
         if node.op in SAME_VALUES:
             graph.replace(node, node.source())
 
 
 def _flatten_before_dense(graph: Graph) -> None:
-    """MXNet 1.9.1 fails where a fused fully connected layer reads a convolution's own memory layout."""
+    """Avoids a fault of MXNet 1.9.1: a fused fully connected layer fails if it reads a convolution's own memory layout."""
     for node in graph.nodes():
         if node.op == "FullyConnected":
             node.inputs[0] = Node("Flatten", f"{node.name}_flat", {}, node.inputs[:1]), 0

@@ -1,8 +1,8 @@
-"""Writes PReLU in terms that oneDNN knows; MXNet's own PReLU runs outside it.
+"""Replaces PReLU by operators that oneDNN has; MXNet's own PReLU runs outside it.
 
 With slopes a below 1, PReLU(y) = (1 - a) (relu(y) + a / (1 - a) y): a ReLU, a depthwise 1x1 convolution that is added to
-it, and a scale 1 - a that moves into whoever reads the result. Slopes that are all alike make a leaky ReLU; between two
-fully connected layers PReLU(y) = relu(y) - a relu(-y).
+it, and a scale 1 - a that moves into the nodes that read the result. If all slopes are equal, a leaky ReLU does. Between
+two fully connected layers, PReLU(y) = relu(y) - a relu(-y).
 """
 
 import numpy as np
@@ -10,15 +10,15 @@ import numpy as np
 from recognition.engine.graph.ir import Graph, Node
 from recognition.engine.graph.linear import Plan, plan_scaled_consumers
 
-LARGEST_SLOPE = 0.95  # above it 1 / (1 - a) would cost accuracy
+LARGEST_SLOPE = 0.95  # beyond it, 1 / (1 - a) would cost accuracy
 
 
 def replace_prelu(graph: Graph) -> str:
-    """Changes `graph`; says what was done."""
+    """Changes `graph` and reports what was done."""
     found = [node for node in graph.nodes() if node.op == "LeakyReLU" and node.value("act_type") == "prelu"]
     if not found:
         return "no PReLU"
-    kept = [node.name for node in found if not any(way(graph, node) for way in WAYS)]
+    kept = [node.name for node in found if not any(replace(graph, node) for replace in REPLACEMENTS)]
     graph.drop_unused_params()
     if not kept:
         return f"all {len(found)} replaced"
@@ -51,13 +51,11 @@ def _as_relu_and_depthwise(graph: Graph, node: Node) -> bool:
     return True
 
 
-def _as_twins(graph: Graph, node: Node) -> bool:
-    """Between fully connected layers: the first gives y and -y, and the second reads relu(y) and -a relu(-y)."""
+def _as_two_halves(graph: Graph, node: Node) -> bool:
+    """For a PReLU between fully connected layers: the first returns y and -y, the second adds up relu(y) and -a relu(-y)."""
     dense, users = node.source(), graph.consumers()
-    readers = users[node]
-    if dense.op != "FullyConnected" or users[dense] != [node]:
-        return False
-    if not all(reader is not None and reader.op == "FullyConnected" for reader in readers):
+    readers = [user for user in users[node] if user is not None and user.op == "FullyConnected"]
+    if dense.op != "FullyConnected" or users[dense] != [node] or readers != users[node]:
         return False
     slopes = graph.param(node, 1).ravel()
     for number in range(1, len(dense.inputs)):
@@ -72,11 +70,11 @@ def _as_twins(graph: Graph, node: Node) -> bool:
 
 
 def _per_channel(graph: Graph, source: Node, factor: np.ndarray, name: str) -> Node:
-    """`source` times `factor` (channels,), as a depthwise 1x1 convolution."""
+    """Multiplies `source` by `factor` (channels,), as a depthwise 1x1 convolution."""
     channels = str(len(factor))
     weight = graph.variable(f"{name}_weight", factor.reshape(-1, 1, 1, 1))
     attrs = {"num_filter": channels, "num_group": channels, "kernel": "(1, 1)", "no_bias": "True"}
     return Node("Convolution", name, attrs, [(source, 0), weight])
 
 
-WAYS = (_as_leaky, _as_relu_and_depthwise, _as_twins)  # the first that suits
+REPLACEMENTS = (_as_leaky, _as_relu_and_depthwise, _as_two_halves)  # the first that applies is used

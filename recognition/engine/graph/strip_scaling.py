@@ -1,6 +1,6 @@
-"""Takes the scaling of the input – (x - mean) * scale, as InsightFace's nets begin – out of the net.
+"""Takes the scaling (x - mean) * scale, which InsightFace's nets begin with, out of the net.
 
-Whoever prepares the pixels does it in the same go as the rest; and zero padding keeps it from moving into a convolution.
+It costs nothing as part of preparing the pixels. It cannot move into the first convolution, because of its zero padding.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Scaling:
 
 
 def strip_scaling(graph: Graph) -> Scaling:
-    """Changes `graph`. Returns what is to be done to its input from now on."""
+    """Changes `graph` and returns the scaling that its input now needs before it enters."""
     factor, offset = 1.0, 0.0
     data = next(node for node in graph.nodes() if node.op == VARIABLE and node.name == "data")
     while (node := _only_reader(graph, data)) and (node.op in SCALARS or node.op in SAME_VALUES):

@@ -7,7 +7,7 @@ import numpy as np
 
 from recognition.engine.align import ALIGNMENTS, Alignment
 from recognition.engine.base import Detection
-from recognition.engine.find import Found
+from recognition.engine.find import UprightPhoto
 from recognition.engine.image import decode_reduced
 from recognition.engine.pipeline import REDUCED_LONG_SIDE, Pipeline
 from recognition.lab.evaluation.embedding import OnProgress, Unusable, crops, try_each
@@ -72,7 +72,7 @@ class PackUnderTest:
         found = iter(self.pipeline.finder.find(usable))
         return [crop if isinstance(crop, Unusable) else self._realigned(crop, next(found)) for crop in set_crops]
 
-    def _realigned(self, crop: np.ndarray, found: Found) -> np.ndarray:
+    def _realigned(self, crop: np.ndarray, found: UprightPhoto) -> np.ndarray:
         landmarks = TEMPLATE
         if found.faces and not found.rotation:
             detected = subject(found).landmarks
@@ -102,13 +102,13 @@ def _decoded(image: np.ndarray | bytes) -> np.ndarray:
     return decode_reduced(image, REDUCED_LONG_SIDE, max_bytes=LARGEST_IMAGE).image
 
 
-def _chip(found: Found, alignment: Alignment) -> np.ndarray | Unusable:
+def _chip(found: UprightPhoto, alignment: Alignment) -> np.ndarray | Unusable:
     if not found.faces:
         return Unusable(NO_FACE)
     return alignment.chip(found.image, subject(found).landmarks)
 
 
-def subject(found: Found) -> Detection:
+def subject(found: UprightPhoto) -> Detection:
     """The main face of a photo of one person: large, and near the middle. There must be a face.
 
     Chosen as FaceNet did for LFW (align_dataset_mtcnn.py): by the box's area minus twice the squared distance to the middle.

@@ -13,7 +13,7 @@ from recognition.engine.pipeline import Pipeline
 from recognition.lab.training.faces import Faces, UnusableFace
 from recognition.lab.training.nets import TrainableNet
 from recognition.packs.build import EmbedderPart, build_pack, installed_detector
-from recognition.packs.measure import Measured, keep, measured
+from recognition.packs.measure import FarMeasurement, measure_vectors, save_measurement
 
 PARAMS = "training"  # the "file" of a trained embedder among a pack's sources
 
@@ -39,7 +39,7 @@ def export_pack(
     held_out: Faces | None = None,
     described: str = "",
     say: Callable[[str], object] = print,
-) -> tuple[Manifest, Measured | None]:
+) -> tuple[Manifest, FarMeasurement | None]:
     """Writes models_dir/NAME, completely or not at all. Raises PackError.
 
     threshold: for 1:1, needed by nets with the metric L2. held_out: faces of people not trained on, on which the FAR curve
@@ -74,10 +74,10 @@ def export_pack(
     except PackError as error:
         say(f"Its thresholds are guesses. {error} Measure them with: manage.py packs measure {facts.name} FOLDER")
         return manifest, None
-    return keep(manifest, models_dir / facts.name, found, described), found
+    return save_measurement(manifest, models_dir / facts.name, found, described), found
 
 
-def measure_faces(pipeline: Pipeline, faces: Faces) -> Measured:
+def measure_faces(pipeline: Pipeline, faces: Faces) -> FarMeasurement:
     """As packs/measure.py, on faces that are already aligned: each is embedded as an enrolment and as a probe."""
     chips, people = decodable_chips(faces, range(len(faces.labels)))
     template = ALIGNMENTS[pipeline.manifest.alignment].targets.astype("float32")
@@ -85,7 +85,7 @@ def measure_faces(pipeline: Pipeline, faces: Faces) -> Measured:
         np.concatenate([pipeline.embedder.embed([(chip, template)], purpose) for chip in chips])
         for purpose in ("enrol", "probe")
     )
-    return measured(enrolled, probes, people, "The people held out")
+    return measure_vectors(enrolled, probes, people, "The people held out")
 
 
 def decodable_chips(faces: Faces, numbers: Sequence[int]) -> tuple[list[np.ndarray], np.ndarray]:

@@ -77,7 +77,7 @@ class Command(BaseCommand):
             cpu.prepare.cache_clear()
         processor = cpu.prepare()
         self.stdout.write(
-            f"{processor.name}: {processor.note}; bfloat16: {'yes' if processor.bfloat16 else 'no'}. "
+            f"{processor.name}: {processor.note}; bfloat16: {processor.bfloat16}. "
             f"{processes} single-threaded processes for each runtime, {rounds} turns of {seconds} s."
         )
         rows = []

@@ -118,7 +118,7 @@ class Command(BaseCommand):
 
     def measure_packs(self, *, name, folder, describe, dry_run, **options):
         from recognition.engine.pipeline import Pipeline
-        from recognition.packs.measure import keep, measure
+        from recognition.packs.measure import measure, save_measurement
 
         pack_dir = settings.MODELS_DIR / name
         manifest = verify_pack(pack_dir)
@@ -131,7 +131,7 @@ class Command(BaseCommand):
         )
         if not dry_run:
             described = describe or f"{measured.photos} photos of {measured.people} people in {folder.name}"
-            kept = keep(manifest, pack_dir, measured, described)
+            kept = save_measurement(manifest, pack_dir, measured, described)
             self.stdout.write(f"Saved in the pack {name}. Its 1:1 threshold is now {kept.threshold_1to1}.")
 
     def import_onnx_packs(self, *, embedder, size, **options):

@@ -1,4 +1,4 @@
-"""Nets for testing passes: random weights, but of the shapes that published nets have."""
+"""Nets for testing passes, with random weights in the shapes of published nets."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from recognition.lab.training.symbols import network, seeded_params
 
 
 def published(name: str, *, dim: int = 128, seed: int = 0) -> Graph:
-    """One of the networks of the InsightFace family, without the scaling of its input."""
+    """Builds a network of the InsightFace family, without the scaling of its input."""
     symbol = network(name, dim)
     graph = Graph.from_symbol(symbol, seeded_params(symbol, seed=seed))
     strip_scaling(graph)

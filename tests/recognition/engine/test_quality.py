@@ -83,7 +83,7 @@ def worse_photo(hopper: bytes, how: str) -> bytes:
 @pytest.mark.parametrize(
     ("how", "reason"), [("blurred", "low_quality"), ("dark", "low_quality"), ("tiny", "face_too_small")]
 )
-def test_a_poor_photo_is_found_and_told(pipeline, hopper, how, reason):
+def test_a_poor_photo_is_found_with_its_reason(pipeline, hopper, how, reason):
     [analysis] = pipeline.analyse([worse_photo(hopper, how)], purposes=["enrol"])
     [found] = analysis.faces
     assert reason in found.quality.reasons

@@ -1,4 +1,4 @@
-"""Chips that anybody can make again: seeded noise, and fixed cuts of two public-domain portraits."""
+"""Chips that are the same everywhere: seeded noise, a ramp, and fixed parts of two public-domain portraits."""
 
 from pathlib import Path
 

@@ -62,7 +62,7 @@ def test_verify_says_what_runs_and_why(models, published, capsys):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        (["../x"], "no name for a pack"),
+        (["../x"], "cannot be the name of a pack"),
         (["dlib-resnet"], "already"),
         (["x", "--mean", "1", "2"], "one number or three"),
         (["x", "--mean", "0", "--std", "1"], "scales its input itself"),

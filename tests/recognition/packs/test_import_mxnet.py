@@ -28,11 +28,11 @@ def copy(published, tmp_path) -> Path:
 def test_a_published_embedder_is_read_as_it_is(published):
     graph, size = embedder_graph(published)
     assert size == 112
-    wanted = load_graph(published / "model-symbol.json", published / "model-0000.params")
+    expected = load_graph(published / "model-symbol.json", published / "model-0000.params")
     batch = np.random.default_rng(0).uniform(0, 255, (2, 3, 112, 112)).astype("float32")
-    for made in (graph, wanted):
-        fold_dense_batchnorm(made)
-    assert least_cosine(Net(graph, fused=False)(batch), Net(wanted, fused=False)(batch)) > 0.9999999
+    for net in (graph, expected):
+        fold_dense_batchnorm(net)
+    assert least_cosine(Net(graph, fused=False)(batch), Net(expected, fused=False)(batch)) > 0.9999999
 
 
 @pytest.mark.parametrize("name", ["r34", "r50"])
@@ -45,7 +45,7 @@ def test_the_large_networks_have_the_published_layers(name):
     assert [node.name for node, _ in graph.outputs] == ["fc1"]
 
 
-def test_the_prefix_of_a_net_will_do_and_the_latest_epoch_counts(copy):
+def test_a_net_can_be_given_by_its_prefix_and_the_latest_epoch_counts(copy):
     (copy / "model-0007.params").write_bytes((copy / "model-0000.params").read_bytes())
     (copy / "model-0000.params").write_bytes(b"")
     assert embedder_graph(copy / "model")[1] == 112
@@ -77,7 +77,7 @@ def test_an_unknown_operator_is_named(copy):
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"nodes": 3}', '{"nodes": [{}]}'])
 def test_a_damaged_symbol_is_a_clear_error(copy, text):
     (copy / "model-symbol.json").write_text(text)
-    refused(copy, "no MXNet symbol")
+    refused(copy, "not an MXNet symbol")
 
 
 def test_a_pickle_is_not_opened(copy, tmp_path):
@@ -96,7 +96,7 @@ def test_a_pickle_is_not_opened(copy, tmp_path):
 def test_a_cut_off_params_file_is_a_clear_error(copy, share):
     data = (copy / "model-0000.params").read_bytes()
     (copy / "model-0000.params").write_bytes(data[: int(len(data) * share)])
-    refused(copy, r"no whole file.*Fetch it again")
+    refused(copy, r"not a complete params file.*Fetch it again")
 
 
 def test_a_params_file_that_claims_gigantic_shapes_is_refused(copy):
@@ -121,8 +121,8 @@ def test_missing_params_are_named(copy):
     refused(copy, "lack pre_fc1_bias")
 
 
-def test_a_folder_without_a_net_says_what_is_wanted(tmp_path):
-    refused(tmp_path, "-symbol.json is wanted")
+def test_a_folder_without_a_net_says_what_is_expected(tmp_path):
+    refused(tmp_path, "should hold one file .*-symbol.json, but holds 0")
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="InsightFace's det1–det3 are not here")
@@ -132,5 +132,5 @@ def test_insightfaces_mtcnn_computes_what_the_default_packs_does(pack_dir):
         ours = load_graph(pack_dir / f"{name}-symbol.json", pack_dir / f"{name}-0000.params")
         size = {"pnet": 40, "rnet": 24, "onet": 48}[name]
         batch = np.random.default_rng(1).uniform(-1, 1, (2, 3, size, size)).astype("float32")
-        for theirs, wanted in zip(Net(graph)(batch), Net(ours)(batch), strict=True):
-            assert np.abs(theirs - wanted).max() < 1e-5
+        for theirs, expected in zip(Net(graph)(batch), Net(ours)(batch), strict=True):
+            assert np.abs(theirs - expected).max() < 1e-5

@@ -40,16 +40,16 @@ def batch():
     return np.random.default_rng(0).uniform(-1, 1, (1, 3, 8, 8)).astype("float32")
 
 
-# --- Operators, each against what it is defined to compute ---
-def test_an_embedder_of_the_arcface_family_survives_the_way_there_and_back(tmp_path):
+# --- Operators, each compared with its definition ---
+def test_an_embedder_of_the_arcface_family_survives_export_and_import(tmp_path):
     symbol = network("mbf", 64)
     graph = Graph.from_symbol(symbol, seeded_params(symbol))
     export(graph, tmp_path / "net.onnx", data=("n", 3, 112, 112))
     back, size = embedder_graph(tmp_path / "net.onnx")
     assert size == 112
     faces = np.random.default_rng(0).uniform(0, 255, (2, 3, 112, 112)).astype("float32")
-    for made in (graph, back):
-        fold_dense_batchnorm(made)
+    for net in (graph, back):
+        fold_dense_batchnorm(net)
     assert least_cosine(Net(back, fused=False)(faces), Net(graph, fused=False)(faces)) > 0.9999999
 
 
@@ -93,13 +93,13 @@ def test_a_padding_that_differs_between_sides(tmp_path, batch):
     node = helper.make_node("Conv", ["x", "w"], ["y"], kernel_shape=[3, 3], pads=[0, 1, 2, 1])
     got = run(saved(tmp_path / "net.onnx", [node], [("w", weight)]), batch)
     padded = np.pad(batch.sum(1)[0], ((0, 2), (1, 1)))
-    wanted = np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).sum((2, 3))
+    expected = np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).sum((2, 3))
     assert got.shape == (1, 1, 8, 8)
-    assert np.abs(got[0, 0] - wanted).max() < 1e-4
+    assert np.abs(got[0, 0] - expected).max() < 1e-4
 
 
 def test_shapes_are_worked_out_before_anything_runs(tmp_path, batch):
-    """Flattening as PyTorch exports it: the batch's size is read off the image."""
+    """Flattening as PyTorch exports it, where the batch size is taken from the image."""
     nodes = [
         helper.make_node("Shape", ["x"], ["s"]),
         helper.make_node("Gather", ["s", "zero"], ["n"]),
@@ -121,7 +121,7 @@ def refused(path: Path, match: str, read=embedder_graph) -> None:
 def test_what_is_no_onnx_file_is_a_clear_error(tmp_path, data):
     path = tmp_path / "net.onnx"
     path.write_bytes(data)
-    refused(path, "no ONNX")
+    refused(path, "not an ONNX")
 
 
 @pytest.mark.parametrize(("op", "domain"), [("Loop", ""), ("NonMaxSuppression", ""), ("Relu", "com.evil")])
@@ -168,7 +168,7 @@ def test_an_input_that_is_no_image_is_refused(tmp_path, shape):
 def test_a_detector_without_landmarks_is_refused(tmp_path):
     node = helper.make_node("Conv", ["x", "w"], ["y"], kernel_shape=[8, 8], strides=[8, 8])
     path = saved(tmp_path / "net.onnx", [node], [("w", np.zeros((2, 3, 8, 8), "float32"))], shape=(1, 3, "h", "w"))
-    refused(path, "no SCRFD with five landmarks", scrfd_graph)
+    refused(path, "not an SCRFD with five landmarks", scrfd_graph)
 
 
 # --- The published ones ---

@@ -12,8 +12,8 @@ FILE = "mtcnn/assets/weights/pnet.lz4"
 
 @pytest.fixture
 def no_packages(monkeypatch):
-    """Nothing installed, no index reached: only what `source` holds."""
-    monkeypatch.setattr(install, "_installed_packages", lambda wanted: [])
+    """As if no package were installed: only what `source` holds is there."""
+    monkeypatch.setattr(install, "_installed_packages", lambda sources: [])
 
 
 def test_an_unknown_pack_names_the_known(tmp_path):
@@ -22,10 +22,10 @@ def test_an_unknown_pack_names_the_known(tmp_path):
 
 
 def test_a_whole_pack_is_left_alone(pack_dir):
-    said = []
+    lines = []
     before = (pack_dir / "manifest.json").stat().st_mtime_ns
-    assert install_pack("dlib-resnet", pack_dir.parent, progress=said.append) == pack_dir
-    assert (said, (pack_dir / "manifest.json").stat().st_mtime_ns) == ([], before)
+    assert install_pack("dlib-resnet", pack_dir.parent, progress=lines.append) == pack_dir
+    assert (lines, (pack_dir / "manifest.json").stat().st_mtime_ns) == ([], before)
 
 
 def test_a_source_without_the_files_leaves_nothing_behind(tmp_path, no_packages):

@@ -72,7 +72,7 @@ def test_images_that_do_not_decode_are_listed_and_count_against_the_net(tmp_path
     assert result.accuracy == 1 and result.accuracy_all == pytest.approx(1 - 4 / 9 / 10)
     [failure] = result.failures  # the four pairs hold the same junk, which is one image
     assert (failure.image, failure.pairs) == ("image 0", 4)
-    assert "no photo we can read" in failure.reason
+    assert "not a photo that can be read" in failure.reason
 
 
 @pytest.mark.parametrize("same, kind", [([True] * 12, "one person"), ([False] * 12, "two people")])

@@ -91,4 +91,4 @@ def test_a_bin_with_content_that_is_not_an_image(tmp_path):
     )
     made = crops([found.images.read(n) for n in range(4)])
     assert [isinstance(chip, Unusable) for chip in made] == [False, True, True, True]
-    assert "no photo we can read" in made[1].reason
+    assert "not a photo that can be read" in made[1].reason

@@ -99,7 +99,7 @@ def test_a_pack_is_trained_on_with_triplets(place, records, settings, capsys):
         (["--hold-out", "13"], "lower --hold-out"),
         (["--batch", "100"], "Lower --batch"),
         (["--lr-steps", "a,b"], "--lr-steps takes numbers"),
-        (["--devices", "gpu:0"], "The device gpu:0 is wanted.* use --devices cpu"),
+        (["--devices", "gpu:0"], "The device gpu:0 cannot be used.* To train on the CPU, use --devices cpu"),
         (["--eval-set", "no-such.bin"], "There is no set no-such.bin"),
         (["--pretrained", "no-such"], "There is no pack in"),
         (["--out", "/dev/null/x"], "cannot be read or written: Not a directory"),
