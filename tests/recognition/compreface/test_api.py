@@ -16,7 +16,7 @@ from accounts.roles import Role
 from gallery.curation.history import undo
 from gallery.curation.services import merge_identities
 from gallery.models import FaceSample, Gallery, Identity
-from recognition.compreface.parameters import CALCULATOR, Wish
+from recognition.compreface.parameters import CALCULATOR, PhotoOptions
 from recognition.compreface.representation import recognised
 from recognition.photos import queue
 from recognition.photos.compiled_reads import RECOGNITION
@@ -414,7 +414,9 @@ def test_a_recognition_has_the_vectors_of_its_own_faces():
             crop=b"x", crop_landmarks=[[0, 0]] * 5, decision="unknown", vector=unit(number),
         )  # fmt: skip
         rows.append(row)
-    wish = Wish(limit=0, det_prob_threshold=None, prediction_count=1, status=False, plugins=frozenset([CALCULATOR]))
+    wish = PhotoOptions(
+        limit=0, det_prob_threshold=None, prediction_count=1, status=False, plugins=frozenset([CALCULATOR])
+    )
     for number, row in enumerate(rows):
         [face] = recognised(RECOGNITION.find(SYSTEM, row.pk), wish)["result"]
         assert face["embedding"] == unit(number).tolist()
