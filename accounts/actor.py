@@ -51,7 +51,7 @@ class Actor:
             user=user,
             api_key=getattr(request, "auth", None),
             via=via,
-            ip=_address_of(request),
+            ip=address_of(request),
             request_id=getattr(request, "request_id", ""),
             name=user.get_username(),
         )
@@ -118,7 +118,7 @@ def _memberships() -> "QuerySet[Membership]":
 MEMBERSHIP = Compiled(_memberships)
 
 
-def _address_of(request: HttpRequest) -> str | None:
+def address_of(request: HttpRequest) -> str | None:
     """The client's IP address; None if there is none, or a proxy passed on something that is no address."""
     try:
         return str(ip_address(request.META.get("REMOTE_ADDR", "").partition("%")[0]))

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.actor import Via
-from accounts.querysets import UNDOABLE, ApiKeyQuerySet, AuditEventQuerySet, GalleryScopedQuerySet
+from accounts.querysets import UNDOABLE, ApiKeyQuerySet, AuditEventQuerySet, GalleryScopedQuerySet, LookQuerySet
 from accounts.roles import Role, Scope
 
 
@@ -178,7 +178,8 @@ class AuditSeal(models.Model):
     """A link in the audit's hash chain; accounts/audit/chain.py says how it is made and checked.
 
     number: from 1, without gaps. commitment: SHA-256 of the salt, the event's name and details. digest: SHA-256 of the previous
-    digest, the commitment and the rest of the event. Without the salt, nobody can find the name and details by guessing.
+    digest, the commitment, the rest of the event and `sealed_at`, the database's time. Without the salt, nobody can find the
+    name and details by guessing.
     """
 
     number = models.PositiveBigIntegerField(primary_key=True)
@@ -186,9 +187,59 @@ class AuditSeal(models.Model):
     salt = models.BinaryField(null=True)
     commitment = models.BinaryField()
     digest = models.BinaryField()
+    sealed_at = models.DateTimeField(null=True, help_text="Null: before seals had a time.")
 
     class Meta:
         ordering = ["number"]
 
     def __str__(self):
         return f"Seal {self.number}"
+
+
+class Look(models.Model):
+    """That somebody looked at a person, a recognition or a list, signed in, or was refused something; see accounts/looks/.
+
+    One row for each actor, object and hour. object_id: the id of the person or recognition; for a refusal the method and the
+    form of the address; else empty. Like the audit's events, looks have no foreign keys to users and galleries.
+    """
+
+    class Kind(models.TextChoices):
+        PERSON = "person", "Person"
+        PICTURE = "picture", "Picture of a person"
+        PEOPLE = "people", "List of people"
+        RECOGNITION = "recognition", "Recognition"
+        RECOGNITIONS = "recognitions", "List of recognitions"
+        SIGN_IN = "sign_in", "Signed in"
+        SIGN_IN_FAILED = "sign_in_failed", "Sign-in failed"
+        REFUSED = "refused", "Refused"
+
+    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    hour = models.DateTimeField()
+    user = models.ForeignKey(User, null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+")
+    user_name = models.CharField(max_length=150, blank=True)
+    api_key_prefix = models.CharField(max_length=12, blank=True)
+    via = models.CharField(max_length=10, choices=Via.choices)
+    ip = models.GenericIPAddressField(null=True)
+    gallery_id = models.UUIDField(null=True)
+    gallery_slug = models.CharField(max_length=50, blank=True)
+    object_id = models.CharField(max_length=200, blank=True)
+    count = models.PositiveIntegerField()
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    objects = LookQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-hour", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["hour", "kind", "object_id", "user", "api_key_prefix", "via", "ip", "gallery_id"],
+                name="look_once",
+                nulls_distinct=False,
+            )
+        ]
+        indexes = [models.Index(fields=["object_id", "-hour"], name="look_by_object")]
+
+    def __str__(self):
+        return f"{self.get_kind_display()}: {self.user_name or self.via}"

@@ -48,7 +48,7 @@ class ApiKeyQuerySet(models.QuerySet):
         return self.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=moment), revoked_at__isnull=True)
 
 
-class AuditEventQuerySet(models.QuerySet):
+class _RecordQuerySet(models.QuerySet):
     def visible_to(self, actor):
         """An operator sees all events, an owner those of their galleries, everybody those of their own acts."""
         rows = self
@@ -59,6 +59,8 @@ class AuditEventQuerySet(models.QuerySet):
         owned = actor.user.memberships.filter(role__gte=Role.OWNER).values("gallery_id")
         return rows.filter(Q(gallery_id__in=owned) | Q(user=actor.user))
 
+
+class AuditEventQuerySet(_RecordQuerySet):
     def with_undone(self):
         """Adds `undone`: whether a later event undid this one."""
         later = self.model._default_manager.filter(action=UNDONE, object_id=Cast(OuterRef("pk"), models.CharField()))
@@ -68,5 +70,22 @@ class AuditEventQuerySet(models.QuerySet):
         """Events whose action, user, object or gallery contains `text`."""
         condition = Q()
         for field in ("action", "user_name", "object_name", "gallery_slug", "object_id"):
+            condition |= Q(**{f"{field}__icontains": text})
+        return self.filter(condition) if text else self
+
+
+class LookQuerySet(_RecordQuerySet):
+    def at_people(self, ids):
+        """Looks at these people and their pictures."""
+        return self.filter(object_id__in=[str(pk) for pk in ids], kind__in=["person", "picture"])
+
+    def of_access(self):
+        """Sign-ins, right and wrong, and refusals."""
+        return self.filter(kind__in=["sign_in", "sign_in_failed", "refused"])
+
+    def matching(self, text: str):
+        """Looks whose kind, user, object or gallery contains `text`."""
+        condition = Q()
+        for field in ("kind", "user_name", "object_id", "gallery_slug"):
             condition |= Q(**{f"{field}__icontains": text})
         return self.filter(condition) if text else self

@@ -1,5 +1,6 @@
 """The background jobs of this app: procrastinate looks for them here."""
 
 from accounts.audit.tasks import note_audit_head, seal_audit
+from accounts.looks.tasks import delete_old_looks
 
-__all__ = ["note_audit_head", "seal_audit"]
+__all__ = ["delete_old_looks", "note_audit_head", "seal_audit"]

@@ -142,6 +142,12 @@ SETTINGS = {
             _positive,
             "Days until recognitions are deleted, unless the gallery says otherwise.",
         ),
+        Setting(
+            "FACEPLATFORM_LOOK_RETENTION_DAYS",
+            "180",
+            _positive,
+            "Days until it is deleted who looked at what and signed in.",
+        ),
     ]
 }
 

@@ -50,6 +50,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "accounts.looks.middleware.LooksMiddleware",
     "faceplatform.web.middleware.DomainErrorMiddleware",
 ]
 
@@ -150,6 +151,7 @@ MAX_ATTEMPTS = 3
 BACKUP_RETENTION_DAYS = env.get("FACEPLATFORM_BACKUP_RETENTION_DAYS")
 QUEUE_LIMIT = env.get("FACEPLATFORM_QUEUE_LIMIT")
 REQUEST_RETENTION_DAYS = env.get("FACEPLATFORM_REQUEST_RETENTION_DAYS")
+LOOK_RETENTION_DAYS = env.get("FACEPLATFORM_LOOK_RETENTION_DAYS")
 # base64 makes a photo a third larger; 1 MiB is room for the other fields.
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_PHOTO_BYTES * 4 // 3 + 1024 * 1024
 MAX_IMPORT_BYTES = env.get("FACEPLATFORM_MAX_IMPORT_MB") * 1024 * 1024

@@ -8,6 +8,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.response import Response
 
+from accounts import looks
 from accounts.api_views import ActorMixin
 from accounts.roles import Scope
 from faceplatform.errors import Conflict, InvalidInput
@@ -197,6 +198,11 @@ class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet
             rows = rows.with_valid_consent() if query["consent"] == "true" else rows.without_valid_consent()
         return filtered(rows, query, IDENTITY_FILTERS).matching(query.get("search", ""))
 
+    def list(self, request):
+        page = self.paginate_queryset(self.get_queryset()) or []
+        looks.seen(request, looks.Kind.PEOPLE, gallery=the_gallery(request, page))
+        return self.get_paginated_response([identity_as_dict(row) for row in page])
+
     def retrieve(self, request, pk):
         answer = self._answer(pk)
         unchanged = answer["ETag"] in request.headers.get("If-None-Match", "")
@@ -226,8 +232,15 @@ class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet
 
     def _answer(self, pk, status: int = 200) -> Response:
         identity = self._identity(pk)
+        if self.request.method == "GET":
+            looks.seen(self.request, looks.Kind.PERSON, gallery=identity.gallery, object_id=pk)
         version = {"ETag": f'"{identity.updated_at.isoformat()}"'}
         return Response(identity_as_dict(identity), status=status, headers=version)
+
+
+def the_gallery(request, page: list) -> Gallery | None:
+    """The gallery of a list of rows that was asked for by its slug; None if it may have several, or has no rows."""
+    return page[0].gallery if page and "gallery" in request.query_params else None
 
 
 def picture(jpeg) -> HttpResponse:

@@ -4,6 +4,7 @@ from faceplatform.web.actions import COLLECTION, ITEM
 from gallery.api import GalleryViewSet, IdentityViewSet
 from gallery.curation.api import MergeView, RejectSampleView, SplitView, UndoView
 from gallery.curation.samples_api import SampleViewSet
+from gallery.looks_api import IdentityLooksView
 from gallery.members_api import MemberViewSet
 
 urlpatterns = [
@@ -17,6 +18,7 @@ urlpatterns = [
     ),
     path("identities", IdentityViewSet.as_view(COLLECTION), name="identity-list"),
     path("identities/<uuid:pk>", IdentityViewSet.as_view(ITEM), name="identity-detail"),
+    path("identities/<uuid:pk>/views", IdentityLooksView.as_view(), name="identity-views"),
     path("identities/<uuid:pk>/merge", MergeView.as_view(), name="identity-merge"),
     path("identities/<uuid:pk>/split", SplitView.as_view(), name="identity-split"),
     path("samples/<uuid:pk>", SampleViewSet.as_view(ITEM), name="sample-detail"),

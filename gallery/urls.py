@@ -8,6 +8,7 @@ urlpatterns = [
     path("galleries/new", views.create_gallery, name="create-gallery"),
     path("galleries/<slug:slug>/", views.dashboard, name="dashboard"),
     path("galleries/<slug:slug>/people/<uuid:pk>/", views.identity, name="identity"),
+    path("galleries/<slug:slug>/people/<uuid:pk>/looks", views.who_looked, name="who-looked"),
     path("galleries/<slug:slug>/people/<uuid:pk>/consent", views.note_consent, name="identity-consent"),
     path("galleries/<slug:slug>/people/<uuid:pk>/delete", views.delete_identity, name="delete-identity"),
     *(

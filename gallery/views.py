@@ -1,11 +1,14 @@
 """The dashboard of portraits, and a person's page."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from accounts import looks
+from accounts.models import Look
 from accounts.pages import actor_of, get_visible, offer_undo
 from accounts.roles import Role
 from faceplatform.errors import DomainError
@@ -52,6 +55,7 @@ def dashboard(request, slug):
     gallery = get_visible(Gallery.objects.with_counts(), request, slug=slug)
     if request.session.get("gallery") != slug:
         request.session["gallery"] = slug
+    looks.seen(request, looks.Kind.PEOPLE, gallery=gallery)
     state = request.GET.get("state") if request.GET.get("state") in STATES else "active"
     query = request.GET.get("q", "").strip()
     people = STATES[state](gallery.identities.all()).matching(query).with_portrait().order_by("name", "id")
@@ -93,6 +97,7 @@ def _change_identity(request, person: Identity):
 def _identity_page(
     request, person: Identity, form: IdentityForm, *, consent: ConsentForm | None = None, status: int = 200
 ):
+    looks.seen(request, looks.Kind.PERSON, gallery=person.gallery, object_id=person.pk)
     role = actor_of(request).role_in(person.gallery) or Role.VIEWER  # None if the membership ended during this request
     consent = consent or ConsentForm(instance=person)
     form.initial["seen"] = consent.initial["seen"] = person.updated_at.isoformat()
@@ -132,3 +137,13 @@ def delete_identity(request, slug, pk):
     event = services.delete_identity(actor=actor_of(request), identity=person)
     offer_undo(request, f"{person.name} was deleted.", event)
     return redirect("dashboard", slug)
+
+
+def who_looked(request, slug, pk):
+    """Who looked at the person, for the gallery's owners."""
+    person = get_visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
+    actor = actor_of(request)
+    actor.require_role(person.gallery, Role.OWNER)
+    page = Paginator(Look.objects.at_people([person.pk]), 50).get_page(request.GET.get("page"))
+    context = {"gallery": person.gallery, "identity": person, "page": page, "days": settings.LOOK_RETENTION_DAYS}
+    return render(request, "gallery/who_looked.html", context)

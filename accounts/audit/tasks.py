@@ -13,8 +13,9 @@ logger = logging.getLogger(__name__)
 @app.periodic(cron="* * * * *")
 @app.task(queueing_lock="seal-audit", pass_context=False, aliases=["accounts.tasks.seal_audit"])
 def seal_audit(timestamp: int = 0) -> None:
-    """Seals the audit events of the last minutes."""
-    chain.seal()
+    """Seals the audit events of the last minutes, and at each full hour those that long transactions have left."""
+    full_hour = timestamp % 3600 == 0
+    chain.seal(late=2 * chain.LONGEST if full_hour else chain.LATE)
 
 
 @app.periodic(cron="7 3 * * *")

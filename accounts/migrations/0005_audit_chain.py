@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+from accounts.audit.irreversible import irreversible_if_any
+
 # The only change allowed in the audit: an erasure empties the name and details of an event, once, and destroys the salt of its
 # seal. See accounts/audit/chain.py.
 CREATE = """
@@ -72,4 +74,5 @@ class Migration(migrations.Migration):
             field=models.UUIDField(help_text='The erasure that emptied name and details.', null=True),
         ),
         migrations.RunSQL(CREATE, DROP),
+        irreversible_if_any('accounts', 'AuditSeal'),
     ]

@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import viewsets
 from rest_framework.response import Response
 
+from accounts import looks
 from accounts.api_views import ActorMixin
 from accounts.roles import Scope
 from faceplatform.web.api import ProblemSerializer
@@ -29,7 +30,7 @@ class SampleViewSet(ActorMixin, viewsets.GenericViewSet):
     write_scope = Scope.ENROL
 
     def retrieve(self, request, pk):
-        return Response(SampleSerializer(self.get_visible(FaceSample.objects.all(), pk=pk)).data)
+        return Response(SampleSerializer(self._seen(pk)).data)
 
     def partial_update(self, request, pk):
         sample = self.get_visible(FaceSample.objects.select_related("identity__gallery"), pk=pk)
@@ -47,5 +48,10 @@ class SampleViewSet(ActorMixin, viewsets.GenericViewSet):
         summary="Get a sample's face as JPEG", responses={(200, "image/jpeg"): OpenApiTypes.BINARY, **PROBLEMS}
     )
     def crop(self, request, pk):
-        sample = self.get_visible(FaceSample.objects.all(), pk=pk)
-        return picture(get_object_or_404(FaceCrop, pk=sample.pk).jpeg)
+        return picture(get_object_or_404(FaceCrop, pk=self._seen(pk).pk).jpeg)
+
+    def _seen(self, pk) -> FaceSample:
+        sample = self.get_visible(FaceSample.objects.select_related("gallery"), pk=pk)
+        if not looks.in_a_page(self.request):
+            looks.seen(self.request, looks.Kind.PICTURE, gallery=sample.gallery, object_id=sample.identity_id)
+        return sample

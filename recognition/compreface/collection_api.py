@@ -6,6 +6,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from rest_framework.response import Response
 
+from accounts import looks
 from accounts.roles import Scope
 from faceplatform.errors import InvalidInput, NotFound
 from gallery.api import picture
@@ -38,6 +39,7 @@ class CollectionView(CompreFaceView):
 class SubjectsView(CollectionView):
     def get(self, request):
         people = Identity.objects.visible_to(self.actor).filter(gallery=self.gallery)
+        looks.seen(request, looks.Kind.PEOPLE, gallery=self.gallery)
         return Response({"subjects": list(people.order_by("name").values_list("name", flat=True).distinct())})
 
     def post(self, request):
@@ -65,6 +67,7 @@ class SubjectView(CollectionView):
 class FacesView(CollectionView):
     def get(self, request):
         number, size = page_of(request)
+        looks.seen(request, looks.Kind.PEOPLE, gallery=self.gallery)
         rows = self.samples().select_related("identity").order_by("pk")
         if subject := parameter(request, "subject"):
             rows = rows.filter(identity__in=services.subjects_named(self.gallery, subject))
@@ -122,7 +125,10 @@ class DeleteFacesView(CollectionView):
 class FaceImageView(CollectionView):
     def get(self, request, image_id):
         """The stored crop of the face; an empty answer if there is none, as in CompreFace."""
-        crop = FaceCrop.objects.filter(sample__in=self.samples().filter(pk__in=valid_uuids([image_id]))).first()
+        crops = FaceCrop.objects.filter(sample__in=self.samples().filter(pk__in=valid_uuids([image_id])))
+        crop = crops.select_related("sample").first()
+        if crop:
+            looks.seen(request, looks.Kind.PICTURE, gallery=self.gallery, object_id=crop.sample.identity_id)
         return picture(crop.jpeg) if crop else HttpResponse(b"", content_type="application/octet-stream")
 
 

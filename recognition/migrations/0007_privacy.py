@@ -6,6 +6,8 @@ import django.db.models.functions.datetime
 import uuid6
 from django.db import migrations, models
 
+from accounts.audit.irreversible import irreversible_if_any
+
 
 class Migration(migrations.Migration):
 
@@ -44,4 +46,5 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('gallery', 'category'), name='retention_rule_once'), models.CheckConstraint(condition=models.Q(('days', None), ('days__gte', 1), _connector='OR'), name='retention_days_range')],
             },
         ),
+        irreversible_if_any('recognition', 'Erasure'),
     ]

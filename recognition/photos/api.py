@@ -9,13 +9,14 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts import looks
 from accounts.api_views import ActorMixin
 from accounts.roles import Scope
 from faceplatform.errors import NotFound
 from faceplatform.web.api import PREFER, ProblemSerializer
 from faceplatform.web.filters import Filter, filtered, list_parameters, parse_time
 from faceplatform.web.parsers import JSONParser
-from gallery.api import PROBLEMS, SampleSerializer, picture
+from gallery.api import PROBLEMS, SampleSerializer, picture, the_gallery
 from gallery.compiled_reads import GALLERY
 from gallery.models import Identity
 from recognition.photos import services
@@ -79,11 +80,12 @@ class RecognitionViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
 
     def list(self, request):
         rows = RecognitionRequest.objects.visible_to(self.actor).recognitions().with_results()
-        page = self.paginate_queryset(filtered(rows, request.query_params, FILTERS))
-        return self.get_paginated_response([recognition_as_dict(row) for row in page or ()])
+        page = self.paginate_queryset(filtered(rows, request.query_params, FILTERS)) or []
+        looks.seen(request, looks.Kind.RECOGNITIONS, gallery=the_gallery(request, page))
+        return self.get_paginated_response([recognition_as_dict(row) for row in page])
 
     def retrieve(self, request, pk):
-        return Response(recognition_as_dict(self._recognition(pk)))
+        return Response(recognition_as_dict(self._seen(pk)))
 
     @extend_schema(
         summary="Who is in this photo?",
@@ -119,7 +121,12 @@ class RecognitionViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
         responses={(200, "image/jpeg"): OpenApiTypes.BINARY, **PROBLEMS},
     )
     def annotated(self, request, pk):
-        return picture(draw_kept_photo(self._recognition(pk)))
+        return picture(draw_kept_photo(self._seen(pk)))
+
+    def _seen(self, pk) -> RecognitionRequest:
+        row = self._recognition(pk)
+        looks.seen(self.request, looks.Kind.RECOGNITION, gallery=row.gallery, object_id=pk)
+        return row
 
     def _recognition(self, pk) -> RecognitionRequest:
         return self.find_visible(RECOGNITION, pk)
@@ -162,7 +169,9 @@ class IdentitySamplesView(WaitingMixin, ActorMixin, APIView):
         responses={200: SampleSerializer(many=True), **PROBLEMS},
     )
     def get(self, request, pk):
-        samples = self._identity(pk).samples.order_by("id")
+        person = self._identity(pk)
+        looks.seen(request, looks.Kind.PERSON, gallery=person.gallery, object_id=pk)
+        samples = person.samples.order_by("id")
         return Response(SampleSerializer(samples, many=True).data)
 
     @extend_schema(

@@ -7,6 +7,7 @@ from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
+from accounts import looks
 from accounts.pages import actor_of, get_visible, offer_undo
 from accounts.roles import Role
 from faceplatform.errors import DomainError, NotFound
@@ -63,6 +64,7 @@ def _recognise_error(request, gallery, form, message: str, status: int):
 def recognition(request, pk):
     """A past recognition. While it is still waiting, the page asks for it again by itself."""
     context = _result_context(request, pk)
+    looks.seen(request, looks.Kind.RECOGNITION, gallery=context["gallery"], object_id=pk)
     template = "recognition/_result.html" if request.htmx else "recognition/recognition.html"
     if request.GET.get("local"):
         context["local_photo"] = 0
@@ -72,6 +74,7 @@ def recognition(request, pk):
 def recognitions(request, slug):
     """The recognitions of a gallery, newest first."""
     gallery = get_visible(Gallery.objects.all(), request, slug=slug)
+    looks.seen(request, looks.Kind.RECOGNITIONS, gallery=gallery)
     rows = RecognitionRequest.objects.visible_to(actor_of(request)).recognitions().with_results()
     page = Paginator(rows.filter(gallery=gallery).select_related("requested_by"), 25).get_page(request.GET.get("page"))
     return render(request, "recognition/recognitions.html", {"gallery": gallery, "page": page})
@@ -79,7 +82,8 @@ def recognitions(request, slug):
 
 def face_picture(request, pk, index):
     """A probe face as JPEG."""
-    row = get_visible(RecognitionRequest.objects.only("pk"), request, pk=pk)
+    row = get_visible(RecognitionRequest.objects.only("pk", "gallery").select_related("gallery"), request, pk=pk)
+    _saw_picture(request, row)
     jpeg = RecognitionFace.objects.filter(request=row, index=index).values_list("crop", flat=True).first()
     if not jpeg:
         raise NotFound("There is no such face, or its picture has been deleted.")
@@ -88,13 +92,20 @@ def face_picture(request, pk, index):
 
 def photo_picture(request, pk):
     """The kept photo, as it was sent."""
-    row = get_visible(RecognitionRequest.objects.only("photo", "photo_type"), request, pk=pk)
+    rows = RecognitionRequest.objects.only("photo", "photo_type", "status", "gallery").select_related("gallery")
+    row = get_visible(rows, request, pk=pk)
+    _saw_picture(request, row)
     if row.photo is None or row.status not in (Status.DONE, Status.FAILED):
         raise NotFound("The photo was not kept.")
     response = picture(row.photo)
     response["Content-Type"] = row.photo_type
     response["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+def _saw_picture(request, row: RecognitionRequest) -> None:
+    if not looks.in_a_page(request):
+        looks.seen(request, looks.Kind.RECOGNITION, gallery=row.gallery, object_id=row.pk)
 
 
 @require_POST

@@ -7,6 +7,7 @@ done, without the name (accounts/audit/chain.py). Only the report stays: ids, ro
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from accounts import audit
 from accounts.actor import Actor
 from accounts.audit import audited, chain
+from accounts.models import Look
 from accounts.roles import Role, Scope
 from faceplatform.errors import InvalidInput
 from gallery.models import Identity
@@ -43,7 +46,8 @@ def erase_subject(*, actor: Actor, subject: Subject, confirm: str, reason: str) 
     list(Identity.with_deleted.select_for_update().filter(pk__in=subject.people).order_by("pk"))
     subject = find_subject(subject.people[0])  # read again now that it is locked
     events = _events_about(subject)
-    counts = erase_traces(subject)
+    looks = _looks_at(subject).delete()[0]
+    counts = erase_traces(subject) + Counter({Look._meta.db_table: looks})
     erasure = Erasure.objects.create(
         gallery=subject.gallery,
         gallery_slug=subject.gallery.slug,
@@ -87,6 +91,14 @@ def _events_about(subject: Subject) -> list[UUID]:
         pattern=subject.pattern,
         whole="recognitionrequest",
     )
+
+
+def _looks_at(subject: Subject) -> QuerySet[Look]:
+    """Looks at the person, and at the recognitions in which they are."""
+    recognitions = faces_of(subject).values_list("request_id", flat=True)
+    enrolments = RecognitionRequest.objects.filter(identity__in=subject.people).values_list("pk", flat=True)
+    ids = {*subject.people, *recognitions, *enrolments}
+    return Look.objects.filter(object_id__in=[str(pk) for pk in ids])
 
 
 # --- The report -------------------------------------------------------------------------------------------------------

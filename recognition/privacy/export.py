@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.actor import Actor
 from accounts.audit import audited, chain
-from accounts.models import AuditEvent
+from accounts.models import AuditEvent, Look
 from accounts.roles import Role, Scope
 from gallery.models import FaceEmbedding, FaceSample, Identity
 from gallery.services import CONSENT_FIELDS
@@ -51,6 +51,7 @@ embeddings.jsonl     the vectors by which the faces are compared, for each model
 recognitions.jsonl   each time the person was recognised in a photo; recognitions/ID-N.jpg is the face
 imports.jsonl        photos that came with an import of many people
 audit.jsonl          what was done to the person's data, when and how
+looks.jsonl          when somebody opened the person's page or a picture, and how often in that hour
 
 .json files are JSON; .jsonl files have one JSON object per line. Times are in ISO 8601. Boxes are in pixels of the photo,
 from its upper left corner. Photos in which the person was recognised are not included, because other people may be in them.
@@ -134,6 +135,7 @@ def _files(subject: Subject) -> Iterator[tuple[str, bytes | Iterable[dict[str, A
         yield f"recognitions/{face.request_id}-{face.index}.jpg", bytes(face.crop)
     yield "imports.jsonl", _imports(subject)
     yield "audit.jsonl", _audit(subject)
+    yield "looks.jsonl", _looks(subject)
 
 
 def _people(subject: Subject) -> list[dict[str, Any]]:
@@ -214,6 +216,12 @@ def _audit(subject: Subject) -> Iterator[dict[str, Any]]:
     for event in AuditEvent.objects.filter(pk__in=ids).order_by("id").iterator(chunk_size=500):
         details = _redact_others(event.details, own)
         yield {"id": event.pk, "at": event.at, "action": event.action, "via": event.via, "details": details}
+
+
+def _looks(subject: Subject) -> Iterator[dict[str, Any]]:
+    """Leaves out who looked: that is about somebody else."""
+    rows = Look.objects.at_people(subject.people).order_by("hour", "id")
+    yield from rows.values("kind", "via", "count", "first_at", "last_at").iterator(chunk_size=500)
 
 
 NAMES_IN_DETAILS = ("from", "to", "new", "new_id", "merged", "identity", "identities", "photo", "sha256", "name")

@@ -103,6 +103,7 @@ TABLE = {
     f"POST {PERSON}/merge": Row(CURATOR, ENROL, 200, {"others": ["{other}"]}),
     f"POST {PERSON}/split": Row(CURATOR, ENROL, 200, {"samples": ["{sample}"], "name": "Split"}),
     f"GET {PERSON}/export": Row(CURATOR, ENROL),
+    f"GET {PERSON}/views": Row(OWNER, MANAGE),
     f"POST {PERSON}/erasure": Row(OWNER, MANAGE, 201, {"confirm": "Ada", "reason": "asked for"}),
     "GET /api/v1/erasures": Row(ANYBODY, READ),
     "GET /api/v1/erasures/{id}": Row(OWNER, READ, **HIDDEN),
