@@ -16,6 +16,7 @@ from django.db import IntegrityError, InterfaceError, OperationalError, connecti
 
 from faceplatform.database.listen import Subscription
 from faceplatform.errors import DomainError
+from faceplatform.processes.stop_flag import StopFlag
 from recognition.engine.base import PhotoAnalysis, PhotoError
 from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import DeviceError
@@ -47,7 +48,7 @@ class RecognitionWorker:
         self._token_since = 0.0
 
     # --- The loop ---
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: threading.Event | StopFlag) -> None:
         """Works until `stop` is set, and finishes the current batch. Reconnects when the database goes away."""
         self.pipeline(settings.DEFAULT_PACK).warm()
         try:
@@ -55,7 +56,7 @@ class RecognitionWorker:
         finally:
             connection.close()
 
-    def _run(self, stop: threading.Event) -> None:
+    def _run(self, stop: threading.Event | StopFlag) -> None:
         pause = 0.5
         while not stop.is_set():
             try:
@@ -69,7 +70,7 @@ class RecognitionWorker:
                 stop.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
 
-    def _work(self, stop: threading.Event, subscription: Subscription) -> None:
+    def _work(self, stop: threading.Event | StopFlag, subscription: Subscription) -> None:
         swept = idled = 0.0
         while not stop.is_set():
             if time.monotonic() - swept > SWEEP_EVERY:

@@ -2,11 +2,11 @@
 
 import logging
 import signal
-import threading
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from faceplatform.processes.stop_flag import StopFlag
 from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import DeviceError
 from recognition.photos.worker import RecognitionWorker
@@ -20,9 +20,9 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, **options):
-        stop = threading.Event()
+        stop = StopFlag()
         for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: stop.set())
+            signal.signal(name, stop.set)
         try:
             RecognitionWorker(settings.MODELS_DIR, idle=embed_part).run(stop)
         except (PackError, DeviceError) as error:
