@@ -82,6 +82,7 @@ class RecognitionRequest(models.Model):
 
     attempts = models.PositiveSmallIntegerField(default=0)
     claim_token = models.UUIDField(null=True, editable=False)
+    claimed_by = models.UUIDField(null=True, editable=False, help_text="The worker that claimed it last.")
     claimed_at = models.DateTimeField(null=True, editable=False)
     lease_expires_at = models.DateTimeField(null=True, editable=False)
 
@@ -217,6 +218,7 @@ class Rejection(models.Model):
 class Worker(models.Model):
     """A recognition worker process, as long as it lives. Alive: its heartbeat is younger than WORKER_ALIVE_FOR.
 
+    id: its supervisor's choice where it has one, which so knows whose claims to release when the process dies.
     engine: pack → on what its nets run there, in which form and why; see engine/pack_nets.py.
     """
 

@@ -61,8 +61,8 @@ WITH first AS (
     SELECT id FROM first UNION ALL SELECT id FROM more
 )
 UPDATE recognition_recognitionrequest AS request
-SET status = 'running', attempts = attempts + 1, claim_token = %(token)s, claimed_at = clock_timestamp(),
-    lease_expires_at = clock_timestamp() + %(lease)s
+SET status = 'running', attempts = attempts + 1, claim_token = %(token)s, claimed_by = %(worker)s,
+    claimed_at = clock_timestamp(), lease_expires_at = clock_timestamp() + %(lease)s
 FROM batch WHERE request.id = batch.id
 RETURNING request.id
 """
@@ -75,11 +75,12 @@ CLAIMED = Compiled(
     )
 )
 
-# Whose lease is over goes back to the queue, or is given up when its attempts are spent.
+# Whose lease is over, or whose worker is known to be dead, goes back to the queue, or is given up when its attempts are
+# spent.
 RELEASE = """
 WITH expired AS (
     SELECT id FROM recognition_recognitionrequest
-    WHERE status = 'running' AND lease_expires_at < clock_timestamp()
+    WHERE status = 'running' AND (lease_expires_at < clock_timestamp() OR claimed_by = %(dead)s)
     FOR UPDATE SKIP LOCKED
 )
 UPDATE recognition_recognitionrequest AS request
@@ -148,14 +149,15 @@ def prospects() -> tuple[bool, bool]:
         return cursor.fetchone()
 
 
-def claim(*, limit: int, only: Sequence[UUID] | None = None) -> Claim | None:
+def claim(*, limit: int, only: Sequence[UUID] | None = None, worker_id: UUID | None = None) -> Claim | None:
     """Takes up to `limit` waiting requests, interactive before bulk, oldest first; None where nothing waits.
 
-    only: claim among these alone.
+    only: claim among these alone. worker_id: who claims; see `worker_died`.
     """
     token = uuid6.uuid7()
     lease = timedelta(seconds=settings.LEASE_SECONDS)
     values = {"limit": limit, "only": list(only) if only is not None else None, "token": token, "lease": lease}
+    values["worker"] = worker_id
     with planned_cursor() as cursor:
         cursor.execute(CLAIM, values)
         ids = [row[0] for row in cursor.fetchall()]
@@ -185,12 +187,26 @@ def release_for_pack(*, request_id: UUID, token: UUID, pack: str) -> None:
     notify(QUEUED)
 
 
-@transaction.atomic
 def release_expired() -> int:
     """Puts requests of dead workers back, or gives them up. Returns how many."""
+    return _release_lost()
+
+
+@transaction.atomic
+def worker_died(*, worker_id: UUID) -> int:
+    """For whoever saw a worker's process end: takes it off the living, and puts what it had claimed back at once.
+
+    Returns how many requests. A part of a re-embedding is taken over as soon as its worker is not among the living.
+    """
+    unregister_worker(worker_id=worker_id)
+    return _release_lost(dead=worker_id)
+
+
+@transaction.atomic
+def _release_lost(*, dead: UUID | None = None) -> int:
     message = WORKER_LOST.format(attempts=settings.MAX_ATTEMPTS)
     with connection.cursor() as cursor:
-        cursor.execute(RELEASE, {"max_attempts": settings.MAX_ATTEMPTS, "message": message})
+        cursor.execute(RELEASE, {"max_attempts": settings.MAX_ATTEMPTS, "message": message, "dead": dead})
         released = cursor.fetchall()
     for pk, status in released:
         notify(*((QUEUED,) if status == "queued" else (FINISHED, pk)))
@@ -234,8 +250,10 @@ def arrival_of(ids: Sequence[UUID]) -> Arrival:
     return arrival
 
 
-def register_worker(*, host: str, process_id: int, engine: dict | None = None) -> Worker:
-    return Worker.objects.create(host=host, process_id=process_id, engine=engine or {})
+def register_worker(*, host: str, process_id: int, engine: dict | None = None, worker_id: UUID | None = None) -> Worker:
+    """Among the living. worker_id: its own, where it was given one; its row may still be there from before."""
+    now = {"host": host, "process_id": process_id, "engine": engine or {}, "last_seen_at": Now()}
+    return Worker.objects.update_or_create(pk=worker_id or uuid6.uuid7(), defaults=now)[0]
 
 
 def note_engine(*, worker_id: UUID, engine: dict) -> None:

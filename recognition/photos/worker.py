@@ -34,10 +34,18 @@ class RecognitionWorker:
     """Loads a pack when its first photo comes, and keeps it.
 
     idle: called when no photo waits, to do a little of something else; says whether there was anything.
+    given_id: what its supervisor calls it by.
     """
 
-    def __init__(self, models_dir: Path, *, idle: Callable[["RecognitionWorker"], bool] = lambda worker: False):
+    def __init__(
+        self,
+        models_dir: Path,
+        *,
+        idle: Callable[["RecognitionWorker"], bool] = lambda worker: False,
+        given_id: UUID | None = None,
+    ):
         self.models_dir = models_dir
+        self._given_id = given_id
         self._idle = idle
         self._pipelines: dict[str, Pipeline] = {}
         self._worker_id: UUID | None = None
@@ -83,7 +91,7 @@ class RecognitionWorker:
 
     def run_once(self, *, only: Sequence[UUID] | None = None) -> int:
         """Claims a batch and answers it. Returns how many photos that were; 0 where nothing waited."""
-        claim = queue.claim(limit=BATCH, only=only)
+        claim = queue.claim(limit=BATCH, only=only, worker_id=self._worker_id)
         if claim is None:
             return 0
         self._token, self._token_since = claim.token, time.monotonic()
@@ -187,7 +195,9 @@ class RecognitionWorker:
     @contextmanager
     def registered(self) -> Iterator[None]:
         """Shows this worker among the living, and keeps its lease, as long as the block runs."""
-        worker = queue.register_worker(host=socket.gethostname(), process_id=os.getpid(), engine=self._engine())
+        worker = queue.register_worker(
+            host=socket.gethostname(), process_id=os.getpid(), engine=self._engine(), worker_id=self._given_id
+        )
         self._worker_id = worker.pk
         ended = threading.Event()
         beat = threading.Thread(target=self._heartbeat, args=(worker.pk, ended), name="heartbeat", daemon=True)

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 
 from django.conf import settings
 from django.core.management import call_command
@@ -21,6 +22,7 @@ from faceplatform.processes.supervisor import Part, Supervisor
 from recognition.engine.manifest import PackError
 from recognition.packs.install import install_pack
 from recognition.photos.models import Worker
+from recognition.photos.worker_parts import WorkerPart, release_claims, worker_parts
 
 
 class Command(BaseCommand):
@@ -36,6 +38,7 @@ class Command(BaseCommand):
         _require_free(host, port)
         if workers < 1:
             raise CommandError("--workers must be 1 or more.")
+        _on_signals(lambda *_: sys.exit())  # a database started by then is stopped on the way out
         self.prepare()
         self.supervise(host, port, workers)
 
@@ -71,7 +74,7 @@ class Command(BaseCommand):
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
         web = [sys.executable, "-m", "uvicorn", "faceplatform.asgi:application", "--host", host, "--port", str(port)]
         web += ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "10"]
-        recognizers = [Part(f"worker-{number}", [*manage, "recognition_worker"]) for number in range(1, workers + 1)]
+        recognizers = worker_parts(range(1, workers + 1))
         # NumPy would take every core for a job's matrix products, from under the workers.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         parts = [
@@ -81,9 +84,8 @@ class Command(BaseCommand):
             ),
             Part("web", web),
         ]
-        supervisor = Supervisor(parts, say=self.say, every=self._keep_database)
-        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(name, supervisor.stop)
+        supervisor = Supervisor(parts, say=self.say, every=self._keep_database, ended=release_claims)
+        _on_signals(supervisor.stop)
         os.chdir(settings.BASE_DIR)
         threading.Thread(target=self._announce, args=(host, port, recognizers), daemon=True).start()
         supervisor.run()
@@ -94,7 +96,7 @@ class Command(BaseCommand):
             self.say("The embedded PostgreSQL ended; it is started again.")
             postgres.ensure_running(settings.DATA_DIR, say=self.say)
 
-    def _announce(self, host: str, port: int, workers: list[Part]) -> None:
+    def _announce(self, host: str, port: int, workers: list[WorkerPart]) -> None:
         """Says that the platform is ready, once the web server answers and every worker has come up."""
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         address = f"http://{shown}:{port}"
@@ -111,11 +113,16 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _registered(workers: list[Part]) -> bool:
-    ids = {part.process.pid for part in workers if part.process}
-    found = Worker.objects.filter(host=socket.gethostname(), process_id__in=ids).count()
+def _registered(workers: list[WorkerPart]) -> bool:
+    found = Worker.objects.filter(pk__in=[part.worker_id for part in workers]).count()
     connection.close()
     return found == len(workers)
+
+
+def _on_signals(stop: Callable[..., None]) -> None:
+    """What ends the platform: systemd and containers, Ctrl-C, a terminal that closes."""
+    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(name, stop)
 
 
 def _require_free(host: str, port: int) -> None:
