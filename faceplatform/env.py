@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from faceplatform import private_files
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -141,16 +143,21 @@ def secret_key(data_dir: Path) -> str:
     if given := get("FACEPLATFORM_SECRET_KEY"):
         return given
     path = data_dir / "secret_key"
-    data_dir.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        _write_once(path, secrets.token_urlsafe(50))
-    return path.read_text()
+    try:
+        private_files.make_folder(data_dir)
+        if not path.exists():
+            _write_once(path, secrets.token_urlsafe(50))
+        return path.read_text()
+    except PermissionError as error:
+        raise SettingError(
+            f"{path} cannot be read: run this as root, or as the user that the platform runs as."
+        ) from error
 
 
 def _write_once(path: Path, text: str) -> None:
     """Writes a private file whole; where two processes race, the first one's text stays."""
     scratch = path.with_name(f"{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with private_files.open_private(scratch, "x") as file:
         file.write(text)
     try:
         os.link(scratch, path)

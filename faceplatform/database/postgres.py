@@ -4,7 +4,7 @@ The server listens on a private Unix socket alone, no TCP. Its lifetime is that 
 it holds a shared flock on <data_dir>/postgres.lock, and the last one out stops it. The kernel drops the flock of a
 killed process, so a SIGKILL locks nobody out; a server left behind by one is simply used again.
 
-PostgreSQL refuses to run as root. There it runs as the system user `faceplatform`, made at the first start. Where that
+PostgreSQL refuses to run as root. There it runs as the system user `faceplatform`, who owns the data directory. Where that
 user could not reach its files, because a parent folder such as /root is closed, it is given the one capability to pass
 through folders and read (CAP_DAC_READ_SEARCH) instead of opening the folders to everybody.
 """
@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -28,12 +29,21 @@ from pathlib import Path
 
 import psycopg
 
+from faceplatform import system_user
+from faceplatform.private_files import make_folder, open_descriptor, open_private
+
 USER = NAME = "faceplatform"
 PORT = 5432  # names the socket file; nothing listens on it
-SYSTEM_USER = "faceplatform"
 START_LIMIT = 120.0  # seconds; a crash recovery may be long
 STOP_LIMIT = 60.0
 SOCKET_PATH_LIMIT = 80  # of the 107 bytes an address may have
+LOG_LIMIT = 10 * 2**20  # bytes, of the log and of the one before it
+# An error's detail, and the statement it befell, hold what was to be stored: names, vectors.
+DISCREET = {
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
+    "log_parameter_max_length_on_error": "0",
+}
 
 _thread_lock = threading.RLock()
 _held: dict[Path, int] = {}
@@ -55,7 +65,7 @@ def ensure_running(data_dir: Path, *, say: Callable[[str], None] | None = None) 
     Makes the cluster and the database at the first start. Safe to call by many processes at once. Raises PostgresError.
     """
     say = say or (lambda text: print(text, file=sys.stderr, flush=True))
-    data_dir.mkdir(parents=True, exist_ok=True)
+    _make_data_dir(data_dir)
     with _starting(data_dir):
         _hold(data_dir)
         if is_running(data_dir):
@@ -111,11 +121,34 @@ def stop(data_dir: Path) -> None:
         process.wait()
 
 
+def bound_log(data_dir: Path) -> None:
+    """Begins the server's log anew when it has grown too long, and keeps the latest long one beside it."""
+    log = _log(data_dir)
+    if not log.exists() or log.stat().st_size <= LOG_LIMIT:
+        return
+    with open_private(log, "rb+") as file, open_private(log.with_name(f"{log.name}.1"), "wb") as kept:
+        file.seek(-LOG_LIMIT, os.SEEK_END)
+        shutil.copyfileobj(file, kept)
+        file.truncate(0)  # the server appends, so it goes on at the beginning
+
+
+def _drop_indiscreet_log(data_dir: Path) -> None:
+    """Of a version that logged statements and had no limit."""
+    log = _log(data_dir)
+    if not log.exists():
+        return
+    with open_private(log, "rb+") as file:
+        if os.fstat(file.fileno()).st_size > 2 * LOG_LIMIT or re.search(rb"(STATEMENT|DETAIL|CONTEXT):  ", file.read()):
+            file.truncate(0)
+
+
 # --- Starting ---------------------------------------------------------------------------------------------------------
 def _start(data_dir: Path, say: Callable[[str], None]) -> None:
     socket_dir = _socket_dir(data_dir)
     _make_private(socket_dir)
-    with _log(data_dir).open("ab") as log:
+    _drop_indiscreet_log(data_dir)
+    bound_log(data_dir)
+    with open_private(_log(data_dir), "ab") as log:
         process = subprocess.Popen(
             [
                 *_as_server_user(data_dir),
@@ -125,6 +158,7 @@ def _start(data_dir: Path, say: Callable[[str], None]) -> None:
                 *("-c", "listen_addresses="),
                 *("-c", f'unix_socket_directories="{socket_dir}"'),
                 *("-c", f"shared_buffers={_buffers_mb()}MB"),
+                *(part for name, value in DISCREET.items() for part in ("-c", f"{name}={value}")),
             ],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -215,7 +249,7 @@ def _socket_dir(data_dir: Path) -> Path:
     if len(os.fsencode(beside)) <= SOCKET_PATH_LIMIT:
         return beside
     name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"faceplatform-{os.geteuid()}-{name}"
+    return Path(tempfile.gettempdir()) / f"faceplatform-{name}"
 
 
 def _server_pid(data_dir: Path) -> int | None:
@@ -241,44 +275,45 @@ def _make_private(folder: Path) -> None:
     folder.chmod(0o700)
 
 
+def _make_data_dir(data_dir: Path) -> None:
+    account = _server_account()
+    make_folder(data_dir, owner=(account.pw_uid, account.pw_gid))
+
+
 def _server_account() -> pwd.struct_passwd:
-    if os.geteuid() != 0:
-        return pwd.getpwuid(os.geteuid())
     try:
-        return pwd.getpwnam(SYSTEM_USER)
-    except KeyError:
-        command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
-        subprocess.run(command, check=True, capture_output=True)
-        return pwd.getpwnam(SYSTEM_USER)
+        return system_user.account()
+    except system_user.NoSystemUser as error:
+        raise PostgresError(str(error)) from error
 
 
 def _as_server_user(data_dir: Path) -> list[str]:
     """The command that becomes the server's user, where we are root; else nothing."""
     if os.geteuid() != 0:
         return []
-    account = _server_account()
-    command = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
-    if not (_open_to_all(data_dir) and _open_to_all(_binary("postgres").parent)):
-        command += ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
-    return [*command, "--"]
+    _server_account()
+    open_to_it = _open_to_server(data_dir) and _open_to_server(_binary("postgres").parent)
+    return system_user.become(capabilities=[] if open_to_it else ["dac_read_search"])
 
 
-def _open_to_all(folder: Path) -> bool:
-    return all(path.stat().st_mode & 0o001 for path in [folder.resolve(), *folder.resolve().parents])
+def _open_to_server(folder: Path) -> bool:
+    uid = _server_account().pw_uid
+    found = [path.stat() for path in [folder.resolve(), *folder.resolve().parents]]
+    return all(stat.st_mode & (0o100 if stat.st_uid == uid else 0o001) for stat in found)
 
 
 # --- Locks ------------------------------------------------------------------------------------------------------------
 @contextmanager
 def _starting(data_dir: Path) -> Iterator[None]:
     """One process and thread at a time starts or stops the server of `data_dir`."""
-    with _thread_lock, (data_dir / "postgres.start.lock").open("w") as file:
+    with _thread_lock, open_private(data_dir / "postgres.start.lock", "ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def _hold(data_dir: Path) -> None:
     if data_dir not in _held:
-        descriptor = os.open(data_dir / "postgres.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = open_descriptor(data_dir / "postgres.lock")
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         _held[data_dir] = descriptor
         atexit.register(release, data_dir)

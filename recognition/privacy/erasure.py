@@ -19,6 +19,7 @@ from accounts import audit
 from accounts.actor import Actor
 from accounts.audit import audited, chain
 from accounts.roles import Role, Scope
+from faceplatform import private_files
 from faceplatform.errors import InvalidInput
 from gallery.models import Identity
 from recognition.photos.models import RecognitionRequest
@@ -107,7 +108,7 @@ def report_of(erasure: Erasure) -> dict[str, Any]:
 def _note(erasure: Erasure) -> None:
     """Beside the database, where restoring an older backup does not take it away."""
     try:
-        with (settings.DATA_DIR / LIST).open("a", encoding="utf-8") as file:
+        with private_files.open_private(settings.DATA_DIR / LIST, "a", encoding="utf-8") as file:
             file.write(json.dumps(report_of(erasure)) + "\n")
     except OSError:
         logger.exception("the erasure %s was done, but cannot be noted in %s", erasure.pk, settings.DATA_DIR / LIST)

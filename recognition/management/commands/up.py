@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -15,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from accounts.users.services import create_first_administrator
-from faceplatform import env
+from faceplatform import env, private_files, system_user
 from faceplatform.database import postgres
 from faceplatform.errors import DomainError
 from faceplatform.processes.supervisor import Part, Supervisor
@@ -24,10 +25,18 @@ from recognition.packs.install import install_pack
 from recognition.photos.models import Worker
 from recognition.photos.worker_parts import WorkerPart, release_claims, worker_parts
 
+DATABASE_PAUSE = 10.0  # seconds, after the embedded database could not be started again
+PARTS_AS_ROOT = (
+    "Warning: the platform's parts run as root, because the system user “{user}” cannot run them: {problem}\n"
+    "So strangers' photos are decoded as root. Put the platform, its Python and its data where every user may go, such "
+    "as /opt, or start it as an ordinary user."
+)
+
 
 class Command(BaseCommand):
     help = "Starts the platform and keeps it running until Ctrl-C."
     requires_system_checks = []
+    _database_again_at = 0.0
 
     def add_arguments(self, parser):
         parser.add_argument("--port", type=int, default=env.get("FACEPLATFORM_PORT"))
@@ -40,7 +49,7 @@ class Command(BaseCommand):
             raise CommandError("--workers must be 1 or more.")
         _on_signals(lambda *_: sys.exit())  # a database started by then is stopped on the way out
         self.prepare()
-        self.supervise(host, port, workers)
+        self.supervise(host, port, workers, become=self._become_user_of_parts(port))
 
     def say(self, text: str) -> None:
         self.stdout.write(text)
@@ -58,7 +67,6 @@ class Command(BaseCommand):
             )
         except (PackError, postgres.PostgresError, DomainError) as error:
             raise CommandError(str(error)) from error
-        call_command("collectstatic", verbosity=0, interactive=False)
         if made:
             self._show_administrator(*made)
 
@@ -70,7 +78,33 @@ class Command(BaseCommand):
         self.say(f"{line}\n  First administrator:  {user}\n  Password:             {password}\n"
                  f"  It is shown this once. Change it after signing in.\n{line}")  # fmt: skip
 
-    def supervise(self, host: str, port: int, workers: int) -> None:
+    def _become_user_of_parts(self, port: int) -> list[str]:
+        """Root's parts run as the system user: they look at strangers' bytes. Where it cannot run them, as root, with a
+        warning. Puts the data directory right for whoever it is."""
+        try:
+            account = system_user.account()
+            become = system_user.become(capabilities=["net_bind_service"] if port < 1024 else [])
+        except system_user.NoSystemUser as error:
+            become, problem = [], str(error)
+        else:
+            private_files.put_right(settings.DATA_DIR, owner=(account.pw_uid, account.pw_gid))
+            problem = self._rehearse(become) if become else ""
+        if problem:
+            self.say(PARTS_AS_ROOT.format(user=system_user.NAME, problem=problem))
+            become = []
+        if not become:
+            call_command("collectstatic", verbosity=0, interactive=False)
+        return become
+
+    def _rehearse(self, become: list[str]) -> str:
+        """Why the parts cannot run so; empty where they can."""
+        command = [*become, sys.executable, str(settings.BASE_DIR / "manage.py"), "rehearse"]
+        environment = system_user.environment(settings.DATA_DIR)
+        done = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
+        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        return (said[-1] if said else f"status {done.returncode}") if done.returncode else ""
+
+    def supervise(self, host: str, port: int, workers: int, *, become: list[str]) -> None:
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
         web = [sys.executable, "-m", "uvicorn", "faceplatform.asgi:application", "--host", host, "--port", str(port)]
         web += ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "10"]
@@ -84,7 +118,14 @@ class Command(BaseCommand):
             ),
             Part("web", web),
         ]
-        supervisor = Supervisor(parts, say=self.say, every=self._keep_database, ended=release_claims)
+        supervisor = Supervisor(
+            parts,
+            say=self.say,
+            every=self._keep_database,
+            ended=release_claims,
+            become=become,
+            environment=system_user.environment(settings.DATA_DIR) if become else None,
+        )
         _on_signals(supervisor.stop)
         os.chdir(settings.BASE_DIR)
         threading.Thread(target=self._announce, args=(host, port, recognizers), daemon=True).start()
@@ -92,9 +133,17 @@ class Command(BaseCommand):
         self.say("Stopped.")
 
     def _keep_database(self) -> None:
-        if settings.EMBEDDED_POSTGRES and not postgres.is_alive(settings.DATA_DIR):
-            self.say("The embedded PostgreSQL ended; it is started again.")
+        if not settings.EMBEDDED_POSTGRES or time.monotonic() < self._database_again_at:
+            return
+        postgres.bound_log(settings.DATA_DIR)
+        if postgres.is_alive(settings.DATA_DIR):
+            return
+        self.say("The embedded PostgreSQL ended; it is started again.")
+        try:
             postgres.ensure_running(settings.DATA_DIR, say=self.say)
+        except (postgres.PostgresError, OSError) as error:  # such as a full disk: somebody may make room
+            self.say(f"{error}\nIt is tried again in {DATABASE_PAUSE:.0f} s.")
+            self._database_again_at = time.monotonic() + DATABASE_PAUSE
 
     def _announce(self, host: str, port: int, workers: list[WorkerPart]) -> None:
         """Says that the platform is ready, once the web server answers and every worker has come up."""
