@@ -105,6 +105,8 @@ SETTINGS = {
         Setting("FACEPLATFORM_INDEX_MEMORY_MB", "1024", _positive, "Memory for building one vector index, in MiB."),
         Setting("FACEPLATFORM_BACKUP_RETENTION_DAYS", "30", _positive, "You delete backups after this; for reports."),
         Setting("FACEPLATFORM_LEASE_SECONDS", "30", _positive, "A dead worker's photos go to another after this."),
+        Setting("FACEPLATFORM_STATEMENT_SECONDS", "30", _natural, "Longest statement of a web request; 0: no limit."),
+        Setting("FACEPLATFORM_LOCK_SECONDS", "5", _natural, "Longest wait of a web request for a lock; 0: no limit."),
         Setting("FACEPLATFORM_KEY_RATE", "6000", _natural, "API calls a minute with one key; 0: as many as come."),
         Setting("FACEPLATFORM_USER_RATE", "12000", _natural, "API calls a minute of one user; 0: as many as come."),
         Setting("FACEPLATFORM_QUEUE_LIMIT", "1000", _positive, "So many photos may wait for workers; then 503."),

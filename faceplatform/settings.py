@@ -74,6 +74,14 @@ REQUESTS_AT_ONCE = (
     20  # in a web process, each with a thread and a connection; those that wait for a photo are not among them
 )
 
+# Beside them, so that a request which waits for a lock, or somebody who guesses passwords, stops none of these.
+LANES = {
+    ("/health/live",): 1,
+    ("/health/ready",): 2,
+    ("/sign-in", "/admin/login/"): 4,
+    ("/static/",): 2,
+}
+
 # --- Database ---------------------------------------------------------------------------------------------------------
 DATABASE_URL = env.get("DATABASE_URL")
 EMBEDDED_POSTGRES = not DATABASE_URL
@@ -82,7 +90,17 @@ EMBEDDED_POSTGRES = not DATABASE_URL
 def _external(url: str) -> dict:
     parts = conninfo_to_dict(url)
     names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
-    return {key: parts.pop(part, "") for key, part in names.items()} | {"OPTIONS": parts}
+    return {key: parts.pop(part, "") for key, part in names.items()} | {"OPTIONS": IMPATIENT | parts}
+
+
+# A server that the network has swallowed is given up, where the system would wait for minutes or for ever.
+IMPATIENT = {
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # ms
+}
 
 
 DATABASES = {"default": _external(DATABASE_URL) if DATABASE_URL else dict(postgres.connection_settings(DATA_DIR))}
@@ -92,10 +110,12 @@ DATABASES["default"] |= {
     # A thread a request under ASGI: a pool bounds the connections and spares opening one each time.
     "OPTIONS": {
         "prepare_threshold": 0,  # for faceplatform/database/planned.py; the ORM's own queries are never prepared
-        "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE, "timeout": 5},
+        "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE + sum(LANES.values()), "timeout": 5},
         **DATABASES["default"].get("OPTIONS", {}),
     },
 }
+STATEMENT_SECONDS = env.get("FACEPLATFORM_STATEMENT_SECONDS")
+LOCK_SECONDS = env.get("FACEPLATFORM_LOCK_SECONDS")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Accounts and sessions --------------------------------------------------------------------------------------------

@@ -30,13 +30,14 @@ def django_db_setup(django_db_setup, django_db_blocker):
     """Lets tests empty the audit's tables; leaves no connection behind that would keep the database from being dropped."""
     from django.db import connection
 
-    from recognition.photos import queue
+    from recognition.photos import queue, readiness
 
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         for table, trigger in AUDIT_TRIGGERS.items():
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
     yield
     queue.hub.close()
+    readiness.probe.close()
     connection.close_pool()
 
 

@@ -6,7 +6,7 @@ import re
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 from django.http import JsonResponse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
@@ -15,6 +15,7 @@ from rest_framework import exceptions, pagination, serializers
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from faceplatform.database.trouble import unavailable
 from faceplatform.errors import DomainError, InvalidInput
 
 PROBLEM = "application/problem+json"
@@ -52,7 +53,6 @@ TITLES = {
     503: "Unavailable",
 }
 NOT_STORABLE = "A text or number cannot be stored: it holds a NUL character, or is out of range. Send it without."
-DATABASE_DOWN = "The database cannot be reached. Try again in a moment; tell your operator if it lasts."
 
 
 class ProblemSerializer(serializers.Serializer):
@@ -87,13 +87,11 @@ def problem_json(request, **values) -> JsonResponse:
 def problem_response(error: Exception, context: dict) -> Response | None:
     """REST framework's exception handler: each error once, as problem+json. None: not ours, a crash."""
     request = context["request"]
+    error = unavailable(error) or error
     if isinstance(error, DomainError):
         headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
         body = problem(request, status=error.status, code=error.code, detail=error.message)
         return Response(body, status=error.status, headers=headers, content_type=PROBLEM)
-    if isinstance(error, OperationalError | InterfaceError):
-        body = problem(request, status=503, code="database_unavailable", detail=DATABASE_DOWN)
-        return Response(body, status=503, headers={"Retry-After": "5"}, content_type=PROBLEM)
     if isinstance(error, DataError):
         body = problem(request, status=400, code="invalid_input", detail=NOT_STORABLE)
         return Response(body, status=400, content_type=PROBLEM)

@@ -6,7 +6,8 @@ What of that handler this leans on, though Django does not document it, is held 
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+import io
+from collections.abc import Awaitable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
@@ -17,7 +18,9 @@ from django.db import close_old_connections
 from django.urls import set_script_prefix
 from django.utils.http import parse_header_parameters
 
+from faceplatform.database.trouble import unavailable
 from faceplatform.web.later import Later, Pending
+from faceplatform.web.views import unavailable_now
 
 
 class Request(ASGIRequest):
@@ -33,13 +36,19 @@ class Request(ASGIRequest):
 
 class Handler(ASGIHandler):
     """at_once: so many requests are in Django at a time, each with its thread and connection; the others wait before it, with
-    their bodies read."""
+    their bodies read. lanes: beginnings of paths, and how many requests for them pass beside, whatever the others wait for."""
 
     request_class = Request
 
-    def __init__(self, at_once: int):
+    def __init__(self, at_once: int, lanes: Mapping[tuple[str, ...], int] | None = None):
         super().__init__()
         self.threads = ThreadPoolExecutor(at_once, thread_name_prefix="request")
+        self._lanes = {
+            paths: ThreadPoolExecutor(count, thread_name_prefix=paths[0]) for paths, count in (lanes or {}).items()
+        }
+
+    def _threads_for(self, path: str) -> ThreadPoolExecutor:
+        return next((threads for paths, threads in self._lanes.items() if path.startswith(paths)), self.threads)
 
     def load_middleware(self, is_async=False):
         super().load_middleware()  # never for an event loop: all of a request passes in one thread
@@ -47,10 +56,14 @@ class Handler(ASGIHandler):
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
             raise ValueError(f"Only HTTP is served here, not {scope['type']}.")
+        if scope["path"].startswith("/health/"):
+            scope = _anonymous(scope)
         try:
             body = await self.read_body(receive)
         except RequestAborted:
             return
+        except OSError as error:  # there is no room for it on the disk
+            return await self._refuse_unread(scope, send, error)
         with body:
             request, refusal = self.create_request(scope, body)
             response = refusal or await self._respond(request, receive)
@@ -63,18 +76,29 @@ class Handler(ASGIHandler):
         """The answer, after a second pass where it waited for something; None where the client is gone by then."""
         request.pending = pending = Pending()
         passing = asyncio.get_running_loop().run_in_executor
+        threads = self._threads_for(request.path_info)
         try:
-            response = await passing(self.threads, self._pass, request)
+            response = await passing(threads, self._pass, request)
             if pending.later is None:
                 return response
             arrived = asyncio.wrap_future(pending.arrival.future)
             if not await _while_there(receive, arrived, pending.later.seconds):
-                await passing(self.threads, _abandon, pending.later)
+                await passing(threads, _abandon, pending.later)
                 return None
-            return await passing(self.threads, self._pass, request)
+            return await passing(threads, self._pass, request)
         finally:
             if pending.arrival is not None:
                 pending.arrival.close()
+
+    async def _refuse_unread(self, scope, send, error: OSError) -> None:
+        """What the disk had no room for was not read to its end, so the connection ends as well."""
+        request, refusal = self.create_request(scope, io.BytesIO())
+        problem = unavailable(error)
+        if problem is None:
+            raise error
+        response = refusal or unavailable_now(request, problem)
+        response["Connection"] = "close"
+        await self.send_response(response, send)
 
     def _pass(self, request):
         """One pass through Django, in a thread: gives its database connection back in the end."""
@@ -97,6 +121,12 @@ class Handler(ASGIHandler):
                     await sending
             finally:
                 await sync_to_async(response.close)()
+
+
+def _anonymous(scope: dict) -> dict:
+    """Who asks does not matter: nobody looks for a session in a database that may be away."""
+    headers = [(name, value) for name, value in scope["headers"] if name not in (b"cookie", b"authorization")]
+    return {**scope, "headers": headers}
 
 
 def _reads_ascii(charset: str) -> bool:

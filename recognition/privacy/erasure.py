@@ -20,6 +20,7 @@ from accounts.actor import Actor
 from accounts.audit import audited, chain
 from accounts.roles import Role, Scope
 from faceplatform import private_files
+from faceplatform.database.limits import unhurried
 from faceplatform.errors import InvalidInput
 from gallery.models import Identity
 from recognition.photos.models import RecognitionRequest
@@ -40,6 +41,7 @@ def erase_subject(*, actor: Actor, subject: Subject, confirm: str, reason: str) 
     actor.require_scope(Scope.MANAGE)
     actor.require_role(subject.gallery, Role.OWNER)
     _check(subject, confirm, reason)
+    unhurried()
     list(Identity.with_deleted.select_for_update().filter(pk__in=subject.people).order_by("pk"))
     subject = find_subject(subject.people[0])  # as it is now that it is locked
     events = _events_about(subject)
