@@ -2,6 +2,7 @@
 
 import io
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -163,6 +164,20 @@ def web(tmp_path, db):
     running = WebProcess(tmp_path, PGAPPNAME="web")
     yield running
     running.stop()
+
+
+@pytest.fixture
+def as_process_1() -> list[str]:
+    """The start of a command that runs another as process 1 of a PID namespace of its own."""
+    command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    command += [] if os.geteuid() == 0 else ["--user", "--map-current-user"]
+    try:
+        tried = subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("unshare (util-linux) is not here")
+    if tried.returncode:
+        pytest.skip(f"no PID namespace can be made here: {tried.stderr.strip()}")
+    return command
 
 
 @pytest.fixture

@@ -17,6 +17,11 @@ GRACE = 20.0  # seconds to stop in, before it is killed
 LAUNCHER = Path(__file__).with_name("part.py")
 
 
+def launched(command: Sequence[str], *, become: Sequence[str] = ()) -> list[str]:
+    """What starts `command` as a child of this process that ends with it."""
+    return [*become, sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), *command]
+
+
 @dataclass
 class Part:
     """A child process: what to run, and how its latest run fares."""
@@ -80,9 +85,8 @@ class Supervisor:
             self._stop_all()
 
     def _start(self, part: Part) -> None:
-        launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid())]
         part.process = subprocess.Popen(
-            [*self.become, *launcher, *part.next_command()],
+            launched(part.next_command(), become=self.become),
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

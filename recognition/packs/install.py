@@ -200,7 +200,14 @@ def _is_whole(pack_dir: Path) -> bool:
 
 
 def replace_folder(made: Path, target: Path) -> None:
-    """Moves a finished pack into place; what was there goes away with the scratch folder that `made` lies in."""
+    """Moves a finished pack into place; what was there goes away with the scratch folder that `made` lies in.
+
+    Whoever may look into the folder of packs may read it, whatever the umask: workers may run as another user.
+    """
+    shared = target.parent.stat().st_mode & 0o055
+    made.chmod(0o700 | shared)
+    for path in made.iterdir():
+        path.chmod(0o600 | shared & 0o044)
     old = made.with_name("old")
     if target.exists():
         target.rename(old)

@@ -19,7 +19,7 @@ from accounts.users.services import create_first_administrator
 from faceplatform import env, private_files, system_user
 from faceplatform.database import postgres
 from faceplatform.errors import DomainError
-from faceplatform.processes.supervisor import Part, Supervisor
+from faceplatform.processes.supervisor import Part, Supervisor, launched
 from recognition.engine.manifest import PackError
 from recognition.packs.install import install_pack
 from recognition.photos.models import Worker
@@ -98,7 +98,7 @@ class Command(BaseCommand):
 
     def _rehearse(self, become: list[str]) -> str:
         """Why the parts cannot run so; empty where they can."""
-        command = [*become, sys.executable, str(settings.BASE_DIR / "manage.py"), "rehearse"]
+        command = launched([sys.executable, str(settings.BASE_DIR / "manage.py"), "rehearse"], become=become)
         environment = system_user.environment(settings.DATA_DIR)
         done = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
         said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]

@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 import threading
@@ -184,20 +183,6 @@ threading.Thread(target=watch, daemon=True).start()
 made.run()
 print("stopped, " + str(part.process.returncode))
 '''
-
-
-@pytest.fixture
-def as_process_1() -> list[str]:
-    """The start of a command that runs another as process 1 of a PID namespace of its own."""
-    command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    command += [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    try:
-        tried = subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("unshare (util-linux) is not here")
-    if tried.returncode:
-        pytest.skip(f"no PID namespace can be made here: {tried.stderr.strip()}")
-    return command
 
 
 def test_as_process_1_parts_live_orphans_are_let_go_and_sigterm_stops_it(as_process_1):
