@@ -16,10 +16,15 @@ class NoSystemUser(RuntimeError):
     """The user cannot be made. The message says what to do."""
 
 
-def account() -> pwd.struct_passwd:
-    """Whose the data are: the system user where we are root, else ourselves. Raises NoSystemUser."""
+def owner() -> tuple[int, int]:
+    """Whose the data are, user and group: the system user where we are root, else ourselves. Raises NoSystemUser."""
     if os.geteuid() != 0:
-        return pwd.getpwuid(os.geteuid())
+        return os.geteuid(), os.getegid()
+    found = _system_user()
+    return found.pw_uid, found.pw_gid
+
+
+def _system_user() -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(NAME)
     except KeyError:
@@ -46,9 +51,9 @@ def become(*, capabilities: Sequence[str] = ()) -> list[str]:
     """
     if os.geteuid() != 0:
         return []
-    found = account()
+    user, group = owner()
     kept = ",".join(["-all", *(f"+{name}" for name in capabilities)])
-    command = ["setpriv", f"--reuid={found.pw_uid}", f"--regid={found.pw_gid}", "--init-groups", "--no-new-privs"]
+    command = ["setpriv", f"--reuid={user}", f"--regid={group}", "--init-groups", "--no-new-privs"]
     return [*command, f"--inh-caps={kept}", f"--ambient-caps={kept}", "--"]
 
 

@@ -13,7 +13,6 @@ import atexit
 import fcntl
 import hashlib
 import os
-import pwd
 import re
 import shutil
 import signal
@@ -267,22 +266,21 @@ def _server_pid(data_dir: Path) -> int | None:
 def _make_private(folder: Path) -> None:
     """Makes `folder` the server user's own, open to nobody else. Refuses one that belongs to somebody else."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    owner, wanted = folder.stat().st_uid, _server_account().pw_uid
+    owner, wanted = folder.stat().st_uid, _server_user()[0]
     if folder.is_symlink() or owner not in (wanted, os.geteuid()):
         raise PostgresError(f"{folder} belongs to another user. Remove it, or set another FACEPLATFORM_DATA_DIR.")
     if owner != wanted:
-        os.chown(folder, wanted, _server_account().pw_gid)
+        os.chown(folder, *_server_user())
     folder.chmod(0o700)
 
 
 def _make_data_dir(data_dir: Path) -> None:
-    account = _server_account()
-    make_folder(data_dir, owner=(account.pw_uid, account.pw_gid))
+    make_folder(data_dir, owner=_server_user())
 
 
-def _server_account() -> pwd.struct_passwd:
+def _server_user() -> tuple[int, int]:
     try:
-        return system_user.account()
+        return system_user.owner()
     except system_user.NoSystemUser as error:
         raise PostgresError(str(error)) from error
 
@@ -291,13 +289,13 @@ def _as_server_user(data_dir: Path) -> list[str]:
     """The command that becomes the server's user, where we are root; else nothing."""
     if os.geteuid() != 0:
         return []
-    _server_account()
+    _server_user()
     open_to_it = _open_to_server(data_dir) and _open_to_server(_binary("postgres").parent)
     return system_user.become(capabilities=[] if open_to_it else ["dac_read_search"])
 
 
 def _open_to_server(folder: Path) -> bool:
-    uid = _server_account().pw_uid
+    uid = _server_user()[0]
     found = [path.stat() for path in [folder.resolve(), *folder.resolve().parents]]
     return all(stat.st_mode & (0o100 if stat.st_uid == uid else 0o001) for stat in found)
 

@@ -82,12 +82,12 @@ class Command(BaseCommand):
         """Root's parts run as the system user: they look at strangers' bytes. Where it cannot run them, as root, with a
         warning. Puts the data directory right for whoever it is."""
         try:
-            account = system_user.account()
+            owner = system_user.owner()
             become = system_user.become(capabilities=["net_bind_service"] if port < 1024 else [])
         except system_user.NoSystemUser as error:
             become, problem = [], str(error)
         else:
-            private_files.put_right(settings.DATA_DIR, owner=(account.pw_uid, account.pw_gid))
+            private_files.put_right(settings.DATA_DIR, owner=owner)
             problem = self._rehearse(become) if become else ""
         if problem:
             self.say(PARTS_AS_ROOT.format(user=system_user.NAME, problem=problem))

@@ -145,7 +145,7 @@ def test_its_files_are_closed_to_others_those_of_an_earlier_version_too(plain_di
     )
     assert plain_dir.stat().st_mode & 0o077 == 0
     owners = {path.stat().st_uid for path in (plain_dir, *plain_dir.iterdir())}
-    assert owners == {system_user.account().pw_uid}
+    assert owners == {system_user.owner()[0]}
 
 
 def test_its_log_holds_nothing_that_was_to_be_stored(plain_dir):

@@ -129,7 +129,7 @@ def test_where_the_user_cannot_be_made_root_runs_them_and_says_so(tmp_path, monk
 
     settings.DATA_DIR = tmp_path / "data"
     settings.STATIC_ROOT = tmp_path / "data" / "static"
-    monkeypatch.setattr(system_user, "account", none)
+    monkeypatch.setattr(system_user, "owner", none)
     assert up.Command()._become_user_of_parts(8000) == []
     assert "useradd is not installed" in capsys.readouterr().out
 
