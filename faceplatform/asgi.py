@@ -12,7 +12,10 @@ from django.conf import settings
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 django.setup(set_prefix=False)
 
+from faceplatform.database.limits import limit_waiting
 from faceplatform.web.body_limit import limit_body
 from faceplatform.web.handler import Handler
 
-application = limit_body(Handler(settings.REQUESTS_AT_ONCE), settings.MAX_UPLOAD_BYTES, settings.MAX_IMPORT_BYTES)
+limit_waiting()
+handler = Handler(settings.REQUESTS_AT_ONCE, settings.LANES)
+application = limit_body(handler, settings.MAX_UPLOAD_BYTES, settings.MAX_IMPORT_BYTES)

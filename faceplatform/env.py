@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from faceplatform import private_files
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -127,6 +129,8 @@ SETTINGS = {
         Setting(
             "FACEPLATFORM_LEASE_SECONDS", "30", _positive, "Seconds until another worker takes over from a dead one."
         ),
+        Setting("FACEPLATFORM_STATEMENT_SECONDS", "30", _natural, "Longest statement of a web request; 0: no limit."),
+        Setting("FACEPLATFORM_LOCK_SECONDS", "5", _natural, "Longest wait of a web request for a lock; 0: no limit."),
         Setting("FACEPLATFORM_KEY_RATE", "6000", _natural, "API calls a minute with one key; 0: no limit."),
         Setting("FACEPLATFORM_USER_RATE", "12000", _natural, "API calls a minute by one user; 0: no limit."),
         Setting(
@@ -167,16 +171,21 @@ def secret_key(data_dir: Path) -> str:
     if given := get("FACEPLATFORM_SECRET_KEY"):
         return given
     path = data_dir / "secret_key"
-    data_dir.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        _write_once(path, secrets.token_urlsafe(50))
-    return path.read_text()
+    try:
+        private_files.make_folder(data_dir)
+        if not path.exists():
+            _write_once(path, secrets.token_urlsafe(50))
+        return path.read_text()
+    except PermissionError as error:
+        raise SettingError(
+            f"{path} cannot be read: run this as root, or as the user that the platform runs as."
+        ) from error
 
 
 def _write_once(path: Path, text: str) -> None:
     """Writes a private file in one step. If two processes race, the first one's text stays."""
     scratch = path.with_name(f"{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with private_files.open_private(scratch, "x") as file:
         file.write(text)
     try:
         os.link(scratch, path)

@@ -75,6 +75,14 @@ TEMPLATES = [
 # Per web process, each with a thread and a database connection. Requests that wait for a photo do not count.
 REQUESTS_AT_ONCE = 20
 
+# Beside them, so that a request which waits for a lock, or somebody who guesses passwords, stops none of these.
+LANES = {
+    ("/health/live",): 1,
+    ("/health/ready",): 2,
+    ("/sign-in", "/admin/login/"): 4,
+    ("/static/",): 2,
+}
+
 # --- Database ---------------------------------------------------------------------------------------------------------
 DATABASE_URL = env.get("DATABASE_URL")
 EMBEDDED_POSTGRES = not DATABASE_URL
@@ -83,7 +91,17 @@ EMBEDDED_POSTGRES = not DATABASE_URL
 def _database_from(url: str) -> dict[str, Any]:
     parts = conninfo_to_dict(url)
     names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
-    return {key: parts.pop(part, "") for key, part in names.items()} | {"OPTIONS": parts}
+    return {key: parts.pop(part, "") for key, part in names.items()} | {"OPTIONS": IMPATIENT | parts}
+
+
+# A server that the network has swallowed is given up, where the system would wait for minutes or for ever.
+IMPATIENT = {
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # ms
+}
 
 
 DATABASES: dict[str, dict[str, Any]] = {
@@ -95,10 +113,12 @@ DATABASES["default"] |= {
     # Under ASGI each request has its own thread: a pool limits the connections and saves opening one each time.
     "OPTIONS": {
         "prepare_threshold": 0,  # needed by faceplatform/database/planned.py; the ORM's own queries are never prepared
-        "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE, "timeout": 5},
+        "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE + sum(LANES.values()), "timeout": 5},
         **DATABASES["default"].get("OPTIONS", {}),
     },
 }
+STATEMENT_SECONDS = env.get("FACEPLATFORM_STATEMENT_SECONDS")
+LOCK_SECONDS = env.get("FACEPLATFORM_LOCK_SECONDS")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Accounts and sessions --------------------------------------------------------------------------------------------
@@ -132,7 +152,10 @@ STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedStaticFilesStorage",
+        "OPTIONS": {"file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
+    },
 }
 
 UNFOLD = {"SITE_TITLE": "Faceplatform", "SITE_HEADER": "Faceplatform", "SITE_URL": "/", "SITE_SYMBOL": "face"}

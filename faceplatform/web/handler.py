@@ -7,6 +7,7 @@ tests/faceplatform/web/test_contracts_http.py.
 
 import asyncio
 import contextlib
+import io
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,8 +21,10 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 from django.utils.http import parse_header_parameters
 
+from faceplatform.database.trouble import unavailable
 from faceplatform.web.asgi_types import Receive, Scope, Send
 from faceplatform.web.later import Later, Pending
+from faceplatform.web.views import unavailable_now
 
 
 class Request(ASGIRequest):
@@ -39,13 +42,20 @@ class Request(ASGIRequest):
 
 class Handler(ASGIHandler):
     """at_once: how many requests Django handles at a time, each with a thread and a database connection. Further requests wait,
-    with their bodies already read."""
+    with their bodies already read. lanes: beginnings of paths, and how many requests for them are handled beside the others,
+    whatever those wait for."""
 
     request_class = Request
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: int, lanes: Mapping[tuple[str, ...], int] | None = None) -> None:
         super().__init__()
         self.threads = ThreadPoolExecutor(at_once, thread_name_prefix="request")
+        self._lanes = {
+            paths: ThreadPoolExecutor(count, thread_name_prefix=paths[0]) for paths, count in (lanes or {}).items()
+        }
+
+    def _threads_for(self, path: str) -> ThreadPoolExecutor:
+        return next((threads for paths, threads in self._lanes.items() if path.startswith(paths)), self.threads)
 
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware()  # never for an event loop: a request runs in one thread from end to end
@@ -53,10 +63,14 @@ class Handler(ASGIHandler):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise ValueError(f"Only HTTP is served here, not {scope['type']}.")
+        if scope["path"].startswith("/health/"):
+            scope = _anonymous(scope)
         try:
             body = await self.read_body(receive)
         except RequestAborted:
             return
+        except OSError as error:  # there is no room for it on the disk
+            return await self._refuse_unread(scope, send, error)
         with body:
             request, refusal = self.create_request(scope, body)
             response = await self._respond(request, receive) if isinstance(request, Request) else refusal
@@ -69,18 +83,29 @@ class Handler(ASGIHandler):
         """The response, from a second pass if it had to wait for something; None if the client disconnects meanwhile."""
         request.pending = pending = Pending()
         run_in = asyncio.get_running_loop().run_in_executor
+        threads = self._threads_for(request.path_info)
         try:
-            response = await run_in(self.threads, self._pass, request)
+            response = await run_in(threads, self._pass, request)
             if pending.later is None or pending.arrival is None:
                 return response
             arrived = asyncio.wrap_future(pending.arrival.future)
             if not await _wait_while_connected(receive, arrived, pending.later.seconds):
-                await run_in(self.threads, _abandon, pending.later)
+                await run_in(threads, _abandon, pending.later)
                 return None
-            return await run_in(self.threads, self._pass, request)
+            return await run_in(threads, self._pass, request)
         finally:
             if pending.arrival is not None:
                 pending.arrival.close()
+
+    async def _refuse_unread(self, scope: Scope, send: Send, error: OSError) -> None:
+        """The disk has no room for the body, so it was not read to its end and the connection ends as well."""
+        request, refusal = self.create_request(scope, io.BytesIO())
+        problem = unavailable(error)
+        if problem is None:
+            raise error
+        response = refusal or unavailable_now(request, problem)
+        response["Connection"] = "close"
+        await self.send_response(response, send)
 
     def _pass(self, request: Request) -> HttpResponseBase:
         """One pass through Django, in a thread. Returns its database connection at the end."""
@@ -103,6 +128,12 @@ class Handler(ASGIHandler):
                     await sending
             finally:
                 await sync_to_async(response.close)()
+
+
+def _anonymous(scope: dict) -> dict:
+    """Who asks does not matter: nobody looks for a session in a database that may be away."""
+    headers = [(name, value) for name, value in scope["headers"] if name not in (b"cookie", b"authorization")]
+    return {**scope, "headers": headers}
 
 
 def _reads_ascii(charset: str) -> bool:

@@ -1,7 +1,6 @@
 """Processing queued photos in this process, for commands that must work without a running platform."""
 
 import logging
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,10 +10,11 @@ from uuid import UUID
 from django.conf import settings
 
 from faceplatform import env
-from faceplatform.processes.supervisor import Part, Supervisor
+from faceplatform.processes.supervisor import Supervisor
 from recognition.photos import queue
 from recognition.photos.models import RecognitionRequest, Worker
 from recognition.photos.worker import RecognitionWorker
+from recognition.photos.worker_parts import release_claims, worker_parts
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +54,7 @@ def local_worker() -> Iterator[Callable[[Sequence[UUID]], None]]:
 def extra_workers() -> Iterator[None]:
     """Starts a worker process for each core but ours while the block runs, unless a platform's workers are running."""
     count = 0 if Worker.objects.alive().exists() else env.get("FACEPLATFORM_WORKERS") - 1
-    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "recognition_worker"]
-    supervisor = Supervisor([Part(f"worker-{number + 2}", command) for number in range(count)], say=logger.debug)
+    supervisor = Supervisor(worker_parts(range(2, count + 2)), say=logger.debug, ended=release_claims)
     thread = threading.Thread(target=supervisor.run)
     thread.start()
     try:

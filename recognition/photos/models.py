@@ -86,6 +86,7 @@ class RecognitionRequest(models.Model):
 
     attempts = models.PositiveSmallIntegerField(default=0)
     claim_token = models.UUIDField(null=True, editable=False)
+    claimed_by = models.UUIDField(null=True, editable=False, help_text="The worker that claimed it last.")
     claimed_at = models.DateTimeField(null=True, editable=False)
     lease_expires_at = models.DateTimeField(null=True, editable=False)
 
@@ -234,6 +235,7 @@ class Rejection(models.Model):
 class Worker(models.Model):
     """A recognition worker process. It is alive while its heartbeat (last_seen_at) is younger than WORKER_ALIVE_FOR.
 
+    id: chosen by its supervisor if it has one, which then knows whose claims to release when the process dies.
     engine: pack → what its nets run on, in which precision and why; see engine/pack_nets.py.
     """
 

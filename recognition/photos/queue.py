@@ -61,8 +61,8 @@ WITH first AS (
     SELECT id FROM first UNION ALL SELECT id FROM more
 )
 UPDATE recognition_recognitionrequest AS request
-SET status = 'running', attempts = attempts + 1, claim_token = %(token)s, claimed_at = clock_timestamp(),
-    lease_expires_at = clock_timestamp() + %(lease)s
+SET status = 'running', attempts = attempts + 1, claim_token = %(token)s, claimed_by = %(worker)s,
+    claimed_at = clock_timestamp(), lease_expires_at = clock_timestamp() + %(lease)s
 FROM batch WHERE request.id = batch.id
 RETURNING request.id
 """
@@ -75,11 +75,12 @@ CLAIMED = Compiled(
     )
 )
 
-# A request whose lease has expired goes back to the queue, or fails once its attempts are used up.
+# A request whose lease has expired, or whose worker is known to be dead, goes back to the queue, or fails once its attempts are
+# used up.
 RELEASE = """
 WITH expired AS (
     SELECT id FROM recognition_recognitionrequest
-    WHERE status = 'running' AND lease_expires_at < clock_timestamp()
+    WHERE status = 'running' AND (lease_expires_at < clock_timestamp() OR claimed_by = %(dead)s)
     FOR UPDATE SKIP LOCKED
 )
 UPDATE recognition_recognitionrequest AS request
@@ -148,16 +149,17 @@ def capacity() -> tuple[bool, bool]:
         return cursor.fetchone()
 
 
-def claim(*, limit: int, only: Sequence[UUID] | None = None) -> Claim | None:
+def claim(*, limit: int, only: Sequence[UUID] | None = None, worker_id: UUID | None = None) -> Claim | None:
     """Claims up to `limit` waiting requests, interactive before bulk, oldest first; None if nothing is waiting.
 
-    only: the ids to choose from; None for all.
+    only: the ids to choose from; None for all. worker_id: who claims; see `worker_died`.
     """
     token = uuid6.uuid7()
     lease = timedelta(seconds=settings.LEASE_SECONDS)
-    values = {"limit": limit, "only": list(only) if only is not None else None, "token": token, "lease": lease}
+    values: dict[str, Any] = {"limit": limit, "token": token, "lease": lease, "worker": worker_id}
+    values["only"] = list(only) if only is not None else None
     with planned_cursor() as cursor:
-        cursor.execute(CLAIM, values)  # type: ignore[arg-type]  # the stubs know neither timedelta nor arrays
+        cursor.execute(CLAIM, values)
         ids = [row[0] for row in cursor.fetchall()]
     if not ids:
         return None
@@ -185,12 +187,26 @@ def release_for_pack(*, request_id: UUID, token: UUID, pack: str) -> None:
     notify(QUEUED)
 
 
-@transaction.atomic
 def release_expired() -> int:
     """Queues the requests of dead workers again, or fails them if they have no attempts left. Returns how many there were."""
+    return _release_lost()
+
+
+@transaction.atomic
+def worker_died(*, worker_id: UUID) -> int:
+    """Removes a worker whose process was seen to end, and releases at once what it had claimed. Returns how many requests.
+
+    A part of a re-embedding is taken over as soon as its worker's row is gone.
+    """
+    unregister_worker(worker_id=worker_id)
+    return _release_lost(dead=worker_id)
+
+
+@transaction.atomic
+def _release_lost(*, dead: UUID | None = None) -> int:
     message = WORKER_LOST.format(attempts=settings.MAX_ATTEMPTS)
     with connection.cursor() as cursor:
-        cursor.execute(RELEASE, {"max_attempts": settings.MAX_ATTEMPTS, "message": message})
+        cursor.execute(RELEASE, {"max_attempts": settings.MAX_ATTEMPTS, "message": message, "dead": dead})
         released = cursor.fetchall()
     for pk, status in released:
         notify(*((QUEUED,) if status == "queued" else (FINISHED, pk)))
@@ -236,9 +252,12 @@ def arrival_of(ids: Sequence[UUID]) -> Arrival:
     return arrival
 
 
-def register_worker(*, host: str, process_id: int, engine: dict[str, Any] | None = None) -> Worker:
-    """Adds the row of a worker that starts. engine: see Worker."""
-    return Worker.objects.create(host=host, process_id=process_id, engine=engine or {})
+def register_worker(
+    *, host: str, process_id: int, engine: dict[str, Any] | None = None, worker_id: UUID | None = None
+) -> Worker:
+    """Adds the row of a worker that starts. engine: see Worker. worker_id: its id, if it was given one; the row may exist."""
+    values = {"host": host, "process_id": process_id, "engine": engine or {}, "last_seen_at": Now()}
+    return Worker.objects.update_or_create(pk=worker_id or uuid6.uuid7(), defaults=values)[0]
 
 
 def record_engine(*, worker_id: UUID, engine: dict[str, Any]) -> None:

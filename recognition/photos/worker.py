@@ -37,10 +37,18 @@ class RecognitionWorker:
     """Loads a pack when its first photo comes, and keeps it loaded.
 
     idle: called while no photo is waiting, to do a little other work; returns whether there was any.
+    given_id: the id that its supervisor chose for it.
     """
 
-    def __init__(self, models_dir: Path, *, idle: Callable[["RecognitionWorker"], bool] = lambda worker: False):
+    def __init__(
+        self,
+        models_dir: Path,
+        *,
+        idle: Callable[["RecognitionWorker"], bool] = lambda worker: False,
+        given_id: UUID | None = None,
+    ):
         self.models_dir = models_dir
+        self._given_id = given_id
         self._idle = idle
         self._pipelines: dict[str, Pipeline] = {}
         self._worker_id: UUID | None = None
@@ -89,7 +97,7 @@ class RecognitionWorker:
 
         only: the requests to choose from; None for all.
         """
-        claim = queue.claim(limit=BATCH, only=only)
+        claim = queue.claim(limit=BATCH, only=only, worker_id=self._worker_id)
         if claim is None:
             return 0
         self._token, self._token_since = claim.token, time.monotonic()
@@ -200,7 +208,9 @@ class RecognitionWorker:
     @contextmanager
     def registered(self) -> Iterator[None]:
         """Registers this worker as alive, and renews the lease of its batch, while the block runs."""
-        worker = queue.register_worker(host=socket.gethostname(), process_id=os.getpid(), engine=self._engine())
+        worker = queue.register_worker(
+            host=socket.gethostname(), process_id=os.getpid(), engine=self._engine(), worker_id=self._given_id
+        )
         self._worker_id = worker.pk
         stopped = threading.Event()
         beat = threading.Thread(target=self._heartbeat, args=(worker.pk, stopped), name="heartbeat", daemon=True)

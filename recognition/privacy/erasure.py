@@ -19,6 +19,8 @@ from accounts import audit
 from accounts.actor import Actor
 from accounts.audit import audited, chain
 from accounts.roles import Role, Scope
+from faceplatform import private_files
+from faceplatform.database.limits import unhurried
 from faceplatform.errors import InvalidInput
 from gallery.models import Identity
 from recognition.photos.models import RecognitionRequest
@@ -40,6 +42,7 @@ def erase_subject(*, actor: Actor, subject: Subject, confirm: str, reason: str) 
     actor.require_scope(Scope.MANAGE)
     actor.require_role(subject.gallery, Role.OWNER)
     _check_input(subject, confirm, reason)
+    unhurried()
     list(Identity.with_deleted.select_for_update().filter(pk__in=subject.people).order_by("pk"))
     subject = find_subject(subject.people[0])  # read again now that it is locked
     events = _events_about(subject)
@@ -108,7 +111,7 @@ def report_of(erasure: Erasure) -> dict[str, Any]:
 def _append_to_file(erasure: Erasure) -> None:
     """Written outside the database, so that restoring an older backup does not lose it."""
     try:
-        with (settings.DATA_DIR / ERASURES_FILE).open("a", encoding="utf-8") as file:
+        with private_files.open_private(settings.DATA_DIR / ERASURES_FILE, "a", encoding="utf-8") as file:
             file.write(json.dumps(report_of(erasure)) + "\n")
     except OSError:
         logger.exception(

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from uuid import UUID
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -19,12 +20,15 @@ class Command(BaseCommand):
     help = "Recognises and enrols queued photos until it is stopped."
     requires_system_checks = []
 
-    def handle(self, **options):
+    def add_arguments(self, parser):
+        parser.add_argument("--id", type=UUID, dest="given_id", help="the id that its supervisor chose for it")
+
+    def handle(self, *, given_id, **options):
         stop = StopFlag()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, stop.set)
         try:
-            RecognitionWorker(settings.MODELS_DIR, idle=embed_part).run(stop)
+            RecognitionWorker(settings.MODELS_DIR, idle=embed_part, given_id=given_id).run(stop)
         except (PackError, DeviceError) as error:
             raise CommandError(str(error)) from error
         logger.info("stopped")
