@@ -7,9 +7,10 @@ tests/faceplatform/web/test_contracts_http.py.
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import IO, Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core import signals
@@ -58,7 +59,7 @@ class Handler(ASGIHandler):
         except RequestAborted:
             return
         with body:
-            request, refusal = self.create_request(scope, body)
+            request, refusal = self.create_request(_with_length(scope, body), body)
             response = await self._respond(request, receive) if isinstance(request, Request) else refusal
             if response is not None and response.streaming:
                 await self._stream(response, receive, send)
@@ -103,6 +104,15 @@ class Handler(ASGIHandler):
                     await sending
             finally:
                 await sync_to_async(response.close)()
+
+
+def _with_length(scope: Scope, body: IO[bytes]) -> Scope:
+    """The same with the length of a body that came in chunks, which Django and DRF would take for an empty one."""
+    if all(name != b"transfer-encoding" for name, _ in scope["headers"]):
+        return scope
+    length = str(body.seek(0, os.SEEK_END)).encode()
+    body.seek(0)
+    return {**scope, "headers": [*scope["headers"], (b"content-length", length)]}
 
 
 def _reads_ascii(charset: str) -> bool:
