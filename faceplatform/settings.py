@@ -41,6 +41,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "faceplatform.web.middleware.ContentSecurityPolicyMiddleware",
+    "faceplatform.web.middleware.PageMethodsMiddleware",
     "faceplatform.web.later.LaterMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -173,6 +174,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["accounts.keys.throttling.RateThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["faceplatform.web.parsers.JSONParser"],
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS is not part of the API
     "DEFAULT_PAGINATION_CLASS": "faceplatform.web.api.CursorPagination",
     "DEFAULT_SCHEMA_CLASS": "faceplatform.web.openapi.PlatformSchema",
     "EXCEPTION_HANDLER": "faceplatform.web.api.problem_response",
