@@ -95,7 +95,7 @@ class Handler(ASGIHandler):
         return response
 
     async def _stream(self, response: HttpResponseBase, receive: Receive, send: Send) -> None:
-        """Sends a response while it is generated, in a thread of its own, which holds the database connection."""
+        """Sends a response that is generated in a thread of its own; see streaming.py for its database connection."""
         async with ThreadSensitiveContext():
             sending = asyncio.ensure_future(self.send_response(response, send))
             try:
