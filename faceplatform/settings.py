@@ -41,6 +41,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "faceplatform.web.middleware.ContentSecurityPolicyMiddleware",
+    "faceplatform.web.middleware.PageMethodsMiddleware",
     "faceplatform.web.later.LaterMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -177,6 +178,10 @@ REQUEST_RETENTION_DAYS = env.get("FACEPLATFORM_REQUEST_RETENTION_DAYS")
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_PHOTO_BYTES * 4 // 3 + 1024 * 1024
 MAX_IMPORT_BYTES = env.get("FACEPLATFORM_MAX_IMPORT_MB") * 1024 * 1024
 MAX_CSV_BYTES = 64 * 1024 * 1024
+KNOWN_CALLER = "accounts.callers.is_known"
+# How many bodies over 64 KiB a web process receives at a time, and how many bytes they may have together.
+PHOTO_BODIES_AT_ONCE = (100, max(1024**3, 2 * MAX_UPLOAD_BYTES))
+IMPORT_BODIES_AT_ONCE = (8, 2 * MAX_IMPORT_BYTES)
 PURGE_DAYS = env.get("FACEPLATFORM_PURGE_DAYS")
 INDEX_MEMORY_MB = env.get("FACEPLATFORM_INDEX_MEMORY_MB")
 
@@ -192,6 +197,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["accounts.keys.throttling.RateThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["faceplatform.web.parsers.JSONParser"],
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS is not part of the API
     "DEFAULT_PAGINATION_CLASS": "faceplatform.web.api.CursorPagination",
     "DEFAULT_SCHEMA_CLASS": "faceplatform.web.openapi.PlatformSchema",
     "EXCEPTION_HANDLER": "faceplatform.web.api.problem_response",

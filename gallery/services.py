@@ -20,6 +20,7 @@ from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from faceplatform.database.planned import planned_cursor
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed
+from gallery.metadata import require_bounded
 from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Gallery, Identity, ThresholdSource
 from gallery.pack_in_force import hold_pack
 
@@ -277,6 +278,8 @@ def _assign(row: Gallery | Identity, fields: Mapping[str, object], allowed: tupl
     changes = {}
     for name, value in fields.items():
         if getattr(row, name) != value:
+            if name == "metadata":
+                require_bounded(value)
             changes[name] = [_json_value(getattr(row, name)), _json_value(value)]
             setattr(row, name, value)
     return changes

@@ -153,7 +153,8 @@ class CursorPagination(pagination.CursorPagination):
 
     def get_page_size(self, request):
         text = request.query_params.get("limit")
-        if text is not None and not (text.isascii() and text.isdigit() and 1 <= int(text) <= self.max_page_size):
+        # Nine digits at most, as Python refuses to convert thousands.
+        if text is not None and not (re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= self.max_page_size):
             raise InvalidInput(f"limit must be 1 to {self.max_page_size}.")
         return int(text) if text else self.page_size
 
@@ -197,8 +198,10 @@ PREFER = OpenApiParameter(
 
 
 def seconds_to_wait(request: HttpRequest) -> float:
-    """From the header `Prefer: wait=N` (RFC 7240)."""
+    """From the header `Prefer: wait=N` (RFC 7240). Raises InvalidInput if N is no sensible number."""
     match = re.search(r"(?:^|[,;\s])wait\s*=\s*\"?(\d+)", request.headers.get("Prefer", ""))
+    if match and len(match[1]) > 9:  # Python refuses to convert thousands of digits
+        raise InvalidInput(f"Prefer: wait must be 0 to {LONGEST_WAIT} seconds.")
     return min(int(match[1]), LONGEST_WAIT) if match else DEFAULT_WAIT
 
 

@@ -8,9 +8,10 @@ tests/faceplatform/web/test_contracts_http.py.
 import asyncio
 import contextlib
 import io
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import IO, Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core import signals
@@ -72,7 +73,7 @@ class Handler(ASGIHandler):
         except OSError as error:  # there is no room for it on the disk
             return await self._refuse_unread(scope, send, error)
         with body:
-            request, refusal = self.create_request(scope, body)
+            request, refusal = self.create_request(_with_length(scope, body), body)
             response = await self._respond(request, receive) if isinstance(request, Request) else refusal
             if response is not None and response.streaming:
                 await self._stream(response, receive, send)
@@ -119,7 +120,7 @@ class Handler(ASGIHandler):
         return response
 
     async def _stream(self, response: HttpResponseBase, receive: Receive, send: Send) -> None:
-        """Sends a response while it is generated, in a thread of its own, which holds the database connection."""
+        """Sends a response that is generated in a thread of its own; see streaming.py for its database connection."""
         async with ThreadSensitiveContext():
             sending = asyncio.ensure_future(self.send_response(response, send))
             try:
@@ -134,6 +135,15 @@ def _anonymous(scope: dict) -> dict:
     """Who asks does not matter: nobody looks for a session in a database that may be away."""
     headers = [(name, value) for name, value in scope["headers"] if name not in (b"cookie", b"authorization")]
     return {**scope, "headers": headers}
+
+
+def _with_length(scope: Scope, body: IO[bytes]) -> Scope:
+    """The same with the length of a body that came in chunks, which Django and DRF would take for an empty one."""
+    if all(name != b"transfer-encoding" for name, _ in scope["headers"]):
+        return scope
+    length = str(body.seek(0, os.SEEK_END)).encode()
+    body.seek(0)
+    return {**scope, "headers": [*scope["headers"], (b"content-length", length)]}
 
 
 def _reads_ascii(charset: str) -> bool:

@@ -10,12 +10,13 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
-from faceplatform.errors import DomainError
+from faceplatform.errors import DomainError, NotAllowed
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 current_request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
+PAGE_METHODS = ("GET", "HEAD", "POST")
 # Alpine, which Unfold's pages use, evaluates expressions, and the API docs set inline styles. Our own pages need neither.
 LOOSER_PATHS = ("/admin/", "/api/v1/docs/")
 STRICT_POLICY = (
@@ -78,6 +79,26 @@ class ContentSecurityPolicyMiddleware:
         response = self.get_response(request)
         policy = LOOSER_POLICY if request.path.startswith(LOOSER_PATHS) else STRICT_POLICY
         response.setdefault("Content-Security-Policy", policy)
+        return response
+
+
+class PageMethodsMiddleware:
+    """Pages are read and posted to. Views of the API know their own methods, and answer in their own shape."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: PlatformRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: PlatformRequest, view: Callable[..., object], *arguments: object
+    ) -> HttpResponse | None:
+        if request.method in PAGE_METHODS or hasattr(view, "cls"):
+            return None
+        message = f"A page cannot be called with {request.method}. Use GET to read it and POST to send a form."
+        response = error_page(request, NotAllowed(message, code="method_not_allowed", status=405))
+        response["Allow"] = ", ".join(PAGE_METHODS)
         return response
 
 

@@ -73,7 +73,7 @@ def run_import(
     job = Import.objects.select_related("gallery", "requested_by").get(pk=job_id)
     try:
         _actor_of(job)
-        source = source or FileSource(io.BufferedReader(StoredUpload(job), 256 * 1024))
+        source = source or _open_upload(job)
         if job.total is None:
             Import.objects.filter(pk=job.pk).update(total=source.count())
         at_end = _run(job, runner, source, work, progress, interrupted)
@@ -94,6 +94,20 @@ def run_import(
     else:
         _finish(job, runner, Import.Status.DONE if at_end else Import.Status.STOPPED)
     return Import.objects.get(pk=job_id)
+
+
+def _open_upload(job: Import) -> Source:
+    """Raises InvalidInput if it cannot be used; then it is deleted, as no later run could use it either."""
+    try:
+        source = FileSource(io.BufferedReader(StoredUpload(job), 256 * 1024))
+        if job.total is None and not source.count():
+            raise InvalidInput("The ZIP has no photos. It needs a folder per person, or a CSV next to the photos.")
+    except InvalidInput:
+        with transaction.atomic():
+            Import.objects.filter(pk=job.pk).update(size=0)
+            job.pieces.all().delete()
+        raise
+    return source
 
 
 def wait_for_workers(requests: list[UUID]) -> None:

@@ -11,8 +11,8 @@ from accounts.actor import Actor
 from accounts.roles import Role, Scope
 from faceplatform.errors import Conflict, InvalidInput
 from gallery.models import Gallery, QualityGate
+from recognition.imports.directory import DAMAGED, looks_like_zip
 from recognition.imports.models import Import
-from recognition.imports.sources import FileSource
 from recognition.imports.upload import store_upload
 
 
@@ -21,25 +21,20 @@ def create_import(
 ) -> Import:
     """Creates an import of an uploaded ZIP (`file`), or of a source that a command reads itself (`place` says which).
 
-    Raises NotAllowed, and InvalidInput if the quality gate is unknown or the ZIP is unreadable or has no photos.
+    Raises NotAllowed, and InvalidInput if the quality gate is unknown or the file is no ZIP. What is in the ZIP, the job reads.
     """
     actor.require_scope(Scope.ENROL)
     actor.require_role(gallery, Role.CURATOR)
     if quality_gate and quality_gate not in QualityGate.values:
         raise InvalidInput(f"quality_gate must be one of {', '.join(QualityGate.values)}.")
-    total = None
-    if file is not None:
-        total = FileSource(file).count()
-        file.seek(0)
-        if total == 0:
-            raise InvalidInput("The ZIP has no photos. It needs a folder per person, or a CSV next to the photos.")
+    if file is not None and not looks_like_zip(file):
+        raise InvalidInput(DAMAGED)
     with transaction.atomic():
         job = Import.objects.create(
             gallery=gallery,
             name=name.replace("\0", "")[-255:],
             place=place,
             quality_gate=quality_gate,
-            total=total,
             requested_by=actor.user,
             requested_as=actor.as_record(),
         )

@@ -18,11 +18,13 @@ from django.conf import settings
 
 from faceplatform.errors import InvalidInput
 from faceplatform.text import storable
+from recognition.imports.directory import DAMAGED, require_bounded
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".pgm", ".ppm"}
 CSV_COLUMNS = ("name", "external_id", "department", "position", "photo")
-MAX_FILES = 1_000_000  # in a ZIP, whose table of contents has to fit in memory
+MAX_FILES, MAX_UPLOADED_FILES = 1_000_000, 250_000  # in a ZIP, whose table of contents has to fit in memory
 UNREADABLE = (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+UNREADABLE_ZIP = (OSError, NotImplementedError, ValueError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +93,14 @@ def _rows_of(place: Path | BinaryIO) -> Callable[[], Iterable[SourceRow]]:
         if place.suffix.lower() == ".csv" and not zipfile.is_zipfile(place):
             return partial(_csv_rows, _csv_table(place.read_bytes(), place.name), partial(_read_file, place.parent))
     try:
+        if isinstance(place, Path):
+            with place.open("rb") as file:
+                require_bounded(file, MAX_FILES)
+        else:
+            require_bounded(place, MAX_UPLOADED_FILES)
         archive = zipfile.ZipFile(place)  # not closed: the rows read from it later
-    except (zipfile.BadZipFile, OSError) as error:
-        message = "This is not a ZIP, or it is damaged. To upload a CSV, put it into a ZIP together with its photos."
-        raise InvalidInput(message) from error
+    except UNREADABLE_ZIP as error:
+        raise InvalidInput(DAMAGED) from error
     return _zip_source(archive)
 
 
@@ -109,8 +115,6 @@ def _folder_rows(folder: Path) -> Iterator[SourceRow]:
 
 def _zip_source(archive: zipfile.ZipFile) -> Callable[[], Iterable[SourceRow]]:
     files = {info.filename: info for info in archive.infolist() if not info.is_dir()}
-    if len(files) > MAX_FILES:
-        raise InvalidInput(f"The ZIP has {len(files)} files; at most {MAX_FILES} are allowed. Split it.")
     tables = [name for name in files if name.lower().endswith(".csv") and "__MACOSX" not in name]
     if len(tables) == 1:
         with archive.open(files[tables[0]]) as file:

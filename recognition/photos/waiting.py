@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -35,6 +37,11 @@ class WaitingMixin(APIView):
 
     def answer(self, ids: Sequence[UUID]) -> QueuedResponse:
         raise NotImplementedError
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuses a wait that is no sensible number before anything is submitted."""
+        super().initial(request, *args, **kwargs)
+        seconds_to_wait(request)
 
     def answer_later(self, ids: Sequence[UUID]) -> QueuedResponse:
         """The answer once all of `ids` are finished, or after as many seconds as the caller prefers to wait."""

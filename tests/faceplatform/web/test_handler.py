@@ -6,6 +6,7 @@ import json
 import threading
 import zipfile
 from contextlib import closing
+from unittest.mock import patch
 from urllib.parse import urlencode
 
 import pytest
@@ -81,6 +82,30 @@ def test_downloads_are_complete_and_return_their_connections(web, key, person):
     assert 0 < connections() <= settings.REQUESTS_AT_ONCE + sum(settings.LANES.values())
 
 
+def test_a_download_that_nobody_reads_holds_no_connection():
+    """While the client takes its first block, the generator has ended and its connection is given back."""
+    states = []
+
+    def blocks():
+        try:
+            yield b"block" * 50_000
+        finally:
+            states.append("made")
+
+    async def read_slowly():
+        async def send(message):
+            if message.get("body"):
+                states.append("sent")
+
+        request = Request({"type": "http", "method": "GET", "path": "/", "headers": []}, None)
+        response = download(request, blocks(), name="people.zip", content_type="application/zip")
+        await Handler(1)._stream(response, asyncio.Future, send)
+
+    with patch("faceplatform.web.streaming.connections.close_all", lambda: states.append("given back")):
+        asyncio.run(read_slowly())
+    assert states[:3] == ["made", "given back", "sent"]
+
+
 def test_a_session_needs_its_csrf_token(web, curator, client):
     client.force_login(curator.user)
     client.get("/galleries/staff/recognise")
@@ -116,14 +141,14 @@ def test_a_usable_charset_is_honoured(web, key, person):
 
 
 def test_a_download_ends_in_its_own_thread_where_the_client_takes_no_more():
-    """The client goes while a block waits to be sent."""
+    """The client goes while a block waits to be sent; by then all blocks are made."""
     threads = []
 
     def blocks():
         try:
-            while True:
+            for _ in range(3):
                 threads.append(threading.get_ident())
-                yield b"block"
+                yield b"block" * 50_000
         finally:
             threads.append(threading.get_ident())
 
@@ -142,6 +167,6 @@ def test_a_download_ends_in_its_own_thread_where_the_client_takes_no_more():
         request = Request({"type": "http", "method": "GET", "path": "/", "headers": []}, None)
         response = download(request, blocks(), name="people.zip", content_type="application/zip")
         await Handler(1)._stream(response, receive, send)
-        assert (len(threads), len(set(threads))) == (2, 1)
+        assert (len(threads), len(set(threads))) == (4, 1)
 
     asyncio.run(broken_off())
