@@ -130,6 +130,15 @@ SETTINGS = {
         Setting("FACEPLATFORM_KEY_RATE", "6000", _natural, "API calls a minute with one key; 0: no limit."),
         Setting("FACEPLATFORM_USER_RATE", "12000", _natural, "API calls a minute by one user; 0: no limit."),
         Setting(
+            "FACEPLATFORM_SIGN_IN_RATE", "10", _natural, "Attempts a minute to sign in to one account; 0: no limit."
+        ),
+        Setting(
+            "FACEPLATFORM_SIGN_IN_ADDRESS_RATE",
+            "30",
+            _natural,
+            "Failed attempts a minute to sign in from one address; 0: no limit.",
+        ),
+        Setting(
             "FACEPLATFORM_QUEUE_LIMIT", "1000", _positive, "How many photos may wait for workers; further ones get 503."
         ),
         Setting("FACEPLATFORM_MAX_PHOTO_MB", "10", _positive, "Largest photo accepted, in MiB."),
