@@ -13,7 +13,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.actor import Actor
-from accounts.admin_base import ReadOnlyAdmin, ScopedAdmin, actor_of
+from accounts.admin_base import ReadOnlyAdmin, ScopedAdmin, VisibleGalleries, actor_of
 from accounts.keys.services import revoke_api_key
 from accounts.models import ApiKey, AuditEvent, Membership, User
 from accounts.users import services
@@ -100,7 +100,7 @@ class UnfoldUserAdmin(OperatorsMixin, UserAdmin, ModelAdmin):
 @admin.register(Membership)
 class MembershipAdmin(ScopedAdmin):
     list_display = ["user", "gallery", "role", "created_at"]
-    list_filter = ["role", "gallery"]
+    list_filter = ["role", ("gallery", VisibleGalleries)]
     search_fields = ["user__username", "gallery__name"]
     list_select_related = ["user", "gallery"]
     autocomplete_fields = ["user", "gallery"]
@@ -122,10 +122,17 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     """Lists and revokes keys. Creating one here is not possible: the key is shown only once, by the page or the command."""
 
     list_display = ["prefix", "user", "gallery", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at"]
-    list_filter = ["gallery", "user"]
+    list_filter = [("gallery", VisibleGalleries)]
     search_fields = ["prefix", "name", "user__username"]
     exclude = ["key_hash"]
     actions = ["revoke"]
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).visible_to(actor_of(request))
+
+    def get_list_filter(self, request):
+        """Only an operator sees keys of others, and with that the names of all users."""
+        return [*self.list_filter, "user"] if actor_of(request).sees_everything else self.list_filter
 
     @admin.action(description="Revoke")
     def revoke(self, request, queryset):

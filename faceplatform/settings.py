@@ -41,6 +41,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "faceplatform.web.middleware.ContentSecurityPolicyMiddleware",
+    "faceplatform.web.middleware.NoStoreMiddleware",
     "faceplatform.web.later.LaterMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

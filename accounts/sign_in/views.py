@@ -40,7 +40,12 @@ class SignIn(LoginView):
 
 
 class SignOut(LogoutView):
-    pass
+    """Has the browser forget what it may still hold; browsers listen to this over https and on the machine itself."""
+
+    def post(self, request, *args, **kwargs):
+        response = super().post(request, *args, **kwargs)
+        response["Clear-Site-Data"] = '"cache", "storage"'
+        return response
 
 
 @login_not_required

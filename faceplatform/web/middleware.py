@@ -1,4 +1,4 @@
-"""A request id on every response and log line, the content security policy, and domain errors as pages."""
+"""A request id on every response and log line, the content security policy, no copies in browsers, domain errors as pages."""
 
 import logging
 import re
@@ -78,6 +78,19 @@ class ContentSecurityPolicyMiddleware:
         response = self.get_response(request)
         policy = LOOSER_POLICY if request.path.startswith(LOOSER_PATHS) else STRICT_POLICY
         response.setdefault("Content-Security-Policy", policy)
+        return response
+
+
+class NoStoreMiddleware:
+    """Nothing but static files, which pass it by, stays in a browser: names and faces would outlive sign-out and erasure."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: PlatformRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if "no-store" not in response.headers.get("Cache-Control", ""):
+            response.headers["Cache-Control"] = "private, no-store"
         return response
 
 

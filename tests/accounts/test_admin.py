@@ -1,12 +1,14 @@
 """The admin site: its writes are audited; the queue and the audit are read-only."""
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 from factories import GalleryFactory, IdentityFactory, SampleFactory, UserFactory
 
 from accounts import audit
 from accounts.actor import system_actor
+from accounts.keys.services import create_api_key
 from accounts.models import AuditEvent, Membership, User
 from accounts.roles import Role
 from gallery.models import FaceSample, Gallery, Identity
@@ -220,3 +222,50 @@ def test_staff_look_at_accounts_but_change_none(client):
     assert [list(model.objects.order_by("pk").values_list()) for model in (User, Group)] == before
     assert not AuditEvent.objects.exists()
     assert not Group.objects.filter(permissions__isnull=False).exists() and not staff.groups.exists()
+
+
+# --- What staff see ---------------------------------------------------------------------------------------------------
+LISTS = [
+    "accounts_membership",
+    "accounts_apikey",
+    "accounts_auditevent",
+    "gallery_gallery",
+    "gallery_identity",
+    "gallery_facesample",
+    "recognition_recognitionrequest",
+]
+
+
+def test_staff_see_nothing_of_galleries_of_others(client):
+    """With every permission: in lists, their filters, and forms."""
+    own, other = GalleryFactory(name="Mine"), GalleryFactory(name="Hidden one", slug="hidden-one")
+    staff, colleague = UserFactory(is_staff=True), UserFactory(username="colleague")
+    staff.user_permissions.set(Permission.objects.all())
+    for user, gallery in ((staff, own), (colleague, other)):
+        Membership.objects.create(user=user, gallery=gallery, role=Role.OWNER)
+        create_api_key(actor=system_actor(), user=user, scopes=["read"], gallery=gallery)
+        SampleFactory(identity__gallery=gallery, identity__department=f"of {gallery.name}")
+    client.force_login(staff)
+    for name in LISTS:
+        page = client.get(reverse(f"admin:{name}_changelist")).content.decode()
+        assert "Hidden one" not in page and "hidden-one" not in page and "colleague" not in page, name
+    for name in ("gallery_identity", "accounts_membership"):
+        page = client.get(reverse(f"admin:{name}_add")).content.decode()
+        assert "Hidden one" not in page, name
+    assert "Mine" in client.get(reverse("admin:gallery_identity_changelist")).content.decode()
+    person = {"gallery": other.pk, "name": "Eve", "metadata": "{}", "active": "on"}
+    assert client.post(reverse("admin:gallery_identity_add"), person).status_code == 200  # shown again: no such choice
+    assert not Identity.objects.filter(name="Eve").exists()
+
+
+def test_operators_filter_by_every_gallery(operator):
+    SampleFactory(identity__gallery=GalleryFactory(name="Hidden one"))
+    assert "Hidden one" in operator.get(reverse("admin:gallery_identity_changelist")).content.decode()
+    create_api_key(actor=system_actor(), user=UserFactory(username="colleague"), scopes=["read"])
+    assert "colleague" in operator.get(reverse("admin:accounts_apikey_changelist")).content.decode()
+
+
+def test_every_filter_by_a_gallery_offers_the_visible_ones_alone():
+    for model, registered in admin.site._registry.items():
+        filters = registered.list_filter
+        assert "gallery" not in filters and "gallery_id" not in filters, model
