@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,10 @@ def _boolean(text: str) -> bool:
 
 def _comma_separated(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _networks(text: str) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(part) for part in _comma_separated(text)]
 
 
 def _path(text: str) -> Path:
@@ -100,6 +105,12 @@ SETTINGS = {
         ),
         Setting(
             "FACEPLATFORM_HTTPS", "off", _boolean, "on if users connect over https: secure cookies, trusted proxy."
+        ),
+        Setting(
+            "FACEPLATFORM_TRUSTED_PROXIES",
+            "",
+            _networks,
+            "Addresses or networks of your proxies, with commas; the client's address is taken from them alone.",
         ),
         Setting(
             "FACEPLATFORM_SECRET_KEY", "", str, "If empty, created at the first start and kept in the data directory."
