@@ -56,6 +56,13 @@ class Actor:
             name=user.get_username(),
         )
 
+    @classmethod
+    def of_visitor(cls, request: HttpRequest, via: Via) -> "Actor":
+        """Somebody who is not signed in, for the audit alone: never ask such an actor what it may do."""
+        return cls(
+            via=via, ip=_address_of(request), request_id=getattr(request, "request_id", ""), name="(not signed in)"
+        )
+
     def as_record(self) -> dict[str, Any]:
         """What a queued request stores besides the user, so that the worker can write the audit in the actor's name. JSON."""
         key = str(self.api_key.pk) if self.api_key else None

@@ -89,7 +89,7 @@ class ApiKey(models.Model):
 
 
 class RequestBucket(models.Model):
-    """How many API calls a user or key made lately: a leaky bucket, shared by all web processes; see keys/throttling.py.
+    """How often somebody called or tried lately: a leaky bucket, shared by all web processes; see buckets.py.
 
     The table is unlogged: cheap to write, and empty after a crash of the database.
     """

@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ def _boolean(text: str) -> bool:
 
 def _comma_separated(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _networks(text: str) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(part) for part in _comma_separated(text)]
 
 
 def _path(text: str) -> Path:
@@ -104,6 +109,12 @@ SETTINGS = {
             "FACEPLATFORM_HTTPS", "off", _boolean, "on if users connect over https: secure cookies, trusted proxy."
         ),
         Setting(
+            "FACEPLATFORM_TRUSTED_PROXIES",
+            "",
+            _networks,
+            "Addresses or networks of your proxies, with commas; the client's address is taken from them alone.",
+        ),
+        Setting(
             "FACEPLATFORM_SECRET_KEY", "", str, "If empty, created at the first start and kept in the data directory."
         ),
         Setting(
@@ -133,6 +144,15 @@ SETTINGS = {
         Setting("FACEPLATFORM_LOCK_SECONDS", "5", _natural, "Longest wait of a web request for a lock; 0: no limit."),
         Setting("FACEPLATFORM_KEY_RATE", "6000", _natural, "API calls a minute with one key; 0: no limit."),
         Setting("FACEPLATFORM_USER_RATE", "12000", _natural, "API calls a minute by one user; 0: no limit."),
+        Setting(
+            "FACEPLATFORM_SIGN_IN_RATE", "10", _natural, "Attempts a minute to sign in to one account; 0: no limit."
+        ),
+        Setting(
+            "FACEPLATFORM_SIGN_IN_ADDRESS_RATE",
+            "30",
+            _natural,
+            "Failed attempts a minute to sign in from one address; 0: no limit.",
+        ),
         Setting(
             "FACEPLATFORM_QUEUE_LIMIT", "1000", _positive, "How many photos may wait for workers; further ones get 503."
         ),

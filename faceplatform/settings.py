@@ -37,11 +37,13 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "faceplatform.web.proxies.TrustedProxyMiddleware",
     "faceplatform.web.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "faceplatform.web.middleware.ContentSecurityPolicyMiddleware",
     "faceplatform.web.middleware.PageMethodsMiddleware",
+    "faceplatform.web.middleware.NoStoreMiddleware",
     "faceplatform.web.later.LaterMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -131,8 +133,11 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
+SIGN_IN_RATE = env.get("FACEPLATFORM_SIGN_IN_RATE")
+SIGN_IN_ADDRESS_RATE = env.get("FACEPLATFORM_SIGN_IN_ADDRESS_RATE")
 CSRF_FAILURE_VIEW = "faceplatform.web.views.csrf_failure"
 
+TRUSTED_PROXIES = env.get("FACEPLATFORM_TRUSTED_PROXIES")
 HTTPS = env.get("FACEPLATFORM_HTTPS")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None

@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.admin import TabularInline
 
-from accounts.admin_base import ScopedAdmin, actor_of
+from accounts.admin_base import ScopedAdmin, VisibleGalleries, actor_of
 from accounts.models import Membership
 from gallery import services
 from gallery.curation.admin_actions import (
@@ -93,7 +93,7 @@ class GalleryAdmin(ScopedAdmin):
 class IdentityAdmin(ScopedAdmin):
     list_display = ["portrait", "name", "gallery", "department", "position", "active", "last_recognized_at"]
     list_display_links = ["portrait", "name"]
-    list_filter = ["gallery", "active", "consent", "department"]
+    list_filter = [("gallery", VisibleGalleries), "active", "consent", "department"]
     list_select_related = ["gallery"]
     search_fields = ["name", "external_id", "department", "position"]
     fields = ["gallery", *services.IDENTITY_FIELDS, "last_recognized_at"]
@@ -126,7 +126,7 @@ class IdentityAdmin(ScopedAdmin):
 @admin.register(FaceSample)
 class FaceSampleAdmin(ScopedAdmin):
     list_display = ["picture", "identity", "gallery", "photo_name", "quality_score", "created_at"]
-    list_filter = ["gallery"]
+    list_filter = [("gallery", VisibleGalleries)]
     list_select_related = ["identity", "gallery"]
     search_fields = ["identity__name", "photo_name", "photo_sha256"]
     actions = [split_selected, move_selected, reject_selected]

@@ -231,8 +231,8 @@ class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet
 
 
 def picture(jpeg) -> HttpResponse:
-    """A JPEG that the user's browser may cache, but no proxy in between."""
-    return HttpResponse(bytes(jpeg), content_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+    """A JPEG. NoStoreMiddleware sees to it that no browser keeps it."""
+    return HttpResponse(bytes(jpeg), content_type="image/jpeg")
 
 
 @contextmanager

@@ -33,7 +33,14 @@ class WebProcess:
             **environment,
         }
         command = [sys.executable, "-m", "uvicorn", "faceplatform.asgi:application", "--port", str(self.port)]
-        command += ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "1"]
+        command += [
+            "--no-proxy-headers",
+            "--no-access-log",
+            "--log-level",
+            "warning",
+            "--timeout-graceful-shutdown",
+            "1",
+        ]
         self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment)
         self._wait_until_reachable()
 

@@ -104,6 +104,15 @@ def revoke_api_key(*, actor: Actor, api_key: ApiKey) -> None:
         audit.record(actor=actor, action="api_key.revoked", gallery=api_key.gallery, target=api_key)
 
 
+@transaction.atomic
+def end_keys_of(*, actor: Actor, user: User) -> int:
+    """Revokes all keys of `user` that work; returns how many. Raises NotAllowed."""
+    keys = list(ApiKey.objects.usable_at(timezone.now()).filter(user=user).select_related("user", "gallery"))
+    for key in keys:
+        revoke_api_key(actor=actor, api_key=key)
+    return len(keys)
+
+
 def hash_key(key: str) -> str:
     """What is stored of a key: its SHA-256 as hex."""
     return hashlib.sha256(key.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""A request id on every response and log line, the content security policy, and domain errors as pages."""
+"""A request id on every response and log line, the content security policy, no copies in browsers, domain errors as pages."""
 
 import logging
 import re
@@ -99,6 +99,19 @@ class PageMethodsMiddleware:
         message = f"A page cannot be called with {request.method}. Use GET to read it and POST to send a form."
         response = error_page(request, NotAllowed(message, code="method_not_allowed", status=405))
         response["Allow"] = ", ".join(PAGE_METHODS)
+        return response
+
+
+class NoStoreMiddleware:
+    """Nothing but static files, which pass it by, stays in a browser: names and faces would outlive sign-out and erasure."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: PlatformRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if "no-store" not in response.headers.get("Cache-Control", ""):
+            response.headers["Cache-Control"] = "private, no-store"
         return response
 
 

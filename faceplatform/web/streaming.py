@@ -18,7 +18,7 @@ def download(request: HttpRequest, blocks: Generator[bytes], *, name: str, conte
     The blocks become an asynchronous iterator under ASGI, where Django would read a plain one to its end before sending.
     """
     under_asgi = isinstance(getattr(request, "_request", request), ASGIRequest)
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"}
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     content = _OneByOne(blocks) if under_asgi else blocks
     return StreamingHttpResponse(content, content_type=content_type, headers=headers)
 

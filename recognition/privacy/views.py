@@ -102,7 +102,7 @@ def erasure(request, pk):
     row = visible_erasure(request, pk)
     report = report_of(row)
     if "download" in request.GET:
-        headers = {"Content-Disposition": f'attachment; filename="erasure-{row.pk}.json"', "Cache-Control": "private"}
+        headers = {"Content-Disposition": f'attachment; filename="erasure-{row.pk}.json"'}
         return JsonResponse(report, headers=headers, json_dumps_params={"indent": 1})
     gallery = Gallery.objects.filter(pk=row.gallery_id).first()
     return render(request, "recognition/erasure.html", {"erasure": row, "report": report, "gallery": gallery})

@@ -323,6 +323,7 @@ def test_each_operation_answers_as_the_table_says(who, world, subtests):
         with subtests.test(operation), called(world, who, operation) as answer:
             body = b"".join(answer.streaming_content) if answer.streaming else answer.content
             assert answer.status_code == expected(who, operation), body[:300]
+            assert "no-store" in answer["Cache-Control"]
             if who in OUTSIDE:
                 found = {secret for name in SECRETS if (secret := str(world.rows[name])).encode() in body}
                 assert not {secret for secret in found if secret not in answer.request["PATH_INFO"]}

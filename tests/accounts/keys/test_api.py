@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from accounts.actor import Actor, Via
 from accounts.keys import services
-from accounts.models import ApiKey, AuditEvent
+from accounts.models import ApiKey, AuditEvent, Membership
 from accounts.roles import Role, Scope
 from accounts.users.services import set_membership
 from faceplatform.errors import Conflict, NotAllowed
@@ -182,3 +182,16 @@ def test_members_need_the_scope_manage(gallery):
         client = bearer(services.create_api_key(actor=owner, user=owner.user, scopes=[scope])[1])
         allowed = scope == Scope.MANAGE
         assert client.get("/api/v1/galleries/staff/members").status_code == (200 if allowed else 403)
+
+
+def test_a_key_for_one_gallery_lists_that_gallery_alone_in_me():
+    one, two = GalleryFactory(slug="one"), GalleryFactory(slug="two")
+    actor = member(one, Role.OWNER)
+    Membership.objects.create(user=actor.user, gallery=two, role=Role.VIEWER)
+    listed = {}
+    for gallery in (one, None):
+        _, key = services.create_api_key(actor=actor, user=actor.user, scopes=["read"], gallery=gallery)
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
+        listed[gallery] = {row["gallery"] for row in client.get("/api/v1/me").json()["memberships"]}
+    assert listed == {one: {"one"}, None: {"one", "two"}}
