@@ -22,6 +22,7 @@ SECTIONS = {
     "privacy": "people",
     "erase-subject": "people",
     "erasure": "people",
+    "delete-gallery": "people",
     "audit": "audit",
     "api-keys": "keys",
     "rotate-api-key": "keys",
@@ -50,5 +51,5 @@ def navigation(request: HttpRequest) -> dict:
 def _role(user: User, slug: str) -> int | None:
     """The user's role in the gallery, in one query; None if the gallery is hidden from the user."""
     if user.is_superuser:
-        return Role.OWNER if Gallery.objects.filter(slug=slug).exists() else None
+        return Role.OWNER if Gallery.objects.filter(slug=slug, deletes_at=None).exists() else None
     return user.memberships.filter(gallery__slug=slug).values_list("role", flat=True).first()

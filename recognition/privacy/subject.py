@@ -39,6 +39,11 @@ class Subject:
         """A PostgreSQL regular expression for texts that name the person; None if none of the names is unique."""
         return "|".join(map(_name_pattern, self.unique_names)) or None
 
+    @property
+    def key_pattern(self) -> str | None:
+        """The same with external ids, for the keys that callers give to calls about the person."""
+        return "|".join(map(_name_pattern, filter(_words, [*self.names, *self.external_ids]))) or None
+
 
 def find_subject(pk: UUID) -> Subject:
     """The person with this id, even if deleted, merged, or purged and known only to the audit. Raises NotFound."""

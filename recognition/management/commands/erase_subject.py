@@ -8,7 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.actor import cli_actor
 from faceplatform.errors import DomainError
-from recognition.privacy.erasure import erase_subject, recorded_erasures, repeat_erasures, report_of
+from recognition.privacy.erasure import erase_subject, recorded_deletions, recorded_erasures, repeat_erasures, report_of
+from recognition.privacy.gallery_deletion import repeat_deletions
 from recognition.privacy.models import Erasure
 from recognition.privacy.subject import find_subject
 
@@ -50,8 +51,11 @@ class Command(BaseCommand):
 
     def _replay(self, files: list[Path]) -> None:
         erased = recorded_erasures(files)
+        galleries = repeat_deletions(actor=cli_actor(), deleted=recorded_deletions(files))
         repeated = repeat_erasures(actor=cli_actor(), erased=erased)
-        self._print(repeated)
+        self._print([*galleries, *repeated])
+        if galleries:
+            self.stderr.write(f"{len(galleries)} deleted galleries had come back and were deleted again.")
         self.stderr.write(f"{len(erased)} people had been erased; {len(repeated)} had come back and were erased again.")
 
     def _print(self, erasures) -> None:

@@ -17,6 +17,7 @@ from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from gallery import services
+from gallery.closing import close_gallery
 from gallery.curation import services as curation
 from gallery.curation.history import undo
 from gallery.models import Identity
@@ -24,6 +25,7 @@ from recognition.imports.models import Import, ImportPiece, ImportRow
 from recognition.photos.models import RecognitionRequest
 from recognition.photos.services import Photo, submit_recognition
 from recognition.privacy.erasure import erase_subject, recorded_erasures, repeat_erasures, report_of
+from recognition.privacy.gallery_deletion import delete_due
 from recognition.privacy.models import Erasure
 from recognition.privacy.subject import find_subject
 
@@ -186,7 +188,7 @@ def test_a_restored_backup_is_erased_again(gallery, settings, tmp_path, django_c
         call_command("erase_subject", "--replay", str(tmp_path / "list"))
 
 
-def test_erasure_over_rest(gallery):
+def test_erasure_over_rest(gallery, settings):
     person = IdentityFactory(gallery=gallery, name="Ann Lee")
     address, body = f"/api/v1/identities/{person.pk}/erasure", {"confirm": "Ann Lee", "reason": "asked by letter"}
     problem(client_of(member(gallery, Role.CURATOR)).post(address, body, format="json"), 403, "not_allowed")
@@ -202,5 +204,7 @@ def test_erasure_over_rest(gallery):
     assert owner.get("/api/v1/erasures", {"gallery": gallery.slug}).json()["results"] == [report]
     problem(client_of(member(gallery, Role.CURATOR)).get(f"/api/v1/erasures/{report['id']}"), 404, "not_found")
     problem(owner.post(address, body, format="json"), 404, "not_found")
-    services.delete_gallery(actor=ACTOR, gallery=gallery)
-    assert report_of(Erasure.objects.get()) == report  # it outlives the gallery
+    settings.GALLERY_DELETION_DAYS = 0
+    close_gallery(actor=ACTOR, gallery=gallery)
+    delete_due(actor=ACTOR)
+    assert report_of(Erasure.objects.get(whole_gallery=False)) == report  # it outlives the gallery
