@@ -28,7 +28,7 @@ class Membership(models.Model):
     role = models.PositiveSmallIntegerField(choices=Role.choices, default=Role.VIEWER)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    objects = OpenGalleryManager()
+    objects = OpenGalleryManager.from_queryset(GalleryScopedQuerySet)()
     with_closed = GalleryScopedQuerySet.as_manager()
 
     class Meta:

@@ -43,7 +43,7 @@ def closed_galleries():
     return apps.get_model("gallery", "Gallery").objects.filter(deletes_at__isnull=False).values("pk")
 
 
-class OpenGalleryManager(models.Manager.from_queryset(GalleryScopedQuerySet)):
+class OpenGalleryManager(models.Manager):
     """Leaves out memberships in galleries that are being deleted: they give no rights there, and do again after an undo."""
 
     def get_queryset(self):

@@ -130,8 +130,10 @@ def _renew_statistics(tables: Iterable[str]) -> None:
     ANALYZE leaves the statistics of an empty table as they were, so they are cleared first, where PostgreSQL can (from 18).
     """
     with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('server_version_num')::integer >= %s", [CLEARS_STATISTICS])
+        can_clear = cursor.fetchone()[0]
         for table in tables:
-            if connection.pg_version >= CLEARS_STATISTICS:
+            if can_clear:
                 cursor.execute(CLEAR_STATISTICS, [table])
             cursor.execute(f"ANALYZE {connection.ops.quote_name(table)}")
 
