@@ -11,7 +11,7 @@ from faceplatform.errors import DomainError
 from recognition.privacy.erasure import erase_subject, recorded_deletions, recorded_erasures, repeat_erasures, report_of
 from recognition.privacy.gallery_deletion import repeat_deletions
 from recognition.privacy.models import Erasure
-from recognition.privacy.subject import find_subject
+from recognition.privacy.subject import find_remembered, find_subject
 
 
 class Command(BaseCommand):
@@ -27,14 +27,22 @@ class Command(BaseCommand):
             metavar="FILE",
             help="erase again the people whom a restored backup brought back",
         )
+        what.add_argument(
+            "--find",
+            metavar="NAME",
+            help="print people whose rows are gone, also with their gallery, but not their names",
+        )
         what.add_argument("--list", action="store_true", help="print all reports, one per line, as --replay reads them")
         parser.add_argument("--name", help="the person's name, to confirm")
         parser.add_argument("--reason", default="", help="why; it is kept for good, so leave the name out")
 
-    def handle(self, *, id, replay, list, name, reason, **options):
+    def handle(self, *, id, replay, list, find, name, reason, **options):
         try:
             if list:
                 self._print(Erasure.objects.order_by("id").iterator())
+            elif find is not None:
+                for pk, gallery, known in find_remembered(find):
+                    self.stdout.write(f"{pk}  {gallery}  {known}")
             elif replay is not None:
                 self._replay(replay)
             else:

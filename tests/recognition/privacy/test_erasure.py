@@ -8,10 +8,10 @@ import pytest
 from api_client import client_of, problem
 from django.core.management import CommandError, call_command
 from django.utils import timezone
-from factories import IdentityFactory, member, stranger
+from factories import IdentityFactory, UserFactory, member, stranger
 from subjects import erase, tables_with
 
-from accounts.actor import system_actor
+from accounts.actor import Actor, system_actor
 from accounts.audit import chain
 from accounts.models import AuditEvent
 from accounts.roles import Role
@@ -131,6 +131,25 @@ def test_somebody_purged_long_ago_is_still_erased_from_the_audit(gallery):
     assert tables_with("Ann Lee") == []
     with pytest.raises(NotFound):
         find_subject(person.pk)
+
+
+def test_people_of_a_gallery_deleted_without_a_report_are_found_exported_and_erased(lived_in, gallery, tmp_path):
+    """As deleting a gallery once did it: the names stayed in the audit and the history."""
+    grace, eileen = lived_in["grace"].pk, lived_in["eileen"].pk
+    client, owner = client_of(Actor(user=UserFactory(is_superuser=True))), client_of(member(gallery, Role.OWNER))
+    gallery.delete()
+    assert {"accounts_auditevent", "gallery_identityhistory"} <= set(tables_with("Hopper"))
+    out = io.StringIO()
+    call_command("erase_subject", "--find", "hopper", stdout=out)
+    assert [line.split()[0] for line in out.getvalue().splitlines()] == [str(grace)]
+    call_command("export_subject", str(grace), str(tmp_path / "grace.zip"))
+    body = {"confirm": "Grace Hopper", "reason": "asked by letter"}
+    problem(owner.post(f"/api/v1/identities/{grace}/erasure", body, format="json"), 404, "not_found")
+    assert client.post(f"/api/v1/identities/{grace}/erasure", body, format="json").status_code == 201
+    call_command("erase_subject", str(eileen), "--name", "Eileen Collins", "--reason", "letter", stdout=out)
+    assert set(tables_with("usn-1906")) | set(tables_with("Eileen Collins")) <= {"django_admin_log"}
+    call_command("erase_subject", "--find", "Eileen", stdout=(out := io.StringIO()))
+    assert out.getvalue() == ""
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,12 @@ def needles_of(pk) -> dict[str, list]:
     }
 
 
+def same_human_being(world) -> Identity | None:
+    """The person; then those split off and imported under another number: they are people of their own, and erased one by one."""
+    people = Identity.with_deleted.filter(merged_into=None, name__contains="Quastenflosser")
+    return people.filter(pk=world.pk).first() or people.order_by("pk").first()
+
+
 def test_nothing_of_an_erased_person_is_left_anywhere(world, hopper, tmp_path, django_capture_on_commit_callbacks):
     needles = needles_of(world.pk) | {"photo": [hopper[9000:9032]]}
     before = {name: traces_of(*values) for name, values in needles.items()}
@@ -223,14 +229,16 @@ def test_nothing_of_an_erased_person_is_left_anywhere(world, hopper, tmp_path, d
     } <= before["texts"]  # fmt: skip
     assert {"recognition_reembeddingpart.items", "recognition_reembedding.cursor"} <= before["ids"]
 
+    erasures = []
     with django_capture_on_commit_callbacks(execute=True):
-        erasure = erase(world.eileen.__class__.objects.get(pk=world.pk), actor=world.owner)
+        while person := same_human_being(world):
+            erasures.append(erase(person, actor=world.owner))
     after = {name: traces_of(*values, files=tmp_path) for name, values in needles.items()}
     assert after.pop("ids") <= KEPT | {"erasures.jsonl"}
     assert not any(after.values()), after
-    kept = json.loads((tmp_path / "erasures.jsonl").read_text())
-    assert kept["identities"] == [str(pk) for pk in erasure.identities]
-    assert kept["counts"]["accounts_idempotentanswer"] >= 5
+    kept = [json.loads(line) for line in (tmp_path / "erasures.jsonl").read_text().splitlines()]
+    assert [report["identities"] for report in kept] == [[str(pk) for pk in row.identities] for row in erasures]
+    assert kept[0]["counts"]["accounts_idempotentanswer"] >= 5
     assert world.eileen.samples.filter(rejected=False).exists() and traces_of("Eileen Collins")
     assert chain.verify().broken == ""
 
