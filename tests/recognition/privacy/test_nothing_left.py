@@ -5,6 +5,7 @@ The person comes in by every way there is, with values that nothing else has.
 
 import base64
 import json
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,8 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
+from django.db.models.functions import Length
+from django.utils import timezone
 from factories import GalleryFactory, member, unit
 from rest_framework.test import APIClient
 from subjects import erase
@@ -30,7 +33,7 @@ from recognition.health.services import request_health, run_health
 from recognition.imports.models import Import
 from recognition.imports.running import run_import
 from recognition.photos import queue
-from recognition.photos.models import RecognitionFace, RecognitionRequest
+from recognition.photos.models import RecognitionFace, RecognitionRequest, Worker
 from recognition.privacy.erasure import report_of
 from recognition.privacy.gallery_deletion import delete_due
 from recognition.privacy.subject import find_subject
@@ -65,8 +68,9 @@ def at_once(worker, monkeypatch):
         return arrival_of(ids)
 
     monkeypatch.setattr(queue, "arrival_of", looked_at)
-    with worker.registered():
-        yield worker
+    queue.register_worker(host="test", process_id=1)
+    Worker.objects.update(last_seen_at=timezone.now() + timedelta(hours=1))  # alive however long the test takes
+    return worker
 
 
 @pytest.fixture
@@ -212,10 +216,10 @@ def needles_of(pk) -> dict[str, list]:
     }
 
 
-def same_human_being(world) -> Identity | None:
-    """The person; then those split off and imported under another number: they are people of their own, and erased one by one."""
+def next_one() -> Identity | None:
+    """The person, and those split off and imported under another number, who are people of their own: the longest name first."""
     people = Identity.with_deleted.filter(merged_into=None, name__contains="Quastenflosser")
-    return people.filter(pk=world.pk).first() or people.order_by("pk").first()
+    return people.order_by(Length("name").desc(), "-pk").first()
 
 
 def test_nothing_of_an_erased_person_is_left_anywhere(world, hopper, tmp_path, django_capture_on_commit_callbacks):
@@ -231,14 +235,14 @@ def test_nothing_of_an_erased_person_is_left_anywhere(world, hopper, tmp_path, d
 
     erasures = []
     with django_capture_on_commit_callbacks(execute=True):
-        while person := same_human_being(world):
+        while person := next_one():
             erasures.append(erase(person, actor=world.owner))
     after = {name: traces_of(*values, files=tmp_path) for name, values in needles.items()}
     assert after.pop("ids") <= KEPT | {"erasures.jsonl"}
     assert not any(after.values()), after
     kept = [json.loads(line) for line in (tmp_path / "erasures.jsonl").read_text().splitlines()]
     assert [report["identities"] for report in kept] == [[str(pk) for pk in row.identities] for row in erasures]
-    assert kept[0]["counts"]["accounts_idempotentanswer"] >= 5
+    assert sum(report["counts"].get("accounts_idempotentanswer", 0) for report in kept) >= 5
     assert world.eileen.samples.filter(rejected=False).exists() and traces_of("Eileen Collins")
     assert chain.verify().broken == ""
 
