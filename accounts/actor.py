@@ -100,10 +100,14 @@ class Actor:
             raise NotAllowed(f"This API key lacks the scope “{scope}”. Create a key that has it.", code="scope_missing")
 
     def role_in(self, gallery: GalleryRow) -> Role | None:
-        """The actor's role in `gallery`; None if the gallery is hidden from it."""
+        """The actor's role in `gallery`; None if the gallery is hidden from it, as one that is being deleted is from any user."""
         if self.api_key is not None and self.api_key.gallery_id not in (None, gallery.pk):
             return None
-        if self.user is None or self.sees_everything:
+        if self.user is None:
+            return Role.OWNER
+        if gallery.deletes_at is not None:
+            return None
+        if self.sees_everything:
             return Role.OWNER
         membership = MEMBERSHIP.first(user=self.user.pk, gallery=gallery.pk)
         return Role(membership.role) if membership else None

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.actor import Via
-from accounts.querysets import UNDOABLE, ApiKeyQuerySet, AuditEventQuerySet, GalleryScopedQuerySet
+from accounts.querysets import UNDOABLE, ApiKeyQuerySet, AuditEventQuerySet, GalleryScopedQuerySet, OpenGalleryManager
 from accounts.roles import Role, Scope
 
 
@@ -28,7 +28,8 @@ class Membership(models.Model):
     role = models.PositiveSmallIntegerField(choices=Role.choices, default=Role.VIEWER)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    objects = GalleryScopedQuerySet.as_manager()
+    objects = OpenGalleryManager.from_queryset(GalleryScopedQuerySet)()
+    with_closed = GalleryScopedQuerySet.as_manager()
 
     class Meta:
         ordering = ["user__username"]

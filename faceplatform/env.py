@@ -161,6 +161,9 @@ SETTINGS = {
         Setting("FACEPLATFORM_MAX_IMPORT_MB", "2048", _positive, "Largest ZIP that may be uploaded, in MiB."),
         Setting("FACEPLATFORM_PURGE_DAYS", "30", _positive, "Days until what curators deleted is gone permanently."),
         Setting(
+            "FACEPLATFORM_GALLERY_DELETION_DAYS", "7", _natural, "Days until a deleted gallery is gone permanently."
+        ),
+        Setting(
             "FACEPLATFORM_REQUEST_RETENTION_DAYS",
             "30",
             _positive,

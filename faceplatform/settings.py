@@ -188,6 +188,7 @@ KNOWN_CALLER = "accounts.callers.is_known"
 PHOTO_BODIES_AT_ONCE = (100, max(1024**3, 2 * MAX_UPLOAD_BYTES))
 IMPORT_BODIES_AT_ONCE = (8, 2 * MAX_IMPORT_BYTES)
 PURGE_DAYS = env.get("FACEPLATFORM_PURGE_DAYS")
+GALLERY_DELETION_DAYS = env.get("FACEPLATFORM_GALLERY_DELETION_DAYS")
 INDEX_MEMORY_MB = env.get("FACEPLATFORM_INDEX_MEMORY_MB")
 
 # --- REST API ---------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from unfold.admin import TabularInline
 from accounts.admin_base import ScopedAdmin, VisibleGalleries, actor_of
 from accounts.models import Membership
 from gallery import services
+from gallery.closing import close_gallery
 from gallery.curation.admin_actions import (
     FLAG_ACTIONS,
     flag_action,
@@ -86,7 +87,7 @@ class GalleryAdmin(ScopedAdmin):
 
     @staticmethod
     def delete_service(actor, row):
-        services.delete_gallery(actor=actor, gallery=row)
+        close_gallery(actor=actor, gallery=row)
 
 
 @admin.register(Identity)

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from django.http import HttpResponse
+from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.response import Response
@@ -14,6 +15,7 @@ from faceplatform.errors import Conflict, InvalidInput
 from faceplatform.web.api import ProblemSerializer
 from faceplatform.web.filters import Filter, filtered, list_parameters, parse_bool, parse_time
 from gallery import services
+from gallery.closing import close_gallery
 from gallery.compiled_reads import GALLERY, IDENTITY
 from gallery.models import FaceSample, Gallery, Identity
 
@@ -112,6 +114,11 @@ class SampleSerializer(serializers.ModelSerializer):
         read_only_fields = [name for name in fields if name != "identity"]
 
 
+class ClosedSchema(serializers.Serializer):
+    gallery = serializers.SlugField()
+    deletes_at = serializers.DateTimeField(help_text="When the gallery will be deleted. Until then it can be undone.")
+
+
 @extend_schema_view(
     list=extend_schema(summary="List your galleries", responses=GallerySerializer(many=True)),
     retrieve=extend_schema(summary="Get a gallery", responses={200: GallerySerializer, **PROBLEMS}),
@@ -119,7 +126,12 @@ class SampleSerializer(serializers.ModelSerializer):
         summary="Create a gallery", responses={201: GallerySerializer, **PROBLEMS, 409: ProblemSerializer}
     ),
     partial_update=extend_schema(summary="Change a gallery", responses={200: GallerySerializer, **PROBLEMS}),
-    destroy=extend_schema(summary="Delete a gallery with all its people", responses={204: None, **PROBLEMS}),
+    destroy=extend_schema(
+        summary="Delete a gallery with all its people",
+        description="Closes the gallery at once: nobody sees it any more. It is deleted after a waiting time, until which its "
+        "owners can undo that at the address in `Location`, where a preview tells what will be deleted.",
+        responses={202: ClosedSchema, **PROBLEMS},
+    ),
 )
 class GalleryViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
     queryset = Gallery.objects.none()
@@ -143,8 +155,9 @@ class GalleryViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet)
         return self._answer(services.update_gallery(actor=self.actor, gallery=gallery, **values).slug)
 
     def destroy(self, request, slug):
-        services.delete_gallery(actor=self.actor, gallery=self.get_visible(Gallery.objects.all(), slug=slug))
-        return Response(status=204)
+        gallery = close_gallery(actor=self.actor, gallery=self.get_visible(Gallery.objects.all(), slug=slug))
+        answer = {"gallery": slug, "deletes_at": gallery.deletes_at}
+        return Response(answer, status=202, headers={"Location": reverse("api:gallery-deletion", args=[slug])})
 
     def _answer(self, slug, status: int = 200) -> Response:
         gallery = self.get_visible(Gallery.objects.with_counts(), slug=slug)

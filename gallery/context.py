@@ -35,5 +35,5 @@ def navigation(request: HttpRequest) -> dict:
 def _role(user: User, slug: str) -> int | None:
     """The user's role in the gallery, in one query; None if the gallery is hidden from the user."""
     if user.is_superuser:
-        return Role.OWNER if Gallery.objects.filter(slug=slug).exists() else None
+        return Role.OWNER if Gallery.objects.filter(slug=slug, deletes_at=None).exists() else None
     return user.memberships.filter(gallery__slug=slug).values_list("role", flat=True).first()

@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.querysets import GalleryScopedQuerySet
+from accounts.roles import Role
 
 
 def _count(rows: QuerySet, by: str) -> Coalesce:
@@ -20,6 +21,21 @@ def _count(rows: QuerySet, by: str) -> Coalesce:
 
 class GalleryQuerySet(GalleryScopedQuerySet):
     gallery_path = "id"
+
+    def owned_by(self, actor):
+        """The galleries that `actor` owns, also those that are being deleted, which `visible_to` hides."""
+        from accounts.models import Membership
+
+        rows = self
+        if actor.api_key is not None and actor.api_key.gallery_id is not None:
+            rows = rows.filter(pk=actor.api_key.gallery_id)
+        if actor.sees_everything:
+            return rows
+        owned = Membership.with_closed.filter(user=actor.user, role__gte=Role.OWNER)
+        return rows.filter(pk__in=owned.values("gallery_id"))
+
+    def being_deleted(self):
+        return self.filter(deletes_at__isnull=False)
 
     def with_counts(self):
         """Adds `identity_count` and `sample_count`."""

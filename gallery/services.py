@@ -107,15 +107,6 @@ def calibrate_gallery(*, actor: Actor, gallery: Gallery, pack: str, distance: fl
 
 
 @audited
-def delete_gallery(*, actor: Actor, gallery: Gallery) -> None:
-    """Deletes a gallery with all its people, faces and recognitions."""
-    actor.require_role(gallery, Role.OWNER)
-    details = {"identities": gallery.identities.count()}
-    audit.record(actor=actor, action="gallery.deleted", gallery=gallery, target=gallery, details=details)
-    gallery.delete()
-
-
-@audited
 def create_identity(*, actor: Actor, gallery: Gallery, name: str, **fields: object) -> Identity:
     """Adds a person to a gallery. fields: of IDENTITY_FIELDS."""
     actor.require_role(gallery, Role.CURATOR)

@@ -13,6 +13,7 @@ class RecognitionConfig(AppConfig):
         "privacy": "people",
         "erase-subject": "people",
         "erasure": "people",
+        "delete-gallery": "people",
         "add-faces": "add",
         "enrolment": "add",
         "recognise": "recognise",

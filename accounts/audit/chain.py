@@ -133,7 +133,7 @@ def _digest(previous: bytes, commitment: bytes, row: str) -> bytes:
 
 # --- Erasing ----------------------------------------------------------------------------------------------------------
 def events_about(
-    *, gallery_id: UUID, ids: Sequence[UUID], mentioned: Sequence[UUID], pattern: str | None, whole: str = ""
+    *, gallery_id: UUID, ids: Sequence[UUID], mentioned: Sequence[UUID | str], pattern: str | None, whole: str = ""
 ) -> list[UUID]:
     """The ids of a gallery's events about somebody, in order. Erasures and the events they emptied are left out.
 

@@ -212,7 +212,7 @@ def set_membership(*, actor: Actor, gallery: GalleryRow, user: User, role: Role)
     """Gives `user` a role in `gallery`, or changes it. Raises NotAllowed, or Conflict if no owner would be left."""
     actor.require_role(gallery, Role.OWNER)
     _require_another_owner(gallery, user, role)
-    membership, _ = Membership.objects.update_or_create(gallery_id=gallery.pk, user=user, defaults={"role": role})
+    membership, _ = Membership.with_closed.update_or_create(gallery_id=gallery.pk, user=user, defaults={"role": role})
     details = {"role": Role(role).label}
     audit.record(actor=actor, action="member.set", gallery=gallery, target=user, details=details)
     return membership
@@ -230,6 +230,6 @@ def remove_membership(*, actor: Actor, membership: Membership) -> None:
 
 def _require_another_owner(gallery: GalleryRow, user: User, role: Role | None) -> None:
     """Locks the owners. Raises Conflict if `user` is the only one and `role`, the new role, is not owner."""
-    owners = Membership.objects.select_for_update().filter(gallery_id=gallery.pk, role=Role.OWNER)
+    owners = Membership.with_closed.select_for_update().filter(gallery_id=gallery.pk, role=Role.OWNER)
     if role != Role.OWNER and [owner.user_id for owner in owners] == [user.pk]:
         raise Conflict(f"{user} is the only owner of “{gallery}”. Make somebody else an owner first.")

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from accounts.actor import Actor, cli_actor
 from faceplatform.errors import DomainError
+from gallery.closing import require_open
 from gallery.models import Gallery, QualityGate
 from gallery.services import create_gallery
 from recognition.imports.models import Import
@@ -102,6 +103,8 @@ class ImportCommand(BaseCommand):
         gallery = Gallery.objects.filter(slug=slug).first()
         if gallery is None and not create:
             raise CommandError(f"There is no gallery “{slug}”. Add --create to create it.")
+        if gallery is not None:
+            require_open(gallery)
         return gallery or create_gallery(actor=actor, name=slug.replace("-", " ").capitalize(), slug=slug)
 
     def _summary(self, job: Import) -> None:

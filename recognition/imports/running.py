@@ -24,12 +24,12 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.actor import Actor, system_actor
-from accounts.models import ApiKey
 from faceplatform.errors import Conflict, DomainError, InvalidInput, NotAllowed
 from gallery.models import FaceSample, Gallery, Identity
 from gallery.search.indexing import analyze
 from gallery.services import create_identity
 from recognition.imports.models import Import, ImportRow
+from recognition.imports.requester import requester_of
 from recognition.imports.sources import UNREADABLE, FileSource, Source, SourceLost, SourceRow
 from recognition.imports.upload import StoredUpload
 from recognition.photos import queue
@@ -72,7 +72,7 @@ def run_import(
         return None
     job = Import.objects.select_related("gallery", "requested_by").get(pk=job_id)
     try:
-        _actor_of(job)
+        requester_of(job)
         source = source or _open_upload(job)
         if job.total is None:
             Import.objects.filter(pk=job.pk).update(total=source.count())
@@ -205,7 +205,7 @@ def _read(item: Item) -> None:
 @transaction.atomic
 def _submit(job: Import, block: Sequence[Item]) -> dict[UUID, UUID]:
     """Saves the rows, with a request for each photo or the reason why there is none. Returns row id → request id."""
-    actor = _actor_of(job)
+    actor = requester_of(job)
     _find_people(job, actor, [item for item in block if not item.refused])
     _skip_known(job.gallery, [item for item in block if not item.refused])
     new = [(item, identity) for item in block if not item.row.status and (identity := item.row.identity)]
@@ -323,14 +323,7 @@ def _finish(job: Import, runner: UUID, status: str, message: str = "") -> None:
             analyze(cursor)
     details = {"status": str(status), "enrolled": job.enrolled, "skipped": job.skipped, "refused": job.refused}
     try:
-        actor = _actor_of(job)
+        actor = requester_of(job)
     except NotAllowed:
         actor = system_actor()
     audit.record(actor=actor, action="import.ended", gallery=job.gallery, target=job, details=details)
-
-
-def _actor_of(job: Import) -> Actor:
-    """Whoever started the import. Raises NotAllowed if the account has been deleted."""
-    key = job.requested_as["api_key"]
-    api_key = ApiKey.objects.filter(pk=key).first() if key else None
-    return Actor.from_record(job.requested_by, job.requested_as, api_key)

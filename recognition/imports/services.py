@@ -61,12 +61,14 @@ def stop_import(*, actor: Actor, job: Import) -> Import:
 
 @transaction.atomic
 def resume_import(*, actor: Actor, job: Import) -> Import:
-    """Queues a stopped or failed import again; it continues where it stopped. Raises Conflict."""
+    """Queues a stopped or failed import again; it continues where it stopped, in the actor's name. Raises Conflict."""
     job = _lock_for_curator(actor, job)
     if job.status not in (Import.Status.STOPPED, Import.Status.FAILED):
         raise Conflict("This import is running or done. To repeat it, start a new one: nothing is enrolled twice.")
     job.status, job.stop_requested, job.error_message, job.finished_at = Import.Status.QUEUED, False, "", None
-    job.save(update_fields=["status", "stop_requested", "error_message", "finished_at"])
+    job.requested_by, job.requested_as = actor.user, actor.as_record()
+    fields = ["status", "stop_requested", "error_message", "finished_at", "requested_by", "requested_as"]
+    job.save(update_fields=fields)
     audit.record(actor=actor, action="import.resumed", gallery=job.gallery, target=job)
     return job
 

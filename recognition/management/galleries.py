@@ -2,14 +2,20 @@
 
 from django.core.management.base import CommandError
 
+from faceplatform.errors import Conflict
+from gallery.closing import require_open
 from gallery.models import Gallery
 
 
 def find_gallery(slug: str) -> Gallery:
-    """Raises CommandError, which lists the galleries, if there is none with this slug."""
+    """Raises CommandError if there is none with this slug, and then lists the galleries, or if it is being deleted."""
     gallery = Gallery.objects.filter(slug=slug).first()
     if gallery is None:
         slugs = Gallery.objects.order_by("slug").values_list("slug", flat=True)
         known = ", ".join(slugs) or "none yet; import_faces --create makes one"
         raise CommandError(f"There is no gallery “{slug}”. Galleries: {known}.")
+    try:
+        require_open(gallery)
+    except Conflict as error:
+        raise CommandError(error.message) from error
     return gallery

@@ -7,13 +7,13 @@ done, without the name (accounts/audit/chain.py). Only the report stays: ids, ro
 import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 
 from accounts import audit
 from accounts.actor import Actor
@@ -26,10 +26,15 @@ from gallery.models import Identity
 from recognition.photos.models import RecognitionRequest
 from recognition.privacy.models import Erasure
 from recognition.privacy.subject import Subject, faces_of, find_subject
-from recognition.privacy.traces import erase_traces
+from recognition.privacy.traces import erase_traces, of_their_photos, photos_of
 
 logger = logging.getLogger(__name__)
 ERASURES_FILE = "erasures.jsonl"
+CLEARS_STATISTICS = 180000
+CLEAR_STATISTICS = """
+    SELECT pg_clear_attribute_stats(schemaname::text, tablename::text, attname::text, inherited)
+    FROM pg_stats WHERE schemaname = current_schema() AND tablename = %s
+"""
 
 
 @audited
@@ -67,7 +72,7 @@ def erase_subject(*, actor: Actor, subject: Subject, confirm: str, reason: str) 
     erasure.event_id = event.pk
     erasure.save(update_fields=["event_id"])
     erasure.refresh_from_db()
-    transaction.on_commit(lambda: _append_to_file(erasure))
+    transaction.on_commit(lambda: finish_after_commit(erasure))
     return erasure
 
 
@@ -81,12 +86,14 @@ def _check_input(subject: Subject, confirm: str, reason: str) -> None:
 
 
 def _events_about(subject: Subject) -> list[UUID]:
+    """Before the traces are erased: it needs them."""
     recognitions = faces_of(subject).values_list("request_id", flat=True)
     enrolments = RecognitionRequest.objects.filter(identity__in=subject.people).values_list("pk", flat=True)
+    same_photo = of_their_photos(subject).values_list("pk", flat=True)
     return chain.events_about(
         gallery_id=subject.gallery.pk,
-        ids=[*subject.people, *subject.samples, *recognitions, *enrolments],
-        mentioned=subject.people,
+        ids=[*subject.people, *subject.samples, *recognitions, *enrolments, *same_photo],
+        mentioned=[*subject.people, *photos_of(subject)],
         pattern=subject.pattern,
         whole="recognitionrequest",
     )
@@ -98,6 +105,8 @@ def report_of(erasure: Erasure) -> dict[str, Any]:
     return {
         "id": str(erasure.pk),
         "gallery": erasure.gallery_slug,
+        "gallery_id": str(erasure.gallery_id),
+        "whole_gallery": erasure.whole_gallery,
         "identities": [str(pk) for pk in erasure.identities],
         "erased_at": erasure.erased_at.isoformat(),
         "erased_by": erasure.erased_by,
@@ -106,6 +115,30 @@ def report_of(erasure: Erasure) -> dict[str, Any]:
         "audit_event": str(erasure.event_id),
         "backups_expire_at": erasure.backups_expire_at.isoformat(),
     }
+
+
+def finish_after_commit(erasure: Erasure) -> None:
+    _append_to_file(erasure)
+    try:
+        _renew_statistics(erasure.counts)
+    except DatabaseError:
+        logger.exception(
+            "erasure %s is done, but the planner's statistics may hold values until the next ANALYZE", erasure.pk
+        )
+
+
+def _renew_statistics(tables: Iterable[str]) -> None:
+    """The planner's statistics hold some values of each column: now those of the rows that are left.
+
+    ANALYZE leaves the statistics of an empty table as they were, so they are cleared first, where PostgreSQL can (from 18).
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('server_version_num')::integer >= %s", [CLEARS_STATISTICS])
+        can_clear = cursor.fetchone()[0]
+        for table in tables:
+            if can_clear:
+                cursor.execute(CLEAR_STATISTICS, [table])
+            cursor.execute(f"ANALYZE {connection.ops.quote_name(table)}")
 
 
 def _append_to_file(erasure: Erasure) -> None:
@@ -126,11 +159,15 @@ def recorded_erasures(files: Iterable[Path] = ()) -> dict[UUID, str]:
     Raises InvalidInput if a file is no list of erasures, OSError if it cannot be read.
     """
     erased = {pk: row.reason for row in Erasure.objects.all() for pk in row.identities}
-    own_file = settings.DATA_DIR / ERASURES_FILE
-    for path in [*([own_file] if own_file.exists() else []), *files]:
-        for report in _reports(path):
-            erased |= {UUID(pk): report["reason"] for pk in report["identities"]}
+    for report in _all_reports(files):
+        erased |= {UUID(pk): report["reason"] for pk in report["identities"]}
     return erased
+
+
+def recorded_deletions(files: Iterable[Path] = ()) -> set[UUID]:
+    """The ids of all galleries deleted so far, from the same places. Raises as `recorded_erasures` does."""
+    deleted = {*Erasure.objects.filter(whole_gallery=True).values_list("gallery_id", flat=True)}
+    return deleted | {UUID(report["gallery_id"]) for report in _all_reports(files) if report.get("whole_gallery")}
 
 
 def repeat_erasures(*, actor: Actor, erased: dict[UUID, str]) -> list[Erasure]:
@@ -142,6 +179,12 @@ def repeat_erasures(*, actor: Actor, erased: dict[UUID, str]) -> list[Erasure]:
             reason = f"Again after a restore: {erased[pk]}"
             erasures.append(erase_subject(actor=actor, subject=subject, confirm=subject.name, reason=reason))
     return erasures
+
+
+def _all_reports(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
+    own_file = settings.DATA_DIR / ERASURES_FILE
+    for path in [*([own_file] if own_file.exists() else []), *files]:
+        yield from _reports(path)
 
 
 def _reports(path: Path) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from accounts.keys.throttling import delete_idle_buckets
 from gallery.curation.services import purge_deleted
 from gallery.models import Gallery
 from recognition.photos.services import follow_merges
+from recognition.privacy.gallery_deletion import delete_due
 from recognition.privacy.services import apply_retention
 
 logger = logging.getLogger(__name__)
@@ -33,3 +34,11 @@ def clean_daily(timestamp: int) -> None:
         delete_expired(),
         delete_idle_buckets(),
     )
+
+
+@app.periodic(cron="*/10 * * * *")
+@app.task(queueing_lock="delete-galleries", pass_context=False)
+def delete_galleries(timestamp: int = 0) -> None:
+    """Deletes the galleries whose waiting time is over. One that was interrupted goes on."""
+    for erasure in delete_due(actor=system_actor()):
+        logger.info("deleted the gallery %s; report %s", erasure.gallery_slug, erasure.pk)

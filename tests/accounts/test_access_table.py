@@ -70,7 +70,9 @@ TABLE = {
     "POST /api/v1/galleries": Row(OPERATOR, MANAGE, 201, {"name": "Another"}, outside=403),
     f"GET {GALLERY}": Row(VIEWER, READ),
     f"PATCH {GALLERY}": Row(OWNER, MANAGE, 200, {"name": "Changed"}),
-    f"DELETE {GALLERY}": Row(OWNER, MANAGE, 204),
+    f"DELETE {GALLERY}": Row(OWNER, MANAGE, 202),
+    f"GET {GALLERY}/deletion": Row(OWNER, READ, **HIDDEN),
+    f"DELETE {GALLERY}/deletion": Row(OWNER, MANAGE, 409, **HIDDEN),  # it is not being deleted
     f"GET {GALLERY}/members": Row(OWNER, MANAGE),
     f"PUT {GALLERY}/members/{{username}}": Row(OWNER, MANAGE, 200, {"role": "curator"}),
     f"DELETE {GALLERY}/members/{{username}}": Row(OWNER, MANAGE, 204),
