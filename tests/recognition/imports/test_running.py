@@ -159,7 +159,7 @@ def test_an_import_fails_if_its_account_was_deleted(gallery, archive, worker):
     job = new(gallery, archive, actor)
     actor.user.delete()
     job = run(job, worker)
-    assert (job.status, counts(job)) == ("failed", (0, 0, 0)) and "is gone" in job.error_message
+    assert (job.status, counts(job)) == ("failed", (0, 0, 0)) and "no longer has an account" in job.error_message
     assert not Identity.objects.exists()
 
 
