@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from accounts.models import RequestBucket
+from faceplatform.database.batches import delete_in_batches
 from faceplatform.database.planned import planned_cursor
 
 # One statement counts in both buckets, always the key's first, so that two calls cannot deadlock.
@@ -54,7 +55,7 @@ class RateThrottle(BaseThrottle):
 
 def delete_idle_buckets() -> int:
     """Deletes the buckets that have become empty; returns how many."""
-    return RequestBucket.objects.filter(at__lt=timezone.now() - timedelta(minutes=2)).delete()[0]
+    return delete_in_batches(RequestBucket.objects.filter(at__lt=timezone.now() - timedelta(minutes=2)))
 
 
 def _count(subjects: list[str], rates: dict[str, int]) -> int:
