@@ -236,9 +236,11 @@ def arrival_of(ids: Sequence[UUID]) -> Arrival:
     return arrival
 
 
-def register_worker(*, host: str, process_id: int, engine: dict[str, Any] | None = None) -> Worker:
-    """Adds the row of a worker that starts. engine: see Worker."""
-    return Worker.objects.create(host=host, process_id=process_id, engine=engine or {})
+def register_worker(
+    *, host: str, process_id: int, engine: dict[str, Any] | None = None, worker_id: UUID | None = None
+) -> Worker:
+    """Adds the row of a worker that starts. engine: see Worker. worker_id: the id it had, if its row has been deleted."""
+    return Worker.objects.create(pk=worker_id or uuid6.uuid7(), host=host, process_id=process_id, engine=engine or {})
 
 
 def record_engine(*, worker_id: UUID, engine: dict[str, Any]) -> None:
@@ -246,11 +248,17 @@ def record_engine(*, worker_id: UUID, engine: dict[str, Any]) -> None:
     Worker.objects.filter(pk=worker_id).update(engine=engine)
 
 
-def record_heartbeat(*, worker_id: UUID) -> None:
-    """Records that a worker is alive, and deletes workers not seen for an hour."""
+def record_heartbeat(*, worker_id: UUID) -> bool:
+    """Records that a worker is alive, and deletes workers not seen for an hour.
+
+    Returns whether the worker's row was there. Another worker may have deleted it: one that is suspended, or cut off from the
+    database, for an hour looks like a dead one. It then registers again.
+    """
     with connection.cursor() as cursor:
         cursor.execute("UPDATE recognition_worker SET last_seen_at = clock_timestamp() WHERE id = %s", [worker_id])
+        known = cursor.rowcount == 1
         cursor.execute("DELETE FROM recognition_worker WHERE last_seen_at < clock_timestamp() - interval '1 hour'")
+    return known
 
 
 def unregister_worker(*, worker_id: UUID) -> None:
