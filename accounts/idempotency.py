@@ -19,6 +19,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from accounts.models import IdempotentAnswer, User
+from faceplatform.database.batches import delete_in_batches
 from faceplatform.errors import Conflict, InvalidInput, Unprocessable
 
 LIFETIME = timedelta(hours=24)
@@ -103,7 +104,7 @@ def _fields(data: Any) -> list[tuple[str, Any]]:
 
 def delete_expired() -> int:
     """Deletes the answers that are older than LIFETIME; returns how many."""
-    return IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - LIFETIME).delete()[0]
+    return delete_in_batches(IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - LIFETIME))
 
 
 def forget(*, known: Callable[[set[UUID]], set[UUID]], pattern: str | None, key_pattern: str | None) -> int:

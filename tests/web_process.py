@@ -28,7 +28,7 @@ class WebProcess:
         self.environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "tests.settings",
             "FACEPLATFORM_DATA_DIR": str(data_dir),
-            "DATABASE_URL": _url(),
+            "DATABASE_URL": database_url(),
             "FACEPLATFORM_SECRET_KEY": settings.SECRET_KEY,
             **environment,
         }
@@ -76,7 +76,7 @@ class WebProcess:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _url() -> str:
+def database_url() -> str:
     values = connection.settings_dict
     user, host = quote(values["USER"] or ""), quote(values["HOST"] or "", safe="")
     port = f"&port={values['PORT']}" if values["PORT"] else ""

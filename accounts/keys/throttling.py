@@ -14,6 +14,7 @@ from rest_framework.throttling import BaseThrottle
 
 from accounts import buckets
 from accounts.models import RequestBucket
+from faceplatform.database.batches import delete_in_batches
 
 
 class RateThrottle(BaseThrottle):
@@ -38,4 +39,4 @@ class RateThrottle(BaseThrottle):
 
 def delete_idle_buckets() -> int:
     """Deletes the buckets that have become empty; returns how many."""
-    return RequestBucket.objects.filter(at__lt=timezone.now() - timedelta(minutes=2)).delete()[0]
+    return delete_in_batches(RequestBucket.objects.filter(at__lt=timezone.now() - timedelta(minutes=2)))

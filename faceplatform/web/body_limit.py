@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from django.db import InterfaceError, OperationalError
 
+from faceplatform.database.trouble import DATABASE_DOWN
 from faceplatform.errors import DomainError, InvalidInput, NotAllowed, Unavailable
-from faceplatform.web.api import DATABASE_DOWN
 from faceplatform.web.asgi_types import Application, Message, Receive, Scope, Send
 from faceplatform.web.body_kinds import ANONYMOUS, IMPORT, Address, address_of
 from faceplatform.web.body_refusals import refuse

@@ -1,10 +1,12 @@
 """Creating, stopping and resuming imports. running.py does the work."""
 
 import socket
+from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 from django.db import transaction
+from django.utils import timezone
 
 from accounts import audit
 from accounts.actor import Actor
@@ -14,6 +16,8 @@ from gallery.models import Gallery, QualityGate
 from recognition.imports.directory import DAMAGED, looks_like_zip
 from recognition.imports.models import Import
 from recognition.imports.upload import store_upload
+
+ABANDONED_AFTER = timedelta(days=1)
 
 
 def create_import(
@@ -53,8 +57,8 @@ def stop_import(*, actor: Actor, job: Import) -> Import:
         raise Conflict("This import is not running.")
     job.stop_requested = True
     if job.status == Import.Status.QUEUED:
-        job.status = Import.Status.STOPPED
-    job.save(update_fields=["stop_requested", "status"])
+        job.status, job.finished_at = Import.Status.STOPPED, timezone.now()
+    job.save(update_fields=["stop_requested", "status", "finished_at"])
     audit.record(actor=actor, action="import.stopped", gallery=job.gallery, target=job)
     return job
 
@@ -71,6 +75,28 @@ def resume_import(*, actor: Actor, job: Import) -> Import:
     job.save(update_fields=fields)
     audit.record(actor=actor, action="import.resumed", gallery=job.gallery, target=job)
     return job
+
+
+@transaction.atomic
+def end_abandoned(*, actor: Actor) -> int:
+    """Marks imports of commands that were killed a day ago as stopped, so that their reports expire. Returns how many.
+
+    The command can resume them. Imports of uploads are not abandoned: the job worker takes them up again.
+    """
+    actor.require_scope(Scope.ENROL)
+    rows = Import.objects.abandoned(before=timezone.now() - ABANDONED_AFTER).select_related("gallery")
+    jobs = list(rows.select_for_update(of=("self",), skip_locked=True))
+    for job in jobs:
+        actor.require_role(job.gallery, Role.CURATOR)
+        job.status, job.runner, job.lease_expires_at, job.finished_at = (
+            Import.Status.STOPPED,
+            None,
+            None,
+            timezone.now(),
+        )
+        job.save(update_fields=["status", "runner", "lease_expires_at", "finished_at"])
+        audit.record(actor=actor, action="import.stopped", gallery=job.gallery, target=job)
+    return len(jobs)
 
 
 def find_unfinished(*, gallery: Gallery, place: str) -> Import | None:

@@ -130,6 +130,7 @@ class RecognitionRequest(models.Model):
             models.Index(fields=["priority", "id"], name="request_queue", condition=Q(status="queued")),
             models.Index(fields=["lease_expires_at"], name="request_leases", condition=Q(status="running")),
             models.Index(fields=["gallery", "-id"], name="request_by_gallery"),
+            models.Index(fields=["purpose", "finished_at"], name="request_by_purpose"),
         ]
 
     def __str__(self):

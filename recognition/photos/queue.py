@@ -265,11 +265,17 @@ def record_engine(*, worker_id: UUID, engine: dict[str, Any]) -> None:
     Worker.objects.filter(pk=worker_id).update(engine=engine)
 
 
-def record_heartbeat(*, worker_id: UUID) -> None:
-    """Records that a worker is alive, and deletes workers not seen for an hour."""
+def record_heartbeat(*, worker_id: UUID) -> bool:
+    """Records that a worker is alive, and deletes workers not seen for an hour.
+
+    Returns whether the worker's row was there. Another worker may have deleted it: one that is suspended, or cut off from the
+    database, for an hour looks like a dead one. It then registers again.
+    """
     with connection.cursor() as cursor:
         cursor.execute("UPDATE recognition_worker SET last_seen_at = clock_timestamp() WHERE id = %s", [worker_id])
+        known = cursor.rowcount == 1
         cursor.execute("DELETE FROM recognition_worker WHERE last_seen_at < clock_timestamp() - interval '1 hour'")
+    return known
 
 
 def unregister_worker(*, worker_id: UUID) -> None:

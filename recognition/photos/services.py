@@ -153,16 +153,17 @@ def delete_recognition(*, actor: Actor, request: RecognitionRequest) -> None:
 
 
 @transaction.atomic
-def follow_merges() -> None:
+def follow_merges(gallery: Gallery) -> None:
     """Points past answers from merged people to those they were merged into, before the merged ones are purged."""
     with connection.cursor() as cursor:
-        cursor.execute(FOLLOW_FACES)
-        cursor.execute(FOLLOW_CANDIDATES)
+        cursor.execute(FOLLOW_FACES, [gallery.pk])
+        cursor.execute(FOLLOW_CANDIDATES, [gallery.pk])
 
 
 FOLLOW_FACES = """
 UPDATE recognition_recognitionface face SET identity_id = merged.merged_into_id
 FROM gallery_identity merged WHERE merged.id = face.identity_id AND merged.merged_into_id IS NOT NULL
+AND merged.gallery_id = %s
 """
 # A face may have a person as a candidate once: the best of those merged into that person, unless the person is one already.
 FOLLOW_CANDIDATES = """
@@ -171,6 +172,7 @@ FROM (
     SELECT DISTINCT ON (candidate.face_id, merged.merged_into_id) candidate.id, merged.merged_into_id AS into_id
     FROM recognition_candidate candidate
     JOIN gallery_identity merged ON merged.id = candidate.identity_id AND merged.merged_into_id IS NOT NULL
+     AND merged.gallery_id = %s
     WHERE NOT EXISTS (
         SELECT FROM recognition_candidate other
         WHERE other.face_id = candidate.face_id AND other.identity_id = merged.merged_into_id

@@ -22,7 +22,7 @@ from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import DeviceError
 from recognition.engine.pipeline import Pipeline
 from recognition.photos import queue, results
-from recognition.photos.models import Purpose, RecognitionRequest
+from recognition.photos.models import Purpose, RecognitionRequest, Worker
 from recognition.photos.queue import Claim
 
 logger = logging.getLogger(__name__)
@@ -208,9 +208,7 @@ class RecognitionWorker:
     @contextmanager
     def registered(self) -> Iterator[None]:
         """Registers this worker as alive, and renews the lease of its batch, while the block runs."""
-        worker = queue.register_worker(
-            host=socket.gethostname(), process_id=os.getpid(), engine=self._engine(), worker_id=self._given_id
-        )
+        worker = self._register(self._given_id)
         self._worker_id = worker.pk
         stopped = threading.Event()
         beat = threading.Thread(target=self._heartbeat, args=(worker.pk, stopped), name="heartbeat", daemon=True)
@@ -223,12 +221,17 @@ class RecognitionWorker:
             self._worker_id = None
             queue.unregister_worker(worker_id=worker.pk)
 
+    def _register(self, worker_id: UUID | None = None) -> Worker:
+        host, process_id = socket.gethostname(), os.getpid()
+        return queue.register_worker(host=host, process_id=process_id, engine=self._engine(), worker_id=worker_id)
+
     def _heartbeat(self, worker_id: UUID, stopped: threading.Event) -> None:
         every = min(5.0, settings.LEASE_SECONDS / 3)
         while not stopped.wait(every):
             token = self._token
             try:
-                queue.record_heartbeat(worker_id=worker_id)
+                if not queue.record_heartbeat(worker_id=worker_id):
+                    self._register(worker_id)
                 if token and time.monotonic() - self._token_since < LONGEST_BATCH:
                     queue.extend_lease(token=token)
             except (OperationalError, InterfaceError) as error:

@@ -115,9 +115,7 @@ class Command(BaseCommand):
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         parts = [
             *recognizers,
-            Part(
-                "jobs", [*manage, "procrastinate", "worker", "--concurrency", "4", "--shutdown-graceful-timeout", "2"]
-            ),
+            Part("jobs", [*manage, "job_worker"]),
             Part("web", web),
         ]
         supervisor = Supervisor(

@@ -4,6 +4,7 @@ import threading
 import time
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from django.db import connection
 from django.db.models import prefetch_related_objects
+from django.db.models.functions import Now
 from factories import GalleryFactory, IdentityFactory, member
 
 from accounts.actor import system_actor
@@ -294,6 +296,24 @@ def test_a_worker_survives_a_lost_database_connection(worker, hopper):
     finally:
         stop.set()
         running.join()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_whose_row_was_deleted_registers_again(running_worker, hopper):
+    """It was suspended for over an hour, so another one took it for dead."""
+    me = running_worker.worker_id
+    queue.unregister_worker(worker_id=me)
+    wait_for(lambda: queue.Worker.objects.alive().filter(pk=me, engine__has_key="dlib-resnet").exists())
+    row = submit(GalleryFactory(), hopper)
+    wait_for(lambda: RecognitionRequest.objects.get(pk=row.pk).status == Status.DONE)
+
+
+@pytest.mark.django_db
+def test_the_heartbeat_says_whether_the_row_is_there(living_worker):
+    assert queue.record_heartbeat(worker_id=living_worker.pk)
+    queue.Worker.objects.update(last_seen_at=Now() - timedelta(hours=2))
+    assert not queue.record_heartbeat(worker_id=uuid4())  # of another worker, which deletes the row
+    assert not queue.record_heartbeat(worker_id=living_worker.pk)
 
 
 @pytest.mark.django_db

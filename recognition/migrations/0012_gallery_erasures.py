@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('recognition', '0010_evaluations'),
+        ('recognition', '0011_request_claimed_by'),
     ]
 
     operations = [
