@@ -18,14 +18,14 @@ from uuid import UUID
 
 import uuid6
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import audit
 from accounts.actor import Actor, system_actor
 from accounts.models import ApiKey
-from faceplatform.errors import Conflict, DomainError, InvalidInput, NotAllowed
+from faceplatform.errors import Conflict, DomainError, InvalidInput, NotAllowed, Unavailable
 from gallery.models import FaceSample, Gallery, Identity
 from gallery.search.indexing import analyze
 from gallery.services import create_identity
@@ -34,6 +34,7 @@ from recognition.imports.sources import UNREADABLE, FileSource, Source, SourceLo
 from recognition.imports.upload import StoredUpload
 from recognition.photos import queue
 from recognition.photos.models import RecognitionRequest, Status
+from recognition.photos.results.faults import SERVER, is_servers
 from recognition.photos.services import Photo, submit_enrolments
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,10 @@ BLOCK = 32  # rows submitted and collected together
 BLOCK_BYTES = 32 * 1024 * 1024
 LEASE = timedelta(seconds=60)
 ANALYZE_FROM = 1_000  # new samples after which the planner needs new statistics
+SERVER_FAULTS = (
+    "{count} of the photos could not be processed for a fault of the server. Tell your operator, then resume the import: "
+    "it does them again."
+)
 POLL_INTERVAL, POLL_TIMEOUT = 0.1, 1.0  # seconds, while workers do a block
 
 Work = Callable[[list[UUID]], object]
@@ -76,11 +81,12 @@ def run_import(
         source = source or FileSource(io.BufferedReader(StoredUpload(job), 256 * 1024))
         if job.total is None:
             Import.objects.filter(pk=job.pk).update(total=source.count())
+        _forget_server_faults(job)
         at_end = _run(job, runner, source, work, progress, interrupted)
     except Interrupted:
         fields = {"status": Import.Status.QUEUED, "runner": None, "lease_expires_at": None}
         Import.objects.filter(pk=job.pk, runner=runner).update(**fields)
-    except (InvalidInput, NotAllowed) as error:
+    except (InvalidInput, NotAllowed, Unavailable) as error:
         _finish(job, runner, Import.Status.FAILED, error.message)
     except SourceLost as error:
         _finish(job, runner, Import.Status.FAILED, str(error))
@@ -92,8 +98,29 @@ def run_import(
         _finish(job, runner, Import.Status.FAILED, message)
         raise
     else:
-        _finish(job, runner, Import.Status.DONE if at_end else Import.Status.STOPPED)
+        _end(job, runner, at_end)
     return Import.objects.get(pk=job_id)
+
+
+def _forget_server_faults(job: Import) -> None:
+    """Lets the photos that failed for a fault of the server be done again: as if they had not been read yet."""
+    with transaction.atomic():
+        forgotten, _ = _server_faults(job).delete()
+        Import.objects.filter(pk=job.pk).update(refused=F("refused") - forgotten)
+
+
+def _server_faults(job: Import) -> QuerySet[ImportRow]:
+    return job.rows.filter(status=ImportRow.Status.REFUSED, code__in=SERVER)
+
+
+def _end(job: Import, runner: UUID, at_end: bool) -> None:
+    """Ends a run that nothing interrupted. With photos to do again it is not done, so that its source is kept."""
+    if not at_end:
+        _finish(job, runner, Import.Status.STOPPED)
+    elif count := _server_faults(job).count():
+        _finish(job, runner, Import.Status.FAILED, SERVER_FAULTS.format(count=count))
+    else:
+        _finish(job, runner, Import.Status.DONE)
 
 
 def wait_for_workers(requests: list[UUID]) -> None:
@@ -274,7 +301,10 @@ def _outcome(request: RecognitionRequest) -> tuple[str, str, str]:
     if request.status == Status.DONE:
         return ImportRow.Status.ENROLLED, "", ""
     status = ImportRow.Status.SKIPPED if request.error_code == "duplicate_photo" else ImportRow.Status.REFUSED
-    return status, request.error_code, request.error_message
+    code = request.error_code
+    if is_servers(code) and code not in SERVER:
+        code = "error"  # not one that anybody knows: done again all the same
+    return status, code, request.error_message
 
 
 def _count(job: Import, rows: Iterable[ImportRow]) -> None:

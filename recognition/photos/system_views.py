@@ -23,6 +23,7 @@ def system(request):
         "workers": Worker.objects.alive(),
         "packs": [pack_as_dict(manifest) for manifest in installed_manifests()],
         "galleries": Gallery.objects.visible_to(actor_of(request), Role.OWNER),
+        "unserved": RecognitionRequest.objects.packs_without_worker(),
         "queued": counts.get(Status.QUEUED, 0),
         "running": counts.get(Status.RUNNING, 0),
     }

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import DeviceError
-from recognition.photos.worker import RecognitionWorker
+from recognition.photos.worker import RecognitionWorker, Unfit
 from recognition.reembedding.embed import embed_part
 
 logger = logging.getLogger(__name__)
@@ -27,4 +27,6 @@ class Command(BaseCommand):
             RecognitionWorker(settings.MODELS_DIR, idle=embed_part).run(stop)
         except (PackError, DeviceError) as error:
             raise CommandError(str(error)) from error
+        except Unfit as error:
+            raise CommandError(f"This worker has to be started anew: {error}") from error
         logger.info("stopped")
