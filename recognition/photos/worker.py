@@ -1,5 +1,6 @@
 """A recognition worker: claims photos, runs the engine, writes the results. One process per core, one compute thread."""
 
+import faulthandler
 import logging
 import os
 import socket
@@ -21,6 +22,7 @@ from recognition.engine.faults import leaves_unfit
 from recognition.engine.manifest import PackError
 from recognition.engine.pipeline import Pipeline
 from recognition.photos import queue, results
+from recognition.photos.decode_watch import LONGEST_DECODE, TOO_SLOW, DecodeWatch
 from recognition.photos.models import Purpose, RecognitionRequest
 from recognition.photos.queue import Claim
 from recognition.photos.results.faults import is_servers, reason_of
@@ -31,6 +33,7 @@ BATCH = 8  # photos per claim
 IDLE_EVERY = 1.0  # seconds between checks for other work while no photo is waiting
 SWEEP_EVERY = 5.0  # seconds between searches for photos of dead workers
 LONGEST_BATCH = 300.0  # seconds; a batch that takes longer loses its lease
+STUCK = 75  # the exit status of a worker that ended itself
 LONGEST_PAUSE = 10.0  # seconds between attempts to reach the database again
 
 
@@ -41,11 +44,20 @@ class Unfit(Exception):
 class RecognitionWorker:
     """Loads a pack when its first photo comes, and keeps it loaded.
 
-    idle: called while no photo is waiting, to do a little other work; returns whether there was any.
+    idle: called while no photo is waiting, to do a little other work; returns whether there was any. ends_process: whether
+    it may end the process it is in if it is stuck, so that it is started anew.
     """
 
-    def __init__(self, models_dir: Path, *, idle: Callable[["RecognitionWorker"], bool] = lambda worker: False):
+    def __init__(
+        self,
+        models_dir: Path,
+        *,
+        idle: Callable[["RecognitionWorker"], bool] = lambda worker: False,
+        ends_process: bool = False,
+    ):
         self.models_dir = models_dir
+        self.ends_process = ends_process
+        self._watch = DecodeWatch()
         self._idle = idle
         self._pipelines: dict[str, Pipeline] = {}
         self._packs = UsablePacks(models_dir)
@@ -106,7 +118,8 @@ class RecognitionWorker:
             return 0
         self._token, self._token_since = claim.token, time.monotonic()
         try:
-            self.process(claim)
+            with self._last_resort():
+                self.process(claim)
         finally:
             self._token = None
         return len(claim.requests)
@@ -166,13 +179,14 @@ class RecognitionWorker:
         code, message = reason_of(error, otherwise)
         queue.retry(request_id=request.pk, token=token, code=code, message=message)
 
-    @staticmethod
-    def _analyse(pipeline: Pipeline, requests: Sequence[RecognitionRequest]) -> list[PhotoAnalysis | PhotoError]:
+    def _analyse(self, pipeline: Pipeline, requests: Sequence[RecognitionRequest]) -> list[PhotoAnalysis | PhotoError]:
+        self._watch.requests = requests
         return pipeline.analyse(
             [_photo_of(request) for request in requests],
             purposes=["enrol" if request.purpose == Purpose.ENROL else "probe" for request in requests],
             max_bytes=settings.MAX_PHOTO_BYTES,
             max_pixels=settings.MAX_PHOTO_PIXELS,
+            decoding=self._watch.decoding,
         )
 
     def _write_batch(
@@ -277,16 +291,50 @@ class RecognitionWorker:
 
     def _heartbeat(self, worker_id: UUID, stopped: threading.Event) -> None:
         every = min(5.0, settings.LEASE_SECONDS / 3)
-        while not stopped.wait(every):
-            token = self._token
+        beaten = time.monotonic()
+        while not stopped.wait(min(every, 1.0)):
             try:
-                queue.record_heartbeat(worker_id=worker_id)
-                if token and time.monotonic() - self._token_since < LONGEST_BATCH:
-                    queue.extend_lease(token=token)
+                self._end_if_stuck(worker_id)
+                if time.monotonic() - beaten >= every:
+                    beaten = time.monotonic()
+                    self._beat(worker_id)
             except (OperationalError, InterfaceError) as error:
                 logger.warning("the heartbeat could not be written: %s", error)
                 connection.close()
         connection.close()
+
+    def _beat(self, worker_id: UUID) -> None:
+        """A worker that is stuck in its batch is not vouched for."""
+        token = self._token
+        if token and time.monotonic() - self._token_since > LONGEST_BATCH:
+            return
+        queue.record_heartbeat(worker_id=worker_id)
+        if token:
+            queue.extend_lease(token=token)
+
+    # --- Being stuck ---
+    def _end_if_stuck(self, worker_id: UUID) -> None:
+        """Ends the process if a photo takes too long to decode: the photo fails, the rest of its batch is handed back."""
+        token, request = self._token, self._watch.overdue()
+        if not self.ends_process or token is None or request is None:
+            return
+        logger.error("request %s takes too long to decode; this worker ends, to be started anew", request.pk)
+        message = TOO_SLOW.format(seconds=LONGEST_DECODE)
+        results.fail(request=request, token=token, code="invalid_image", message=message)
+        queue.hand_back(token=token)
+        queue.unregister_worker(worker_id=worker_id)
+        os._exit(STUCK)
+
+    @contextmanager
+    def _last_resort(self) -> Iterator[None]:
+        """Ends the process if the block takes far too long and no other Python thread gets a turn to notice."""
+        if self.ends_process:
+            faulthandler.dump_traceback_later(LONGEST_BATCH + 60, exit=True)
+        try:
+            yield
+        finally:
+            if self.ends_process:
+                faulthandler.cancel_dump_traceback_later()
 
 
 def _photo_of(request: RecognitionRequest) -> bytes:

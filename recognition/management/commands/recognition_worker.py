@@ -24,7 +24,7 @@ class Command(BaseCommand):
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
         try:
-            RecognitionWorker(settings.MODELS_DIR, idle=embed_part).run(stop)
+            RecognitionWorker(settings.MODELS_DIR, idle=embed_part, ends_process=True).run(stop)
         except (PackError, DeviceError) as error:
             raise CommandError(str(error)) from error
         except Unfit as error:

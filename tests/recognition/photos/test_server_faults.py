@@ -52,7 +52,11 @@ def test_every_code_that_writing_a_result_may_raise_is_in_the_table():
     """The codes in the source of what a worker runs."""
     files = [*(ROOT / "recognition/photos").rglob("*.py"), *(ROOT / "recognition/engine").glob("*.py")]
     files += [ROOT / "gallery/services.py", ROOT / "gallery/pack_in_force.py"]
-    found = {code for file in files for code in re.findall(r'(?:code=|"code": |PhotoError\(\s*)"([a-z_]+)"', file.read_text())}
+    found = {
+        code
+        for file in files
+        for code in re.findall(r'(?:code=|"code": |PhotoError\(\s*)"([a-z_]+)"', file.read_text())
+    }
     before_the_queue = {"no_worker", "queue_full", "photo_not_kept", "pack_changed"}
     assert found - before_the_queue <= set(FAULTS)
     assert found >= {"worker_lost", "invalid_image", "consent_missing"}, "the search itself works"
