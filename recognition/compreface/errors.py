@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from faceplatform.errors import InvalidInput
 from faceplatform.web.api import problem_response
-from recognition.photos.results.faults import SERVER
+from recognition.photos.faults import SERVER
 from recognition.photos.results.refusals import REFUSALS
 
 # Our error code → CompreFace's status and code (CommonExceptionCode and CrudExceptionCode in its source).

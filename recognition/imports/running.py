@@ -33,8 +33,8 @@ from recognition.imports.models import Import, ImportRow
 from recognition.imports.sources import UNREADABLE, FileSource, Source, SourceLost, SourceRow
 from recognition.imports.upload import StoredUpload
 from recognition.photos import queue
+from recognition.photos.faults import SERVER, is_servers
 from recognition.photos.models import RecognitionRequest, Status
-from recognition.photos.results.faults import SERVER, is_servers
 from recognition.photos.services import Photo, submit_enrolments
 
 logger = logging.getLogger(__name__)

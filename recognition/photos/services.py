@@ -19,8 +19,8 @@ from gallery.services import require_consent
 from recognition.engine.base import PhotoError
 from recognition.engine.image import ImageInfo, inspect
 from recognition.photos import queue
+from recognition.photos.faults import OUT_OF_MEMORY, WAITS_FOR_PACK, is_servers, status_of
 from recognition.photos.models import Priority, Purpose, RecognitionRequest, Status
-from recognition.photos.results.faults import OUT_OF_MEMORY, WAITS_FOR_PACK, is_servers, status_of
 
 MAX_TOP_K = 100
 DEFAULT_TOP_K = 5

@@ -23,9 +23,9 @@ from recognition.engine.manifest import PackError
 from recognition.engine.pipeline import Pipeline
 from recognition.photos import queue, results
 from recognition.photos.decode_watch import LONGEST_DECODE, TOO_SLOW, DecodeWatch
+from recognition.photos.faults import is_servers, reason_of
 from recognition.photos.models import Purpose, RecognitionRequest
 from recognition.photos.queue import Claim
-from recognition.photos.results.faults import is_servers, reason_of
 from recognition.photos.usable_packs import UsablePacks
 
 logger = logging.getLogger(__name__)
@@ -227,6 +227,11 @@ class RecognitionWorker:
     def packs(self) -> list[str]:
         """The packs this worker can run: those it has loaded, and those it may load."""
         return list({*self._pipelines, *self._packs.names()})
+
+    @property
+    def pack_faults(self) -> dict[str, str]:
+        """Pack → why it cannot be loaded here."""
+        return self._packs.faults
 
     def _publish_packs(self) -> None:
         """Tells the pages and the API, whenever it changes, which packs this worker can run."""

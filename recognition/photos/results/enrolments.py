@@ -17,9 +17,9 @@ from gallery.search.query import nearest_identities
 from gallery.services import EnrolledFace
 from recognition.engine.base import Face, PhotoAnalysis
 from recognition.photos import queue
+from recognition.photos.faults import is_servers
 from recognition.photos.models import RecognitionFace, RecognitionRequest, Status
 from recognition.photos.results.ending import face_row, outcome, points, select_faces
-from recognition.photos.results.faults import is_servers
 from recognition.photos.results.refusals import Refusal
 from recognition.photos.thresholds import threshold_of
 

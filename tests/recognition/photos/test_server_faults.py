@@ -18,10 +18,11 @@ from recognition.engine.base import PhotoAnalysis
 from recognition.engine.mxnet_runtime import NetError
 from recognition.engine.pipeline import Pipeline
 from recognition.photos import queue, results
+from recognition.photos.faults import FAULTS, SERVER, Whose, is_servers, status_of
 from recognition.photos.in_process import process_requests
 from recognition.photos.models import RecognitionRequest, Status, Worker
 from recognition.photos.results import recognitions
-from recognition.photos.results.faults import FAULTS, SERVER, Whose, is_servers, status_of
+from recognition.photos.results.refusals import REFUSALS
 from recognition.photos.services import Photo, raise_if_failed, submit_enrolment, submit_recognition
 from recognition.photos.usable_packs import UsablePacks
 from recognition.photos.worker import Unfit
@@ -45,6 +46,7 @@ def test_every_fault_of_the_server_is_5xx_and_no_other_is():
     for code, (whose, status) in FAULTS.items():
         assert (whose == Whose.SERVER) == (status >= 500), code
         assert is_servers(code) == (whose == Whose.SERVER)
+    assert {FAULTS[code] for code in REFUSALS} == {(Whose.PHOTO, 422)}
     assert (is_servers("never-heard-of"), status_of("never-heard-of")) == (True, 500)
 
 

@@ -8,7 +8,6 @@ from enum import StrEnum
 
 from faceplatform.errors import DomainError
 from recognition.engine.faults import lacks_memory
-from recognition.photos.results.refusals import REFUSALS
 
 
 class Whose(StrEnum):
@@ -17,7 +16,18 @@ class Whose(StrEnum):
     SERVER = "server"
 
 
-PHOTO = dict.fromkeys(REFUSALS, 422) | {"invalid_image": 422, "image_too_large": 413}
+PHOTO = {
+    "invalid_image": 422,
+    "image_too_large": 413,
+    # those of results/refusals.py
+    "face_not_found": 422,
+    "multiple_faces": 422,
+    "face_too_small": 422,
+    "low_detection_score": 422,
+    "low_quality": 422,
+    "extreme_pose": 422,
+    "identity_similarity_conflict": 422,
+}
 CALLER = {
     "not_allowed": 403,
     "scope_missing": 403,
