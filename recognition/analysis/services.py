@@ -114,7 +114,7 @@ def _submit(
     actor.require_scope(Scope.RECOGNIZE)
     actor.require_role(gallery, Role.VIEWER)
     types = [inspect_photo(photo).content_type for photo in photos]
-    require_worker()
+    require_worker(gallery)
     rows = [
         new_request(actor=actor, gallery=gallery, photo=photo, photo_type=photo_type, purpose=purpose, options=options)
         for photo, photo_type in zip(photos, types, strict=True)

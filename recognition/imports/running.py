@@ -24,13 +24,13 @@ from uuid import UUID
 
 import uuid6
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import audit
 from accounts.actor import Actor, system_actor
-from faceplatform.errors import DomainError, InvalidInput, NotAllowed
+from faceplatform.errors import DomainError, InvalidInput, NotAllowed, Unavailable
 from gallery.models import FaceSample, Gallery, Identity
 from gallery.search.indexing import analyze
 from gallery.services import create_identity
@@ -39,6 +39,7 @@ from recognition.imports.requester import requester_of
 from recognition.imports.sources import UNREADABLE, FileSource, Source, SourceLost, SourceRow
 from recognition.imports.upload import StoredUpload
 from recognition.photos import queue
+from recognition.photos.faults import SERVER, is_servers
 from recognition.photos.models import RecognitionRequest, Status
 from recognition.photos.services import Photo, submit_enrolments
 
@@ -48,6 +49,10 @@ BLOCK = 32  # rows submitted and collected together
 BLOCK_BYTES = 32 * 1024 * 1024
 LEASE = timedelta(seconds=60)
 ANALYZE_FROM = 1_000  # new samples after which the planner needs new statistics
+SERVER_FAULTS = (
+    "{count} of the photos could not be processed for a fault of the server. Tell your operator, then resume the import: "
+    "it does them again."
+)
 POLL_INTERVAL, POLL_TIMEOUT = 0.1, 1.0  # seconds, while workers do a block
 
 Work = Callable[[list[UUID]], object]
@@ -87,11 +92,12 @@ def run_import(
             source = source or _open_upload(job)
             if job.total is None:
                 Import.objects.filter(pk=job.pk).update(total=source.count())
+            _forget_server_faults(job)
             at_end = _run(job, runner, source, work, progress, interrupted)
     except Interrupted:
         fields = {"status": Import.Status.QUEUED, "runner": None, "lease_expires_at": None}
         Import.objects.filter(pk=job.pk, runner=runner).update(**fields)
-    except (InvalidInput, NotAllowed) as error:
+    except (InvalidInput, NotAllowed, Unavailable) as error:
         _finish(job, runner, Import.Status.FAILED, error.message)
     except SourceLost as error:
         _finish(job, runner, Import.Status.FAILED, str(error))
@@ -105,7 +111,7 @@ def run_import(
             return None
         raise
     else:
-        _finish(job, runner, Import.Status.DONE if at_end else Import.Status.STOPPED)
+        _end(job, runner, at_end)
     return Import.objects.filter(pk=job_id).first()
 
 
@@ -121,6 +127,27 @@ def _open_upload(job: Import) -> Source:
             job.pieces.all().delete()
         raise
     return source
+
+
+def _forget_server_faults(job: Import) -> None:
+    """Lets the photos that failed for a fault of the server be done again: as if they had not been read yet."""
+    with transaction.atomic():
+        forgotten, _ = _server_faults(job).delete()
+        Import.objects.filter(pk=job.pk).update(refused=F("refused") - forgotten)
+
+
+def _server_faults(job: Import) -> QuerySet[ImportRow]:
+    return job.rows.filter(status=ImportRow.Status.REFUSED, code__in=SERVER)
+
+
+def _end(job: Import, runner: UUID, at_end: bool) -> None:
+    """Ends a run that nothing interrupted. With photos to do again it is not done, so that its source is kept."""
+    if not at_end:
+        _finish(job, runner, Import.Status.STOPPED)
+    elif count := _server_faults(job).count():
+        _finish(job, runner, Import.Status.FAILED, SERVER_FAULTS.format(count=count))
+    else:
+        _finish(job, runner, Import.Status.DONE)
 
 
 def wait_for_workers(requests: list[UUID]) -> None:
@@ -299,7 +326,10 @@ def _outcome(request: RecognitionRequest) -> tuple[str, str, str]:
     if request.status == Status.DONE:
         return ImportRow.Status.ENROLLED, "", ""
     status = ImportRow.Status.SKIPPED if request.error_code == "duplicate_photo" else ImportRow.Status.REFUSED
-    return status, request.error_code, request.error_message
+    code = request.error_code
+    if is_servers(code) and code not in SERVER:
+        code = "error"  # not one that anybody knows: done again all the same
+    return status, code, request.error_message
 
 
 def _count(job: Import, runner: UUID, rows: Iterable[ImportRow]) -> None:

@@ -13,6 +13,7 @@ from faceplatform import env
 from faceplatform.processes.supervisor import Supervisor
 from recognition.photos import queue
 from recognition.photos.models import RecognitionRequest, Worker
+from recognition.photos.services import raise_if_unserved
 from recognition.photos.worker import RecognitionWorker
 from recognition.photos.worker_parts import release_claims, worker_parts
 
@@ -20,13 +21,17 @@ logger = logging.getLogger(__name__)
 
 
 def process_requests(requests: Sequence[RecognitionRequest]) -> None:
-    """Processes `requests` here, alongside any running workers, until all are finished."""
+    """Processes `requests` here, alongside any running workers, until all are finished.
+
+    Raises Unavailable (pack_not_installed) if nobody can process one of them, and Unfit.
+    """
     worker = _worker()
     unfinished = [request.pk for request in requests]
     with worker.registered(), queue.hub.subscription(queue.FINISHED) as subscription:
         while unfinished:
             queue.release_expired()
             if not worker.run_once(only=unfinished):
+                _require_served(unfinished)
                 subscription.wait()
             rows = RecognitionRequest.objects.filter(pk__in=unfinished, status__in=["queued", "running"])
             left = set(rows.values_list("pk", flat=True))
@@ -44,10 +49,18 @@ def local_worker() -> Iterator[Callable[[Sequence[UUID]], None]]:
     def work(requests: Sequence[UUID]) -> None:
         queue.release_expired()
         if not worker.run_once(only=requests):
+            _require_served(requests)
             subscription.wait()
 
     with worker.registered(), queue.hub.subscription(queue.FINISHED) as subscription:
         yield work
+
+
+def _require_served(requests: Sequence[UUID]) -> None:
+    """Raises Unavailable (pack_not_installed) if one of them waits for a pack that neither we nor another worker can run."""
+    rows = RecognitionRequest.objects.filter(pk__in=requests).defer("photo").with_served()
+    for row in rows.filter(served=False)[:1]:
+        raise_if_unserved(row)
 
 
 @contextmanager

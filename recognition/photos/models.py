@@ -100,6 +100,8 @@ class RecognitionRequest(models.Model):
     threshold_source = models.CharField(max_length=10, blank=True)
     timings_ms = models.JSONField(default=dict)
 
+    served: bool  # added by with_served()
+
     objects = RecognitionRequestQuerySet.as_manager()
 
     class Meta:
@@ -237,7 +239,8 @@ class Worker(models.Model):
     """A recognition worker process. It is alive while its heartbeat (last_seen_at) is younger than WORKER_ALIVE_FOR.
 
     id: chosen by its supervisor if it has one, which then knows whose claims to release when the process dies.
-    engine: pack → what its nets run on, in which precision and why; see engine/pack_nets.py.
+    engine: pack → what its nets run on, in which precision and why; see engine/pack_nets.py. packs: those it can run; null
+    if it does not say. pack_faults: pack → why it cannot be loaded there.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
@@ -246,6 +249,8 @@ class Worker(models.Model):
     started_at = models.DateTimeField(db_default=Now(), editable=False)
     last_seen_at = models.DateTimeField(db_default=Now())
     engine = models.JSONField(default=dict)
+    packs = models.JSONField(null=True)
+    pack_faults = models.JSONField(default=dict, db_default={})
 
     objects = WorkerQuerySet.as_manager()
 

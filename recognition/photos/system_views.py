@@ -26,6 +26,7 @@ def system(request):
         "galleries": Gallery.objects.visible_to(actor_of(request), Role.OWNER),
         "failures": latest_failures(),
         "failed_kept": FAILED_KEPT.days,
+        "unserved": RecognitionRequest.objects.packs_without_worker(),
         "queued": counts.get(Status.QUEUED, 0),
         "running": counts.get(Status.RUNNING, 0),
     }

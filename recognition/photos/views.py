@@ -159,7 +159,7 @@ def _enrol_new(request, gallery: Gallery, form: AddFacesForm):
     actor, data = actor_of(request), form.cleaned_data
     photos = _photos(data["photos"])
     services.check_enrolment(photos)
-    services.require_worker()
+    services.require_worker(gallery)
     person = create_identity(actor=actor, gallery=gallery, name=data["name"], **form.person())
     return _enrol(request, person, photos)
 

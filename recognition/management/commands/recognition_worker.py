@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from faceplatform.processes.stop_flag import StopFlag
 from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import DeviceError
-from recognition.photos.worker import RecognitionWorker
+from recognition.photos.worker import RecognitionWorker, Unfit
 from recognition.reembedding.embed import embed_part
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,10 @@ class Command(BaseCommand):
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, stop.set)
         try:
-            RecognitionWorker(settings.MODELS_DIR, idle=embed_part, given_id=given_id).run(stop)
+            worker = RecognitionWorker(settings.MODELS_DIR, idle=embed_part, given_id=given_id, ends_process=True)
+            worker.run(stop)
         except (PackError, DeviceError) as error:
             raise CommandError(str(error)) from error
+        except Unfit as error:
+            raise CommandError(f"This worker has to be started anew: {error}") from error
         logger.info("stopped")

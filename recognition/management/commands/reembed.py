@@ -87,6 +87,8 @@ class Command(BaseCommand):
                 while self._continues(actor, job.pk, stop, bar):
                     queue.release_expired()
                     if not worker.run_once() and not embed_part(worker, only=job.pk):
+                        if reason := worker.pack_faults.get(job.pack):
+                            raise CommandError(reason)
                         subscription.wait()
         finally:
             for name, handler in previous.items():

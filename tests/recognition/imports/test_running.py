@@ -20,6 +20,7 @@ from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
 from gallery.curation.services import merge_identities
 from gallery.models import FaceSample, Identity
+from recognition.engine.pipeline import Pipeline
 from recognition.imports import running, tasks
 from recognition.imports.models import Import, ImportPiece
 from recognition.imports.report import report_lines
@@ -64,6 +65,30 @@ def dump_people() -> list:
             cursor.execute(f"SELECT {table}::text FROM {table} ORDER BY 1")
             rows += [row[0] for row in cursor.fetchall()]
     return rows
+
+
+def test_photos_that_fail_for_a_fault_of_the_server_are_done_again(gallery, archive, worker, monkeypatch):
+    """The import ends as failed, keeps its upload, and does these photos alone when it is resumed."""
+    job = new(gallery, archive)
+    analyse = Pipeline.analyse
+    broken = []
+
+    def stumbling(self, photos, **options):
+        broken[:] = broken or photos[:1]
+        if broken[0] in photos:
+            raise RuntimeError("the net exploded")
+        return analyse(self, photos, **options)
+
+    monkeypatch.setattr(Pipeline, "analyse", stumbling)
+    ended = run(job, worker)
+    enrolled, _, refused = counts(job)
+    assert ended.status == Import.Status.FAILED and "1 of the photos" in ended.error_message
+    assert (enrolled + refused, job.rows.get(code="engine_error").status) == (5, "refused")
+    assert ImportPiece.objects.filter(job=job).exists()
+    monkeypatch.setattr(Pipeline, "analyse", analyse)
+    resume_import(actor=SYSTEM, job=job)
+    assert run(job, worker).status == Import.Status.DONE
+    assert counts(job) == (3, 0, 2) and job.rows.count() == 5
 
 
 class Killed(BaseException):
