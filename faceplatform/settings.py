@@ -1,5 +1,7 @@
 """Django settings. What an operator may change comes from the environment: faceplatform/env.py lists it."""
 
+from typing import Any
+
 from psycopg.conninfo import conninfo_to_dict
 
 from faceplatform import env
@@ -75,10 +77,11 @@ REQUESTS_AT_ONCE = (
 )
 
 # Beside them, so that a request which waits for a lock, or somebody who guesses passwords, stops none of these.
+SIGN_INS_AT_ONCE = 4
 LANES = {
     ("/health/live",): 1,
     ("/health/ready",): 2,
-    ("/sign-in", "/admin/login/"): 4,
+    ("/sign-in", "/admin/login/"): SIGN_INS_AT_ONCE,
     ("/static/",): 2,
 }
 
@@ -103,14 +106,16 @@ IMPATIENT = {
 }
 
 
-DATABASES = {"default": _external(DATABASE_URL) if DATABASE_URL else dict(postgres.connection_settings(DATA_DIR))}
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": _external(DATABASE_URL) if DATABASE_URL else dict(postgres.connection_settings(DATA_DIR))
+}
 DATABASES["default"] |= {
     "ENGINE": "faceplatform.database.embedded" if EMBEDDED_POSTGRES else "django.db.backends.postgresql",
     "CONN_HEALTH_CHECKS": True,
     # A thread a request under ASGI: a pool bounds the connections and spares opening one each time.
     "OPTIONS": {
         "prepare_threshold": 0,  # for faceplatform/database/planned.py; the ORM's own queries are never prepared
-        "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE + sum(LANES.values()), "timeout": 5},
+        "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE + SIGN_INS_AT_ONCE, "timeout": 5},
         **DATABASES["default"].get("OPTIONS", {}),
     },
 }

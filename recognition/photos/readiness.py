@@ -10,7 +10,7 @@ import psycopg
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db.migrations.loader import MigrationLoader
-from django.http import JsonResponse
+from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from faceplatform.database.postgres import PostgresError
@@ -31,7 +31,7 @@ _complete: tuple | None = None  # how the table of migrations looked when none w
 
 @login_not_required
 @require_safe
-def ready(request):
+def ready(request: HttpRequest) -> JsonResponse:
     """Database reachable, migrations applied, a recognition worker alive; 503 with what is missing otherwise."""
     _known_migrations()  # read once from the disk, before time counts
     try:
@@ -59,7 +59,7 @@ def _unavailable(detail: str) -> JsonResponse:
 def _living_workers(connection: psycopg.Connection) -> int | None:
     """How many; None where migrations are missing. Those are compared again only when their table has changed."""
     global _complete
-    *state, workers = connection.execute(ASKED, [WORKER_ALIVE_FOR]).fetchone()
+    [(*state, workers)] = connection.execute(ASKED, [WORKER_ALIVE_FOR]).fetchall()
     if _complete != tuple(state):
         applied = set(connection.execute("SELECT app, name FROM django_migrations").fetchall())
         if any(not key & applied for key in _known_migrations()):
@@ -72,10 +72,12 @@ probe = Probe(_living_workers)
 
 
 @lru_cache(maxsize=1)
-def _known_migrations() -> list[set[tuple[str, str]]]:
+def _known_migrations() -> list[set[tuple[str, ...]]]:
     """Each with what counts as it having been applied: itself, or what it was squashed into or made of."""
     loaded = MigrationLoader(None).disk_migrations
-    found = {key: {key, *map(tuple, migration.replaces[-1:])} for key, migration in loaded.items()}
+    found: dict[tuple[str, ...], set[tuple[str, ...]]] = {
+        key: {key, *map(tuple, migration.replaces[-1:])} for key, migration in loaded.items()
+    }
     for key, migration in loaded.items():
         for replaced in migration.replaces:
             found.setdefault(tuple(replaced), set()).add(key)
