@@ -79,10 +79,11 @@ TEMPLATES = [
 REQUESTS_AT_ONCE = 20
 
 # Beside them, so that a request which waits for a lock, or somebody who guesses passwords, stops none of these.
+SIGN_INS_AT_ONCE = 4
 LANES = {
     ("/health/live",): 1,
     ("/health/ready",): 2,
-    ("/sign-in", "/admin/login/"): 4,
+    ("/sign-in", "/admin/login/"): SIGN_INS_AT_ONCE,
     ("/static/",): 2,
 }
 
@@ -116,7 +117,7 @@ DATABASES["default"] |= {
     # Under ASGI each request has its own thread: a pool limits the connections and saves opening one each time.
     "OPTIONS": {
         "prepare_threshold": 0,  # needed by faceplatform/database/planned.py; the ORM's own queries are never prepared
-        "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE + sum(LANES.values()), "timeout": 5},
+        "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE + SIGN_INS_AT_ONCE, "timeout": 5},
         **DATABASES["default"].get("OPTIONS", {}),
     },
 }

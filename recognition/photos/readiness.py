@@ -59,9 +59,7 @@ def _unavailable(detail: str) -> JsonResponse:
 def _living_workers(connection: psycopg.Connection) -> int | None:
     """How many; None if migrations are missing. These are compared again only when their table has changed."""
     global _complete
-    row = connection.execute(ASKED, [WORKER_ALIVE_FOR]).fetchone()
-    assert row is not None  # the statement has no FROM that could be empty
-    *state, workers = row
+    [(*state, workers)] = connection.execute(ASKED, [WORKER_ALIVE_FOR]).fetchall()
     if _complete != tuple(state):
         applied = set(connection.execute("SELECT app, name FROM django_migrations").fetchall())
         if any(not key & applied for key in _known_migrations()):
