@@ -163,6 +163,7 @@ PURGE_DAYS = env.get("FACEPLATFORM_PURGE_DAYS")
 INDEX_MEMORY_MB = env.get("FACEPLATFORM_INDEX_MEMORY_MB")
 
 # --- REST API ---------------------------------------------------------------------------------------------------------
+KEY_MAX_DAYS = env.get("FACEPLATFORM_KEY_MAX_DAYS")
 KEY_RATE = env.get("FACEPLATFORM_KEY_RATE")
 USER_RATE = env.get("FACEPLATFORM_USER_RATE")
 REST_FRAMEWORK = {
