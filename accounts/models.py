@@ -1,6 +1,9 @@
 """Users, their roles in galleries, API keys, and the audit of what was done."""
 
+from datetime import timedelta
+
 import uuid6
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -80,6 +83,12 @@ class ApiKey(models.Model):
 
     def is_usable(self, moment) -> bool:
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > moment)
+
+    @property
+    def lives_too_long(self) -> bool:
+        """Longer than FACEPLATFORM_KEY_MAX_DAYS allows new keys to live; it works all the same."""
+        longest = settings.KEY_MAX_DAYS and self.created_at + timedelta(days=settings.KEY_MAX_DAYS, minutes=1)
+        return bool(longest) and self.is_usable(timezone.now()) and (not self.expires_at or self.expires_at > longest)
 
     @property
     def state(self) -> str:

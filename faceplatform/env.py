@@ -144,6 +144,7 @@ SETTINGS = {
         Setting("FACEPLATFORM_LOCK_SECONDS", "5", _natural, "Longest wait of a web request for a lock; 0: no limit."),
         Setting("FACEPLATFORM_KEY_RATE", "6000", _natural, "API calls a minute with one key; 0: no limit."),
         Setting("FACEPLATFORM_USER_RATE", "12000", _natural, "API calls a minute by one user; 0: no limit."),
+        Setting("FACEPLATFORM_KEY_MAX_DAYS", "0", _natural, "Longest life of a new API key, in days; 0: no limit."),
         Setting(
             "FACEPLATFORM_SIGN_IN_RATE", "10", _natural, "Attempts a minute to sign in to one account; 0: no limit."
         ),

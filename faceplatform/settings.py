@@ -193,6 +193,7 @@ GALLERY_DELETION_DAYS = env.get("FACEPLATFORM_GALLERY_DELETION_DAYS")
 INDEX_MEMORY_MB = env.get("FACEPLATFORM_INDEX_MEMORY_MB")
 
 # --- REST API ---------------------------------------------------------------------------------------------------------
+KEY_MAX_DAYS = env.get("FACEPLATFORM_KEY_MAX_DAYS")
 KEY_RATE = env.get("FACEPLATFORM_KEY_RATE")
 USER_RATE = env.get("FACEPLATFORM_USER_RATE")
 REST_FRAMEWORK = {
