@@ -3,6 +3,7 @@
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
+from django.db import transaction
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
@@ -31,6 +32,7 @@ class UnfoldUserAdmin(UserAdmin, ModelAdmin):
     def delete_model(self, request, obj):
         services.delete_user(actor=actor_of(request), user=obj)
 
+    @transaction.atomic
     def delete_queryset(self, request, queryset):
         for user in queryset:
             services.delete_user(actor=actor_of(request), user=user)
@@ -68,8 +70,9 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Revoke")
     def revoke(self, request, queryset):
-        for key in queryset.visible_to(actor_of(request)):
-            revoke_api_key(actor=actor_of(request), api_key=key)
+        with transaction.atomic():
+            for key in queryset.visible_to(actor_of(request)):
+                revoke_api_key(actor=actor_of(request), api_key=key)
         messages.success(request, "Revoked.")
 
 

@@ -4,6 +4,7 @@ import uuid
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
@@ -160,8 +161,10 @@ def _enrol_new(request, gallery: Gallery, form: AddFacesForm):
     photos = _photos(data["photos"])
     services.check_enrolment(photos)
     services.require_worker()
-    person = create_identity(actor=actor, gallery=gallery, name=data["name"], **form.person())
-    return _enrol(request, person, photos)
+    with transaction.atomic():  # no person is left without photos if these are refused after all
+        person = create_identity(actor=actor, gallery=gallery, name=data["name"], **form.person())
+        rows = services.submit_enrolment(actor=actor, identity=person, photos=photos)
+    return _enrolment_later(request, person, rows)
 
 
 @require_POST
@@ -179,6 +182,10 @@ def add_photos(request, slug, pk):
 
 def _enrol(request, person: Identity, photos: list[Photo]):
     rows = services.submit_enrolment(actor=actor_of(request), identity=person, photos=photos)
+    return _enrolment_later(request, person, rows)
+
+
+def _enrolment_later(request, person: Identity, rows: list[RecognitionRequest]):
     ids = [row.pk for row in rows]
     return page_later(ids, seconds=WAIT, answer=lambda: _enrolment_page(request, person, ids))
 
