@@ -2,12 +2,16 @@
 
 from django.core.management.base import CommandError
 
+from faceplatform.errors import InvalidInput
 from gallery.models import Gallery
 
 
 def find_gallery(slug: str) -> Gallery:
-    """Raises CommandError, which lists the galleries, if there is none with this slug."""
-    gallery = Gallery.objects.filter(slug=slug).first()
+    """slug: or the name, if one gallery alone has it. Raises CommandError, which lists the galleries, if there is none."""
+    try:
+        gallery = Gallery.objects.called(slug)
+    except InvalidInput as error:
+        raise CommandError(error.message) from error
     if gallery is None:
         slugs = Gallery.objects.order_by("slug").values_list("slug", flat=True)
         known = ", ".join(slugs) or "none yet; import_faces --create makes one"

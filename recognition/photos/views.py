@@ -34,7 +34,7 @@ def recognise(request, slug):
         return render(request, "recognition/recognise.html", {"gallery": gallery, "form": RecogniseForm()})
     form = RecogniseForm(request.POST, request.FILES)
     if not form.is_valid():
-        message = "; ".join(str(error) for error in form.errors.get("photo", []))
+        message = "; ".join(str(error) for errors in form.errors.values() for error in errors)
         return _recognise_error(request, gallery, form, message, 400)
     try:
         row = services.submit_recognition(
@@ -173,7 +173,8 @@ def add_photos(request, slug, pk):
     person = get_visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
     form = MorePhotosForm(request.POST, request.FILES)
     if not form.is_valid():
-        return render(request, "_error.html", {"error": "Choose at least one photo."}, status=400)
+        message = " ".join(str(error) for errors in form.errors.values() for error in errors)
+        return render(request, "_error.html", {"error": message}, status=400)
     try:
         return _enrol(request, person, _photos(form.cleaned_data["photos"]))
     except DomainError as error:
