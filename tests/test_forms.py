@@ -146,7 +146,7 @@ def cases():
                 yield pytest.param(address, valid, field, value, id=f"{address}-{field}-{number}")
 
 
-@pytest.mark.parametrize(("address", "valid", "field", "value"), cases())
+@pytest.mark.parametrize(("address", "valid", "field", "value"), list(cases()))
 def test_a_value_that_cannot_be_taken_is_told(owner, address, valid, field, value):
     if field == "*":
         names = [name for name, one in _form(address).fields.items() if not isinstance(one, forms.BooleanField)]
