@@ -136,8 +136,9 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Revoke")
     def revoke(self, request, queryset):
-        for key in queryset.visible_to(actor_of(request)):
-            revoke_api_key(actor=actor_of(request), api_key=key)
+        with transaction.atomic():
+            for key in queryset.visible_to(actor_of(request)):
+                revoke_api_key(actor=actor_of(request), api_key=key)
         messages.success(request, "Revoked.")
 
 

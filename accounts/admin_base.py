@@ -1,6 +1,7 @@
 """Shared by the admin classes of all apps."""
 
 from django.contrib.admin import RelatedFieldListFilter
+from django.db import transaction
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
@@ -48,6 +49,8 @@ class ScopedAdmin(ModelAdmin):
     def delete_model(self, request, obj):
         self.delete_service(actor_of(request), obj)
 
+    @transaction.atomic
     def delete_queryset(self, request, queryset):
+        """Deletes all of them or none."""
         for row in queryset:
             self.delete_service(actor_of(request), row)

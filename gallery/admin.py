@@ -69,6 +69,12 @@ class GalleryAdmin(ScopedAdmin):
     def get_readonly_fields(self, request, obj=None):
         return ["pack", "slug"] if obj else ["pack"]
 
+    def formfield_for_dbfield(self, db_field, request, **kwargs):
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "slug":
+            field.required, field.help_text = False, f"{db_field.help_text} Left empty, it is made from the name."
+        return field
+
     @admin.display(description="People")
     def identity_count(self, gallery):
         return gallery.identity_count
@@ -83,7 +89,7 @@ class GalleryAdmin(ScopedAdmin):
             services.update_gallery(actor=actor_of(request), gallery=obj, **values)
         else:
             created = services.create_gallery(actor=actor_of(request), slug=form.cleaned_data["slug"], **values)
-            obj.pk, obj._state.adding = created.pk, False
+            obj.pk, obj.slug, obj._state.adding = created.pk, created.slug, False
 
     @staticmethod
     def delete_service(actor, row):

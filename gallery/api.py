@@ -1,10 +1,13 @@
 """Galleries and identities over REST, and the serialised form of a sample."""
 
+import hashlib
+import json
 from contextlib import contextmanager
 from datetime import datetime
 
 from django.http import HttpResponse
 from django.urls import reverse
+from django.utils.http import parse_etags
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.response import Response
@@ -26,7 +29,8 @@ IF_MATCH = OpenApiParameter(
     "If-Match",
     str,
     OpenApiParameter.HEADER,
-    description="The ETag you were given when you read the row. The answer is 412 if it has changed since.",
+    description="The ETag you were given when you read the person. The answer is 412 if somebody has changed their data since; "
+    "being recognised meanwhile, or getting samples, is no such change.",
 )
 
 
@@ -212,7 +216,7 @@ class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet
 
     def retrieve(self, request, pk):
         answer = self._answer(pk)
-        unchanged = answer["ETag"] in request.headers.get("If-None-Match", "")
+        unchanged = matches(request.headers.get("If-None-Match", ""), answer["ETag"])
         return Response(status=304, headers={"ETag": answer["ETag"]}) if unchanged else answer
 
     def create(self, request):
@@ -239,8 +243,8 @@ class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet
 
     def _answer(self, pk, status: int = 200) -> Response:
         identity = self._identity(pk)
-        version = {"ETag": f'"{identity.updated_at.isoformat()}"'}
-        return Response(identity_as_dict(identity), status=status, headers=version)
+        answer = identity_as_dict(identity)
+        return Response(answer, status=status, headers={"ETag": etag_of(identity, answer)})
 
 
 def picture(jpeg) -> HttpResponse:
@@ -259,9 +263,20 @@ def answer_412_if_stale():
         raise
 
 
+def etag_of(identity: Identity, answer: dict) -> str:
+    """The row's version, which If-Match is compared with, and a hash of the whole answer, which also tells of new samples."""
+    content = json.dumps(answer, sort_keys=True, default=str).encode()
+    return f'"{identity.updated_at.isoformat()}_{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
+
+
+def matches(if_none_match: str, etag: str) -> bool:
+    """Whether the header names this ETag, among others perhaps, or any by `*`."""
+    return any(tag.removeprefix("W/") in (etag, "*") for tag in parse_etags(if_none_match))
+
+
 def version_seen(request) -> datetime | None:
     """The `updated_at` of the row as the caller read it, from If-Match; None without one, or with `*`."""
-    tag = request.headers.get("If-Match", "").removeprefix("W/").strip('"')
+    tag = request.headers.get("If-Match", "").removeprefix("W/").strip('"').partition("_")[0]
     try:
         return datetime.fromisoformat(tag) if tag not in ("", "*") else None
     except ValueError as error:

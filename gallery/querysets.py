@@ -4,6 +4,7 @@ The models are imported where they are used: gallery/models.py imports this modu
 """
 
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -11,6 +12,8 @@ from django.utils import timezone
 
 from accounts.querysets import GalleryScopedQuerySet
 from accounts.roles import Role
+from faceplatform.errors import InvalidInput
+from faceplatform.text import storable
 
 
 def _count(rows: QuerySet, by: str) -> Coalesce:
@@ -36,6 +39,18 @@ class GalleryQuerySet(GalleryScopedQuerySet):
 
     def being_deleted(self):
         return self.filter(deletes_at__isnull=False)
+
+    def called(self, text: str):
+        """The gallery with this slug, or else the only one with this name; None if there is none.
+
+        Raises InvalidInput if several have the name.
+        """
+        text = storable(text, 1000)
+        found: list[Any] = list(self.filter(slug=text)) or list(self.filter(name=text.strip()).order_by("slug"))
+        if len(found) > 1:
+            slugs = ", ".join(gallery.slug for gallery in found)
+            raise InvalidInput(f"Several galleries are called “{text}”. Give the slug of one: {slugs}.")
+        return found[0] if found else None
 
     def with_counts(self):
         """Adds `identity_count` and `sample_count`."""

@@ -125,7 +125,18 @@ class DomainErrorMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: PlatformRequest, exception: Exception) -> HttpResponse | None:
+        forget_new_messages(request)
         return error_page(request, exception) if isinstance(exception, DomainError) else None
+
+
+def forget_new_messages(request: HttpRequest) -> None:
+    """Drops what the view had to say before it failed: its transaction, which may have ended later, was rolled back.
+
+    The admin site says “was changed successfully” inside its transaction.
+    """
+    storage = getattr(request, "_messages", None)
+    if storage is not None:
+        storage._queued_messages.clear()
 
 
 def error_page(request: PlatformRequest, error: DomainError) -> HttpResponse:

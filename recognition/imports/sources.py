@@ -77,9 +77,8 @@ class FileSource:
 
 
 def person_name(folder: str) -> str:
-    """The person's name that a folder's name stands for: “alex_lacamoire” → Alex Lacamoire; “McCoy Ann” stays."""
-    name = " ".join(folder.replace("_", " ").split())
-    return name.title() if name.islower() else name
+    """The folder's name as it is written, with spaces for underscores: “Alex_Lacamoire” → Alex Lacamoire; “amy” stays."""
+    return " ".join(folder.replace("_", " ").split()) or folder
 
 
 def _rows_of(place: Path | BinaryIO) -> Callable[[], Iterable[SourceRow]]:
@@ -120,15 +119,31 @@ def _zip_source(archive: zipfile.ZipFile) -> Callable[[], Iterable[SourceRow]]:
         with archive.open(files[tables[0]]) as file:
             table = _csv_table(file.read(settings.MAX_CSV_BYTES + 1), tables[0])
         return partial(_csv_rows, table, partial(_read_named_member, archive, files, PurePosixPath(tables[0]).parent))
-    return partial(_zip_rows, archive, sorted(files.values(), key=lambda info: info.filename))
+    photos = [info for info in files.values() if _is_in_a_folder(PurePosixPath(info.filename))]
+    _require_different_folders(PurePosixPath(info.filename).parent for info in photos)
+    return partial(_zip_rows, archive, sorted(photos, key=lambda info: info.filename))
+
+
+def _is_in_a_folder(path: PurePosixPath) -> bool:
+    return path.suffix.lower() in SUFFIXES and len(path.parts) > 1 and path.parts[0] != "__MACOSX"
+
+
+def _require_different_folders(folders: Iterable[PurePosixPath]) -> None:
+    """Raises InvalidInput if two folders at different places have the same name: nobody knows whether they are one person."""
+    places: dict[str, PurePosixPath] = {}
+    for folder in folders:
+        if places.setdefault(folder.name, folder) != folder:
+            one, other = (storable(str(place), 300) for place in (places[folder.name], folder))
+            raise InvalidInput(
+                f"Two folders of the ZIP have the same name: {one} and {other}. If they are two people, name the folders "
+                "differently. If they are one, put the photos into one folder."
+            )
 
 
 def _zip_rows(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> Iterator[SourceRow]:
     for info in infos:
-        path = PurePosixPath(info.filename)
-        if path.suffix.lower() in SUFFIXES and len(path.parts) > 1 and path.parts[0] != "__MACOSX":
-            person = path.parts[-2]
-            yield SourceRow(info.filename, person, person_name(person), partial(_read_member, archive, info))
+        person = PurePosixPath(info.filename).parent.name
+        yield SourceRow(info.filename, person, person_name(person), partial(_read_member, archive, info))
 
 
 # --- A table ---

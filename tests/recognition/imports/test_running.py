@@ -10,6 +10,7 @@ from threading import Thread
 import pytest
 from api_client import client_of, problem, upload
 from archives import zipped
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, member, stranger
@@ -118,6 +119,25 @@ def test_running_the_same_import_again_changes_nothing(gallery, archive, worker)
     again = run(new(gallery, archive), worker)
     assert counts(again) == (0, 3, 2)
     assert dump_people() == before
+
+
+def test_people_named_by_an_older_version_are_found_again(gallery, worker, hopper, hopper_again):
+    """It wrote “grace_hopper” as Grace Hopper. Nobody is enrolled twice, and the name stays."""
+    run(new(gallery, zipped({"grace_hopper/1.jpg": hopper})), worker)
+    assert Identity.objects.get().name == "grace hopper"
+    Identity.objects.update(name="Grace Hopper")
+    run(new(gallery, zipped({"grace_hopper/1.jpg": hopper, "grace_hopper/2.jpg": hopper_again})), worker)
+    [grace] = Identity.objects.all()
+    assert (grace.name, grace.external_id, grace.samples.count()) == ("Grace Hopper", "grace_hopper", 2)
+
+
+def test_a_zip_with_two_folders_of_one_name_is_refused_whole(gallery, client):
+    client.force_login(member(gallery, Role.CURATOR).user)
+    file = zipped({"london/ann/1.jpg": b"1", "paris/ann/1.jpg": b"2"})
+    upload = SimpleUploadedFile("people.zip", file.getvalue())
+    page = client.post("/galleries/staff/imports", {"file": upload})
+    assert page.status_code == 400 and "london/ann and paris/ann" in page.content.decode()
+    assert not Import.objects.exists() and not Identity.objects.exists()
 
 
 def test_stopped_and_resumed(gallery, archive, worker, monkeypatch):
