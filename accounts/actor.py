@@ -56,6 +56,13 @@ class Actor:
             name=user.get_username(),
         )
 
+    @classmethod
+    def of_visitor(cls, request: HttpRequest, via: Via) -> "Actor":
+        """Somebody who is not signed in, for the audit alone: never ask such an actor what it may do."""
+        return cls(
+            via=via, ip=address_of(request), request_id=getattr(request, "request_id", ""), name="(not signed in)"
+        )
+
     def as_record(self) -> dict[str, Any]:
         """What a queued request stores besides the user, so that the worker can write the audit in the actor's name. JSON."""
         key = str(self.api_key.pk) if self.api_key else None
@@ -93,10 +100,14 @@ class Actor:
             raise NotAllowed(f"This API key lacks the scope “{scope}”. Create a key that has it.", code="scope_missing")
 
     def role_in(self, gallery: GalleryRow) -> Role | None:
-        """The actor's role in `gallery`; None if the gallery is hidden from it."""
+        """The actor's role in `gallery`; None if the gallery is hidden from it, as one that is being deleted is from any user."""
         if self.api_key is not None and self.api_key.gallery_id not in (None, gallery.pk):
             return None
-        if self.user is None or self.sees_everything:
+        if self.user is None:
+            return Role.OWNER
+        if gallery.deletes_at is not None:
+            return None
+        if self.sees_everything:
             return Role.OWNER
         membership = MEMBERSHIP.first(user=self.user.pk, gallery=gallery.pk)
         return Role(membership.role) if membership else None

@@ -1,12 +1,19 @@
 """Accounts in the admin site. Every write goes through a service, so that it is audited. The audit is read-only."""
 
+from collections.abc import Callable
+from copy import copy
+from functools import partial
+from typing import Any
+
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
+from django.db import transaction
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts.admin_base import ReadOnlyAdmin, ScopedAdmin, actor_of
+from accounts.actor import Actor
+from accounts.admin_base import ReadOnlyAdmin, ScopedAdmin, VisibleGalleries, actor_of
 from accounts.keys.services import revoke_api_key
 from accounts.models import ApiKey, AuditEvent, Membership, User
 from accounts.users import services
@@ -14,32 +21,86 @@ from accounts.users import services
 admin.site.unregister(Group)
 
 
+class OperatorsMixin:
+    """Operators alone change these rows; staff with the permission to view them may look. Deletes through `delete_service`."""
+
+    delete_service: Callable[[Actor, Any], None]
+
+    def has_add_permission(self, request):
+        return actor_of(request).sees_everything
+
+    def has_change_permission(self, request, obj=None):
+        return actor_of(request).sees_everything
+
+    def has_delete_permission(self, request, obj=None):
+        return actor_of(request).sees_everything
+
+    def delete_model(self, request, obj):
+        self.delete_service(actor_of(request), obj)
+
+    @transaction.atomic
+    def delete_queryset(self, request, queryset):
+        for row in queryset:
+            self.delete_service(actor_of(request), row)
+
+
 @admin.register(Group)
-class UnfoldGroupAdmin(GroupAdmin, ModelAdmin):
-    pass
+class UnfoldGroupAdmin(OperatorsMixin, GroupAdmin, ModelAdmin):
+    def save_model(self, request, obj, form, change):
+        if not change or "name" in form.changed_data:
+            services.save_group(actor=actor_of(request), group=obj, created=not change)
+
+    def save_related(self, request, form, formsets, change):
+        permissions = form.cleaned_data["permissions"]
+        services.set_group_permissions(actor=actor_of(request), group=form.instance, permissions=permissions)
+
+    @staticmethod
+    def delete_service(actor, row):
+        services.delete_group(actor=actor, group=row)
+
+
+class PasswordForm(AdminPasswordChangeForm):
+    """Django's form for another user's password, saving through the service."""
+
+    def __init__(self, actor, *args, **kwargs):
+        self.actor = actor
+        super().__init__(*args, **kwargs)
+
+    def save(self, commit=True):
+        password = self.cleaned_data["password1"] if self.cleaned_data["set_usable_password"] else None
+        services.set_password(actor=self.actor, user=self.user, password=password)
+        return self.user
 
 
 @admin.register(User)
-class UnfoldUserAdmin(UserAdmin, ModelAdmin):
+class UnfoldUserAdmin(OperatorsMixin, UserAdmin, ModelAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
+
+    def user_change_password(self, request, id, form_url=""):
+        """Django's view does not tell its form who acts: the form of this request's copy knows."""
+        view = copy(self)
+        view.change_password_form = partial(PasswordForm, actor_of(request))
+        return UserAdmin.user_change_password(view, request, id, form_url)
 
     def save_model(self, request, obj, form, change):
         services.save_user(actor=actor_of(request), user=obj, changed=form.changed_data if change else None)
 
-    def delete_model(self, request, obj):
-        services.delete_user(actor=actor_of(request), user=obj)
+    def save_related(self, request, form, formsets, change):
+        if change:
+            groups, permissions = form.cleaned_data["groups"], form.cleaned_data["user_permissions"]
+            actor = actor_of(request)
+            services.set_rights(actor=actor, user=form.instance, groups=groups, permissions=permissions)
 
-    def delete_queryset(self, request, queryset):
-        for user in queryset:
-            services.delete_user(actor=actor_of(request), user=user)
+    @staticmethod
+    def delete_service(actor, row):
+        services.delete_user(actor=actor, user=row)
 
 
 @admin.register(Membership)
 class MembershipAdmin(ScopedAdmin):
     list_display = ["user", "gallery", "role", "created_at"]
-    list_filter = ["role", "gallery"]
+    list_filter = ["role", ("gallery", VisibleGalleries)]
     search_fields = ["user__username", "gallery__name"]
     list_select_related = ["user", "gallery"]
     autocomplete_fields = ["user", "gallery"]
@@ -61,15 +122,23 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     """Lists and revokes keys. Creating one here is not possible: the key is shown only once, by the page or the command."""
 
     list_display = ["prefix", "user", "gallery", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at"]
-    list_filter = ["gallery", "user"]
+    list_filter = [("gallery", VisibleGalleries)]
     search_fields = ["prefix", "name", "user__username"]
     exclude = ["key_hash"]
     actions = ["revoke"]
 
+    def get_queryset(self, request):
+        return super().get_queryset(request).visible_to(actor_of(request))
+
+    def get_list_filter(self, request):
+        """Only an operator sees keys of others, and with that the names of all users."""
+        return [*self.list_filter, "user"] if actor_of(request).sees_everything else self.list_filter
+
     @admin.action(description="Revoke")
     def revoke(self, request, queryset):
-        for key in queryset.visible_to(actor_of(request)):
-            revoke_api_key(actor=actor_of(request), api_key=key)
+        with transaction.atomic():
+            for key in queryset.visible_to(actor_of(request)):
+                revoke_api_key(actor=actor_of(request), api_key=key)
         messages.success(request, "Revoked.")
 
 

@@ -16,13 +16,13 @@ class VisibleRow(Generic[Row]):
 
     def __init__(self, rows: Callable[[], QuerySet[Row]], lookup: str) -> None:
         self._rows, self._lookup = rows, lookup
-        self._compiled: dict[tuple[bool, bool], Compiled[Row]] = {}
+        self._compiled: dict[tuple[bool, bool, bool], Compiled[Row]] = {}
 
     def find(self, actor: Actor, value: object) -> Row | None:
         """The row; None if there is none or it is hidden from `actor`."""
         user = None if actor.user is None or actor.sees_everything else actor.user.pk
         gallery = actor.api_key.gallery_id if actor.api_key else None
-        kind = user is None, gallery is None
+        kind = actor.user is None, user is None, gallery is None
         if kind not in self._compiled:
             self._compiled[kind] = Compiled(lambda: self._visible_to(_placeholder_actor(*kind)))
         return self._compiled[kind].first(value=value, user=user, gallery=gallery)
@@ -42,11 +42,15 @@ class _GivenUser(Given):
         return Membership.objects.filter(user=self)
 
 
-def _placeholder_actor(sees_everything: bool, all_galleries: bool) -> Actor:
+class _GivenOperator(_GivenUser):
+    is_superuser = is_active = True
+
+
+def _placeholder_actor(is_platform: bool, sees_everything: bool, all_galleries: bool) -> Actor:
     """An actor made of placeholders, so that no value of the first caller can end up in what is compiled.
 
     They are no user and no key, but have all that a `visible_to` reads of them.
     """
-    user: Any = None if sees_everything else _GivenUser("user")
+    user: Any = None if is_platform else _GivenOperator("user") if sees_everything else _GivenUser("user")
     key: Any = None if all_galleries else SimpleNamespace(gallery_id=Given("gallery"))
     return Actor(user=user, api_key=key)

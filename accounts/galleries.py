@@ -1,5 +1,6 @@
 """Galleries, as far as accounts know them: through the foreign keys of memberships and API keys, without importing the app."""
 
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -19,6 +20,9 @@ class GalleryRow(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def deletes_at(self) -> datetime | None: ...
 
 
 def galleries() -> GalleryScopedQuerySet:

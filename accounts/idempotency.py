@@ -7,28 +7,57 @@ they changed nothing.
 
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
+from django.db import connection
 from django.http import HttpResponse
 from django.utils import timezone
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from accounts.models import IdempotentAnswer, User
-from faceplatform.errors import InvalidInput, Unprocessable
+from faceplatform.database.batches import delete_in_batches
+from faceplatform.errors import Conflict, InvalidInput, Unprocessable
 
 LIFETIME = timedelta(hours=24)
 LONGEST_KEY = 255
 HEADERS = ("Location", "ETag")
+AT_ONCE = 500  # answers whose ids are looked up together
+FORGOTTEN = ""  # in place of the fingerprint of an answer that was erased: it could be guessed from a name
+# All ids an answer mentions, and whether it names somebody. A pattern that is null matches nothing.
+MENTIONS = """
+    SELECT id, key ~* %(pattern)s::text OR body ~* %(pattern)s::text, array(
+        SELECT found[1]::uuid FROM regexp_matches(
+            key || ' ' || body || ' ' || headers::text,
+            '([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})', 'gi'
+        ) found
+    ) || coalesce(waits_for, '{}')
+    FROM accounts_idempotentanswer WHERE fingerprint <> ''
+"""
+FORGET = """
+    UPDATE accounts_idempotentanswer SET fingerprint = '', body = '', headers = '{}', waits_for = NULL,
+        key = CASE WHEN key ~* %(named)s::text THEN id::text ELSE key END
+    WHERE id = ANY(%(ids)s)
+"""
 
 
 def claim(*, user: User, key: str, fingerprint: str) -> tuple[IdempotentAnswer, bool]:
-    """The key's row, and whether it is new. Call it in the transaction of the POST. Raises InvalidInput, Unprocessable."""
+    """The key's row, and whether it is new. Call it in the transaction of the POST.
+
+    Raises InvalidInput, Unprocessable, and Conflict (answer_erased) if its answer was forgotten.
+    """
     if not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
         raise InvalidInput(f"Idempotency-Key must be 1 to {LONGEST_KEY} printable characters, such as a UUID.")
     IdempotentAnswer.objects.filter(user=user, key=key, created_at__lt=timezone.now() - LIFETIME).delete()
     row, new = IdempotentAnswer.objects.get_or_create(user=user, key=key, defaults={"fingerprint": fingerprint})
+    if row.fingerprint == FORGOTTEN:
+        message = (
+            "The answer to this call was erased with the person or gallery it was about. The call is not repeated."
+        )
+        raise Conflict(message, code="answer_erased")
     if row.fingerprint != fingerprint:
         message = "This Idempotency-Key was used for another call. Use a new key for each new call."
         raise Unprocessable(message, code="idempotency_key_reused")
@@ -75,4 +104,23 @@ def _fields(data: Any) -> list[tuple[str, Any]]:
 
 def delete_expired() -> int:
     """Deletes the answers that are older than LIFETIME; returns how many."""
-    return IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - LIFETIME).delete()[0]
+    return delete_in_batches(IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - LIFETIME))
+
+
+def forget(*, known: Callable[[set[UUID]], set[UUID]], pattern: str | None, key_pattern: str | None) -> int:
+    """Erases the answers about somebody; returns how many. Their calls are not carried out again: see `claim`.
+
+    known: which of some ids are theirs. pattern, key_pattern: PostgreSQL regular expressions for texts that name them, and for
+    the keys of their answers that name them: such a key is replaced.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(MENTIONS, {"pattern": pattern})
+        answers = cursor.fetchall()
+    theirs = [answer for answer, named, _ in answers if named]
+    for start in range(0, len(answers), AT_ONCE):
+        some = answers[start : start + AT_ONCE]
+        found = known({pk for _, _, ids in some for pk in ids})
+        theirs += [answer for answer, named, ids in some if not named and not found.isdisjoint(ids)]
+    with connection.cursor() as cursor:
+        cursor.execute(FORGET, {"ids": theirs, "named": key_pattern})
+    return len(theirs)

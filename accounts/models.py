@@ -1,6 +1,9 @@
 """Users, their roles in galleries, API keys, and the audit of what was done."""
 
+from datetime import timedelta
+
 import uuid6
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -9,7 +12,14 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.actor import Via
-from accounts.querysets import UNDOABLE, ApiKeyQuerySet, AuditEventQuerySet, GalleryScopedQuerySet, LookQuerySet
+from accounts.querysets import (
+    UNDOABLE,
+    ApiKeyQuerySet,
+    AuditEventQuerySet,
+    GalleryScopedQuerySet,
+    LookQuerySet,
+    OpenGalleryManager,
+)
 from accounts.roles import Role, Scope
 
 
@@ -28,7 +38,8 @@ class Membership(models.Model):
     role = models.PositiveSmallIntegerField(choices=Role.choices, default=Role.VIEWER)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    objects = GalleryScopedQuerySet.as_manager()
+    objects = OpenGalleryManager.from_queryset(GalleryScopedQuerySet)()
+    with_closed = GalleryScopedQuerySet.as_manager()
 
     class Meta:
         ordering = ["user__username"]
@@ -81,6 +92,12 @@ class ApiKey(models.Model):
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > moment)
 
     @property
+    def lives_too_long(self) -> bool:
+        """Longer than FACEPLATFORM_KEY_MAX_DAYS allows new keys to live; it works all the same."""
+        longest = settings.KEY_MAX_DAYS and self.created_at + timedelta(days=settings.KEY_MAX_DAYS, minutes=1)
+        return bool(longest) and self.is_usable(timezone.now()) and (not self.expires_at or self.expires_at > longest)
+
+    @property
     def state(self) -> str:
         """valid, expired or revoked."""
         if self.revoked_at is not None:
@@ -89,7 +106,7 @@ class ApiKey(models.Model):
 
 
 class RequestBucket(models.Model):
-    """How many API calls a user or key made lately: a leaky bucket, shared by all web processes; see keys/throttling.py.
+    """How often somebody called or tried lately: a leaky bucket, shared by all web processes; see buckets.py.
 
     The table is unlogged: cheap to write, and empty after a crash of the database.
     """

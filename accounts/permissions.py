@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
@@ -15,6 +16,8 @@ class HasScope(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user.is_authenticated:
             return False
+        if request.method not in view.allowed_methods:
+            raise MethodNotAllowed(str(request.method))
         scope = getattr(view, "read_scope", Scope.READ) if request.method in SAFE_METHODS else view.write_scope
         Actor.from_request(request, Via.API).require_scope(scope)
         return True

@@ -1,5 +1,6 @@
 """Reads, limited to what an actor may see. Whatever they hide is answered with 404."""
 
+from django.apps import apps
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Cast
@@ -25,14 +26,28 @@ class GalleryScopedQuerySet(models.QuerySet):
     gallery_path = "gallery_id"
 
     def visible_to(self, actor, role: Role = Role.VIEWER):
-        """Rows of the galleries in which `actor` holds at least `role`."""
+        """Rows of the galleries in which `actor` holds at least `role`; no user sees those that are being deleted."""
         rows = self
         if actor.api_key is not None and actor.api_key.gallery_id is not None:
             rows = rows.filter(**{self.gallery_path: actor.api_key.gallery_id})
-        if actor.sees_everything:
+        if actor.user is None:
             return rows
+        if actor.sees_everything:
+            return rows.exclude(**{f"{self.gallery_path}__in": closed_galleries()})
         held = actor.user.memberships.filter(role__gte=role).values("gallery_id")
         return rows.filter(**{f"{self.gallery_path}__in": held})
+
+
+def closed_galleries():
+    """The ids of the galleries that are being deleted."""
+    return apps.get_model("gallery", "Gallery").objects.filter(deletes_at__isnull=False).values("pk")
+
+
+class OpenGalleryManager(models.Manager):
+    """Leaves out memberships in galleries that are being deleted: they give no rights there, and do again after an undo."""
+
+    def get_queryset(self):
+        return super().get_queryset().filter(gallery__deletes_at=None)
 
 
 class ApiKeyQuerySet(models.QuerySet):

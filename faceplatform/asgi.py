@@ -7,12 +7,20 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "faceplatform.settings")
 
 import django
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 # WhiteNoise serves its small files through synchronous iterators; Django would warn about each of them.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 django.setup(set_prefix=False)
 
-from faceplatform.web.body_limit import limit_body
+from faceplatform.database.limits import limit_waiting
+from faceplatform.web.body_limit import KnownCallers, Room, Rooms, limit_body
 from faceplatform.web.handler import Handler
 
-application = limit_body(Handler(settings.REQUESTS_AT_ONCE), settings.MAX_UPLOAD_BYTES, settings.MAX_IMPORT_BYTES)
+limit_waiting()
+handler = Handler(settings.REQUESTS_AT_ONCE, settings.LANES)
+application = limit_body(
+    handler,
+    known=KnownCallers(import_string(settings.KNOWN_CALLER), handler.threads),
+    rooms=Rooms(photos=Room(*settings.PHOTO_BODIES_AT_ONCE), imports=Room(*settings.IMPORT_BODIES_AT_ONCE)),
+)

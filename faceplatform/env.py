@@ -8,8 +8,11 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
+
+from faceplatform import private_files
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -25,6 +28,10 @@ def _boolean(text: str) -> bool:
 
 def _comma_separated(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _networks(text: str) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(part) for part in _comma_separated(text)]
 
 
 def _path(text: str) -> Path:
@@ -102,6 +109,12 @@ SETTINGS = {
             "FACEPLATFORM_HTTPS", "off", _boolean, "on if users connect over https: secure cookies, trusted proxy."
         ),
         Setting(
+            "FACEPLATFORM_TRUSTED_PROXIES",
+            "",
+            _networks,
+            "Addresses or networks of your proxies, with commas; the client's address is taken from them alone.",
+        ),
+        Setting(
             "FACEPLATFORM_SECRET_KEY", "", str, "If empty, created at the first start and kept in the data directory."
         ),
         Setting(
@@ -127,8 +140,20 @@ SETTINGS = {
         Setting(
             "FACEPLATFORM_LEASE_SECONDS", "30", _positive, "Seconds until another worker takes over from a dead one."
         ),
+        Setting("FACEPLATFORM_STATEMENT_SECONDS", "30", _natural, "Longest statement of a web request; 0: no limit."),
+        Setting("FACEPLATFORM_LOCK_SECONDS", "5", _natural, "Longest wait of a web request for a lock; 0: no limit."),
         Setting("FACEPLATFORM_KEY_RATE", "6000", _natural, "API calls a minute with one key; 0: no limit."),
         Setting("FACEPLATFORM_USER_RATE", "12000", _natural, "API calls a minute by one user; 0: no limit."),
+        Setting("FACEPLATFORM_KEY_MAX_DAYS", "0", _natural, "Longest life of a new API key, in days; 0: no limit."),
+        Setting(
+            "FACEPLATFORM_SIGN_IN_RATE", "10", _natural, "Attempts a minute to sign in to one account; 0: no limit."
+        ),
+        Setting(
+            "FACEPLATFORM_SIGN_IN_ADDRESS_RATE",
+            "30",
+            _natural,
+            "Failed attempts a minute to sign in from one address; 0: no limit.",
+        ),
         Setting(
             "FACEPLATFORM_QUEUE_LIMIT", "1000", _positive, "How many photos may wait for workers; further ones get 503."
         ),
@@ -136,6 +161,9 @@ SETTINGS = {
         Setting("FACEPLATFORM_MAX_MEGAPIXELS", "40", _positive, "Largest photo accepted, in megapixels."),
         Setting("FACEPLATFORM_MAX_IMPORT_MB", "2048", _positive, "Largest ZIP that may be uploaded, in MiB."),
         Setting("FACEPLATFORM_PURGE_DAYS", "30", _positive, "Days until what curators deleted is gone permanently."),
+        Setting(
+            "FACEPLATFORM_GALLERY_DELETION_DAYS", "7", _natural, "Days until a deleted gallery is gone permanently."
+        ),
         Setting(
             "FACEPLATFORM_REQUEST_RETENTION_DAYS",
             "30",
@@ -173,16 +201,21 @@ def secret_key(data_dir: Path) -> str:
     if given := get("FACEPLATFORM_SECRET_KEY"):
         return given
     path = data_dir / "secret_key"
-    data_dir.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        _write_once(path, secrets.token_urlsafe(50))
-    return path.read_text()
+    try:
+        private_files.make_folder(data_dir)
+        if not path.exists():
+            _write_once(path, secrets.token_urlsafe(50))
+        return path.read_text()
+    except PermissionError as error:
+        raise SettingError(
+            f"{path} cannot be read: run this as root, or as the user that the platform runs as."
+        ) from error
 
 
 def _write_once(path: Path, text: str) -> None:
     """Writes a private file in one step. If two processes race, the first one's text stays."""
     scratch = path.with_name(f"{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with private_files.open_private(scratch, "x") as file:
         file.write(text)
     try:
         os.link(scratch, path)

@@ -41,6 +41,11 @@ class Conflict(DomainError):
     status = 409
 
 
+class TooManyAttempts(DomainError):
+    code = "throttled"
+    status = 429
+
+
 class Unprocessable(DomainError):
     """The request is well formed, but its content, usually a photo, cannot be used. `code` says why."""
 

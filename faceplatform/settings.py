@@ -37,10 +37,13 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "faceplatform.web.proxies.TrustedProxyMiddleware",
     "faceplatform.web.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "faceplatform.web.middleware.ContentSecurityPolicyMiddleware",
+    "faceplatform.web.middleware.PageMethodsMiddleware",
+    "faceplatform.web.middleware.NoStoreMiddleware",
     "faceplatform.web.later.LaterMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -76,6 +79,15 @@ TEMPLATES = [
 # Per web process, each with a thread and a database connection. Requests that wait for a photo do not count.
 REQUESTS_AT_ONCE = 20
 
+# Beside them, so that a request which waits for a lock, or somebody who guesses passwords, stops none of these.
+SIGN_INS_AT_ONCE = 4
+LANES = {
+    ("/health/live",): 1,
+    ("/health/ready",): 2,
+    ("/sign-in", "/admin/login/"): SIGN_INS_AT_ONCE,
+    ("/static/",): 2,
+}
+
 # --- Database ---------------------------------------------------------------------------------------------------------
 DATABASE_URL = env.get("DATABASE_URL")
 EMBEDDED_POSTGRES = not DATABASE_URL
@@ -84,7 +96,17 @@ EMBEDDED_POSTGRES = not DATABASE_URL
 def _database_from(url: str) -> dict[str, Any]:
     parts = conninfo_to_dict(url)
     names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
-    return {key: parts.pop(part, "") for key, part in names.items()} | {"OPTIONS": parts}
+    return {key: parts.pop(part, "") for key, part in names.items()} | {"OPTIONS": IMPATIENT | parts}
+
+
+# A server that the network has swallowed is given up, where the system would wait for minutes or for ever.
+IMPATIENT = {
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # ms
+}
 
 
 DATABASES: dict[str, dict[str, Any]] = {
@@ -96,10 +118,12 @@ DATABASES["default"] |= {
     # Under ASGI each request has its own thread: a pool limits the connections and saves opening one each time.
     "OPTIONS": {
         "prepare_threshold": 0,  # needed by faceplatform/database/planned.py; the ORM's own queries are never prepared
-        "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE, "timeout": 5},
+        "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE + SIGN_INS_AT_ONCE, "timeout": 5},
         **DATABASES["default"].get("OPTIONS", {}),
     },
 }
+STATEMENT_SECONDS = env.get("FACEPLATFORM_STATEMENT_SECONDS")
+LOCK_SECONDS = env.get("FACEPLATFORM_LOCK_SECONDS")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Accounts and sessions --------------------------------------------------------------------------------------------
@@ -111,8 +135,11 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
+SIGN_IN_RATE = env.get("FACEPLATFORM_SIGN_IN_RATE")
+SIGN_IN_ADDRESS_RATE = env.get("FACEPLATFORM_SIGN_IN_ADDRESS_RATE")
 CSRF_FAILURE_VIEW = "faceplatform.web.views.csrf_failure"
 
+TRUSTED_PROXIES = env.get("FACEPLATFORM_TRUSTED_PROXIES")
 HTTPS = env.get("FACEPLATFORM_HTTPS")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
@@ -133,7 +160,10 @@ STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedStaticFilesStorage",
+        "OPTIONS": {"file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
+    },
 }
 
 UNFOLD = {"SITE_TITLE": "Faceplatform", "SITE_HEADER": "Faceplatform", "SITE_URL": "/", "SITE_SYMBOL": "face"}
@@ -156,10 +186,16 @@ LOOK_RETENTION_DAYS = env.get("FACEPLATFORM_LOOK_RETENTION_DAYS")
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_PHOTO_BYTES * 4 // 3 + 1024 * 1024
 MAX_IMPORT_BYTES = env.get("FACEPLATFORM_MAX_IMPORT_MB") * 1024 * 1024
 MAX_CSV_BYTES = 64 * 1024 * 1024
+KNOWN_CALLER = "accounts.callers.is_known"
+# How many bodies over 64 KiB a web process receives at a time, and how many bytes they may have together.
+PHOTO_BODIES_AT_ONCE = (100, max(1024**3, 2 * MAX_UPLOAD_BYTES))
+IMPORT_BODIES_AT_ONCE = (8, 2 * MAX_IMPORT_BYTES)
 PURGE_DAYS = env.get("FACEPLATFORM_PURGE_DAYS")
+GALLERY_DELETION_DAYS = env.get("FACEPLATFORM_GALLERY_DELETION_DAYS")
 INDEX_MEMORY_MB = env.get("FACEPLATFORM_INDEX_MEMORY_MB")
 
 # --- REST API ---------------------------------------------------------------------------------------------------------
+KEY_MAX_DAYS = env.get("FACEPLATFORM_KEY_MAX_DAYS")
 KEY_RATE = env.get("FACEPLATFORM_KEY_RATE")
 USER_RATE = env.get("FACEPLATFORM_USER_RATE")
 REST_FRAMEWORK = {
@@ -171,6 +207,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["accounts.keys.throttling.RateThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["faceplatform.web.parsers.JSONParser"],
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS is not part of the API
     "DEFAULT_PAGINATION_CLASS": "faceplatform.web.api.CursorPagination",
     "DEFAULT_SCHEMA_CLASS": "faceplatform.web.openapi.PlatformSchema",
     "EXCEPTION_HANDLER": "faceplatform.web.api.problem_response",

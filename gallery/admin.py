@@ -5,9 +5,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.admin import TabularInline
 
-from accounts.admin_base import ScopedAdmin, actor_of
+from accounts.admin_base import ScopedAdmin, VisibleGalleries, actor_of
 from accounts.models import Membership
 from gallery import services
+from gallery.closing import close_gallery
 from gallery.curation.admin_actions import (
     FLAG_ACTIONS,
     flag_action,
@@ -68,6 +69,12 @@ class GalleryAdmin(ScopedAdmin):
     def get_readonly_fields(self, request, obj=None):
         return ["pack", "slug"] if obj else ["pack"]
 
+    def formfield_for_dbfield(self, db_field, request, **kwargs):
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "slug":
+            field.required, field.help_text = False, f"{db_field.help_text} Left empty, it is made from the name."
+        return field
+
     @admin.display(description="People")
     def identity_count(self, gallery):
         return gallery.identity_count
@@ -82,18 +89,18 @@ class GalleryAdmin(ScopedAdmin):
             services.update_gallery(actor=actor_of(request), gallery=obj, **values)
         else:
             created = services.create_gallery(actor=actor_of(request), slug=form.cleaned_data["slug"], **values)
-            obj.pk, obj._state.adding = created.pk, False
+            obj.pk, obj.slug, obj._state.adding = created.pk, created.slug, False
 
     @staticmethod
     def delete_service(actor, row):
-        services.delete_gallery(actor=actor, gallery=row)
+        close_gallery(actor=actor, gallery=row)
 
 
 @admin.register(Identity)
 class IdentityAdmin(ScopedAdmin):
     list_display = ["portrait", "name", "gallery", "department", "position", "active", "last_recognized_at"]
     list_display_links = ["portrait", "name"]
-    list_filter = ["gallery", "active", "consent", "department"]
+    list_filter = [("gallery", VisibleGalleries), "active", "consent", "department"]
     list_select_related = ["gallery"]
     search_fields = ["name", "external_id", "department", "position"]
     fields = ["gallery", *services.IDENTITY_FIELDS, "last_recognized_at"]
@@ -126,7 +133,7 @@ class IdentityAdmin(ScopedAdmin):
 @admin.register(FaceSample)
 class FaceSampleAdmin(ScopedAdmin):
     list_display = ["picture", "identity", "gallery", "photo_name", "quality_score", "created_at"]
-    list_filter = ["gallery"]
+    list_filter = [("gallery", VisibleGalleries)]
     list_select_related = ["identity", "gallery"]
     search_fields = ["identity__name", "photo_name", "photo_sha256"]
     actions = [split_selected, move_selected, reject_selected]

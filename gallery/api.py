@@ -1,9 +1,13 @@
 """Galleries and identities over REST, and the serialised form of a sample."""
 
+import hashlib
+import json
 from contextlib import contextmanager
 from datetime import datetime
 
 from django.http import HttpResponse
+from django.urls import reverse
+from django.utils.http import parse_etags
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.response import Response
@@ -15,6 +19,7 @@ from faceplatform.errors import Conflict, InvalidInput
 from faceplatform.web.api import ProblemSerializer
 from faceplatform.web.filters import Filter, filtered, list_parameters, parse_bool, parse_time
 from gallery import services
+from gallery.closing import close_gallery
 from gallery.compiled_reads import GALLERY, IDENTITY
 from gallery.models import FaceSample, Gallery, Identity
 
@@ -25,7 +30,8 @@ IF_MATCH = OpenApiParameter(
     "If-Match",
     str,
     OpenApiParameter.HEADER,
-    description="The ETag you were given when you read the row. The answer is 412 if it has changed since.",
+    description="The ETag you were given when you read the person. The answer is 412 if somebody has changed their data since; "
+    "being recognised meanwhile, or getting samples, is no such change.",
 )
 
 
@@ -113,6 +119,11 @@ class SampleSerializer(serializers.ModelSerializer):
         read_only_fields = [name for name in fields if name != "identity"]
 
 
+class ClosedSchema(serializers.Serializer):
+    gallery = serializers.SlugField()
+    deletes_at = serializers.DateTimeField(help_text="When the gallery will be deleted. Until then it can be undone.")
+
+
 @extend_schema_view(
     list=extend_schema(summary="List your galleries", responses=GallerySerializer(many=True)),
     retrieve=extend_schema(summary="Get a gallery", responses={200: GallerySerializer, **PROBLEMS}),
@@ -120,7 +131,12 @@ class SampleSerializer(serializers.ModelSerializer):
         summary="Create a gallery", responses={201: GallerySerializer, **PROBLEMS, 409: ProblemSerializer}
     ),
     partial_update=extend_schema(summary="Change a gallery", responses={200: GallerySerializer, **PROBLEMS}),
-    destroy=extend_schema(summary="Delete a gallery with all its people", responses={204: None, **PROBLEMS}),
+    destroy=extend_schema(
+        summary="Delete a gallery with all its people",
+        description="Closes the gallery at once: nobody sees it any more. It is deleted after a waiting time, until which its "
+        "owners can undo that at the address in `Location`, where a preview tells what will be deleted.",
+        responses={202: ClosedSchema, **PROBLEMS},
+    ),
 )
 class GalleryViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
     queryset = Gallery.objects.none()
@@ -144,8 +160,9 @@ class GalleryViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet)
         return self._answer(services.update_gallery(actor=self.actor, gallery=gallery, **values).slug)
 
     def destroy(self, request, slug):
-        services.delete_gallery(actor=self.actor, gallery=self.get_visible(Gallery.objects.all(), slug=slug))
-        return Response(status=204)
+        gallery = close_gallery(actor=self.actor, gallery=self.get_visible(Gallery.objects.all(), slug=slug))
+        answer = {"gallery": slug, "deletes_at": gallery.deletes_at}
+        return Response(answer, status=202, headers={"Location": reverse("api:gallery-deletion", args=[slug])})
 
     def _answer(self, slug, status: int = 200) -> Response:
         gallery = self.get_visible(Gallery.objects.with_counts(), slug=slug)
@@ -205,7 +222,7 @@ class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet
 
     def retrieve(self, request, pk):
         answer = self._answer(pk)
-        unchanged = answer["ETag"] in request.headers.get("If-None-Match", "")
+        unchanged = matches(request.headers.get("If-None-Match", ""), answer["ETag"])
         return Response(status=304, headers={"ETag": answer["ETag"]}) if unchanged else answer
 
     def create(self, request):
@@ -234,8 +251,8 @@ class IdentityViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet
         identity = self._identity(pk)
         if self.request.method == "GET":
             looks.seen(self.request, looks.Kind.PERSON, gallery=identity.gallery, object_id=pk)
-        version = {"ETag": f'"{identity.updated_at.isoformat()}"'}
-        return Response(identity_as_dict(identity), status=status, headers=version)
+        answer = identity_as_dict(identity)
+        return Response(answer, status=status, headers={"ETag": etag_of(identity, answer)})
 
 
 def the_gallery(request, page: list) -> Gallery | None:
@@ -244,8 +261,8 @@ def the_gallery(request, page: list) -> Gallery | None:
 
 
 def picture(jpeg) -> HttpResponse:
-    """A JPEG that the user's browser may cache, but no proxy in between."""
-    return HttpResponse(bytes(jpeg), content_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+    """A JPEG. NoStoreMiddleware sees to it that no browser keeps it."""
+    return HttpResponse(bytes(jpeg), content_type="image/jpeg")
 
 
 @contextmanager
@@ -259,9 +276,20 @@ def answer_412_if_stale():
         raise
 
 
+def etag_of(identity: Identity, answer: dict) -> str:
+    """The row's version, which If-Match is compared with, and a hash of the whole answer, which also tells of new samples."""
+    content = json.dumps(answer, sort_keys=True, default=str).encode()
+    return f'"{identity.updated_at.isoformat()}_{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
+
+
+def matches(if_none_match: str, etag: str) -> bool:
+    """Whether the header names this ETag, among others perhaps, or any by `*`."""
+    return any(tag.removeprefix("W/") in (etag, "*") for tag in parse_etags(if_none_match))
+
+
 def version_seen(request) -> datetime | None:
     """The `updated_at` of the row as the caller read it, from If-Match; None without one, or with `*`."""
-    tag = request.headers.get("If-Match", "").removeprefix("W/").strip('"')
+    tag = request.headers.get("If-Match", "").removeprefix("W/").strip('"').partition("_")[0]
     try:
         return datetime.fromisoformat(tag) if tag not in ("", "*") else None
     except ValueError as error:

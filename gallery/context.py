@@ -1,35 +1,20 @@
 """Context processor for the navigation bar: the current section and gallery, and what the user may do there."""
 
+from functools import cache
+
+from django.apps import apps
 from django.http import HttpRequest
 
 from accounts.models import User
 from accounts.roles import Role
 from gallery.models import Gallery
 
-SECTIONS = {
-    "dashboard": "people",
-    "model": "people",
-    "identity": "people",
-    "add-faces": "add",
-    "enrolment": "add",
-    "health": "people",
-    "calibration": "people",
-    "imports": "people",
-    "import": "people",
-    "recognise": "recognise",
-    "recognitions": "requests",
-    "recognition": "requests",
-    "privacy": "people",
-    "erase-subject": "people",
-    "erasure": "people",
-    "audit": "audit",
-    "api-keys": "keys",
-    "rotate-api-key": "keys",
-    "system": "system",
-    "evaluations": "evaluations",
-    "evaluation": "evaluations",
-    "compare-evaluations": "evaluations",
-}
+
+@cache
+def _sections() -> dict[str, str]:
+    """The navigation entry of each named page, as the configs of the apps have it."""
+    configs = apps.get_app_configs()
+    return {page: section for config in configs for page, section in getattr(config, "sections", {}).items()}
 
 
 def navigation(request: HttpRequest) -> dict:
@@ -44,11 +29,11 @@ def navigation(request: HttpRequest) -> dict:
     slug = match.kwargs.get("slug") or request.session.get("gallery")
     role = _role(request.user, slug) if slug else None
     nav = None if role is None else {"slug": slug, "may_enrol": role >= Role.CURATOR, "owns": role >= Role.OWNER}
-    return {"nav": nav, "section": SECTIONS.get(match.url_name or "")}
+    return {"nav": nav, "section": _sections().get(match.url_name or "")}
 
 
 def _role(user: User, slug: str) -> int | None:
     """The user's role in the gallery, in one query; None if the gallery is hidden from the user."""
     if user.is_superuser:
-        return Role.OWNER if Gallery.objects.filter(slug=slug).exists() else None
+        return Role.OWNER if Gallery.objects.filter(slug=slug, deletes_at=None).exists() else None
     return user.memberships.filter(gallery__slug=slug).values_list("role", flat=True).first()

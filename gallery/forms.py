@@ -12,10 +12,15 @@ class GalleryForm(forms.ModelForm):
         fields = ["name"]
 
 
-class IdentityForm(forms.ModelForm):
-    """seen: the `updated_at` of the person as the page showed it."""
+class SeenField(forms.DateTimeField):
+    """The `updated_at` of the person as the page showed it."""
 
-    seen = forms.DateTimeField(required=False, widget=forms.HiddenInput)
+    widget = forms.HiddenInput
+    default_error_messages = {"invalid": "This page is out of date. Look at the person again, then make your change."}
+
+
+class IdentityForm(forms.ModelForm):
+    seen = SeenField(required=False)
 
     class Meta:
         model = Identity
@@ -36,9 +41,7 @@ class DateInput(forms.DateInput):
 
 
 class ConsentForm(forms.ModelForm):
-    """seen: the `updated_at` of the person as the page showed it."""
-
-    seen = forms.DateTimeField(required=False, widget=forms.HiddenInput)
+    seen = SeenField(required=False)
 
     class Meta:
         model = Identity

@@ -46,7 +46,11 @@ class Consent(models.TextChoices):
 
 
 class Gallery(models.Model):
-    """A closed set of identities, with its own members, threshold, model pack and retention."""
+    """A closed set of identities, with its own members, threshold, model pack and retention.
+
+    deletes_at: set while the gallery is being deleted; see gallery/closing.py. deletion: {"by": who asked for it, "reason",
+    "began": whether rows have been deleted, "counts": how many so far, by table}.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     slug = models.SlugField(max_length=50, unique=True, help_text="The gallery's name in URLs, commands and API calls.")
@@ -74,6 +78,8 @@ class Gallery(models.Model):
         default=False, help_text="People without valid consent are neither recognised nor enrolled."
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    deletes_at = models.DateTimeField(null=True, editable=False)
+    deletion = models.JSONField(null=True, editable=False)
 
     objects = GalleryQuerySet.as_manager()
 

@@ -4,12 +4,16 @@ The models are imported where they are used: gallery/models.py imports this modu
 """
 
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts.querysets import GalleryScopedQuerySet
+from accounts.roles import Role
+from faceplatform.errors import InvalidInput
+from faceplatform.text import storable
 
 
 def _count(rows: QuerySet, by: str) -> Coalesce:
@@ -20,6 +24,33 @@ def _count(rows: QuerySet, by: str) -> Coalesce:
 
 class GalleryQuerySet(GalleryScopedQuerySet):
     gallery_path = "id"
+
+    def owned_by(self, actor):
+        """The galleries that `actor` owns, also those that are being deleted, which `visible_to` hides."""
+        from accounts.models import Membership
+
+        rows = self
+        if actor.api_key is not None and actor.api_key.gallery_id is not None:
+            rows = rows.filter(pk=actor.api_key.gallery_id)
+        if actor.sees_everything:
+            return rows
+        owned = Membership.with_closed.filter(user=actor.user, role__gte=Role.OWNER)
+        return rows.filter(pk__in=owned.values("gallery_id"))
+
+    def being_deleted(self):
+        return self.filter(deletes_at__isnull=False)
+
+    def called(self, text: str):
+        """The gallery with this slug, or else the only one with this name; None if there is none.
+
+        Raises InvalidInput if several have the name.
+        """
+        text = storable(text, 1000)
+        found: list[Any] = list(self.filter(slug=text)) or list(self.filter(name=text.strip()).order_by("slug"))
+        if len(found) > 1:
+            slugs = ", ".join(gallery.slug for gallery in found)
+            raise InvalidInput(f"Several galleries are called “{text}”. Give the slug of one: {slugs}.")
+        return found[0] if found else None
 
     def with_counts(self):
         """Adds `identity_count` and `sample_count`."""

@@ -11,7 +11,6 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.text import slugify
 
 from accounts import audit
 from accounts.actor import Actor
@@ -20,8 +19,10 @@ from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from faceplatform.database.planned import planned_cursor
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed
+from gallery.metadata import require_bounded
 from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Gallery, Identity, ThresholdSource
 from gallery.pack_in_force import hold_pack
+from gallery.slugs import slugs_for
 
 GALLERY_FIELDS = (
     "name", "threshold_source", "threshold_distance", "target_fpir", "quality_gate", "keep_photos", "requires_consent",
@@ -55,18 +56,38 @@ class EnrolledFace:
 
 @audited
 def create_gallery(*, actor: Actor, name: str, slug: str = "", **fields: object) -> Gallery:
-    """Creates a gallery with the actor as its owner. Only staff may. fields: of GALLERY_FIELDS."""
+    """Creates a gallery with the actor as its owner. Only staff may. fields: of GALLERY_FIELDS.
+
+    slug: made from the name if empty. Raises Conflict if the one given is taken.
+    """
     if actor.user is not None and not (actor.user.is_staff or actor.user.is_superuser):
         raise NotAllowed("Only staff may create a gallery. Ask an operator to create it and to make you its owner.")
     if actor.api_key is not None and actor.api_key.gallery_id is not None:
         raise NotAllowed("This API key is limited to one gallery. Use a key for all galleries to create another.")
-    gallery = Gallery(name=name, slug=slug or slugify(name), pack=settings.DEFAULT_PACK)
+    gallery = Gallery(name=name.strip(), slug=slug, pack=settings.DEFAULT_PACK)
     _assign(gallery, fields, GALLERY_FIELDS)
-    _validate_and_save(gallery)
+    if slug:
+        _validate_and_save(gallery)
+    else:
+        _save_with_free_slug(gallery)
     if actor.user is not None:
         Membership.objects.create(user=actor.user, gallery=gallery, role=Role.OWNER)
     audit.record(actor=actor, action="gallery.created", gallery=gallery, target=gallery)
     return gallery
+
+
+def _save_with_free_slug(gallery: Gallery) -> None:
+    """Saves with the first slug for the name that nobody has, nor takes at the same moment."""
+    taken = Conflict("No slug for this name is free. Give one of your own.")
+    for slug in slugs_for(gallery.name):
+        if Gallery.objects.filter(slug=slug).exists():
+            continue
+        gallery.slug = slug
+        try:
+            return _validate_and_save(gallery)
+        except Conflict as error:
+            taken = error
+    raise taken
 
 
 @audited
@@ -103,15 +124,6 @@ def calibrate_gallery(*, actor: Actor, gallery: Gallery, pack: str, distance: fl
     details = {**changes, **details, "pack": pack, "distance": distance}
     audit.record(actor=actor, action="gallery.calibrated", gallery=gallery, target=gallery, details=details)
     return gallery
-
-
-@audited
-def delete_gallery(*, actor: Actor, gallery: Gallery) -> None:
-    """Deletes a gallery with all its people, faces and recognitions."""
-    actor.require_role(gallery, Role.OWNER)
-    details = {"identities": gallery.identities.count()}
-    audit.record(actor=actor, action="gallery.deleted", gallery=gallery, target=gallery, details=details)
-    gallery.delete()
 
 
 @audited
@@ -277,6 +289,8 @@ def _assign(row: Gallery | Identity, fields: Mapping[str, object], allowed: tupl
     changes = {}
     for name, value in fields.items():
         if getattr(row, name) != value:
+            if name == "metadata":
+                require_bounded(value)
             changes[name] = [_json_value(getattr(row, name)), _json_value(value)]
             setattr(row, name, value)
     return changes

@@ -33,7 +33,12 @@ def home(request):
     last = galleries.filter(slug=request.session.get("gallery", "")).first() or galleries.first()
     if last:
         return redirect("dashboard", last.slug)
-    return render(request, "gallery/welcome.html", {"form": GalleryForm()})
+    return render(request, "gallery/welcome.html", {"form": GalleryForm(), "closed": _closed(request)})
+
+
+def _closed(request):
+    """The user's own galleries that are being deleted."""
+    return Gallery.objects.owned_by(actor_of(request)).being_deleted()
 
 
 @require_POST
@@ -69,7 +74,11 @@ def dashboard(request, slug):
     if request.htmx:
         return render(request, "gallery/_people.html", context)
     role = actor.role_in(gallery) or Role.VIEWER  # None if the membership ended during this request
-    context |= {"galleries": Gallery.objects.visible_to(actor), "may_enrol": role >= Role.CURATOR}
+    context |= {
+        "galleries": Gallery.objects.visible_to(actor),
+        "may_enrol": role >= Role.CURATOR,
+        "closed": _closed(request),
+    }
     return render(request, "gallery/dashboard.html", context)
 
 

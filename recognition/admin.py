@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.admin import TabularInline
 
-from accounts.admin_base import ReadOnlyAdmin, actor_of
+from accounts.admin_base import ReadOnlyAdmin, VisibleGalleries, actor_of
 from recognition.photos.models import RecognitionFace, RecognitionRequest, Worker
 
 
@@ -47,7 +47,7 @@ class RecognitionRequestAdmin(ReadOnlyAdmin):
         "attempts",
         "error_code",
     ]
-    list_filter = ["status", "purpose", "gallery", "error_code"]
+    list_filter = ["status", "purpose", ("gallery", VisibleGalleries), "error_code"]
     list_select_related = ["gallery", "requested_by"]
     search_fields = ["id", "photo_name", "photo_sha256"]
     exclude = ["photo"]

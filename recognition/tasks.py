@@ -4,13 +4,16 @@ from recognition.analysis.tasks import clean_analyses
 from recognition.calibration.tasks import compute_calibration
 from recognition.health.tasks import compute_health
 from recognition.imports.tasks import import_uploaded, resume_imports
-from recognition.privacy.tasks import clean_daily
+from recognition.privacy.tasks import clean, clean_daily, clean_gallery, delete_galleries
 
 __all__ = [
+    "clean",
     "clean_analyses",
     "clean_daily",
+    "clean_gallery",
     "compute_calibration",
     "compute_health",
+    "delete_galleries",
     "import_uploaded",
     "resume_imports",
 ]

@@ -95,7 +95,9 @@ def make_rows() -> dict[str, Any]:
             gallery=gallery, kind="weak", reason="single", rank=1, identity=ada, total=2
         ).pk,
         "reembedding": make_reembedding(gallery).pk,
-        "imports": Import.objects.create(gallery=gallery, name="a.zip", status="stopped").pk,
+        "imports": Import.objects.create(
+            gallery=gallery, name="a.zip", status="stopped", finished_at=timezone.now()
+        ).pk,
         "erasures": Erasure.objects.create(
             gallery=gallery, gallery_slug="staff", identities=[ada.pk], reason="x", event_id=ada.pk
         ).pk,

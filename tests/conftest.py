@@ -2,6 +2,7 @@
 
 import io
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -30,13 +31,14 @@ def django_db_setup(django_db_setup, django_db_blocker):
     """Lets tests empty the audit's tables; leaves no connection behind that would keep the database from being dropped."""
     from django.db import connection
 
-    from recognition.photos import queue
+    from recognition.photos import queue, readiness
 
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         for table, trigger in AUDIT_TRIGGERS.items():
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
     yield
     queue.hub.close()
+    readiness.probe.close()
     connection.close_pool()
 
 
@@ -162,6 +164,20 @@ def web(tmp_path, db):
     running = WebProcess(tmp_path, PGAPPNAME="web")
     yield running
     running.stop()
+
+
+@pytest.fixture
+def as_process_1() -> list[str]:
+    """The start of a command that runs another as process 1 of a PID namespace of its own."""
+    command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    command += [] if os.geteuid() == 0 else ["--user", "--map-current-user"]
+    try:
+        tried = subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("unshare (util-linux) is not here")
+    if tried.returncode:
+        pytest.skip(f"no PID namespace can be made here: {tried.stderr.strip()}")
+    return command
 
 
 @pytest.fixture

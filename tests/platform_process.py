@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,7 +18,17 @@ PASSWORD = "correct horse battery"
 class Platform:
     """`manage.py up` with a data directory and a port of its own."""
 
-    def __init__(self, data_dir: Path, *, workers: int = 1, **environment: str):
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        workers: int = 1,
+        python: str = sys.executable,
+        inside: Sequence[str] = (),
+        **environment: str,
+    ):
+        """inside: the start of the command that runs it, as unshare."""
+        self.command = [*inside, python, str(ROOT / "manage.py")]
         self.port = _free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.lines: list[str] = []
@@ -33,12 +44,13 @@ class Platform:
         self.process: subprocess.Popen | None = None
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, str(ROOT / "manage.py"), *arguments]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(
+            [*self.command, *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False
+        )
 
-    def start(self) -> None:
+    def start(self, until: str = "is ready at") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / "manage.py"), "up"],
+            [*self.command, "up"],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -46,7 +58,7 @@ class Platform:
             start_new_session=True,
         )
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
-        self.wait_for("is ready at")
+        self.wait_for(until)
 
     def _read(self, process: subprocess.Popen) -> None:
         with process.stdout as lines:
@@ -61,12 +73,19 @@ class Platform:
             assert self.process.poll() is None and time.monotonic() < deadline, "".join(self.lines)
             time.sleep(0.1)
 
+    def wait_for_end(self, text: str) -> None:
+        """The last line, which may be read after the process has ended."""
+        deadline = time.monotonic() + 10
+        while not (self.lines and text in self.lines[-1]):
+            assert time.monotonic() < deadline, "".join(self.lines)
+            time.sleep(0.05)
+
     def interrupt(self) -> int:
         """Stops it as Ctrl-C does. Returns the exit status."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(40)
 
-    def children(self, of: str = "") -> list[int]:
+    def children(self, of: str = "", *, of_process: int | None = None) -> list[int]:
         """The ids of the child processes whose command line contains `of`."""
         children = []
         for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -75,7 +94,7 @@ class Platform:
             except OSError:
                 continue
             command = (stat.parent / "cmdline").read_text().replace("\0", " ")
-            if int(fields[3]) == self.process.pid and fields[2] != "Z" and of in command:
+            if int(fields[3]) == (of_process or self.process.pid) and fields[2] != "Z" and of in command:
                 children.append(int(fields[0]))
         return children
 

@@ -67,3 +67,10 @@ def test_the_preparation_for_citus_fits_the_schema():
         )
         unique = [definition for (definition,) in cursor.fetchall() if "UNIQUE" in definition]
     assert len(unique) == 5 and all("gallery_id" in definition for definition in unique)
+
+
+def test_the_unit_for_systemd_is_the_one_that_is_shown():
+    unit = read("docs/faceplatform.service")
+    assert f"```\n{unit}```" in read("docs/installation.md")
+    assert "/.venv/bin/python manage.py up\n" in unit
+    assert "KillMode=mixed\n" in unit

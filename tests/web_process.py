@@ -28,12 +28,19 @@ class WebProcess:
         self.environment = os.environ | {
             "DJANGO_SETTINGS_MODULE": "tests.settings",
             "FACEPLATFORM_DATA_DIR": str(data_dir),
-            "DATABASE_URL": _url(),
+            "DATABASE_URL": database_url(),
             "FACEPLATFORM_SECRET_KEY": settings.SECRET_KEY,
             **environment,
         }
         command = [sys.executable, "-m", "uvicorn", "faceplatform.asgi:application", "--port", str(self.port)]
-        command += ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "1"]
+        command += [
+            "--no-proxy-headers",
+            "--no-access-log",
+            "--log-level",
+            "warning",
+            "--timeout-graceful-shutdown",
+            "1",
+        ]
         self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment)
         self._wait_until_reachable()
 
@@ -69,7 +76,7 @@ class WebProcess:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _url() -> str:
+def database_url() -> str:
     values = connection.settings_dict
     user, host = quote(values["USER"] or ""), quote(values["HOST"] or "", safe="")
     port = f"&port={values['PORT']}" if values["PORT"] else ""

@@ -9,7 +9,7 @@ act waits for another. A seal holds
 An erasure empties the name and details of the events that name the person, and destroys their salts. Their commitments stay,
 so the chain remains valid. The erasure's own event, which is sealed too, holds a hash of the ids of the emptied events.
 A trigger lets an erasure empty only what is about its own people, while the texts still say so
-(recognition/migrations/0011_audit_redactions.py). `verify` checks what can be checked without them: that there is such an
+(recognition/migrations/0016_audit_redactions.py). `verify` checks what can be checked without them: that there is such an
 erasure, that the people are gone, and that the events are of its gallery, of an earlier time and of a kind that is about people.
 
 The database dates the events, whatever the application says. Events are sealed in the order of their ids, which begin with the
@@ -52,7 +52,7 @@ TEXT = "jsonb_build_array(event.object_name, event.details)::text"
 EMPTY = '["", {}]'
 TIME = "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
 NOW = f"SELECT sealed_at, {TIME.format('sealed_at')} FROM clock_timestamp() sealed_at"
-# What an erasure may empty: see recognition/migrations/0011_audit_redactions.py. Only there a person's name may stand.
+# What an erasure may empty: see recognition/migrations/0016_audit_redactions.py. Only there a person's name may stand.
 PERSONAL = ("identity", "facesample", "recognitionrequest", "import", "auditevent")
 # Ordered by id and with one index lookup per event, so that a batch costs only its own rows.
 UNSEALED = f"""
@@ -180,7 +180,7 @@ def _digest(previous: bytes, commitment: bytes, row: str) -> bytes:
 
 # --- Erasing ----------------------------------------------------------------------------------------------------------
 def events_about(
-    *, gallery_id: UUID, ids: Sequence[UUID], mentioned: Sequence[UUID], pattern: str | None, whole: str = ""
+    *, gallery_id: UUID, ids: Sequence[UUID], mentioned: Sequence[UUID | str], pattern: str | None, whole: str = ""
 ) -> list[UUID]:
     """The ids of a gallery's events about somebody, in order. Erasures and the events they emptied are left out.
 

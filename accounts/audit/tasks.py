@@ -6,12 +6,13 @@ from procrastinate.contrib.django import app
 
 from accounts.audit import chain
 from accounts.models import AuditSeal
+from faceplatform.processes.jobs import MAINTENANCE
 
 logger = logging.getLogger(__name__)
 
 
 @app.periodic(cron="* * * * *")
-@app.task(queueing_lock="seal-audit", pass_context=False, aliases=["accounts.tasks.seal_audit"])
+@app.task(queue=MAINTENANCE, queueing_lock="seal-audit", pass_context=False, aliases=["accounts.tasks.seal_audit"])
 def seal_audit(timestamp: int = 0) -> None:
     """Seals the audit events of the last minutes, and at each full hour those that long transactions have left."""
     full_hour = timestamp % 3600 == 0
@@ -19,7 +20,9 @@ def seal_audit(timestamp: int = 0) -> None:
 
 
 @app.periodic(cron="7 3 * * *")
-@app.task(queueing_lock="note-audit-head", pass_context=False, aliases=["accounts.tasks.note_audit_head"])
+@app.task(
+    queue=MAINTENANCE, queueing_lock="note-audit-head", pass_context=False, aliases=["accounts.tasks.note_audit_head"]
+)
 def note_audit_head(timestamp: int = 0) -> None:
     """Seals all unsealed events and logs the head of the chain: a copy outside the database, for `audit verify --expect`."""
     chain.seal(everything=True)

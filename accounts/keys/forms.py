@@ -1,6 +1,7 @@
 """The form for a new API key."""
 
 from django import forms
+from django.conf import settings
 
 from accounts.galleries import galleries
 from accounts.roles import Scope
@@ -22,6 +23,12 @@ class ApiKeyForm(forms.Form):
 
     def __init__(self, actor, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        if longest := settings.KEY_MAX_DAYS:
+            days = self.fields["days"]
+            assert isinstance(days, forms.TypedChoiceField)
+            shorter = [choice for choice in LIFETIMES if choice[0] and int(choice[0]) < longest]
+            days.choices = [*shorter, (str(longest), f"in {longest} days")]
+            days.initial = str(longest)
         gallery = self.fields["gallery"]
         assert isinstance(gallery, forms.ModelChoiceField)
         gallery.queryset = galleries().visible_to(actor).order_by("name")

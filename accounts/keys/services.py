@@ -5,6 +5,7 @@ import secrets
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -31,7 +32,8 @@ def create_api_key(
 ) -> tuple[ApiKey, str]:
     """Creates a key for `user`. Returns its row and the key itself, which is not stored.
 
-    gallery: limits the key to it. days: until it expires; None for never. Raises InvalidInput, NotAllowed.
+    gallery: limits the key to it. days: until it expires; None for never, or for the longest life that is allowed.
+    Raises InvalidInput, NotAllowed.
     """
     unknown = set(scopes) - set(Scope.values)
     if unknown or not scopes:
@@ -41,6 +43,7 @@ def create_api_key(
     _require_own_keys(actor, user, gallery, scopes)
     if gallery is not None and Actor(user=user, via=Via.SYSTEM).role_in(gallery) is None:
         raise InvalidInput(f"{user} is not a member of the gallery “{gallery.slug}”. Make {user} a member first.")
+    days = _allowed_days(days)
     expires_at = timezone.now() + timedelta(days=days) if days else None
     row, key = _new_key(user=user, gallery=gallery, name=name, scopes=sorted(set(scopes)), expires_at=expires_at)
     audit.record(actor=actor, action="api_key.created", gallery=gallery, target=row, details={"scopes": row.scopes})
@@ -61,6 +64,8 @@ def rotate_api_key(*, actor: Actor, api_key: ApiKey, grace_hours: int = 24) -> t
     if not api_key.is_usable(now):
         raise Conflict("This key has expired or was revoked. Create a new one instead.", code="key_ended")
     lifetime = api_key.expires_at and api_key.expires_at - api_key.created_at
+    if longest := settings.KEY_MAX_DAYS:
+        lifetime = min(lifetime or timedelta(days=longest), timedelta(days=longest))
     row, key = _new_key(
         user=api_key.user,
         gallery=api_key.gallery,
@@ -74,6 +79,13 @@ def rotate_api_key(*, actor: Actor, api_key: ApiKey, grace_hours: int = 24) -> t
     details = {"new": row.prefix, "until": api_key.expires_at.isoformat()}
     audit.record(actor=actor, action="api_key.rotated", gallery=api_key.gallery, target=api_key, details=details)
     return row, key
+
+
+def _allowed_days(days: int | None) -> int | None:
+    longest: int = settings.KEY_MAX_DAYS
+    if longest and days and days > longest:
+        raise InvalidInput(f"API keys may live {longest} days at most here. Choose fewer days.")
+    return days or longest or None
 
 
 def _new_key(**values: Any) -> tuple[ApiKey, str]:
@@ -102,6 +114,15 @@ def revoke_api_key(*, actor: Actor, api_key: ApiKey) -> None:
         api_key.revoked_at = timezone.now()
         api_key.save(update_fields=["revoked_at"])
         audit.record(actor=actor, action="api_key.revoked", gallery=api_key.gallery, target=api_key)
+
+
+@transaction.atomic
+def end_keys_of(*, actor: Actor, user: User) -> int:
+    """Revokes all keys of `user` that work; returns how many. Raises NotAllowed."""
+    keys = list(ApiKey.objects.usable_at(timezone.now()).filter(user=user).select_related("user", "gallery"))
+    for key in keys:
+        revoke_api_key(actor=actor, api_key=key)
+    return len(keys)
 
 
 def hash_key(key: str) -> str:

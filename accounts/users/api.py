@@ -5,6 +5,7 @@ from rest_framework import serializers
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.actor import Actor, Via
 from accounts.roles import Role
 
 
@@ -25,7 +26,8 @@ class MeSchema(serializers.Serializer):
 class MeView(APIView):
     @extend_schema(summary="Who you are, and your galleries", responses=MeSchema)
     def get(self, request):
-        memberships = request.user.memberships.select_related("gallery")
+        actor = Actor.from_request(request, Via.API)
+        memberships = request.user.memberships.visible_to(actor).select_related("gallery")
         return Response(
             {
                 "username": request.user.username,

@@ -1,58 +1,210 @@
-"""Users and their roles in galleries. Each write is audited in the same transaction."""
+"""Users, what they may do in the admin site, and their roles in galleries. Each write is audited in the same transaction.
+
+Accounts and groups are changed by operators alone, whatever Django's permissions say; everybody changes their own password.
+"""
 
 import secrets
+from collections.abc import Iterable
+from typing import Any
 
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.models import Group, Permission
+from django.contrib.sessions.models import Session
 from django.db import transaction
+from django.db.models import Model
+from django.utils import timezone
 
 from accounts import audit
 from accounts.actor import Actor, system_actor
 from accounts.galleries import GalleryRow
+from accounts.keys.services import end_keys_of
 from accounts.models import Membership, User
 from accounts.roles import Role
-from faceplatform.errors import Conflict, NotAllowed
+from faceplatform.errors import Conflict, NotAllowed, NotFound
+
+# Of these fields the audit tells the old and the new value; of the others only that they changed.
+TOLD = ("username", "is_active", "is_staff", "is_superuser")
 
 
 @transaction.atomic
 def create_first_administrator(*, username: str, password: str = "") -> tuple[User, str] | None:
-    """Creates a superuser with `password` or a random one. Returns it and the password; None if there already is one.
+    """Creates an administrator with `password` or a random one. Returns it and the password; None if an active one is there.
 
-    Raises Conflict if the name is taken.
+    Raises Conflict if the name is taken: nobody is promoted by a start.
     """
-    if User.objects.filter(is_superuser=True).exists():
+    if User.objects.filter(is_superuser=True, is_active=True).exists():
         return None
     if User.objects.filter(username=username).exists():
         raise Conflict(
-            f"The user “{username}” exists but is not an administrator. Choose another FACEPLATFORM_ADMIN_USERNAME."
+            f"There is no active administrator, and the user “{username}” is none. Make one with "
+            f"“manage.py administrator NAME”, or choose another FACEPLATFORM_ADMIN_USERNAME."
         )
+    return make_administrator(actor=system_actor(), username=username, password=password)
+
+
+@transaction.atomic
+def make_administrator(*, actor: Actor, username: str, password: str = "") -> tuple[User, str]:
+    """Makes `username` an active administrator with `password` or a random one, and ends the account's API keys.
+
+    The account is created if there is none. Returns it and the password. Raises NotAllowed.
+    """
+    _lock_operators(actor)
+    username = User.normalize_username(username)
+    user = User.objects.select_for_update(no_key=True).filter(username=username).first()
+    action = "user.created" if user is None else "user.changed"
+    user = user or User(username=username)
     password = password or secrets.token_urlsafe(12)
-    user = User.objects.create_superuser(username, password=password)
-    audit.record(actor=system_actor(), action="user.created", target=user, details={"administrator": True})
+    user.is_active = user.is_staff = user.is_superuser = True
+    user.set_password(password)
+    user.save()
+    end_keys_of(actor=actor, user=user)
+    details = {"administrator": True, "password": "set"}
+    audit.record(actor=actor, action=action, target=user, details=details)
     return user, password
 
 
 @transaction.atomic
 def save_user(*, actor: Actor, user: User, changed: list[str] | None) -> None:
-    """Saves a user whom an operator created (changed: None) or edited (changed: names of the fields). Raises NotAllowed."""
-    _require_operator(actor)
-    user.save()
-    action = "user.created" if changed is None else "user.changed"
-    audit.record(actor=actor, action=action, target=user, details={"fields": changed} if changed else None)
+    """Saves a user whom an operator created (changed: None) or edited (changed: names of the fields, never the password).
+
+    Only those fields are written. A deactivated account's sessions end. Raises NotAllowed, NotFound, or Conflict for the only
+    administrator.
+    """
+    operators = _lock_operators(actor)
+    if changed is None:
+        user.save()
+        details = {"administrator": True} if user.is_superuser else None
+        audit.record(actor=actor, action="user.created", target=user, details=details)
+        return
+    fields = sorted(set(changed) & {field.name for field in User._meta.concrete_fields} - {"password"})
+    if not fields:
+        return
+    before = _lock_user(user)
+    if not all(getattr(user if name in fields else before, name) for name in ("is_active", "is_superuser")):
+        _require_another_operator(before, operators)
+    user.save(update_fields=fields)
+    if before.is_active and not user.is_active:
+        _end_sessions_of(user)
+    told = {name: [getattr(before, name), getattr(user, name)] for name in fields if name in TOLD}
+    audit.record(actor=actor, action="user.changed", target=user, details={"fields": fields, **told})
+
+
+@transaction.atomic
+def set_rights(*, actor: Actor, user: User, groups: Iterable[Group], permissions: Iterable[Permission]) -> None:
+    """Gives `user` exactly these groups and permissions of the admin site. Raises NotAllowed."""
+    _lock_operators(actor)
+    details = {"groups": _replace(user.groups, groups), "permissions": _replace(user.user_permissions, permissions)}
+    _record_changes(actor, "user.rights_set", user, details)
+
+
+@transaction.atomic
+def set_password(*, actor: Actor, user: User, password: str | None) -> int:
+    """An operator gives `user` a new password; None: no sign-in by password. Ends the account's sessions and API keys.
+
+    Returns how many keys ended. Raises NotAllowed, NotFound, or Conflict if the only administrator would have no password.
+    """
+    operators = _lock_operators(actor)
+    row = _lock_user(user)
+    if password is None:
+        _require_another_operator(row, operators)
+    return _store_password(actor, user, password, action="user.password_set", end_keys=True)
+
+
+@transaction.atomic
+def change_own_password(*, actor: Actor, password: str, end_keys: bool) -> int:
+    """The signed-in user changes their password, which ends their other sessions, and their API keys if they want it so.
+
+    Returns how many keys ended. Raises NotAllowed with an API key: it must not outlive itself by a password.
+    """
+    if actor.user is None or actor.api_key is not None:
+        raise NotAllowed("Sign in to change your password.")
+    _lock_user(actor.user)
+    return _store_password(actor, actor.user, password, action="user.password_changed", end_keys=end_keys)
 
 
 @transaction.atomic
 def delete_user(*, actor: Actor, user: User) -> None:
     """Deletes an account with its memberships and keys. Raises NotAllowed, or Conflict for the only administrator."""
-    _require_operator(actor)
-    others = User.objects.select_for_update().filter(is_superuser=True, is_active=True).exclude(pk=user.pk)
-    if user.is_superuser and not others.exists():
-        raise Conflict(f"{user} is the only administrator. Make somebody else an administrator first.")
+    _require_another_operator(user, _lock_operators(actor))
     audit.record(actor=actor, action="user.deleted", target=user)
     user.delete()
 
 
-def _require_operator(actor: Actor) -> None:
-    if not actor.sees_everything:
-        raise NotAllowed("Only an operator may change accounts.")
+@transaction.atomic
+def save_group(*, actor: Actor, group: Group, created: bool) -> None:
+    """Saves a group of the admin site that an operator made or renamed. Raises NotAllowed."""
+    _lock_operators(actor)
+    group.save()
+    audit.record(actor=actor, action="group.created" if created else "group.changed", target=group)
+
+
+@transaction.atomic
+def set_group_permissions(*, actor: Actor, group: Group, permissions: Iterable[Permission]) -> None:
+    """Gives the members of `group` exactly these permissions in the admin site. Raises NotAllowed."""
+    _lock_operators(actor)
+    _record_changes(actor, "group.rights_set", group, {"permissions": _replace(group.permissions, permissions)})
+
+
+@transaction.atomic
+def delete_group(*, actor: Actor, group: Group) -> None:
+    """Deletes a group; its members lose what it permitted. Raises NotAllowed."""
+    _lock_operators(actor)
+    audit.record(actor=actor, action="group.deleted", target=group)
+    group.delete()
+
+
+def _lock_operators(actor: Actor) -> list[User]:
+    """The active administrators, locked in one order: of two changes of accounts at once, the second sees the first.
+
+    Raises NotAllowed unless the actor is one of them at this moment, or the platform itself.
+    """
+    rows = User.objects.select_for_update(no_key=True).filter(is_superuser=True, is_active=True)
+    operators = list(rows.order_by("pk"))
+    if actor.user is not None and actor.user not in operators:
+        raise NotAllowed("Only an operator may change accounts. Ask one of them.")
+    return operators
+
+
+def _lock_user(user: User) -> User:
+    row = User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
+    if row is None:
+        raise NotFound(f"The account “{user}” no longer exists. Reload the page.")
+    return row
+
+
+def _require_another_operator(user: User, operators: list[User]) -> None:
+    if operators == [user]:
+        raise Conflict(f"{user} is the only administrator. Make somebody else an administrator first.")
+
+
+def _store_password(actor: Actor, user: User, password: str | None, *, action: str, end_keys: bool) -> int:
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    ended = end_keys_of(actor=actor, user=user) if end_keys else 0
+    details = {"keys_ended": ended} | ({} if password is not None else {"password": "removed"})
+    audit.record(actor=actor, action=action, target=user, details=details)
+    return ended
+
+
+def _end_sessions_of(user: User) -> None:
+    """For good: otherwise they would work again once the account is active again."""
+    rows = Session.objects.filter(expire_date__gt=timezone.now()).iterator()
+    ended = [row.pk for row in rows if row.get_decoded().get(SESSION_KEY) == str(user.pk)]
+    Session.objects.filter(pk__in=ended).delete()
+
+
+def _replace(related: Any, rows: Iterable[Group | Permission]) -> dict[str, list[str]]:
+    """Makes `rows` the related ones. Returns the names of those added and removed."""
+    before, after = set(related.all()), set(rows)
+    related.set(after)
+    changes = {"added": after - before, "removed": before - after}
+    return {name: sorted(map(str, changed)) for name, changed in changes.items() if changed}
+
+
+def _record_changes(actor: Actor, action: str, target: Model, changes: dict[str, dict[str, list[str]]]) -> None:
+    details = {name: change for name, change in changes.items() if change}
+    if details:
+        audit.record(actor=actor, action=action, target=target, details=details)
 
 
 @transaction.atomic
@@ -60,7 +212,7 @@ def set_membership(*, actor: Actor, gallery: GalleryRow, user: User, role: Role)
     """Gives `user` a role in `gallery`, or changes it. Raises NotAllowed, or Conflict if no owner would be left."""
     actor.require_role(gallery, Role.OWNER)
     _require_another_owner(gallery, user, role)
-    membership, _ = Membership.objects.update_or_create(gallery_id=gallery.pk, user=user, defaults={"role": role})
+    membership, _ = Membership.with_closed.update_or_create(gallery_id=gallery.pk, user=user, defaults={"role": role})
     details = {"role": Role(role).label}
     audit.record(actor=actor, action="member.set", gallery=gallery, target=user, details=details)
     return membership
@@ -78,6 +230,6 @@ def remove_membership(*, actor: Actor, membership: Membership) -> None:
 
 def _require_another_owner(gallery: GalleryRow, user: User, role: Role | None) -> None:
     """Locks the owners. Raises Conflict if `user` is the only one and `role`, the new role, is not owner."""
-    owners = Membership.objects.select_for_update().filter(gallery_id=gallery.pk, role=Role.OWNER)
+    owners = Membership.with_closed.select_for_update().filter(gallery_id=gallery.pk, role=Role.OWNER)
     if role != Role.OWNER and [owner.user_id for owner in owners] == [user.pk]:
         raise Conflict(f"{user} is the only owner of “{gallery}”. Make somebody else an owner first.")

@@ -83,7 +83,7 @@ class Hub:
     def _listen_forever(self) -> None:
         while not self._closed.is_set():
             try:
-                with psycopg.connect(**_connection_parameters(), autocommit=True) as connection:
+                with psycopg.connect(**connection_parameters(), autocommit=True) as connection:
                     for channel in self.channels:
                         connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
                     for channel in self.channels:
@@ -163,6 +163,7 @@ class Arrival:
         self.hub.forget(self)
 
 
-def _connection_parameters() -> dict[str, Any]:
+def connection_parameters() -> dict[str, Any]:
+    """For a connection beside Django's own ones."""
     parameters = django_connection.get_connection_params()
     return {name: value for name, value in parameters.items() if name not in ("pool", "cursor_factory", "context")}

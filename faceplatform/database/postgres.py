@@ -4,7 +4,7 @@ The server listens only on a private Unix socket, not on TCP. It runs as long as
 it holds a shared flock on <data_dir>/postgres.lock, and the last one to leave stops it. The kernel releases the flock of a
 killed process, so a SIGKILL locks nobody out; a server that it leaves behind is used again.
 
-PostgreSQL refuses to run as root. If we are root, it runs as the system user `faceplatform`, created at the first start. If
+PostgreSQL refuses to run as root. If we are root, it runs as the system user `faceplatform`, who owns the data directory. If
 that user could not reach its files because a parent folder such as /root is closed, it is given one capability, to pass
 through folders and read (CAP_DAC_READ_SEARCH), instead of opening the folders to everybody.
 """
@@ -13,7 +13,7 @@ import atexit
 import fcntl
 import hashlib
 import os
-import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -28,12 +28,21 @@ from pathlib import Path
 
 import psycopg
 
+from faceplatform import system_user
+from faceplatform.private_files import make_folder, open_descriptor, open_private
+
 USER = NAME = "faceplatform"
 PORT = 5432  # names the socket file; nothing listens on it
-SYSTEM_USER = "faceplatform"
 START_LIMIT = 120.0  # seconds; recovery after a crash may take long
 STOP_LIMIT = 60.0
 SOCKET_PATH_LIMIT = 80  # bytes for the folder, of the 107 that a socket's path may have
+LOG_LIMIT = 10 * 2**20  # bytes, of the log and of the one before it
+# The details of an error, and the statement that caused it, contain the values to be stored: names, vectors.
+DISCREET = {
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
+    "log_parameter_max_length_on_error": "0",
+}
 
 _thread_lock = threading.RLock()
 _held: dict[Path, int] = {}  # data_dir → descriptor of the lock file
@@ -55,7 +64,7 @@ def ensure_running(data_dir: Path, *, say: Callable[[str], None] | None = None) 
     Creates the cluster and the database at the first start. Many processes may call this at once. Raises PostgresError.
     """
     say = say or (lambda text: print(text, file=sys.stderr, flush=True))
-    data_dir.mkdir(parents=True, exist_ok=True)
+    _make_data_dir(data_dir)
     with _start_lock(data_dir):
         _hold(data_dir)
         if is_running(data_dir):
@@ -111,11 +120,34 @@ def stop(data_dir: Path) -> None:
         process.wait()
 
 
+def bound_log(data_dir: Path) -> None:
+    """Begins the server's log anew when it has grown too long, and keeps the latest long one beside it."""
+    log = _log(data_dir)
+    if not log.exists() or log.stat().st_size <= LOG_LIMIT:
+        return
+    with open_private(log, "rb+") as file, open_private(log.with_name(f"{log.name}.1"), "wb") as kept:
+        file.seek(-LOG_LIMIT, os.SEEK_END)
+        shutil.copyfileobj(file, kept)
+        file.truncate(0)  # the server appends, so it goes on at the beginning
+
+
+def _drop_indiscreet_log(data_dir: Path) -> None:
+    """Of a version that logged statements and had no limit."""
+    log = _log(data_dir)
+    if not log.exists():
+        return
+    with open_private(log, "rb+") as file:
+        if os.fstat(file.fileno()).st_size > 2 * LOG_LIMIT or re.search(rb"(STATEMENT|DETAIL|CONTEXT):  ", file.read()):
+            file.truncate(0)
+
+
 # --- Starting ---------------------------------------------------------------------------------------------------------
 def _start(data_dir: Path, say: Callable[[str], None]) -> None:
     socket_dir = _socket_dir(data_dir)
     _make_private(socket_dir)
-    with _log(data_dir).open("ab") as log:
+    _drop_indiscreet_log(data_dir)
+    bound_log(data_dir)
+    with open_private(_log(data_dir), "ab") as log:
         process = subprocess.Popen(
             [
                 *_as_server_user(data_dir),
@@ -125,6 +157,7 @@ def _start(data_dir: Path, say: Callable[[str], None]) -> None:
                 *("-c", "listen_addresses="),
                 *("-c", f'unix_socket_directories="{socket_dir}"'),
                 *("-c", f"shared_buffers={_shared_buffers_mb()}MB"),
+                *(part for name, value in DISCREET.items() for part in ("-c", f"{name}={value}")),
             ],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -215,7 +248,7 @@ def _socket_dir(data_dir: Path) -> Path:
     if len(os.fsencode(beside)) <= SOCKET_PATH_LIMIT:
         return beside
     name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"faceplatform-{os.geteuid()}-{name}"
+    return Path(tempfile.gettempdir()) / f"faceplatform-{name}"
 
 
 def _server_pid(data_dir: Path) -> int | None:
@@ -233,45 +266,45 @@ def _server_pid(data_dir: Path) -> int | None:
 def _make_private(folder: Path) -> None:
     """Creates `folder`, owned by the server's user and closed to others. Raises PostgresError if it is another user's."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    owner, account = folder.stat().st_uid, _server_account()
-    if folder.is_symlink() or owner not in (account.pw_uid, os.geteuid()):
+    owner, wanted = folder.stat().st_uid, _server_user()[0]
+    if folder.is_symlink() or owner not in (wanted, os.geteuid()):
         raise PostgresError(f"{folder} belongs to another user. Remove it, or set another FACEPLATFORM_DATA_DIR.")
-    if owner != account.pw_uid:
-        os.chown(folder, account.pw_uid, account.pw_gid)
+    if owner != wanted:
+        os.chown(folder, *_server_user())
     folder.chmod(0o700)
 
 
-def _server_account() -> pwd.struct_passwd:
-    if os.geteuid() != 0:
-        return pwd.getpwuid(os.geteuid())
+def _make_data_dir(data_dir: Path) -> None:
+    make_folder(data_dir, owner=_server_user())
+
+
+def _server_user() -> tuple[int, int]:
     try:
-        return pwd.getpwnam(SYSTEM_USER)
-    except KeyError:
-        command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
-        subprocess.run(command, check=True, capture_output=True)
-        return pwd.getpwnam(SYSTEM_USER)
+        return system_user.owner()
+    except system_user.NoSystemUser as error:
+        raise PostgresError(str(error)) from error
 
 
 def _as_server_user(data_dir: Path) -> list[str]:
     """The prefix of a command that runs it as the server's user; empty unless we are root."""
     if os.geteuid() != 0:
         return []
-    account = _server_account()
-    command = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
-    if not (_reachable_by_all(data_dir) and _reachable_by_all(_binary("postgres").parent)):
-        command += ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
-    return [*command, "--"]
+    _server_user()
+    reachable = _reachable_by_server(data_dir) and _reachable_by_server(_binary("postgres").parent)
+    return system_user.become(capabilities=[] if reachable else ["dac_read_search"])
 
 
-def _reachable_by_all(folder: Path) -> bool:
-    return all(path.stat().st_mode & 0o001 for path in [folder.resolve(), *folder.resolve().parents])
+def _reachable_by_server(folder: Path) -> bool:
+    uid = _server_user()[0]
+    found = [path.stat() for path in [folder.resolve(), *folder.resolve().parents]]
+    return all(stat.st_mode & (0o100 if stat.st_uid == uid else 0o001) for stat in found)
 
 
 # --- Locks ------------------------------------------------------------------------------------------------------------
 @contextmanager
 def _start_lock(data_dir: Path) -> Iterator[None]:
     """Lets only one thread of one process at a time start or stop the server of `data_dir`."""
-    with _thread_lock, (data_dir / "postgres.start.lock").open("w") as file:
+    with _thread_lock, open_private(data_dir / "postgres.start.lock", "ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -279,7 +312,7 @@ def _start_lock(data_dir: Path) -> Iterator[None]:
 def _hold(data_dir: Path) -> None:
     """Takes this process's shared lock, which keeps the server running."""
     if data_dir not in _held:
-        descriptor = os.open(data_dir / "postgres.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = open_descriptor(data_dir / "postgres.lock")
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         _held[data_dir] = descriptor
         atexit.register(release, data_dir)

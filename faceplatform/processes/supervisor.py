@@ -1,21 +1,29 @@
 """Runs the parts of the platform as child processes, and restarts those that die, with growing pauses."""
 
 import contextlib
-import ctypes
 import os
+import queue
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
+
+from faceplatform.processes.stop_flag import StopFlag
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds before a part that died is restarted
 HEALTHY_AFTER = 60.0  # seconds; a part that lived this long is restarted after the shortest pause
 GRACE = 20.0  # seconds a part has to stop before it is killed
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+LAUNCHER = Path(__file__).with_name("part.py")
+
+
+def launched(command: Sequence[str], *, become: Sequence[str] = ()) -> list[str]:
+    """The command that starts `command` as a child of this process that ends with it."""
+    return [*become, sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), *command]
 
 
 @dataclass
@@ -23,48 +31,71 @@ class Part:
     """A child process: what to run, and the state of its latest run. Times are those of time.monotonic()."""
 
     name: str
-    command: Sequence[str]
+    command: Sequence[str]  # with the program's whole path
     process: subprocess.Popen[str] | None = None
     started: float = 0.0
     pause: float = SHORTEST_PAUSE
     restart_at: float = field(default=0.0)
 
+    def next_command(self) -> Sequence[str]:
+        """What the next run is."""
+        return self.command
+
 
 class Supervisor:
     """Starts the parts in order and keeps them running until `stop` is called; then stops them in reverse order.
 
-    say: gets each line of output. every: called about twice a second while the parts run.
+    say: gets each line of output. every: called at least twice a second while the parts run. ended: called as soon as a part
+    has died, before it is restarted; it must not block. become, environment: see faceplatform/system_user.py.
     """
 
     def __init__(
-        self, parts: Sequence[Part], *, say: Callable[[str], None], every: Callable[[], None] = lambda: None
+        self,
+        parts: Sequence[Part],
+        *,
+        say: Callable[[str], None],
+        every: Callable[[], None] = lambda: None,
+        ended: Callable[[Part], None] = lambda part: None,
+        become: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.parts = list(parts)
         self.say = say
         self.every = every
-        self._stopping = threading.Event()
+        self.ended = ended
+        self.become = list(become)
+        self.environment = environment
+        self._stopping = StopFlag()
+        self._wake: queue.SimpleQueue[None] = (
+            queue.SimpleQueue()
+        )  # an Event's lock could stop a signal handler for good
 
     def stop(self, *_: object) -> None:
         """Ends `run`. May be a signal handler. A second call kills the parts instead of waiting for them."""
         if self._stopping.is_set():
             self._signal_all(signal.SIGKILL)
         self._stopping.set()
+        self._wake.put(None)
 
     def run(self) -> None:
-        """Returns after `stop`, when all parts have ended."""
-        for part in self.parts:
-            self._start(part)
+        """Returns after `stop`, when all parts have ended. The parts also end with the thread that runs this."""
         try:
+            for part in self.parts:
+                self._start(part)
             while not self._stopping.is_set():
                 self._restart_dead_parts()
+                if os.getpid() == 1:
+                    self._reap_orphans()
                 self.every()
-                self._stopping.wait(0.5)
+                with contextlib.suppress(queue.Empty):
+                    self._wake.get(timeout=0.5)
         finally:
             self._stop_all()
 
     def _start(self, part: Part) -> None:
         process = part.process = subprocess.Popen(
-            part.command,
+            launched(part.next_command(), become=self.become),
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -72,16 +103,22 @@ class Supervisor:
             errors="replace",
             # so that Ctrl-C in the terminal reaches only us, and we stop the parts in order
             start_new_session=True,
-            preexec_fn=_die_with_parent,
         )
         part.started = time.monotonic()
         part.restart_at = 0.0
         threading.Thread(target=self._relay, args=(part.name, process.stdout), daemon=True).start()
+        threading.Thread(target=self._await_end, args=(process,), daemon=True).start()
 
     def _relay(self, name: str, output: IO[str]) -> None:
         with output:
             for line in output:
                 self.say(f"{name} | {line.rstrip()}")
+
+    def _await_end(self, process: subprocess.Popen[str]) -> None:
+        """Wakes the supervisor as soon as a part ends, without taking the exit status from it."""
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        self._wake.put(None)
 
     def _restart_dead_parts(self) -> None:
         now = time.monotonic()
@@ -97,9 +134,20 @@ class Supervisor:
     def _plan_restart(self, part: Part, status: int, now: float) -> None:
         if now - part.started > HEALTHY_AFTER:
             part.pause = SHORTEST_PAUSE
+        self.ended(part)
         self.say(f"{part.name} ended ({_exit_reason(status)}); it is restarted in {part.pause:.0f} s.")
         part.restart_at = now + part.pause
         part.pause = min(part.pause * 2, LONGEST_PAUSE)
+
+    def _reap_orphans(self) -> None:
+        """Process 1 of a container inherits every process whose parent has died. Those that have ended are let go; the
+        parts' own ends are seen by `poll`."""
+        ours = {part.process.pid for part in self.parts if part.process}
+        with contextlib.suppress(ChildProcessError):
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in ours:
+                    return
+                os.waitpid(ended.si_pid, 0)
 
     def _stop_all(self) -> None:
         running = [(part.name, part.process) for part in reversed(self.parts) if part.process]
@@ -127,14 +175,3 @@ def _send_signal(process: subprocess.Popen[str] | None, number: int) -> None:
 
 def _exit_reason(status: int) -> str:
     return f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
-
-
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-def _die_with_parent() -> None:
-    """Runs in the child: makes it end when the supervisor does, even if the supervisor is killed."""
-    if _libc is not None:
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() == 1:
-            os._exit(1)

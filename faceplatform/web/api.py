@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 from django.http import HttpRequest, JsonResponse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
@@ -17,6 +17,7 @@ from rest_framework import exceptions, pagination, serializers
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from faceplatform.database.trouble import unavailable
 from faceplatform.errors import DomainError, InvalidInput
 
 PROBLEM = "application/problem+json"
@@ -54,7 +55,6 @@ TITLES = {
     503: "Unavailable",
 }
 NOT_STORABLE = "A text contains a NUL character, or a number is out of range. Correct it and try again."
-DATABASE_DOWN = "The database cannot be reached. Try again in a moment; if this goes on, tell your operator."
 
 
 class ProblemSerializer(serializers.Serializer):
@@ -93,13 +93,11 @@ def problem_json(request: HttpRequest, **values: Any) -> JsonResponse:
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
     """REST framework's exception handler: answers with problem+json. None for an unexpected error, which becomes a 500."""
     request = context["request"]
+    error = unavailable(error) or error
     if isinstance(error, DomainError):
         headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
         body = problem(request, status=error.status, code=error.code, detail=error.message)
         return Response(body, status=error.status, headers=headers, content_type=PROBLEM)
-    if isinstance(error, OperationalError | InterfaceError):
-        body = problem(request, status=503, code="database_unavailable", detail=DATABASE_DOWN)
-        return Response(body, status=503, headers={"Retry-After": "5"}, content_type=PROBLEM)
     if isinstance(error, DataError):
         body = problem(request, status=400, code="invalid_input", detail=NOT_STORABLE)
         return Response(body, status=400, content_type=PROBLEM)
@@ -155,7 +153,8 @@ class CursorPagination(pagination.CursorPagination):
 
     def get_page_size(self, request):
         text = request.query_params.get("limit")
-        if text is not None and not (text.isascii() and text.isdigit() and 1 <= int(text) <= self.max_page_size):
+        # Nine digits at most, as Python refuses to convert thousands.
+        if text is not None and not (re.fullmatch("[0-9]{1,9}", text) and 1 <= int(text) <= self.max_page_size):
             raise InvalidInput(f"limit must be 1 to {self.max_page_size}.")
         return int(text) if text else self.page_size
 
@@ -199,8 +198,10 @@ PREFER = OpenApiParameter(
 
 
 def seconds_to_wait(request: HttpRequest) -> float:
-    """From the header `Prefer: wait=N` (RFC 7240)."""
+    """From the header `Prefer: wait=N` (RFC 7240). Raises InvalidInput if N is no sensible number."""
     match = re.search(r"(?:^|[,;\s])wait\s*=\s*\"?(\d+)", request.headers.get("Prefer", ""))
+    if match and len(match[1]) > 9:  # Python refuses to convert thousands of digits
+        raise InvalidInput(f"Prefer: wait must be 0 to {LONGEST_WAIT} seconds.")
     return min(int(match[1]), LONGEST_WAIT) if match else DEFAULT_WAIT
 
 

@@ -1,52 +1,210 @@
-"""Refuses request bodies larger than any upload may be, before Django writes them to disk."""
+"""Decides about a request's body before Django writes it to disk: from whom, how large, how many at once, how slowly.
 
-import json
+A body of up to ANONYMOUS bytes is received from anybody. A larger one is received only from a known caller, up to the limit of
+its address (body_kinds.py), and only while there is room among those that are being received.
+"""
 
-from faceplatform.web.api import PROBLEM
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from django.db import InterfaceError, OperationalError
+
+from faceplatform.database.trouble import DATABASE_DOWN
+from faceplatform.errors import DomainError, InvalidInput, NotAllowed, Unavailable
 from faceplatform.web.asgi_types import Application, Message, Receive, Scope, Send
-from faceplatform.web.middleware import request_id_of
+from faceplatform.web.body_kinds import ANONYMOUS, IMPORT, Address, address_of
+from faceplatform.web.body_refusals import refuse
+
+Headers = dict[bytes, bytes]
+
+NO_KEY = "Sign in, or send a valid API key: without one, a request may have 64 KiB at most."
+TWO_LENGTHS = "Send either Content-Length or Transfer-Encoding, not both."
+TOO_SLOW = "The request's body came too slowly. Send it again over a faster connection."
+TOO_MANY = "Too many large uploads are being received. Try again in a few seconds."
+SECONDS_KNOWN, MOST_KNOWN = 60, 10_000
 
 
-def limit_body(application: Application, limit: int, import_limit: int | None = None) -> Application:
-    """Wraps an ASGI application: answers 413 if Content-Length is over the limit, and cuts off a body that grows over it.
-
-    limit: bytes. import_limit: bytes for uploads of an import, if the request carries a key or a session.
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """silence: seconds without any data. rate: bytes a second, on average, once the first `silence` seconds are over.
+    room: seconds a large body waits until others have been received.
     """
 
+    silence: float = 30
+    rate: float = 2048
+    room: float = 5
+
+
+class KnownCallers:
+    """Whether a request carries a valid key or session. Those found valid are not looked up again for a minute: this only
+    decides whether the body is received; the view looks for itself.
+
+    look_up: reads the database; called in one of `threads`.
+    """
+
+    def __init__(self, look_up: Callable[[Headers], bool], threads: Executor) -> None:
+        self._look_up, self._threads = look_up, threads
+        self._until: dict[bytes, float] = {}
+
+    async def __call__(self, headers: Headers) -> bool:
+        marks = [headers.get(name, b"") for name in (b"authorization", b"x-api-key", b"cookie")]
+        mark, now = hashlib.sha256(repr(marks).encode()).digest(), time.monotonic()
+        if not any(marks):
+            return False
+        if self._until.get(mark, 0) > now:
+            return True
+        known = await asyncio.get_running_loop().run_in_executor(self._threads, self._look_up, headers)
+        if known:
+            if len(self._until) >= MOST_KNOWN:
+                self._until.clear()
+            self._until[mark] = now + SECONDS_KNOWN
+        return known
+
+
+class Room:
+    """How many large bodies are received at a time, and how many bytes they may have together."""
+
+    def __init__(self, bodies: int, size: int) -> None:
+        self.bodies, self.size = bodies, size
+        self._change = asyncio.Condition()
+
+    @asynccontextmanager
+    async def taken(self, size: int, seconds: float) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        """Gives a function that ends the stay; it ends with the block at the latest. Raises Unavailable after `seconds`."""
+        size, staying = min(size, self.size), True
+
+        async def leave() -> None:
+            nonlocal staying
+            if staying:
+                staying = False
+                await self._add(1, size)
+
+        try:
+            async with asyncio.timeout(seconds), self._change:
+                await self._change.wait_for(lambda: self.bodies > 0 and self.size >= size)
+                self.bodies, self.size = self.bodies - 1, self.size - size
+        except TimeoutError as error:
+            raise Unavailable(TOO_MANY, code="too_many_uploads", retry_after=5) from error
+        try:
+            yield leave
+        finally:
+            await leave()
+
+    async def _add(self, bodies: int, size: int) -> None:
+        async with self._change:
+            self.bodies, self.size = self.bodies + bodies, self.size + size
+            self._change.notify_all()
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Imports have a room of their own, so that they leave the photos theirs."""
+
+    photos: Room
+    imports: Room
+
+    def of(self, address: Address) -> Room:
+        return self.imports if address.limit == IMPORT else self.photos
+
+
+def limit_body(
+    application: Application,
+    known: Callable[[Headers], Awaitable[bool]],
+    rooms: Rooms,
+    patience: Patience = Patience(),
+) -> Application:
+    """Wraps an ASGI application."""
+
     async def limited(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        headers = dict(scope["headers"]) if scope["type"] == "http" else {}
+        chunked, length = b"transfer-encoding" in headers, headers.get(b"content-length")
+        if not chunked and (length is None or not int(length)):
             return await application(scope, receive, send)
-        most = import_limit if import_limit and _is_import(scope) else limit
-        if _content_length(scope) > most:
-            return await _refuse(scope, send, most)
-        received = 0
-
-        async def receive_counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            return message if received <= most else {"type": "http.disconnect"}
-
-        return await application(scope, receive_counted, send)
+        try:
+            if chunked and length is not None:
+                raise InvalidInput(TWO_LENGTHS)
+            if not chunked and int(length or 0) <= ANONYMOUS:
+                await _receive_all(application, scope, send, Body(receive, ANONYMOUS, patience))
+                return
+            address = address_of(scope)
+            size = address.limit if chunked else int(length or 0)
+            await _check(address, size, headers, known)
+            async with rooms.of(address).taken(size, patience.room) as leave:
+                await _receive_all(application, scope, send, Body(receive, address.limit, patience, leave))
+        except DomainError as error:
+            await refuse(scope, receive, send, error)
 
     return limited
 
 
-def _is_import(scope: Scope) -> bool:
-    headers = dict(scope["headers"])
-    return scope["path"].endswith("/imports") and (b"authorization" in headers or b"cookie" in headers)
+async def _check(address: Address, size: int, headers: Headers, known: Callable[[Headers], Awaitable[bool]]) -> None:
+    if size > address.limit:
+        raise _too_large(address.limit)
+    try:
+        if not await known(headers):
+            status = 401 if address.view else 403
+            raise NotAllowed(NO_KEY, code="not_authenticated", status=status)
+    except (OperationalError, InterfaceError) as error:
+        raise Unavailable(DATABASE_DOWN, code="database_unavailable", retry_after=5) from error
 
 
-def _content_length(scope: Scope) -> int:
-    text = dict(scope["headers"]).get(b"content-length", b"0")
-    return int(text) if text.isdigit() else 0
+async def _receive_all(application: Application, scope: Scope, send: Send, body: "Body") -> None:
+    """For the application, a refused body is a client that disconnected. Raises the refusal."""
+    await application(scope, body.receive, send)
+    if body.refusal:
+        raise body.refusal
 
 
-async def _refuse(scope: Scope, send: Send, most: int) -> None:
-    detail = f"The upload is larger than {most / 2**20:.0f} MiB. Send fewer or smaller photos at once."
-    request_id = request_id_of(dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1"))
-    body = {"type": "about:blank", "title": "Too large", "status": 413, "detail": detail, "code": "image_too_large"}
-    body["request_id"] = request_id
-    headers = [(b"content-type", PROBLEM.encode()), (b"connection", b"close"), (b"x-request-id", request_id.encode())]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+class Body:
+    """A body as it comes: counted, and refused if it is too large or too slow."""
+
+    def __init__(
+        self, receive: Receive, limit: int, patience: Patience, at_end: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        self.refusal: DomainError | None = None
+        self._receive, self._limit, self._patience, self._at_end = receive, limit, patience, at_end
+        self._size, self._started, self._ended = 0, time.monotonic(), False
+
+    async def receive(self) -> Message:
+        if self.refusal:
+            return {"type": "http.disconnect"}
+        if self._ended:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._patience.silence):
+                message = await self._receive()
+        except TimeoutError:
+            return self._refuse(_too_slow())
+        self._size += len(message.get("body", b""))
+        self._ended = not message.get("more_body", False)
+        if self._size > self._limit:
+            return self._refuse(_too_large(self._limit))
+        if not self._ended and self._is_slow():
+            return self._refuse(_too_slow())
+        if self._ended and self._at_end:
+            await self._at_end()
+        return message
+
+    def _is_slow(self) -> bool:
+        seconds = time.monotonic() - self._started
+        return seconds > self._patience.silence and self._size < seconds * self._patience.rate
+
+    def _refuse(self, error: DomainError) -> Message:
+        self.refusal = error
+        return {"type": "http.disconnect"}
+
+
+def _too_large(limit: int) -> DomainError:
+    size = f"{limit / 2**20:.0f} MiB" if limit >= 2**20 else f"{limit // 1024} KiB"
+    return InvalidInput(
+        f"The request is larger than {size}. Send fewer or smaller photos at once.", code="too_large", status=413
+    )
+
+
+def _too_slow() -> DomainError:
+    return InvalidInput(TOO_SLOW, code="too_slow", status=408)

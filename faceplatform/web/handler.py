@@ -7,9 +7,11 @@ tests/faceplatform/web/test_contracts_http.py.
 
 import asyncio
 import contextlib
+import io
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import IO, Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core import signals
@@ -20,8 +22,10 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 from django.utils.http import parse_header_parameters
 
+from faceplatform.database.trouble import unavailable
 from faceplatform.web.asgi_types import Receive, Scope, Send
 from faceplatform.web.later import Later, Pending
+from faceplatform.web.views import unavailable_now
 
 
 class Request(ASGIRequest):
@@ -39,13 +43,20 @@ class Request(ASGIRequest):
 
 class Handler(ASGIHandler):
     """at_once: how many requests Django handles at a time, each with a thread and a database connection. Further requests wait,
-    with their bodies already read."""
+    with their bodies already read. lanes: beginnings of paths, and how many requests for them are handled beside the others,
+    whatever those wait for."""
 
     request_class = Request
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: int, lanes: Mapping[tuple[str, ...], int] | None = None) -> None:
         super().__init__()
         self.threads = ThreadPoolExecutor(at_once, thread_name_prefix="request")
+        self._lanes = {
+            paths: ThreadPoolExecutor(count, thread_name_prefix=paths[0]) for paths, count in (lanes or {}).items()
+        }
+
+    def _threads_for(self, path: str) -> ThreadPoolExecutor:
+        return next((threads for paths, threads in self._lanes.items() if path.startswith(paths)), self.threads)
 
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware()  # never for an event loop: a request runs in one thread from end to end
@@ -53,12 +64,16 @@ class Handler(ASGIHandler):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise ValueError(f"Only HTTP is served here, not {scope['type']}.")
+        if scope["path"].startswith("/health/"):
+            scope = _anonymous(scope)
         try:
             body = await self.read_body(receive)
         except RequestAborted:
             return
+        except OSError as error:  # there is no room for it on the disk
+            return await self._refuse_unread(scope, send, error)
         with body:
-            request, refusal = self.create_request(scope, body)
+            request, refusal = self.create_request(_with_length(scope, body), body)
             response = await self._respond(request, receive) if isinstance(request, Request) else refusal
             if response is not None and response.streaming:
                 await self._stream(response, receive, send)
@@ -69,18 +84,29 @@ class Handler(ASGIHandler):
         """The response, from a second pass if it had to wait for something; None if the client disconnects meanwhile."""
         request.pending = pending = Pending()
         run_in = asyncio.get_running_loop().run_in_executor
+        threads = self._threads_for(request.path_info)
         try:
-            response = await run_in(self.threads, self._pass, request)
+            response = await run_in(threads, self._pass, request)
             if pending.later is None or pending.arrival is None:
                 return response
             arrived = asyncio.wrap_future(pending.arrival.future)
             if not await _wait_while_connected(receive, arrived, pending.later.seconds):
-                await run_in(self.threads, _abandon, pending.later)
+                await run_in(threads, _abandon, pending.later)
                 return None
-            return await run_in(self.threads, self._pass, request)
+            return await run_in(threads, self._pass, request)
         finally:
             if pending.arrival is not None:
                 pending.arrival.close()
+
+    async def _refuse_unread(self, scope: Scope, send: Send, error: OSError) -> None:
+        """The disk has no room for the body, so it was not read to its end and the connection ends as well."""
+        request, refusal = self.create_request(scope, io.BytesIO())
+        problem = unavailable(error)
+        if problem is None:
+            raise error
+        response = refusal or unavailable_now(request, problem)
+        response["Connection"] = "close"
+        await self.send_response(response, send)
 
     def _pass(self, request: Request) -> HttpResponseBase:
         """One pass through Django, in a thread. Returns its database connection at the end."""
@@ -94,7 +120,7 @@ class Handler(ASGIHandler):
         return response
 
     async def _stream(self, response: HttpResponseBase, receive: Receive, send: Send) -> None:
-        """Sends a response while it is generated, in a thread of its own, which holds the database connection."""
+        """Sends a response that is generated in a thread of its own; see streaming.py for its database connection."""
         async with ThreadSensitiveContext():
             sending = asyncio.ensure_future(self.send_response(response, send))
             try:
@@ -103,6 +129,21 @@ class Handler(ASGIHandler):
                     await sending
             finally:
                 await sync_to_async(response.close)()
+
+
+def _anonymous(scope: dict) -> dict:
+    """Who asks does not matter: nobody looks for a session in a database that may be away."""
+    headers = [(name, value) for name, value in scope["headers"] if name not in (b"cookie", b"authorization")]
+    return {**scope, "headers": headers}
+
+
+def _with_length(scope: Scope, body: IO[bytes]) -> Scope:
+    """The same with the length of a body that came in chunks, which Django and DRF would take for an empty one."""
+    if all(name != b"transfer-encoding" for name, _ in scope["headers"]):
+        return scope
+    length = str(body.seek(0, os.SEEK_END)).encode()
+    body.seek(0)
+    return {**scope, "headers": [*scope["headers"], (b"content-length", length)]}
 
 
 def _reads_ascii(charset: str) -> bool:

@@ -1,4 +1,4 @@
-"""A request id on every response and log line, the content security policy, and domain errors as pages."""
+"""A request id on every response and log line, the content security policy, no copies in browsers, domain errors as pages."""
 
 import logging
 import re
@@ -10,12 +10,13 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
-from faceplatform.errors import DomainError
+from faceplatform.errors import DomainError, NotAllowed
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 current_request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
+PAGE_METHODS = ("GET", "HEAD", "POST")
 # Alpine, which Unfold's pages use, evaluates expressions, and the API docs set inline styles. Our own pages need neither.
 LOOSER_PATHS = ("/admin/", "/api/v1/docs/")
 STRICT_POLICY = (
@@ -81,6 +82,39 @@ class ContentSecurityPolicyMiddleware:
         return response
 
 
+class PageMethodsMiddleware:
+    """Pages are read and posted to. Views of the API know their own methods, and answer in their own shape."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: PlatformRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: PlatformRequest, view: Callable[..., object], *arguments: object
+    ) -> HttpResponse | None:
+        if request.method in PAGE_METHODS or hasattr(view, "cls"):
+            return None
+        message = f"A page cannot be called with {request.method}. Use GET to read it and POST to send a form."
+        response = error_page(request, NotAllowed(message, code="method_not_allowed", status=405))
+        response["Allow"] = ", ".join(PAGE_METHODS)
+        return response
+
+
+class NoStoreMiddleware:
+    """Nothing but static files, which pass it by, stays in a browser: names and faces would outlive sign-out and erasure."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: PlatformRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if "no-store" not in response.headers.get("Cache-Control", ""):
+            response.headers["Cache-Control"] = "private, no-store"
+        return response
+
+
 class DomainErrorMiddleware:
     """Turns a domain error that a page's view raises into a page that says what to do."""
 
@@ -91,7 +125,18 @@ class DomainErrorMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: PlatformRequest, exception: Exception) -> HttpResponse | None:
+        forget_new_messages(request)
         return error_page(request, exception) if isinstance(exception, DomainError) else None
+
+
+def forget_new_messages(request: HttpRequest) -> None:
+    """Drops what the view had to say before it failed: its transaction, which may have ended later, was rolled back.
+
+    The admin site says “was changed successfully” inside its transaction.
+    """
+    storage = getattr(request, "_messages", None)
+    if storage is not None:
+        storage._queued_messages.clear()
 
 
 def error_page(request: PlatformRequest, error: DomainError) -> HttpResponse:

@@ -1,7 +1,8 @@
-"""Parses the JSON of requests, and refuses what would fail later."""
+"""Parses the JSON of requests, and refuses what would cost too much or fail later."""
 
 import io
 import json
+import re
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -9,23 +10,48 @@ from rest_framework import parsers
 from rest_framework.exceptions import ParseError
 
 ESCAPED_SURROGATE = (b"\\ud", b"\\uD")
+MAX_LEVELS = 32
+MAX_VALUES = 200_000  # 100 vectors of the largest pack have a quarter of that
+TOO_DEEP = f"The JSON is nested too deeply. Send it with at most {MAX_LEVELS} levels."
+TOO_MANY = f"The JSON has too many values. Send at most {MAX_VALUES} at once."
+BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]|[\]}]', re.DOTALL)
 
 
 class JSONParser(parsers.JSONParser):
-    """Refuses JSON that is nested too deeply, and text with half a surrogate pair, which cannot be stored or sent back."""
+    """Refuses JSON that has too many levels or values, before it takes memory, and text with half a surrogate pair, which cannot
+    be stored or sent back."""
 
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         data = stream.read()
+        _require_bounded(data)
         try:
             content = super().parse(io.BytesIO(data), media_type, parser_context)
             if any(escape in data for escape in ESCAPED_SURROGATE):
                 json.dumps(content, ensure_ascii=False).encode()
         except RecursionError as error:
-            raise ParseError("The JSON is nested too deeply. Send it with fewer levels.") from error
+            raise ParseError(TOO_DEEP) from error
         except UnicodeEncodeError as error:
             raise ParseError(
                 f"A text contains half a surrogate pair: {error.object[error.start]!a}. Remove it and try again."
             ) from error
         return content
+
+
+def _require_bounded(data: bytes) -> None:
+    """Counts what can begin a value, also inside texts: photos as base64 have none of these characters."""
+    opening = data.count(b"[") + data.count(b"{")
+    if opening + data.count(b",") > MAX_VALUES:
+        raise ParseError(TOO_MANY)
+    if opening > MAX_LEVELS and _levels(data) > MAX_LEVELS:
+        raise ParseError(TOO_DEEP)
+
+
+def _levels(data: bytes) -> int:
+    level = deepest = 0
+    for match in BRACKETS.finditer(data):
+        first = match[0][:1]
+        level += (first in b"[{") - (first in b"]}")
+        deepest = max(deepest, level)
+    return deepest

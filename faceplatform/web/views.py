@@ -4,12 +4,14 @@ import logging
 import sys
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 from django.http import JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from faceplatform.web.api import DATABASE_DOWN, NOT_STORABLE, problem_json
+from faceplatform.database.trouble import unavailable
+from faceplatform.errors import Unavailable
+from faceplatform.web.api import NOT_STORABLE, problem_json
 
 logger = logging.getLogger(__name__)
 
@@ -43,12 +45,16 @@ def server_error(request):
     error = sys.exc_info()[1]
     if isinstance(error, DataError):
         return _answer(request, 400, "invalid_input", NOT_STORABLE)
-    if isinstance(error, OperationalError | InterfaceError):
-        response = _answer(request, 503, "database_unavailable", DATABASE_DOWN)
-        response["Retry-After"] = "5"
-        return response
+    if problem := unavailable(error):
+        return unavailable_now(request, problem)
     detail = "Something went wrong on the server. Tell your operator the request id: the log has the details."
     return _answer(request, 500, "internal_error", detail)
+
+
+def unavailable_now(request, problem: Unavailable):
+    response = _answer(request, problem.status, problem.code, problem.message)
+    response["Retry-After"] = str(problem.retry_after)
+    return response
 
 
 def _answer(request, status: int, code: str, detail: str):

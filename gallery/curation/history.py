@@ -6,10 +6,12 @@ a change too, so it can be undone in turn.
 """
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, models, transaction
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from accounts import audit
@@ -74,22 +76,28 @@ def _lock_changes(model: type[Identity] | type[FaceSample], change_id: UUID) -> 
     history = history_of(model)
     records = history.objects.filter(pgh_context_id=change_id, pgh_label="update").order_by("pgh_id")
     first: dict[UUID, Any] = {}
-    last: dict[UUID, Any] = {}
     for record in records:
         first.setdefault(record.pgh_obj_id, record)
-        last[record.pgh_obj_id] = record
     rows = model.with_deleted.select_for_update(of=("self",)).in_bulk(sorted(first))
     if len(rows) < len(first):
         raise Conflict(PURGED, code="purged")
     fields = [field.attname for field in history._meta.fields if not field.name.startswith("pgh_")]
+    later = _next_records(history, change_id, list(first))
     changes = []
     for key, record in first.items():
-        later = history.objects.filter(pgh_obj_id=key, pgh_id__gt=last[key].pgh_id).order_by("pgh_id").first()
-        change = _row_change(rows[key], record, later or rows[key], fields)
+        change = _row_change(rows[key], record, later.get(key, rows[key]), fields)
         if any(getattr(rows[key], name) != value for name, value in change.after.items() if name not in NOT_COMPARED):
             raise Conflict(CHANGED_SINCE.format(row=rows[key]), code="edited_meanwhile")
         changes.append(change)
     return changes
+
+
+def _next_records(history: Any, change_id: UUID, keys: list[UUID]) -> dict[UUID, Any]:
+    """Row → the record of the next change after this one. A row that nobody has changed since has none."""
+    of_change = history.objects.filter(pgh_context_id=change_id, pgh_label="update", pgh_obj_id=OuterRef("pgh_obj_id"))
+    last = Subquery(of_change.order_by("-pgh_id").values("pgh_id")[:1])
+    later = history.objects.filter(pgh_obj_id__in=keys, pgh_id__gt=last)
+    return {record.pgh_obj_id: record for record in later.order_by("pgh_obj_id", "pgh_id").distinct("pgh_obj_id")}
 
 
 def _row_change(row: Identity | FaceSample, before: models.Model, after: models.Model, fields: list[str]) -> RowChange:
@@ -105,8 +113,9 @@ def _in_restore_order(people: list[RowChange]) -> list[RowChange]:
 
 
 def _restore(changes: list[RowChange]) -> None:
-    for change in changes:
-        type(change.row).with_deleted.filter(pk=change.row.pk).update(**change.before)
+    """Neighbours that get the same values back, such as the samples of a merge, are written together."""
+    for (model, before), same in groupby(changes, key=lambda change: (type(change.row), change.before)):
+        model.with_deleted.filter(pk__in=[change.row.pk for change in same]).update(**before)
 
 
 def _inserted_keys(model: type[Identity] | type[FaceSample], change_id: UUID) -> list[UUID]:

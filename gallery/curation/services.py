@@ -14,7 +14,7 @@ from accounts.audit import audited
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
-from gallery.models import FaceSample, Identity, history_of
+from gallery.models import FaceSample, Gallery, Identity, history_of
 from gallery.services import CONSENT_FIELDS, create_identity, lock_identity, lock_sample
 
 COPIED_IF_EMPTY = ("external_id", "department", "position")  # from the merged people
@@ -124,15 +124,18 @@ def reject_sample(*, actor: Actor, sample: FaceSample) -> CurationResult:
     return CurationResult(locked.identity, event)
 
 
-def purge_deleted(*, before: datetime) -> dict[str, int]:
-    """Removes rows deleted before that moment for good, with their history. Returns how many: {"samples", "identities"}."""
-    samples = _purge(FaceSample, before)
-    return {"samples": samples, "identities": _purge(Identity, before)}
+def purge_deleted(*, before: datetime, gallery: Gallery | None = None) -> dict[str, int]:
+    """Removes rows deleted before that moment for good, with their history. Returns how many: {"samples", "identities"}.
+
+    gallery: only its rows.
+    """
+    samples = _purge(FaceSample, before, gallery)
+    return {"samples": samples, "identities": _purge(Identity, before, gallery)}
 
 
-def _purge(model: type[Identity] | type[FaceSample], before: datetime) -> int:
+def _purge(model: type[Identity] | type[FaceSample], before: datetime, gallery: Gallery | None) -> int:
     history, purged = history_of(model), 0
-    old = model.with_deleted.filter(deleted_at__lt=before)
+    old = model.with_deleted.filter(deleted_at__lt=before, **({"gallery": gallery} if gallery else {}))
     while keys := list(old.values_list("pk", flat=True)[:PURGE_BATCH]):
         with transaction.atomic():
             model.with_deleted.filter(pk__in=keys).delete()

@@ -17,10 +17,12 @@ from gallery import services
 from gallery.curation import history
 from gallery.curation import services as curation
 from gallery.forms import MoveForm, OtherPersonForm, SamplesForm, SplitForm
-from gallery.models import FaceEmbedding, Identity
+from gallery.models import FaceEmbedding, FaceSample, Identity
 from gallery.search.query import nearest_identities
 
 MAX_CHOICES = 12
+Change = tuple[str, AuditEvent]  # what was done, as a sentence, and the event that undoes it
+Done = tuple[Identity, list[Change]]  # the person to show next, and what was done
 
 
 def _person(request, slug, pk) -> Identity:
@@ -30,11 +32,18 @@ def _person(request, slug, pk) -> Identity:
     return person
 
 
-def _curate_and_redirect(request, person: Identity, form, act: Callable[[], str | None]):
-    """Calls `act` if the form is valid, then goes to the person it returns, or back to `person`. Shows what went wrong."""
+def _curate_and_redirect(request, person: Identity, form, act: Callable[[], Done]):
+    """Calls `act` in one transaction if the form is valid, then goes to the person it returns.
+
+    What was done is shown only once it is committed. Otherwise shows what went wrong, on `person`.
+    """
     try:
         if form.is_valid():
-            return redirect(act() or person)
+            with transaction.atomic():
+                shown, changes = act()
+            for text, event in changes:
+                offer_undo(request, text, event)
+            return redirect(shown)
         text = " ".join(str(error) for errors in form.errors.values() for error in errors)
     except (Conflict, InvalidInput) as error:
         text = error.message
@@ -48,11 +57,10 @@ def split(request, slug, pk):
     person = _person(request, slug, pk)
     form = SplitForm(person, request.POST)
 
-    def act():
+    def act() -> Done:
         samples, name = [sample.pk for sample in form.cleaned_data["samples"]], form.cleaned_data["name"]
         result = curation.split_identity(actor=actor_of(request), identity=person, samples=samples, name=name)
-        offer_undo(request, f"{len(samples)} of {person.name}'s samples now belong to {name}.", result.event)
-        return result.identity
+        return result.identity, [(f"{len(samples)} of {person.name}'s samples now belong to {name}.", result.event)]
 
     return _curate_and_redirect(request, person, form, act)
 
@@ -63,40 +71,45 @@ def move(request, slug, pk):
     person = _person(request, slug, pk)
     form = MoveForm(person, request.POST)
 
-    def act():
+    def move_one(sample: FaceSample, to: Identity) -> Change:
+        result = curation.move_sample(actor=actor_of(request), sample=sample, to=to)
+        return f"{sample.photo_name or 'A sample'} now belongs to {to.name}.", result.event
+
+    def act() -> Done:
         to = form.cleaned_data["to"]
-        with transaction.atomic():
-            for sample in form.cleaned_data["samples"]:
-                result = curation.move_sample(actor=actor_of(request), sample=sample, to=to)
-                offer_undo(request, f"{sample.photo_name or 'A sample'} now belongs to {to.name}.", result.event)
-        return to
+        return to, [move_one(sample, to) for sample in form.cleaned_data["samples"]]
 
     return _curate_and_redirect(request, person, form, act)
 
 
 @require_POST
 def reject(request, slug, pk):
-    """Marks the ticked samples as not this person."""
+    """Marks the ticked samples as not this person: all of them or none."""
     person = _person(request, slug, pk)
     form = SamplesForm(person, request.POST)
 
-    def act():
-        for sample in form.cleaned_data["samples"]:
-            result = curation.reject_sample(actor=actor_of(request), sample=sample)
-            offer_undo(request, f"{sample.photo_name or 'A sample'} is now marked as not {person.name}.", result.event)
+    def reject_one(sample: FaceSample) -> Change:
+        result = curation.reject_sample(actor=actor_of(request), sample=sample)
+        return f"{sample.photo_name or 'A sample'} is now marked as not {person.name}.", result.event
+
+    def act() -> Done:
+        return person, [reject_one(sample) for sample in form.cleaned_data["samples"]]
 
     return _curate_and_redirect(request, person, form, act)
 
 
 @require_POST
 def delete_samples(request, slug, pk):
+    """Deletes the ticked samples: all of them or none."""
     person = _person(request, slug, pk)
     form = SamplesForm(person, request.POST)
 
-    def act():
-        for sample in form.cleaned_data["samples"]:
-            event = services.delete_sample(actor=actor_of(request), sample=sample)
-            offer_undo(request, f"{sample.photo_name or 'A sample'} was deleted.", event)
+    def delete_one(sample: FaceSample) -> Change:
+        event = services.delete_sample(actor=actor_of(request), sample=sample)
+        return f"{sample.photo_name or 'A sample'} was deleted.", event
+
+    def act() -> Done:
+        return person, [delete_one(sample) for sample in form.cleaned_data["samples"]]
 
     return _curate_and_redirect(request, person, form, act)
 
@@ -107,10 +120,10 @@ def merge(request, slug, pk):
     person = _person(request, slug, pk)
     form = OtherPersonForm(person, request.POST)
 
-    def act():
+    def act() -> Done:
         other = form.cleaned_data["to"]
         result = curation.merge_identities(actor=actor_of(request), into=person, others=[other])
-        offer_undo(request, f"{other.name} was merged into {person.name}.", result.event)
+        return person, [(f"{other.name} was merged into {person.name}.", result.event)]
 
     return _curate_and_redirect(request, person, form, act)
 

@@ -7,7 +7,7 @@ lets reads and writes continue; an interrupted build leaves an invalid index beh
 import logging
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -24,12 +24,20 @@ logger = logging.getLogger(__name__)
 BUILD_FROM = 2_000  # vectors; an exact search of so many takes about 2 ms
 DROP_BELOW = 1_000
 LOCK = 0x5EA4C4  # advisory lock: one maintenance at a time, on any machine
+LOCK_PAUSE = 0.5  # seconds
 
 State = VectorIndex.State
 
 
+class BuildFailed(Exception):
+    """Some indexes could not be built; the log says why. All others were."""
+
+
 def maintain_indexes() -> list[VectorIndex]:
-    """Builds missing indexes and drops unneeded ones. Returns those built; none if another run is in progress."""
+    """Builds missing indexes and drops unneeded ones. Returns those built; none if another run is in progress.
+
+    An index that cannot be built holds up no other: BuildFailed is raised after all of them. The next run tries it again.
+    """
     with _maintenance_lock() as acquired:
         if not acquired:
             return []
@@ -37,15 +45,37 @@ def maintain_indexes() -> list[VectorIndex]:
         for index in VectorIndex.objects.filter(state=State.READY):
             if _count_rows(index.gallery_id, index.pack) < DROP_BELOW:
                 drop_index(index)
-        built = [build_index(gallery_id=gallery, pack=pack) for gallery, pack in _large_without_index()]
-        return [index for index in built if index is not None]
+        return _build_all(_large_without_index())
+
+
+def _build_all(missing: Iterable[tuple[UUID, str]]) -> list[VectorIndex]:
+    built, failed = [], []
+    for gallery, pack in missing:
+        try:
+            built.append(build_index(gallery_id=gallery, pack=pack))
+        except Exception:
+            logger.exception("the index of the gallery %s for %s could not be built", gallery, pack)
+            failed.append(f"{gallery} ({pack})")
+    if failed:
+        raise BuildFailed(f"No index could be built for {', '.join(failed)}.")
+    return [index for index in built if index is not None]
 
 
 def build_index(*, gallery_id: UUID, pack: str) -> VectorIndex | None:
-    """Builds a gallery's index and finds the ef_search it needs. Searches use it from then on.
+    """Builds a gallery's index and finds the ef_search it needs. Searches use it from then on. Waits for other maintenance.
 
-    Returns None if the gallery has no vectors of `pack`: it may have been deleted since it was found to be large.
+    If another process has built it in the meantime, returns that one. Returns None if the gallery has no vectors of `pack`: it
+    may have been deleted since it was found to be large.
     """
+    with _maintenance_lock(wait=True):
+        for index in VectorIndex.objects.filter(gallery=gallery_id, pack=pack):
+            if index.state == State.READY:
+                return index
+            drop_index(index)  # its build or removal was interrupted: nobody else is at work
+        return _build(gallery_id, pack)
+
+
+def _build(gallery_id: UUID, pack: str) -> VectorIndex | None:
     dim = dimension_of(gallery_id=gallery_id, pack=pack)
     if dim is None:
         return None
@@ -154,16 +184,25 @@ def _build_memory(cursor: CursorWrapper, rows: int, dim: int) -> Iterator[None]:
 
 
 @contextmanager
-def _maintenance_lock() -> Iterator[bool]:
-    """Yields whether the lock was free."""
+def _maintenance_lock(*, wait: bool = False) -> Iterator[bool]:
+    """Yields whether the lock was free. wait: waits until it is.
+
+    It asks again and again, as a build (CONCURRENTLY) would wait for the statement of a session that waits in the database. A
+    session that has the lock can take it again.
+    """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-        acquired = cursor.fetchone()[0]
+        while not (acquired := _try_lock(cursor)) and wait:
+            time.sleep(LOCK_PAUSE)
         try:
             yield acquired
         finally:
             if acquired:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+
+
+def _try_lock(cursor: CursorWrapper) -> bool:
+    cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+    return cursor.fetchone()[0]
 
 
 def lacks_index(gallery_id: UUID, pack: str) -> bool:

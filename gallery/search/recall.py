@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
+from django.db import DatabaseError
 
+from faceplatform.errors import Conflict
 from gallery.models import VectorIndex
 from gallery.search.query import distances_through_index
 from gallery.search.vectors import VectorBlock, enrolled_vectors, nearest_distances
@@ -46,7 +48,7 @@ class Recall:
 def tune_index(index: VectorIndex, *, probes: int = PROBES) -> VectorIndex:
     """Sets the smallest ef_search whose recall is at least TARGET_RECALL with 95 % certainty, or else the largest.
 
-    Puts the index into use.
+    Puts the index into use. Raises Conflict if it has been dropped meanwhile.
     """
     *smaller, largest = EF_SEARCH
     probe_set = ProbeSet.draw(gallery_id=index.gallery_id, pack=index.pack, count=probes)
@@ -58,7 +60,10 @@ def tune_index(index: VectorIndex, *, probes: int = PROBES) -> VectorIndex:
         recall = probe_set.recall(largest)
     index.ef_search, index.recall, index.recall_probes = recall.ef_search, recall.share, recall.probes
     index.state = VectorIndex.State.READY
-    index.save()
+    try:
+        index.save(force_update=True)  # never a new row: it would stand for an index that is gone
+    except DatabaseError as error:
+        raise Conflict("This index has been dropped meanwhile. Try again when it has been built anew.") from error
     return index
 
 

@@ -71,7 +71,9 @@ class AnalysisViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
         return self.answer_later([row.pk for row in rows])
 
     def answer(self, ids):
-        answer = self._as_dict(ids[0])
+        row = self.find_visible(self.stored, ids[0])
+        answer = self.as_dict(row)
+        self.raise_if_unserved([row])
         status = 201 if answer["status"] == Status.DONE else 202
         return QueuedResponse(answer, status=status, headers={"Location": reverse(self.url_name, args=[ids[0]])})
 

@@ -9,7 +9,13 @@ from gallery.models import FaceEmbedding
 from recognition.analysis.services import SearchResult
 from recognition.photos.installed_packs import manifest_of
 from recognition.photos.models import Decision, Purpose, RecognitionFace, RecognitionRequest, Status
-from recognition.photos.representation import detected_face_as_dict, error_as_dict, identity_as_dict, image_as_dict
+from recognition.photos.representation import (
+    detected_face_as_dict,
+    error_as_dict,
+    identity_as_dict,
+    image_as_dict,
+    waits_for,
+)
 from recognition.photos.results.refusals import REFUSALS
 from recognition.photos.services import raise_if_failed
 from recognition.photos.thresholds import FROM_REQUEST
@@ -92,6 +98,7 @@ def _head(row: RecognitionRequest) -> dict[str, Any]:
         "status": row.status,
         "gallery": row.gallery.slug,
         "pack": row.pack,
+        "waits_for": waits_for(row),
         "created_at": row.created_at.isoformat(),
         "image": image_as_dict(row),
         "timings_ms": row.timings_ms,

@@ -8,6 +8,7 @@ from faceplatform.web.api import PhotoField
 from recognition.analysis.representation import FROM_PACK
 from recognition.photos.models import Decision, Status
 from recognition.photos.schema import (
+    WAITS_FOR_HELP,
     BoxSchema,
     CandidateSchema,
     ErrorSchema,
@@ -78,6 +79,7 @@ class AnalysisSchema(serializers.Serializer):
     status = serializers.ChoiceField(choices=Status.choices)
     gallery = serializers.SlugField()
     pack = serializers.CharField()
+    waits_for = serializers.CharField(allow_null=True, help_text=WAITS_FOR_HELP)
     created_at = serializers.DateTimeField()
     image = ImageSchema(allow_null=True)
     timings_ms = serializers.DictField(child=serializers.FloatField())

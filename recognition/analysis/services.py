@@ -18,6 +18,7 @@ from accounts import audit
 from accounts.actor import Actor
 from accounts.audit import audited
 from accounts.roles import Role, Scope
+from faceplatform.database.batches import delete_in_batches
 from faceplatform.database.compiled import insert
 from faceplatform.errors import InvalidInput, Unprocessable
 from gallery.models import FaceEmbedding, FaceSample, Gallery, Identity
@@ -113,7 +114,7 @@ def _submit(
     actor.require_scope(Scope.RECOGNIZE)
     actor.require_role(gallery, Role.VIEWER)
     types = [inspect_photo(photo).content_type for photo in photos]
-    require_worker()
+    require_worker(gallery)
     rows = [
         new_request(actor=actor, gallery=gallery, photo=photo, photo_type=photo_type, purpose=purpose, options=options)
         for photo, photo_type in zip(photos, types, strict=True)
@@ -205,5 +206,4 @@ def _as_probes(vectors: Sequence[Sequence[float]], gallery: Gallery) -> np.ndarr
 def delete_old_analyses() -> int:
     """Deletes detections, embeddings and comparisons that were answered longer than ANSWER_KEPT ago; returns how many."""
     old = RecognitionRequest.objects.filter(purpose__in=ANALYSES, finished_at__lt=timezone.now() - ANSWER_KEPT)
-    _, rows = old.delete()
-    return rows.get("recognition.RecognitionRequest", 0)
+    return delete_in_batches(old)

@@ -4,12 +4,12 @@ from uuid import UUID
 
 from procrastinate.contrib.django import app
 
-from faceplatform.processes.jobs import defer_once
+from faceplatform.processes.jobs import REPORTS, defer_once
 from recognition.calibration.models import CalibrationReport
 from recognition.calibration.services import run_calibration
 
 
-@app.task(pass_context=False, aliases=["recognition.tasks.compute_calibration"])
+@app.task(queue=REPORTS, pass_context=False, aliases=["recognition.tasks.compute_calibration"])
 def compute_calibration(gallery_id: str) -> None:
     """Measures the gallery's own error rates, if a measurement is queued."""
     run_calibration(UUID(gallery_id))

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.pages import actor_of, get_visible
 from accounts.roles import Role
-from faceplatform.errors import DomainError
+from faceplatform.errors import DomainError, InvalidInput
 from gallery.models import Gallery, ThresholdSource
 from gallery.services import update_gallery
 from recognition.calibration import services, tasks
@@ -77,7 +77,10 @@ def apply(request, slug):
     gallery = _gallery(request, slug)
 
     def act():
-        changed = services.apply_calibration(actor=actor_of(request), gallery=gallery, fpir=_fpir(request.POST))
+        fpir = _fpir(request.POST)
+        if fpir is None and request.POST.get("fpir"):
+            raise InvalidInput("This page is out of date. Look at the advice again, then put it in force.")
+        changed = services.apply_calibration(actor=actor_of(request), gallery=gallery, fpir=fpir)
         messages.success(request, f"The threshold {changed.threshold_distance:.3f} is now in force.")
 
     return _act(request, slug, act)

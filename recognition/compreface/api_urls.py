@@ -24,4 +24,6 @@ ADDRESSES = {
     "verification/embeddings/verify": embeddings_api.VerifyTwoEmbeddingsView,
 }
 
-urlpatterns = [re_path(f"^{address}/?$", view.as_view()) for address, view in ADDRESSES.items()]
+urlpatterns = [
+    re_path(f"^{address}/?$", view.as_view(), name=f"compreface-{view.__name__}") for address, view in ADDRESSES.items()
+]

@@ -21,7 +21,7 @@ from recognition.compreface.errors import compreface_error
 from recognition.compreface.parameters import valid_uuids
 from recognition.photos.models import RecognitionRequest, Status
 from recognition.photos.results.refusals import REFUSALS
-from recognition.photos.services import raise_if_failed
+from recognition.photos.services import raise_if_failed, raise_if_unserved
 from recognition.photos.waiting import WaitingMixin
 
 KEY_WITHOUT_GALLERY = (
@@ -74,6 +74,8 @@ class CompreFaceView(WaitingMixin, ActorMixin, APIView):
         def final() -> Response:
             rows = [self.find_visible(read, row.pk) for row in submitted]
             if any(row.status not in (Status.DONE, Status.FAILED) for row in rows):
+                for row in rows:
+                    raise_if_unserved(row)
                 message = f"The photo was not processed within {LONGEST_WAIT} s: too many are waiting. Try again."
                 raise Unavailable(message, code="not_finished", retry_after=LONGEST_WAIT)
             return answer(*rows)

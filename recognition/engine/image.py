@@ -14,6 +14,11 @@ from recognition.engine.base import Box, PhotoError
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 40_000_000
+START_OF_SCAN = b"\xff\xda"
+MAX_SCANS = 100  # programs write up to 20
+MAX_SCANNED_PIXELS = 1_000_000_000  # scans times pixels: some seconds of decoding
+DECODING_BYTES = 8  # for each pixel, while a photo is decoded
+SPARE_BYTES = 16 * 2**20
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "ICO", "PPM")
 FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF or HEIC"
 
@@ -35,7 +40,7 @@ class ImageInfo:
 
 
 def inspect(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> ImageInfo:
-    """Reads the file's header, without decoding any pixels. Raises PhotoError."""
+    """Reads the file's header, without decoding any pixels. Raises PhotoError, and MemoryError: that is not the photo's fault."""
     if not data:
         raise PhotoError("invalid_image", "The file is empty. Send a photo.")
     if len(data) > max_bytes:
@@ -45,6 +50,8 @@ def inspect(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PI
         )
     with _open(data, max_pixels) as image:
         kind = image.format or ""
+        if kind in ("JPEG", "MPO"):
+            _check_scans(data, image.width * image.height)
         content_type = Image.MIME.get(kind, "application/octet-stream")
         return ImageInfo(kind, content_type, image.width, image.height)
 
@@ -60,7 +67,10 @@ class Decoded:
 
 
 def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Decodes the first frame: uint8 RGB (h, w, 3), EXIF orientation applied, transparency on white. Raises PhotoError."""
+    """Decodes the first frame: uint8 RGB (h, w, 3), EXIF orientation applied, transparency on white.
+
+    Raises PhotoError, and MemoryError if there is too little memory for a photo of this size.
+    """
     return decode_reduced(data, None, max_bytes=max_bytes, max_pixels=max_pixels).image
 
 
@@ -71,10 +81,10 @@ def decode_reduced(
 
     JPEG decoders can skip the rest, which takes a fraction of the time and memory.
     """
-    inspect(data, max_bytes=max_bytes, max_pixels=max_pixels)
+    info = inspect(data, max_bytes=max_bytes, max_pixels=max_pixels)
+    whole = (info.width, info.height)
     try:
         with _open(data, max_pixels) as image:
-            whole = image.size
             if long_side and image.format == "JPEG":
                 _draft(image, long_side)
             image.load()
@@ -86,6 +96,7 @@ def decode_reduced(
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels(max_pixels) from error
     except Exception as error:
+        _require_memory(error, whole)
         raise PhotoError(
             "invalid_image", "The photo is damaged or incomplete: its pixels cannot be read. Send it again, or another."
         ) from error
@@ -125,6 +136,7 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels(max_pixels) from error
     except Exception as error:
+        _require_memory(error)
         message = f"The file is not a photo that can be read. Send {FORMAT_NAMES}."
         raise PhotoError("invalid_image", message) from error
     if image.width * image.height == 0:
@@ -132,6 +144,35 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     if image.width * image.height > max_pixels:
         raise _too_many_pixels(max_pixels)
     return image
+
+
+def _require_memory(error: Exception, size: tuple[int, int] = (0, 0)) -> None:
+    """Raises MemoryError if a decoder failed for want of memory, which most report as if the file were damaged.
+
+    size: the photo's, in px. So much has to be free for the failure to be the file's.
+    """
+    if isinstance(error, PhotoError):
+        return
+    if isinstance(error, MemoryError):
+        raise error
+    try:
+        np.empty(size[0] * size[1] * DECODING_BYTES + SPARE_BYTES, "uint8")
+    except MemoryError:
+        raise MemoryError(f"too little memory to decode a photo of {size[0]} × {size[1]} px") from error
+
+
+def _check_scans(data: bytes, pixels: int) -> None:
+    """Raises PhotoError if a JPEG has so many scans, each over all pixels, that it would take minutes to decode.
+
+    Counts markers in the bytes: a thumbnail's count too, but no scan can hide, as FF is escaped within one.
+    """
+    scans = data.count(START_OF_SCAN)
+    if scans > MAX_SCANS or scans * pixels > MAX_SCANNED_PIXELS:
+        raise PhotoError(
+            "invalid_image",
+            f"The JPEG is made of {scans} layers (scans), more than any camera or program writes for a photo of its size. "
+            "Save it again, or send another photo.",
+        )
 
 
 def _too_many_pixels(max_pixels: int) -> PhotoError:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,15 +86,19 @@ class Pipeline:
         purposes: Sequence[Purpose],
         max_bytes: int = MAX_BYTES,
         max_pixels: int = MAX_PIXELS,
+        decoding: Callable[[int], AbstractContextManager[None]] = lambda number: nullcontext(),
     ) -> list[PhotoAnalysis | PhotoError]:
         """Returns the faces of each photo, or why it cannot be used. A bad photo does not affect the others.
 
-        purposes: "probe" or "enrol" for each photo; a face to be enrolled is embedded from more views.
+        purposes: "probe" or "enrol" for each photo; a face to be enrolled is embedded from more views. decoding: entered
+        while a photo is decoded, with its place in `photos`.
         """
         timings: dict[str, float] = {}
         limits = {"max_bytes": max_bytes, "max_pixels": max_pixels}
         with _timed(timings, "decode"):
-            decoded_or_error = list(enumerate(_decode(photo, limits) for photo in photos))
+            decoded_or_error = [
+                (number, _decode(photo, limits, decoding(number))) for number, photo in enumerate(photos)
+            ]
         decoded = {number: image for number, image in decoded_or_error if isinstance(image, Decoded)}
         results: dict[int, PhotoAnalysis | PhotoError] = {
             number: error for number, error in decoded_or_error if isinstance(error, PhotoError)
@@ -103,7 +107,7 @@ class Pipeline:
             upright = self.finder.find([image.image for image in decoded.values()])
         with _timed(timings, "decode"):
             upright = [
-                _with_large_faces(photos[number], image, photo, limits)
+                _with_large_faces(photos[number], image, photo, limits, decoding(number))
                 for (number, image), photo in zip(decoded.items(), upright, strict=True)
             ]
         with _timed(timings, "embed"):
@@ -138,17 +142,26 @@ def _face(photo: UprightPhoto, detection: Detection, embedding: np.ndarray) -> F
     return Face(box, landmarks, detection.score, quality, crop, embedding)
 
 
-def _with_large_faces(data: bytes, decoded: Decoded, photo: UprightPhoto, limits: dict[str, int]) -> UprightPhoto:
+def _with_large_faces(
+    data: bytes,
+    decoded: Decoded,
+    photo: UprightPhoto,
+    limits: dict[str, int],
+    decoding: AbstractContextManager[None],
+) -> UprightPhoto:
     """Decodes a reduced photo again at full size if one of its faces is too small to fill its crop."""
     reduced = replace(photo, step=decoded.shrink)
     if decoded.shrink == 1 or all(max(face.box.width, face.box.height) >= FULL_CROP_FACE for face in photo.faces):
         return reduced
-    return in_full_photo(reduced, decode(data, **limits))
+    with decoding:
+        image = decode(data, **limits)
+    return in_full_photo(reduced, image)
 
 
-def _decode(photo: bytes, limits: dict[str, int]) -> Decoded | PhotoError:
+def _decode(photo: bytes, limits: dict[str, int], decoding: AbstractContextManager[None]) -> Decoded | PhotoError:
     try:
-        return decode_reduced(photo, REDUCED_LONG_SIDE, **limits)
+        with decoding:
+            return decode_reduced(photo, REDUCED_LONG_SIDE, **limits)
     except PhotoError as error:
         return error
 

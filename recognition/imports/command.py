@@ -11,8 +11,10 @@ from tqdm import tqdm
 
 from accounts.actor import Actor, cli_actor
 from faceplatform.errors import DomainError
+from gallery.closing import require_open
 from gallery.models import Gallery, QualityGate
 from gallery.services import create_gallery
+from gallery.slugs import is_slug
 from recognition.imports.models import Import
 from recognition.imports.report import report_lines
 from recognition.imports.running import run_import
@@ -27,7 +29,7 @@ class ImportCommand(BaseCommand):
     """Subclasses say what is read: `source`, `no_photos_message` and, if needed, `prepare`."""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--gallery", required=True, metavar="SLUG")
+        parser.add_argument("--gallery", required=True, metavar="SLUG", help="its slug, or its name")
         parser.add_argument("--create", action="store_true", help="create the gallery if it does not exist")
         parser.add_argument(
             "--quality", choices=QualityGate.values, default="", help="overrides the gallery's own quality gate"
@@ -99,10 +101,16 @@ class ImportCommand(BaseCommand):
 
     @staticmethod
     def _gallery(actor: Actor, slug: str, create: bool) -> Gallery:
-        gallery = Gallery.objects.filter(slug=slug).first()
+        """slug: of a gallery, or its name. A new one is called after the slug, or gets a slug after the name."""
+        gallery = Gallery.objects.called(slug)
         if gallery is None and not create:
             raise CommandError(f"There is no gallery “{slug}”. Add --create to create it.")
-        return gallery or create_gallery(actor=actor, name=slug.replace("-", " ").capitalize(), slug=slug)
+        if gallery is not None:
+            require_open(gallery)
+            return gallery
+        if is_slug(slug):
+            return create_gallery(actor=actor, name=slug.replace("-", " ").capitalize(), slug=slug)
+        return create_gallery(actor=actor, name=slug)
 
     def _summary(self, job: Import) -> None:
         for row in job.rows.filter(status="refused").iterator():

@@ -57,7 +57,11 @@ class Import(models.Model):
             models.CheckConstraint(
                 name="import_running_is_leased",
                 condition=Q(status="running", runner__isnull=False) | ~Q(status="running") & Q(runner=None),
-            )
+            ),
+            models.CheckConstraint(
+                name="import_end_has_time",
+                condition=Q(status__in=["queued", "running"]) | Q(finished_at__isnull=False),
+            ),
         ]
 
     def __str__(self):

@@ -1,5 +1,7 @@
 """Reads of imports."""
 
+from datetime import datetime
+
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -16,3 +18,8 @@ class ImportQuerySet(GalleryScopedQuerySet):
         """Imports that a process may run: queued ones, and those whose runner has let its lease expire."""
         abandoned = Q(status="running", lease_expires_at__lt=Now())
         return self.filter(Q(status="queued") | abandoned)
+
+    def abandoned(self, before: datetime):
+        """Imports of commands that were killed before that moment, or just after they had created the import."""
+        killed = Q(status="running", lease_expires_at__lt=before)
+        return self.exclude(place="").filter(Q(status="queued", created_at__lt=before) | killed)

@@ -4,35 +4,42 @@ Up to IN_FLIGHT photos are in the queue at a time, at low priority, and any work
 an ImportRow, so an interrupted run continues where it stopped, and photos that were already queued are not queued again.
 Rows are submitted and collected in blocks, one transaction per block: one by one, the statements would cost as much as the
 face recognition.
+
+A thread keeps the lease for as long as the process lives. If the process was suspended and another one took the import over,
+the next block it would write is rolled back: each block ends with an update that only the holder can make.
 """
 
 import hashlib
 import io
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import uuid6
-from django.db import connection, transaction
-from django.db.models import F
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import audit
 from accounts.actor import Actor, system_actor
-from accounts.models import ApiKey
-from faceplatform.errors import Conflict, DomainError, InvalidInput, NotAllowed
+from faceplatform.errors import DomainError, InvalidInput, NotAllowed, Unavailable
 from gallery.models import FaceSample, Gallery, Identity
 from gallery.search.indexing import analyze
 from gallery.services import create_identity
 from recognition.imports.models import Import, ImportRow
+from recognition.imports.requester import requester_of
 from recognition.imports.sources import UNREADABLE, FileSource, Source, SourceLost, SourceRow
 from recognition.imports.upload import StoredUpload
 from recognition.photos import queue
+from recognition.photos.faults import SERVER, is_servers
 from recognition.photos.models import RecognitionRequest, Status
 from recognition.photos.services import Photo, submit_enrolments
 
@@ -42,6 +49,10 @@ BLOCK = 32  # rows submitted and collected together
 BLOCK_BYTES = 32 * 1024 * 1024
 LEASE = timedelta(seconds=60)
 ANALYZE_FROM = 1_000  # new samples after which the planner needs new statistics
+SERVER_FAULTS = (
+    "{count} of the photos could not be processed for a fault of the server. Tell your operator, then resume the import: "
+    "it does them again."
+)
 POLL_INTERVAL, POLL_TIMEOUT = 0.1, 1.0  # seconds, while workers do a block
 
 Work = Callable[[list[UUID]], object]
@@ -50,6 +61,10 @@ Progress = Callable[[Import], object]
 
 class Interrupted(Exception):
     """The process that runs the import has been told to end."""
+
+
+class TakenOver(Exception):
+    """The import is not ours any more: another process runs it, or it has been deleted."""
 
 
 # --- The run ----------------------------------------------------------------------------------------------------------
@@ -61,7 +76,7 @@ def run_import(
     progress: Progress = lambda job: None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Import | None:
-    """Runs an import until it ends or is stopped. Returns it as it is then; None if another process is running it.
+    """Runs an import until it ends or is stopped. Returns it as it is then; None if another process runs it or took it over.
 
     work: called with the ids of the queued requests; does some of them or waits until some are done. source: what to read;
     the stored upload by default. progress: called after each round. interrupted: returns True if this process has to end;
@@ -72,15 +87,17 @@ def run_import(
         return None
     job = Import.objects.select_related("gallery", "requested_by").get(pk=job_id)
     try:
-        _actor_of(job)
-        source = source or FileSource(io.BufferedReader(StoredUpload(job), 256 * 1024))
-        if job.total is None:
-            Import.objects.filter(pk=job.pk).update(total=source.count())
-        at_end = _run(job, runner, source, work, progress, interrupted)
+        with _lease_kept(job, runner):
+            requester_of(job)
+            source = source or _open_upload(job)
+            if job.total is None:
+                Import.objects.filter(pk=job.pk).update(total=source.count())
+            _forget_server_faults(job)
+            at_end = _run(job, runner, source, work, progress, interrupted)
     except Interrupted:
         fields = {"status": Import.Status.QUEUED, "runner": None, "lease_expires_at": None}
         Import.objects.filter(pk=job.pk, runner=runner).update(**fields)
-    except (InvalidInput, NotAllowed) as error:
+    except (InvalidInput, NotAllowed, Unavailable) as error:
         _finish(job, runner, Import.Status.FAILED, error.message)
     except SourceLost as error:
         _finish(job, runner, Import.Status.FAILED, str(error))
@@ -89,11 +106,48 @@ def run_import(
         raise
     except Exception as error:
         message = f"The import failed unexpectedly ({type(error).__name__}). Resume it to try again."
-        _finish(job, runner, Import.Status.FAILED, message)
+        if not _finish(job, runner, Import.Status.FAILED, message):
+            logger.warning("this process lost the import %s to another one, or it was deleted: %s", job.pk, error)
+            return None
         raise
     else:
-        _finish(job, runner, Import.Status.DONE if at_end else Import.Status.STOPPED)
-    return Import.objects.get(pk=job_id)
+        _end(job, runner, at_end)
+    return Import.objects.filter(pk=job_id).first()
+
+
+def _open_upload(job: Import) -> Source:
+    """Raises InvalidInput if it cannot be used; then it is deleted, as no later run could use it either."""
+    try:
+        source = FileSource(io.BufferedReader(StoredUpload(job), 256 * 1024))
+        if job.total is None and not source.count():
+            raise InvalidInput("The ZIP has no photos. It needs a folder per person, or a CSV next to the photos.")
+    except InvalidInput:
+        with transaction.atomic():
+            Import.objects.filter(pk=job.pk).update(size=0)
+            job.pieces.all().delete()
+        raise
+    return source
+
+
+def _forget_server_faults(job: Import) -> None:
+    """Lets the photos that failed for a fault of the server be done again: as if they had not been read yet."""
+    with transaction.atomic():
+        forgotten, _ = _server_faults(job).delete()
+        Import.objects.filter(pk=job.pk).update(refused=F("refused") - forgotten)
+
+
+def _server_faults(job: Import) -> QuerySet[ImportRow]:
+    return job.rows.filter(status=ImportRow.Status.REFUSED, code__in=SERVER)
+
+
+def _end(job: Import, runner: UUID, at_end: bool) -> None:
+    """Ends a run that nothing interrupted. With photos to do again it is not done, so that its source is kept."""
+    if not at_end:
+        _finish(job, runner, Import.Status.STOPPED)
+    elif count := _server_faults(job).count():
+        _finish(job, runner, Import.Status.FAILED, SERVER_FAULTS.format(count=count))
+    else:
+        _finish(job, runner, Import.Status.DONE)
 
 
 def wait_for_workers(requests: list[UUID]) -> None:
@@ -110,22 +164,26 @@ def wait_for_workers(requests: list[UUID]) -> None:
 def _run(
     job: Import, runner: UUID, source: Source, work: Work, progress: Progress, interrupted: Callable[[], bool]
 ) -> bool:
-    """Returns whether the end of the source was reached. Raises Interrupted; photos of the import may still be queued."""
+    """Submits blocks while there is room in the queue, and otherwise waits for results.
+
+    Returns whether the end of the source was reached. Raises Interrupted, TakenOver; photos of the import may still be queued.
+    """
     handled = set(job.rows.values_list("path", flat=True))
     remaining = (row for row in source.rows() if row.path not in handled)
     waiting = _pending(job)
-    while _extend_lease(job, runner):
+    more, stop = True, False
+    while more or waiting:
         if interrupted():
             raise Interrupted
-        stop = Import.objects.values_list("stop_requested", flat=True).get(pk=job.pk)
-        exhausted = stop or not _fill_queue(job, remaining, waiting)
-        if waiting:
+        stop = _stop_requested(job, runner)
+        more = more and not stop
+        if more and len(waiting) < IN_FLIGHT:
+            more = _submit_block(job, runner, remaining, waiting)
+        elif waiting:
             work(list(waiting.values()))
-            _collect(job, waiting)
+            _collect(job, runner, waiting)
         progress(job)
-        if exhausted and not waiting:
-            return not stop
-    raise Conflict("The import was taken over by another process.")
+    return not stop
 
 
 @dataclass(slots=True)
@@ -145,20 +203,14 @@ class Item:
         return self.row.status == ImportRow.Status.REFUSED
 
 
-def _fill_queue(job: Import, remaining: Iterator[SourceRow], waiting: dict[UUID, UUID]) -> bool:
-    """Submits rows until IN_FLIGHT are waiting. Returns whether there may be more rows.
-
-    Raises SourceLost, but only after submitting what could be read.
-    """
-    while len(waiting) < IN_FLIGHT:
-        block, lost = _read_block(job, remaining, min(BLOCK, IN_FLIGHT - len(waiting)))
-        if block:
-            waiting |= _submit(job, block)
-        if lost:
-            raise lost
-        if not block:
-            return False
-    return True
+def _submit_block(job: Import, runner: UUID, remaining: Iterator[SourceRow], waiting: dict[UUID, UUID]) -> bool:
+    """Submits the next rows. Returns whether there may be more. Raises SourceLost, but only after submitting what was read."""
+    block, lost = _read_block(job, remaining, min(BLOCK, IN_FLIGHT - len(waiting)))
+    if block:
+        waiting |= _submit(job, runner, block)
+    if lost:
+        raise lost
+    return bool(block)
 
 
 def _read_block(job: Import, remaining: Iterator[SourceRow], limit: int) -> tuple[list[Item], SourceLost | None]:
@@ -189,9 +241,9 @@ def _read(item: Item) -> None:
 
 
 @transaction.atomic
-def _submit(job: Import, block: Sequence[Item]) -> dict[UUID, UUID]:
+def _submit(job: Import, runner: UUID, block: Sequence[Item]) -> dict[UUID, UUID]:
     """Saves the rows, with a request for each photo or the reason why there is none. Returns row id → request id."""
-    actor = _actor_of(job)
+    actor = requester_of(job)
     _find_people(job, actor, [item for item in block if not item.refused])
     _skip_known(job.gallery, [item for item in block if not item.refused])
     new = [(item, identity) for item in block if not item.row.status and (identity := item.row.identity)]
@@ -204,7 +256,7 @@ def _submit(job: Import, block: Sequence[Item]) -> dict[UUID, UUID]:
     for (item, _), request in zip(new, requests, strict=True):
         item.row.request, item.row.status = request, ImportRow.Status.PENDING
     ImportRow.objects.bulk_create(item.row for item in block)
-    _count(job, (item.row for item in block))
+    _count(job, runner, (item.row for item in block))
     return {item.row.pk: request.pk for (item, _), request in zip(new, requests, strict=True)}
 
 
@@ -252,7 +304,7 @@ def _pending(job: Import) -> dict[UUID, UUID]:
     return dict(rows.values_list("pk", "request_id"))
 
 
-def _collect(job: Import, waiting: dict[UUID, UUID]) -> None:
+def _collect(job: Import, runner: UUID, waiting: dict[UUID, UUID]) -> None:
     """Records the results of finished photos and deletes their requests: the row holds all that is needed."""
     finished = RecognitionRequest.objects.filter(pk__in=waiting.values(), status__in=[Status.DONE, Status.FAILED])
     by_request = {request.pk: request for request in finished.only("status", "error_code", "error_message")}
@@ -264,8 +316,8 @@ def _collect(job: Import, waiting: dict[UUID, UUID]) -> None:
         for row in rows:
             row.status, row.code, row.reason = _outcome(by_request[finished_rows[row.pk]])
         ImportRow.objects.bulk_update(rows, ["status", "code", "reason"])
-        _count(job, rows)
         RecognitionRequest.objects.filter(pk__in=finished_rows.values()).delete()
+        _count(job, runner, rows)
     for row_id in finished_rows:
         del waiting[row_id]
 
@@ -274,33 +326,67 @@ def _outcome(request: RecognitionRequest) -> tuple[str, str, str]:
     if request.status == Status.DONE:
         return ImportRow.Status.ENROLLED, "", ""
     status = ImportRow.Status.SKIPPED if request.error_code == "duplicate_photo" else ImportRow.Status.REFUSED
-    return status, request.error_code, request.error_message
+    code = request.error_code
+    if is_servers(code) and code not in SERVER:
+        code = "error"  # not one that anybody knows: done again all the same
+    return status, code, request.error_message
 
 
-def _count(job: Import, rows: Iterable[ImportRow]) -> None:
-    """Adds the rows that have a final status to the job's counts."""
+def _count(job: Import, runner: UUID, rows: Iterable[ImportRow]) -> None:
+    """Adds the rows that have a final status to the job's counts. The last act of a block's transaction: raises TakenOver."""
     counts = Counter(row.status for row in rows if row.status != ImportRow.Status.PENDING)
-    if counts:
-        Import.objects.filter(pk=job.pk).update(**{status: F(status) + count for status, count in counts.items()})
+    if not _extend_lease(job, runner, **{status: F(status) + count for status, count in counts.items()}):
+        raise TakenOver
 
 
+# --- The lease --------------------------------------------------------------------------------------------------------
 def _claim(job_id: UUID, runner: UUID) -> bool:
     claimable = Import.objects.claimable().filter(pk=job_id)
     return bool(claimable.update(status=Import.Status.RUNNING, runner=runner, lease_expires_at=Now() + LEASE))
 
 
-def _extend_lease(job: Import, runner: UUID) -> bool:
-    """Returns whether the import is still ours."""
+@contextmanager
+def _lease_kept(job: Import, runner: UUID) -> Iterator[None]:
+    """Keeps the lease while the block runs, however long a photo takes to read or rows are only skipped."""
+    ended = threading.Event()
+    beat = threading.Thread(target=_heartbeat, args=(job, runner, ended), name="import-lease", daemon=True)
+    beat.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        beat.join()
+
+
+def _heartbeat(job: Import, runner: UUID, ended: threading.Event) -> None:
+    while not ended.wait(LEASE.total_seconds() / 3):
+        try:
+            _extend_lease(job, runner)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("the lease of the import %s could not be extended: %s", job.pk, error)
+        finally:
+            connection.close()
+
+
+def _extend_lease(job: Import, runner: UUID, **changes: Any) -> bool:
+    """Extends the lease and makes the changes. Returns whether the import is still ours; if not, nothing is changed."""
     ours = Import.objects.filter(pk=job.pk, runner=runner)
-    return bool(ours.update(lease_expires_at=Now() + LEASE))
+    return bool(ours.update(lease_expires_at=Now() + LEASE, **changes))
+
+
+def _stop_requested(job: Import, runner: UUID) -> bool:
+    stop = Import.objects.filter(pk=job.pk, runner=runner).values_list("stop_requested", flat=True).first()
+    if stop is None:
+        raise TakenOver
+    return stop
 
 
 @transaction.atomic
-def _finish(job: Import, runner: UUID, status: str, message: str = "") -> None:
-    """Ends the run if it is still ours. Once the import is done, its upload is deleted."""
+def _finish(job: Import, runner: UUID, status: str, message: str = "") -> bool:
+    """Ends the run if it is still ours; returns whether it was. Once the import is done, its upload is deleted."""
     fields = {"status": status, "error_message": message, "runner": None, "lease_expires_at": None}
     if not Import.objects.filter(pk=job.pk, runner=runner).update(finished_at=timezone.now(), **fields):
-        return
+        return False
     job.refresh_from_db(fields=["enrolled", "skipped", "refused"])
     if status == Import.Status.DONE:
         job.pieces.all().delete()
@@ -309,14 +395,8 @@ def _finish(job: Import, runner: UUID, status: str, message: str = "") -> None:
             analyze(cursor)
     details = {"status": str(status), "enrolled": job.enrolled, "skipped": job.skipped, "refused": job.refused}
     try:
-        actor = _actor_of(job)
+        actor = requester_of(job)
     except NotAllowed:
         actor = system_actor()
     audit.record(actor=actor, action="import.ended", gallery=job.gallery, target=job, details=details)
-
-
-def _actor_of(job: Import) -> Actor:
-    """Whoever started the import. Raises NotAllowed if the account has been deleted."""
-    key = job.requested_as["api_key"]
-    api_key = ApiKey.objects.filter(pk=key).first() if key else None
-    return Actor.from_record(job.requested_by, job.requested_as, api_key)
+    return True

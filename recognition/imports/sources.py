@@ -18,11 +18,13 @@ from django.conf import settings
 
 from faceplatform.errors import InvalidInput
 from faceplatform.text import storable
+from recognition.imports.directory import DAMAGED, require_bounded
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".pgm", ".ppm"}
 CSV_COLUMNS = ("name", "external_id", "department", "position", "photo")
-MAX_FILES = 1_000_000  # in a ZIP, whose table of contents has to fit in memory
+MAX_FILES, MAX_UPLOADED_FILES = 1_000_000, 250_000  # in a ZIP, whose table of contents has to fit in memory
 UNREADABLE = (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+UNREADABLE_ZIP = (OSError, NotImplementedError, ValueError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,8 @@ class FileSource:
 
 
 def person_name(folder: str) -> str:
-    """The person's name that a folder's name stands for: “alex_lacamoire” → Alex Lacamoire; “McCoy Ann” stays."""
-    name = " ".join(folder.replace("_", " ").split())
-    return name.title() if name.islower() else name
+    """The folder's name as it is written, with spaces for underscores: “Alex_Lacamoire” → Alex Lacamoire; “amy” stays."""
+    return " ".join(folder.replace("_", " ").split()) or folder
 
 
 def _rows_of(place: Path | BinaryIO) -> Callable[[], Iterable[SourceRow]]:
@@ -91,10 +92,14 @@ def _rows_of(place: Path | BinaryIO) -> Callable[[], Iterable[SourceRow]]:
         if place.suffix.lower() == ".csv" and not zipfile.is_zipfile(place):
             return partial(_csv_rows, _csv_table(place.read_bytes(), place.name), partial(_read_file, place.parent))
     try:
+        if isinstance(place, Path):
+            with place.open("rb") as file:
+                require_bounded(file, MAX_FILES)
+        else:
+            require_bounded(place, MAX_UPLOADED_FILES)
         archive = zipfile.ZipFile(place)  # not closed: the rows read from it later
-    except (zipfile.BadZipFile, OSError) as error:
-        message = "This is not a ZIP, or it is damaged. To upload a CSV, put it into a ZIP together with its photos."
-        raise InvalidInput(message) from error
+    except UNREADABLE_ZIP as error:
+        raise InvalidInput(DAMAGED) from error
     return _zip_source(archive)
 
 
@@ -109,22 +114,36 @@ def _folder_rows(folder: Path) -> Iterator[SourceRow]:
 
 def _zip_source(archive: zipfile.ZipFile) -> Callable[[], Iterable[SourceRow]]:
     files = {info.filename: info for info in archive.infolist() if not info.is_dir()}
-    if len(files) > MAX_FILES:
-        raise InvalidInput(f"The ZIP has {len(files)} files; at most {MAX_FILES} are allowed. Split it.")
     tables = [name for name in files if name.lower().endswith(".csv") and "__MACOSX" not in name]
     if len(tables) == 1:
         with archive.open(files[tables[0]]) as file:
             table = _csv_table(file.read(settings.MAX_CSV_BYTES + 1), tables[0])
         return partial(_csv_rows, table, partial(_read_named_member, archive, files, PurePosixPath(tables[0]).parent))
-    return partial(_zip_rows, archive, sorted(files.values(), key=lambda info: info.filename))
+    photos = [info for info in files.values() if _is_in_a_folder(PurePosixPath(info.filename))]
+    _require_different_folders(PurePosixPath(info.filename).parent for info in photos)
+    return partial(_zip_rows, archive, sorted(photos, key=lambda info: info.filename))
+
+
+def _is_in_a_folder(path: PurePosixPath) -> bool:
+    return path.suffix.lower() in SUFFIXES and len(path.parts) > 1 and path.parts[0] != "__MACOSX"
+
+
+def _require_different_folders(folders: Iterable[PurePosixPath]) -> None:
+    """Raises InvalidInput if two folders at different places have the same name: nobody knows whether they are one person."""
+    places: dict[str, PurePosixPath] = {}
+    for folder in folders:
+        if places.setdefault(folder.name, folder) != folder:
+            one, other = (storable(str(place), 300) for place in (places[folder.name], folder))
+            raise InvalidInput(
+                f"Two folders of the ZIP have the same name: {one} and {other}. If they are two people, name the folders "
+                "differently. If they are one, put the photos into one folder."
+            )
 
 
 def _zip_rows(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> Iterator[SourceRow]:
     for info in infos:
-        path = PurePosixPath(info.filename)
-        if path.suffix.lower() in SUFFIXES and len(path.parts) > 1 and path.parts[0] != "__MACOSX":
-            person = path.parts[-2]
-            yield SourceRow(info.filename, person, person_name(person), partial(_read_member, archive, info))
+        person = PurePosixPath(info.filename).parent.name
+        yield SourceRow(info.filename, person, person_name(person), partial(_read_member, archive, info))
 
 
 # --- A table ---

@@ -15,7 +15,7 @@ from recognition.imports import services, tasks
 from recognition.imports.api import report_response
 from recognition.imports.forms import ImportForm
 from recognition.imports.models import Import, ImportRow
-from recognition.photos.models import Worker
+from recognition.photos.models import RecognitionRequest, Worker
 
 
 def imports(request, slug):
@@ -55,6 +55,7 @@ def import_(request, pk):
         "gallery": job.gallery,
         "job": job,
         "runs": job.status in (Import.Status.QUEUED, Import.Status.RUNNING),
+        "unserved": RecognitionRequest.objects.packs_without_worker().get(job.gallery.pack),
         "no_worker": not Worker.objects.alive().exists(),
         "page": Paginator(refused, 50).get_page(request.GET.get("page")),
     }

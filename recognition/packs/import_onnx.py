@@ -1,6 +1,9 @@
 """Imports face nets from ONNX: embedders of the ArcFace family, and SCRFD detectors."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
@@ -12,9 +15,29 @@ from recognition.packs.onnx_graph import image_size, read_onnx, to_graph
 
 DETECTOR_SIZE = 128  # px; of the image that the shapes are worked out for: any multiple of the largest stride
 STRIDES = (8, 16, 32)
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 CHANNELS_OF = {"scores": 1, "boxes": 4, "landmarks": 10}  # per anchor
 
 
+def only_pack_errors(read: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Decorates a function that reads a stranger's model: whatever a malformed one makes it raise becomes a PackError."""
+
+    @functools.wraps(read)
+    def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        try:
+            return read(*args, **kwargs)
+        except PackError:
+            raise
+        except Exception as error:
+            raise PackError(
+                f"The model is damaged and cannot be read ({type(error).__name__}). Fetch it again."
+            ) from error
+
+    return wrapped
+
+
+@only_pack_errors
 def embedder_graph(path: Path, size: int = 112) -> tuple[Graph, int]:
     """Reads an embedder; returns it and the side of its chips, px. Raises PackError.
 
@@ -27,6 +50,7 @@ def embedder_graph(path: Path, size: int = 112) -> tuple[Graph, int]:
     return to_graph(model, height), height
 
 
+@only_pack_errors
 def scrfd_graph(path: Path) -> Graph:
     """Reads an SCRFD with landmarks, and puts its outputs in the order that mxnet_scrfd.py expects. Raises PackError."""
     graph = to_graph(read_onnx(path), DETECTOR_SIZE, maps=True)

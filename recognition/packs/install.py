@@ -207,7 +207,14 @@ def _is_intact(pack_dir: Path) -> bool:
 
 
 def replace_folder(folder: Path, target: Path) -> None:
-    """Moves a finished pack into place. An old one is moved to beside `folder`, to be deleted with that scratch folder."""
+    """Moves a finished pack into place. An old one is moved to beside `folder`, to be deleted with that scratch folder.
+
+    Everybody who may look into the folder of packs may read the pack, whatever the umask: workers may run as another user.
+    """
+    shared = target.parent.stat().st_mode & 0o055
+    folder.chmod(0o700 | shared)
+    for path in folder.iterdir():
+        path.chmod(0o600 | shared & 0o044)
     old = folder.with_name("old")
     if target.exists():
         target.rename(old)

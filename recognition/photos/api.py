@@ -107,6 +107,7 @@ class RecognitionViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
         [pk] = ids
         row = self._recognition(pk)
         services.raise_if_failed(row)
+        self.raise_if_unserved([row])
         location = reverse("api:recognition-detail", args=[pk])
         status = 201 if row.status == Status.DONE else 202
         return QueuedResponse(recognition_as_dict(row), status=status, headers={"Location": location})
@@ -176,8 +177,9 @@ class IdentitySamplesView(WaitingMixin, ActorMixin, APIView):
 
     @extend_schema(
         summary="Enrol photos of a person",
-        description="Each photo is enrolled or refused on its own: 201 if at least one was enrolled, 422 if none was, 202 if "
-        "some are still waiting. `warnings` are the reason codes of a face that was enrolled although its quality is poor.",
+        description="Each photo is enrolled or refused on its own: 201 if at least one was enrolled, 422 if none was, 5xx "
+        "if none was for a fault of the server, 202 if some are still waiting. `warnings` are the reason codes of a face that "
+        "was enrolled although its quality is poor.",
         request={"multipart/form-data": EnrolmentInput, "application/json": EnrolmentInput},
         parameters=[PREFER],
         responses={
@@ -198,7 +200,11 @@ class IdentitySamplesView(WaitingMixin, ActorMixin, APIView):
         return self.answer_later([row.pk for row in rows])
 
     def answer(self, ids):
-        answer = enrolment_as_dict(RecognitionRequest.objects.enrolments(ids))
+        rows = list(RecognitionRequest.objects.enrolments(ids))
+        answer = enrolment_as_dict(rows)
+        if not answer["enrolled"]:
+            self.raise_if_unserved(rows)
+            services.raise_if_server_failed(rows)
         status = 202 if answer["pending"] else 201 if answer["enrolled"] else 422
         return QueuedResponse(answer, status=status)
 

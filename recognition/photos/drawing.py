@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from faceplatform.errors import NotFound
-from recognition.engine.base import Box
+from faceplatform.errors import NotFound, Unprocessable
+from recognition.engine.base import Box, PhotoError
 from recognition.engine.image import annotate, decode
 from recognition.photos.labels import annotations
-from recognition.photos.models import RecognitionRequest
+from recognition.photos.models import RecognitionRequest, Status
 from recognition.photos.representation import recognition_as_dict
 
 
@@ -17,11 +17,19 @@ def draw(photo: bytes, answer: dict[str, Any]) -> bytes:
 
 
 def draw_kept_photo(request: RecognitionRequest) -> bytes:
-    """The kept photo of a request loaded with `with_results()`, as JPEG. Raises NotFound (photo_not_kept)."""
+    """The kept photo of a request loaded with `with_results()`, as JPEG. Raises NotFound (photo_not_kept).
+
+    A photo that no worker could decode is not decoded here either.
+    """
     photo = RecognitionRequest.objects.values_list("photo", flat=True).get(pk=request.pk)
     if photo is None:
         raise NotFound(
             "The photo was not kept. Send it again with keep_photo=true, or set the gallery to keep photos.",
             code="photo_not_kept",
         )
-    return draw(bytes(photo), recognition_as_dict(request))
+    if request.status == Status.FAILED:
+        raise NotFound("The recognition failed, so there is nothing to draw. The photo itself is on its page.")
+    try:
+        return draw(bytes(photo), recognition_as_dict(request))
+    except PhotoError as error:
+        raise Unprocessable(error.message, code=error.code) from error

@@ -86,6 +86,7 @@ class RecognitionRequest(models.Model):
 
     attempts = models.PositiveSmallIntegerField(default=0)
     claim_token = models.UUIDField(null=True, editable=False)
+    claimed_by = models.UUIDField(null=True, editable=False, help_text="The worker that claimed it last.")
     claimed_at = models.DateTimeField(null=True, editable=False)
     lease_expires_at = models.DateTimeField(null=True, editable=False)
 
@@ -98,6 +99,8 @@ class RecognitionRequest(models.Model):
     threshold_distance = models.FloatField(null=True)
     threshold_source = models.CharField(max_length=10, blank=True)
     timings_ms = models.JSONField(default=dict)
+
+    served: bool  # added by with_served()
 
     objects = RecognitionRequestQuerySet.as_manager()
 
@@ -129,6 +132,7 @@ class RecognitionRequest(models.Model):
             models.Index(fields=["priority", "id"], name="request_queue", condition=Q(status="queued")),
             models.Index(fields=["lease_expires_at"], name="request_leases", condition=Q(status="running")),
             models.Index(fields=["gallery", "-id"], name="request_by_gallery"),
+            models.Index(fields=["purpose", "finished_at"], name="request_by_purpose"),
         ]
 
     def __str__(self):
@@ -234,7 +238,9 @@ class Rejection(models.Model):
 class Worker(models.Model):
     """A recognition worker process. It is alive while its heartbeat (last_seen_at) is younger than WORKER_ALIVE_FOR.
 
-    engine: pack → what its nets run on, in which precision and why; see engine/pack_nets.py.
+    id: chosen by its supervisor if it has one, which then knows whose claims to release when the process dies.
+    engine: pack → what its nets run on, in which precision and why; see engine/pack_nets.py. packs: those it can run; null
+    if it does not say. pack_faults: pack → why it cannot be loaded there.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
@@ -243,6 +249,8 @@ class Worker(models.Model):
     started_at = models.DateTimeField(db_default=Now(), editable=False)
     last_seen_at = models.DateTimeField(db_default=Now())
     engine = models.JSONField(default=dict)
+    packs = models.JSONField(null=True)
+    pack_faults = models.JSONField(default=dict, db_default={})
 
     objects = WorkerQuerySet.as_manager()
 

@@ -2,7 +2,20 @@
 
 from datetime import timedelta
 
-from django.db.models import BooleanField, ExpressionWrapper, F, Prefetch, Q, QuerySet
+from django.db.models import (
+    BooleanField,
+    Case,
+    Count,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
 from django.db.models.functions import Now
 
 from accounts.querysets import GalleryScopedQuerySet
@@ -26,14 +39,28 @@ class RecognitionRequestQuerySet(GalleryScopedQuerySet):
 
     def with_sample(self):
         """What the answer to an enrolment shows; the photo itself stays in the database."""
-        return self.defer("photo").select_related("sample", "identity").prefetch_related("faces")
+        return self.defer("photo").select_related("sample", "identity").prefetch_related("faces").with_served()
 
     def recognitions(self):
         return self.filter(purpose="recognize")
 
     def analyses(self, purpose):
         """Detections, embeddings or comparisons, with their faces."""
-        return self.filter(purpose=purpose).defer("photo").select_related("gallery").prefetch_related("faces")
+        rows = self.filter(purpose=purpose).defer("photo").select_related("gallery").prefetch_related("faces")
+        return rows.with_served()
+
+    def with_served(self):
+        """Annotates `served`: False if a photo waits although no living worker can run its pack."""
+        from recognition.photos.models import Worker  # models.py imports this module
+
+        able = Worker.objects.alive().filter(Q(packs__isnull=True) | Q(packs__has_key=OuterRef("pack")))
+        served = Case(When(status="queued", then=Exists(able)), default=Value(True), output_field=BooleanField())
+        return self.annotate(served=served)
+
+    def packs_without_worker(self):
+        """Pack → how many photos wait for it although no living worker can run it."""
+        waiting = self.filter(status="queued").with_served().filter(served=False)
+        return dict(waiting.values_list("pack").annotate(Count("pk")).order_by("pack"))
 
     def with_results(self):
         """Everything an answer shows, in a fixed number of queries; the photo itself stays in the database."""
@@ -50,7 +77,7 @@ class RecognitionRequestQuerySet(GalleryScopedQuerySet):
         faces = faces.prefetch_related(
             Prefetch("candidates", queryset=candidates), Prefetch("rejections", queryset=rejections)
         )
-        rows = self.defer("photo").select_related("gallery", "identity")
+        rows = self.defer("photo").select_related("gallery", "identity").with_served()
         return rows.prefetch_related(Prefetch("faces", queryset=faces))
 
 

@@ -27,8 +27,8 @@ FINISHED = "recognition_finished"
 
 CAPACITY = """
 SELECT EXISTS (SELECT FROM recognition_worker WHERE last_seen_at > statement_timestamp() - %(alive_for)s),
-       EXISTS (SELECT FROM recognition_recognitionrequest WHERE status = 'queued' AND priority = %(priority)s
-               OFFSET %(limit)s - 1)
+       EXISTS (SELECT FROM recognition_recognitionrequest
+               WHERE status = 'queued' AND priority = %(priority)s AND pack = %(pack)s OFFSET %(limit)s - 1)
 """
 
 # A deleted request counts as finished: nothing more will come of it.
@@ -41,11 +41,13 @@ WHERE NOT EXISTS (
 hub = Hub((QUEUED, FINISHED), arrived={FINISHED: ARRIVED})
 
 # A request that has been claimed before may have killed its worker. It is claimed alone, so that it cannot take other
-# requests down with it; fresh ones are claimed together. All of a claim have one pack, as a batch runs through one pipeline.
+# requests down with it; fresh ones are claimed together. All of a claim have one pack, as a batch runs through one pipeline,
+# and it is one that the worker can run.
 CLAIM = """
 WITH first AS (
     SELECT id, attempts, pack FROM recognition_recognitionrequest
-    WHERE status = 'queued' AND (%(only)s::uuid[] IS NULL OR id = ANY(%(only)s))
+    WHERE status = 'queued' AND (%(packs)s::text[] IS NULL OR pack = ANY(%(packs)s))
+      AND (%(only)s::uuid[] IS NULL OR id = ANY(%(only)s))
     ORDER BY priority, id
     FOR UPDATE SKIP LOCKED
     LIMIT 1
@@ -61,8 +63,8 @@ WITH first AS (
     SELECT id FROM first UNION ALL SELECT id FROM more
 )
 UPDATE recognition_recognitionrequest AS request
-SET status = 'running', attempts = attempts + 1, claim_token = %(token)s, claimed_at = clock_timestamp(),
-    lease_expires_at = clock_timestamp() + %(lease)s
+SET status = 'running', attempts = attempts + 1, claim_token = %(token)s, claimed_by = %(worker)s,
+    claimed_at = clock_timestamp(), lease_expires_at = clock_timestamp() + %(lease)s
 FROM batch WHERE request.id = batch.id
 RETURNING request.id
 """
@@ -75,22 +77,35 @@ CLAIMED = Compiled(
     )
 )
 
-# A request whose lease has expired goes back to the queue, or fails once its attempts are used up.
-RELEASE = """
-WITH expired AS (
-    SELECT id FROM recognition_recognitionrequest
-    WHERE status = 'running' AND lease_expires_at < clock_timestamp()
-    FOR UPDATE SKIP LOCKED
-)
+# A request that was attempted in vain goes back to the queue, or fails once its attempts are used up.
+TRY_AGAIN = """
 UPDATE recognition_recognitionrequest AS request
 SET claim_token = NULL, lease_expires_at = NULL,
     status = CASE WHEN attempts < %(max_attempts)s THEN 'queued' ELSE 'failed' END,
     finished_at = CASE WHEN attempts < %(max_attempts)s THEN NULL ELSE clock_timestamp() END,
-    error_code = CASE WHEN attempts < %(max_attempts)s THEN '' ELSE 'worker_lost' END,
+    error_code = CASE WHEN attempts < %(max_attempts)s THEN '' ELSE %(code)s END,
     error_message = CASE WHEN attempts < %(max_attempts)s THEN '' ELSE %(message)s END,
     photo = CASE WHEN attempts < %(max_attempts)s OR keep_photo THEN photo END
-FROM expired WHERE request.id = expired.id
+FROM vain WHERE request.id = vain.id
 RETURNING request.id, request.status
+"""
+# Also those whose worker is known to be dead.
+RELEASE = f"""
+WITH vain AS (
+    SELECT id FROM recognition_recognitionrequest
+    WHERE status = 'running' AND (lease_expires_at < clock_timestamp() OR claimed_by = %(dead)s)
+    FOR UPDATE SKIP LOCKED
+)
+{TRY_AGAIN}
+"""
+RETRY = f"""
+WITH vain AS (SELECT id FROM recognition_recognitionrequest WHERE id = %(id)s AND claim_token = %(token)s FOR UPDATE)
+{TRY_AGAIN}
+"""
+HAND_BACK = """
+UPDATE recognition_recognitionrequest
+SET status = 'queued', attempts = attempts - 1, claim_token = NULL, lease_expires_at = NULL
+WHERE claim_token = %s
 """
 
 HOLD = """
@@ -122,7 +137,7 @@ CLIENT_GONE = "The client disconnected before a worker had started, so the photo
 
 WORKER_LOST = (
     "The recognition worker stopped {attempts} times while processing this photo, so it is not tried again. "
-    "Send another photo, and show this one to your operator."
+    "It is a fault of the server. Tell your operator."
 )
 
 
@@ -140,24 +155,44 @@ def notify(channel: str, key: UUID | str = "") -> None:
         cursor.execute("SELECT pg_notify(%s, %s)", [channel, str(key)])
 
 
-def capacity() -> tuple[bool, bool]:
-    """Whether a worker is alive, and whether the queue is full: QUEUE_LIMIT interactive photos are waiting already."""
-    values = {"alive_for": WORKER_ALIVE_FOR, "priority": Priority.INTERACTIVE, "limit": settings.QUEUE_LIMIT}
+def capacity(*, pack: str) -> tuple[bool, bool]:
+    """Whether a worker is alive, and whether the queue is full: QUEUE_LIMIT interactive photos of the pack are waiting already.
+
+    Those of other packs do not count: they may wait for a worker that has their pack.
+    """
+    values = {
+        "alive_for": WORKER_ALIVE_FOR,
+        "priority": Priority.INTERACTIVE,
+        "limit": settings.QUEUE_LIMIT,
+        "pack": pack,
+    }
     with planned_cursor() as cursor:
         cursor.execute(CAPACITY, values)
         return cursor.fetchone()
 
 
-def claim(*, limit: int, only: Sequence[UUID] | None = None) -> Claim | None:
+def claim(
+    *,
+    limit: int,
+    packs: Sequence[str] | None = None,
+    only: Sequence[UUID] | None = None,
+    worker_id: UUID | None = None,
+) -> Claim | None:
     """Claims up to `limit` waiting requests, interactive before bulk, oldest first; None if nothing is waiting.
 
-    only: the ids to choose from; None for all.
+    packs: those that the caller can run. only: the ids to choose from. None for all. worker_id: who claims; see `worker_died`.
     """
     token = uuid6.uuid7()
-    lease = timedelta(seconds=settings.LEASE_SECONDS)
-    values = {"limit": limit, "only": list(only) if only is not None else None, "token": token, "lease": lease}
+    values: dict[str, Any] = {
+        "limit": limit,
+        "packs": list(packs) if packs is not None else None,
+        "only": list(only) if only is not None else None,
+        "token": token,
+        "lease": timedelta(seconds=settings.LEASE_SECONDS),
+        "worker": worker_id,
+    }
     with planned_cursor() as cursor:
-        cursor.execute(CLAIM, values)  # type: ignore[arg-type]  # the stubs know neither timedelta nor arrays
+        cursor.execute(CLAIM, values)
         ids = [row[0] for row in cursor.fetchall()]
     if not ids:
         return None
@@ -173,9 +208,19 @@ def extend_lease(*, token: UUID) -> None:
         )
 
 
-def release(*, request_id: UUID, token: UUID) -> None:
-    """Lets the lease of one request expire now: the next sweep queues it again if it has attempts left."""
-    RecognitionRequest.objects.filter(pk=request_id, claim_token=token).update(lease_expires_at=Now())
+@transaction.atomic
+def retry(*, request_id: UUID, token: UUID, code: str, message: str) -> None:
+    """Queues a request again after a fault of the server, or fails it with the reason if it has no attempts left."""
+    values = {"id": request_id, "token": token, "code": code, "message": message}
+    _notify_of(_tried_in_vain(RETRY, values))
+
+
+@transaction.atomic
+def hand_back(*, token: UUID) -> None:
+    """Queues what is left of a claim again, as if it had not been claimed."""
+    with connection.cursor() as cursor:
+        cursor.execute(HAND_BACK, [token])
+    notify(QUEUED)
 
 
 def release_for_pack(*, request_id: UUID, token: UUID, pack: str) -> None:
@@ -185,16 +230,38 @@ def release_for_pack(*, request_id: UUID, token: UUID, pack: str) -> None:
     notify(QUEUED)
 
 
-@transaction.atomic
 def release_expired() -> int:
     """Queues the requests of dead workers again, or fails them if they have no attempts left. Returns how many there were."""
+    return _release_lost()
+
+
+@transaction.atomic
+def worker_died(*, worker_id: UUID) -> int:
+    """Removes a worker whose process was seen to end, and releases at once what it had claimed. Returns how many requests.
+
+    A part of a re-embedding is taken over as soon as its worker's row is gone.
+    """
+    unregister_worker(worker_id=worker_id)
+    return _release_lost(dead=worker_id)
+
+
+@transaction.atomic
+def _release_lost(*, dead: UUID | None = None) -> int:
     message = WORKER_LOST.format(attempts=settings.MAX_ATTEMPTS)
+    released = _tried_in_vain(RELEASE, {"code": "worker_lost", "message": message, "dead": dead})
+    _notify_of(released)
+    return len(released)
+
+
+def _tried_in_vain(statement: str, values: dict[str, Any]) -> list[tuple[UUID, str]]:
     with connection.cursor() as cursor:
-        cursor.execute(RELEASE, {"max_attempts": settings.MAX_ATTEMPTS, "message": message})
-        released = cursor.fetchall()
+        cursor.execute(statement, values | {"max_attempts": settings.MAX_ATTEMPTS})
+        return cursor.fetchall()
+
+
+def _notify_of(released: Sequence[tuple[UUID, str]]) -> None:
     for pk, status in released:
         notify(*((QUEUED,) if status == "queued" else (FINISHED, pk)))
-    return len(released)
 
 
 def hold(*, ids: Sequence[UUID], token: UUID) -> set[UUID]:
@@ -236,9 +303,19 @@ def arrival_of(ids: Sequence[UUID]) -> Arrival:
     return arrival
 
 
-def register_worker(*, host: str, process_id: int, engine: dict[str, Any] | None = None) -> Worker:
-    """Adds the row of a worker that starts. engine: see Worker."""
-    return Worker.objects.create(host=host, process_id=process_id, engine=engine or {})
+def register_worker(
+    *,
+    host: str,
+    process_id: int,
+    engine: dict[str, Any] | None = None,
+    packs: Sequence[str] | None = None,
+    worker_id: UUID | None = None,
+) -> Worker:
+    """Adds the row of a worker that starts. engine, packs: see Worker. worker_id: its id, if it was given one; the row may
+    exist."""
+    values = {"host": host, "process_id": process_id, "engine": engine or {}, "last_seen_at": Now()}
+    values |= {"packs": None if packs is None else list(packs), "pack_faults": {}}
+    return Worker.objects.update_or_create(pk=worker_id or uuid6.uuid7(), defaults=values)[0]
 
 
 def record_engine(*, worker_id: UUID, engine: dict[str, Any]) -> None:
@@ -246,11 +323,22 @@ def record_engine(*, worker_id: UUID, engine: dict[str, Any]) -> None:
     Worker.objects.filter(pk=worker_id).update(engine=engine)
 
 
-def record_heartbeat(*, worker_id: UUID) -> None:
-    """Records that a worker is alive, and deletes workers not seen for an hour."""
+def record_packs(*, worker_id: UUID, packs: Sequence[str], faults: dict[str, str]) -> None:
+    """Records which packs a worker can run, and why it cannot load others."""
+    Worker.objects.filter(pk=worker_id).update(packs=list(packs), pack_faults=faults)
+
+
+def record_heartbeat(*, worker_id: UUID) -> bool:
+    """Records that a worker is alive, and deletes workers not seen for an hour.
+
+    Returns whether the worker's row was there. Another worker may have deleted it: one that is suspended, or cut off from the
+    database, for an hour looks like a dead one. It then registers again.
+    """
     with connection.cursor() as cursor:
         cursor.execute("UPDATE recognition_worker SET last_seen_at = clock_timestamp() WHERE id = %s", [worker_id])
+        known = cursor.rowcount == 1
         cursor.execute("DELETE FROM recognition_worker WHERE last_seen_at < clock_timestamp() - interval '1 hour'")
+    return known
 
 
 def unregister_worker(*, worker_id: UUID) -> None:

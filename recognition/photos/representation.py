@@ -9,6 +9,8 @@ from gallery.api import SampleSerializer
 from gallery.models import Identity
 from recognition.photos.models import Candidate, Decision, RecognitionFace, RecognitionRequest, Status
 
+WAITS_FOR = "a worker with the model pack {pack}"
+
 ENROLMENT_STATUS: dict[str, str] = {Status.DONE: "enrolled", Status.FAILED: "refused"}
 
 
@@ -19,6 +21,7 @@ def recognition_as_dict(request: RecognitionRequest) -> dict[str, Any]:
         "status": request.status,
         "gallery": request.gallery.slug,
         "pack": request.pack,
+        "waits_for": waits_for(request),
         "created_at": request.created_at.isoformat(),
         "photo": request.photo_name,
         "image": image_as_dict(request),
@@ -36,6 +39,7 @@ def refused_as_dict(*, photo_name: str, gallery_slug: str, pack: str, error: Dom
         "status": "failed",
         "gallery": gallery_slug,
         "pack": pack,
+        "waits_for": None,
         "created_at": None,
         "photo": photo_name,
         "image": None,
@@ -57,10 +61,16 @@ def _enrolment_result(request: RecognitionRequest) -> dict[str, Any]:
     return {
         "photo": request.photo_name,
         "status": ENROLMENT_STATUS.get(request.status, "pending"),
+        "waits_for": waits_for(request),
         "sample": SampleSerializer(request.sample).data if request.sample else None,
         "warnings": request.sample.quality["reasons"] if request.sample else [],
         "error": error_as_dict(request.error_code, request.error_message),
     }
+
+
+def waits_for(request: RecognitionRequest) -> str | None:
+    """What a waiting photo lacks; None if it only waits its turn. Takes a request with `with_served()`."""
+    return None if request.served else WAITS_FOR.format(pack=request.pack)
 
 
 def image_as_dict(request: RecognitionRequest) -> dict[str, int] | None:

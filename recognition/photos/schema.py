@@ -8,6 +8,8 @@ from gallery.models import QualityGate
 from recognition.photos.models import Decision, Status
 from recognition.photos.services import DEFAULT_TOP_K, MAX_TOP_K
 
+WAITS_FOR_HELP = "What a waiting photo lacks: a worker with its model pack. Null if it only waits its turn."
+
 
 class RecognitionInput(serializers.Serializer):
     photo = PhotoField()
@@ -91,6 +93,7 @@ class RecognitionSchema(serializers.Serializer):
     status = serializers.ChoiceField(choices=Status.choices)
     gallery = serializers.SlugField()
     pack = serializers.CharField()
+    waits_for = serializers.CharField(allow_null=True, help_text=WAITS_FOR_HELP)
     created_at = serializers.DateTimeField()
     photo = serializers.CharField(help_text="The file name.")
     image = ImageSchema(allow_null=True)
@@ -108,6 +111,7 @@ class EnrolmentInput(serializers.Serializer):
 class EnrolmentResultSchema(serializers.Serializer):
     photo = serializers.CharField()
     status = serializers.ChoiceField(choices=["enrolled", "refused", "pending"])
+    waits_for = serializers.CharField(allow_null=True, help_text=WAITS_FOR_HELP)
     sample = SampleSerializer(allow_null=True)
     warnings = serializers.ListField(child=serializers.CharField())
     error = ErrorSchema(allow_null=True)

@@ -1,7 +1,7 @@
 """Writes: photos submitted for recognition or enrolment, and the deletion of results."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,9 @@ from gallery.services import require_consent
 from recognition.engine.base import PhotoError
 from recognition.engine.image import ImageInfo, inspect
 from recognition.photos import queue
+from recognition.photos.faults import OUT_OF_MEMORY, WAITS_FOR_PACK, is_servers, status_of
 from recognition.photos.models import Priority, Purpose, RecognitionRequest, Status
 
-PHOTO_STATUS = {"image_too_large": 413}
 MAX_TOP_K = 100
 DEFAULT_TOP_K = 5
 
@@ -58,7 +58,7 @@ def submit_recognition(
     options = recognition_options(top_k, threshold, max_faces, min_detection_score)
     info = inspect_photo(photo)
     if needs_worker:
-        require_worker()
+        require_worker(gallery)
     request = new_request(
         actor=actor,
         gallery=gallery,
@@ -93,7 +93,7 @@ def submit_enrolment(
     _require_curator(actor, identity.gallery)
     check_enrolment(photos, quality_gate)
     if needs_worker:
-        require_worker()
+        require_worker(identity.gallery)
     _check_fraction("min_detection_score", min_detection_score)
     return _queue_enrolments(
         actor, [(identity, photo) for photo in photos], quality_gate, min_detection_score, Priority.INTERACTIVE
@@ -137,9 +137,27 @@ def _queue_enrolments(
 
 
 def raise_if_failed(request: RecognitionRequest) -> None:
-    """Raises Unprocessable with the reason of a failed request, its code and its HTTP status."""
+    """Raises the reason of a failed request, with its code and HTTP status: Unavailable if it is a fault of the server."""
     if request.status == Status.FAILED:
-        raise Unprocessable(request.error_message, code=request.error_code, status=PHOTO_STATUS.get(request.error_code))
+        kind = Unavailable if is_servers(request.error_code) else Unprocessable
+        raise kind(request.error_message, code=request.error_code, status=status_of(request.error_code))
+
+
+def raise_if_server_failed(rows: Iterable[RecognitionRequest]) -> None:
+    """Raises the reason of the first request that failed for a fault of the server."""
+    for row in rows:
+        if row.status == Status.FAILED and is_servers(row.error_code):
+            raise_if_failed(row)
+
+
+def raise_if_unserved(request: RecognitionRequest) -> None:
+    """Raises Unavailable (pack_not_installed) if the photo waits although no living worker can run its pack.
+
+    Takes a request with `with_served()`.
+    """
+    if not request.served:
+        message = WAITS_FOR_PACK.format(pack=request.pack)
+        raise Unavailable(message, code="pack_not_installed", retry_after=30)
 
 
 @transaction.atomic
@@ -153,16 +171,17 @@ def delete_recognition(*, actor: Actor, request: RecognitionRequest) -> None:
 
 
 @transaction.atomic
-def follow_merges() -> None:
+def follow_merges(gallery: Gallery) -> None:
     """Points past answers from merged people to those they were merged into, before the merged ones are purged."""
     with connection.cursor() as cursor:
-        cursor.execute(FOLLOW_FACES)
-        cursor.execute(FOLLOW_CANDIDATES)
+        cursor.execute(FOLLOW_FACES, [gallery.pk])
+        cursor.execute(FOLLOW_CANDIDATES, [gallery.pk])
 
 
 FOLLOW_FACES = """
 UPDATE recognition_recognitionface face SET identity_id = merged.merged_into_id
 FROM gallery_identity merged WHERE merged.id = face.identity_id AND merged.merged_into_id IS NOT NULL
+AND merged.gallery_id = %s
 """
 # A face may have a person as a candidate once: the best of those merged into that person, unless the person is one already.
 FOLLOW_CANDIDATES = """
@@ -171,6 +190,7 @@ FROM (
     SELECT DISTINCT ON (candidate.face_id, merged.merged_into_id) candidate.id, merged.merged_into_id AS into_id
     FROM recognition_candidate candidate
     JOIN gallery_identity merged ON merged.id = candidate.identity_id AND merged.merged_into_id IS NOT NULL
+     AND merged.gallery_id = %s
     WHERE NOT EXISTS (
         SELECT FROM recognition_candidate other
         WHERE other.face_id = candidate.face_id AND other.identity_id = merged.merged_into_id
@@ -182,16 +202,21 @@ WHERE best.id = candidate.id
 
 
 def inspect_photo(photo: Photo) -> ImageInfo:
-    """Checks size, format and dimensions, from the header alone. Raises Unprocessable, with 413 if the photo is too large."""
+    """Checks size, format and dimensions, from the header alone.
+
+    Raises Unprocessable, with 413 if the photo is too large, and Unavailable (out_of_memory).
+    """
     try:
         return inspect(photo.data, max_bytes=settings.MAX_PHOTO_BYTES, max_pixels=settings.MAX_PHOTO_PIXELS)
     except PhotoError as error:
-        raise Unprocessable(error.message, code=error.code, status=PHOTO_STATUS.get(error.code)) from error
+        raise Unprocessable(error.message, code=error.code, status=status_of(error.code)) from error
+    except MemoryError as error:
+        raise Unavailable(OUT_OF_MEMORY, code="out_of_memory", retry_after=10) from error
 
 
-def require_worker() -> None:
+def require_worker(gallery: Gallery) -> None:
     """Raises Unavailable if no worker is running (no_worker) or too many photos are waiting already (queue_full)."""
-    has_worker, is_full = queue.capacity()
+    has_worker, is_full = queue.capacity(pack=gallery.pack)
     if not has_worker:
         raise Unavailable(
             "No recognition worker is running, so the photo would not be processed. "

@@ -7,6 +7,7 @@ from accounts.pages import actor_of
 from accounts.roles import Role
 from faceplatform import __version__
 from faceplatform.errors import NotFound
+from faceplatform.processes.jobs import FAILED_KEPT, latest_failures
 from gallery.models import Gallery
 from recognition.photos.installed_packs import installed_manifests, pack_as_dict
 from recognition.photos.models import RecognitionRequest, Status, Worker
@@ -23,6 +24,9 @@ def system(request):
         "workers": Worker.objects.alive(),
         "packs": [pack_as_dict(manifest) for manifest in installed_manifests()],
         "galleries": Gallery.objects.visible_to(actor_of(request), Role.OWNER),
+        "failures": latest_failures(),
+        "failed_kept": FAILED_KEPT.days,
+        "unserved": RecognitionRequest.objects.packs_without_worker(),
         "queued": counts.get(Status.QUEUED, 0),
         "running": counts.get(Status.RUNNING, 0),
     }

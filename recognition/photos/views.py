@@ -4,6 +4,7 @@ import uuid
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
@@ -34,7 +35,7 @@ def recognise(request, slug):
         return render(request, "recognition/recognise.html", {"gallery": gallery, "form": RecogniseForm()})
     form = RecogniseForm(request.POST, request.FILES)
     if not form.is_valid():
-        message = "; ".join(str(error) for error in form.errors.get("photo", []))
+        message = "; ".join(str(error) for errors in form.errors.values() for error in errors)
         return _recognise_error(request, gallery, form, message, 400)
     try:
         row = services.submit_recognition(
@@ -170,9 +171,11 @@ def _enrol_new(request, gallery: Gallery, form: AddFacesForm):
     actor, data = actor_of(request), form.cleaned_data
     photos = _photos(data["photos"])
     services.check_enrolment(photos)
-    services.require_worker()
-    person = create_identity(actor=actor, gallery=gallery, name=data["name"], **form.person())
-    return _enrol(request, person, photos)
+    services.require_worker(gallery)
+    with transaction.atomic():  # no person is left without photos if these are refused after all
+        person = create_identity(actor=actor, gallery=gallery, name=data["name"], **form.person())
+        rows = services.submit_enrolment(actor=actor, identity=person, photos=photos)
+    return _enrolment_later(request, person, rows)
 
 
 @require_POST
@@ -181,7 +184,8 @@ def add_photos(request, slug, pk):
     person = get_visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
     form = MorePhotosForm(request.POST, request.FILES)
     if not form.is_valid():
-        return render(request, "_error.html", {"error": "Choose at least one photo."}, status=400)
+        message = " ".join(str(error) for errors in form.errors.values() for error in errors)
+        return render(request, "_error.html", {"error": message}, status=400)
     try:
         return _enrol(request, person, _photos(form.cleaned_data["photos"]))
     except DomainError as error:
@@ -190,6 +194,10 @@ def add_photos(request, slug, pk):
 
 def _enrol(request, person: Identity, photos: list[Photo]):
     rows = services.submit_enrolment(actor=actor_of(request), identity=person, photos=photos)
+    return _enrolment_later(request, person, rows)
+
+
+def _enrolment_later(request, person: Identity, rows: list[RecognitionRequest]):
     ids = [row.pk for row in rows]
     return page_later(ids, seconds=WAIT, answer=lambda: _enrolment_page(request, person, ids))
 

@@ -1,16 +1,20 @@
 """Views whose answer waits for photos in the queue; see faceplatform/web/later.py."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from faceplatform.web.api import seconds_to_wait
 from faceplatform.web.later import Later
 from recognition.photos import queue
+from recognition.photos.models import RecognitionRequest
+from recognition.photos.services import raise_if_unserved
 
 
 class QueuedResponse(Response):
@@ -36,6 +40,11 @@ class WaitingMixin(APIView):
     def answer(self, ids: Sequence[UUID]) -> QueuedResponse:
         raise NotImplementedError
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuses a wait that is no sensible number before anything is submitted."""
+        super().initial(request, *args, **kwargs)
+        seconds_to_wait(request)
+
     def answer_later(self, ids: Sequence[UUID]) -> QueuedResponse:
         """The answer once all of `ids` are finished, or after as many seconds as the caller prefers to wait."""
         seconds = seconds_to_wait(self.request)
@@ -43,6 +52,12 @@ class WaitingMixin(APIView):
         response = self.wait_then(ids, seconds, answer) if seconds else answer()
         response.waits_for = ids
         return response
+
+    def raise_if_unserved(self, rows: Iterable[RecognitionRequest]) -> None:
+        """Raises Unavailable if one of `rows` lacks a worker with its pack and the caller has waited for it."""
+        if seconds_to_wait(self.request):
+            for row in rows:
+                raise_if_unserved(row)
 
     def wait_then(self, ids: Sequence[UUID], seconds: float, answer: Callable[[], Response]) -> QueuedResponse:
         """What `answer` returns once all of `ids` are finished, or after `seconds`.

@@ -14,9 +14,11 @@ from faceplatform.errors import NotFound
 from faceplatform.web.api import ProblemSerializer
 from faceplatform.web.streaming import download
 from gallery.api import PROBLEMS
+from gallery.closing import reopen_gallery
 from gallery.models import Gallery
 from recognition.privacy.erasure import erase_subject, report_of
 from recognition.privacy.export import begin_export, export_blocks
+from recognition.privacy.gallery_deletion import deletion_as_dict
 from recognition.privacy.models import Erasure
 from recognition.privacy.retention import CATEGORIES, due_today
 from recognition.privacy.services import set_retention
@@ -49,6 +51,8 @@ class ErasureInput(serializers.Serializer):
 class ErasureSchema(serializers.Serializer):
     id = serializers.UUIDField()
     gallery = serializers.SlugField()
+    gallery_id = serializers.UUIDField()
+    whole_gallery = serializers.BooleanField(help_text="The gallery was deleted with everybody in it.")
     identities = serializers.ListField(child=serializers.UUIDField())
     erased_at = serializers.DateTimeField()
     erased_by = serializers.CharField()
@@ -56,6 +60,16 @@ class ErasureSchema(serializers.Serializer):
     counts = serializers.DictField(child=serializers.IntegerField(), help_text="Rows deleted or emptied, per table.")
     audit_event = serializers.UUIDField()
     backups_expire_at = serializers.DateTimeField(help_text="Until then a backup may still contain the person.")
+
+
+class DeletionSchema(serializers.Serializer):
+    gallery = serializers.SlugField()
+    deletes_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the gallery will be deleted; null: it is not being deleted."
+    )
+    requested_by = serializers.CharField(allow_null=True)
+    waiting_days = serializers.IntegerField(help_text="How long a deletion can be undone in this installation.")
+    counts = serializers.DictField(child=serializers.IntegerField(), help_text="How much goes with the gallery.")
 
 
 class RetentionView(ActorMixin, APIView):
@@ -86,6 +100,34 @@ class RetentionView(ActorMixin, APIView):
     @staticmethod
     def _answer(gallery: Gallery) -> Response:
         return Response([asdict(due) for due in due_today(gallery)])
+
+
+class DeletionView(ActorMixin, APIView):
+    write_scope = Scope.MANAGE
+
+    @extend_schema(
+        summary="What deleting a gallery would delete, and whether it is being deleted",
+        description="A preview, also while the gallery is closed. For owners.",
+        responses={200: DeletionSchema, **PROBLEMS},
+    )
+    def get(self, request, slug):
+        return Response(deletion_as_dict(self._gallery(slug)))
+
+    @extend_schema(
+        summary="Undo the deletion of a gallery",
+        description="Possible until `deletes_at`. For owners; needs the scope `manage`.",
+        responses={204: None, **PROBLEMS, 409: ProblemSerializer},
+    )
+    def delete(self, request, slug):
+        reopen_gallery(actor=self.actor, gallery=self._gallery(slug))
+        return Response(status=204)
+
+    def _gallery(self, slug: str) -> Gallery:
+        """A gallery that the actor owns, even if it is closed. Raises NotFound."""
+        gallery = Gallery.objects.owned_by(self.actor).filter(slug=slug).first()
+        if gallery is None:
+            raise NotFound("There is nothing here, or you have no access to it.")
+        return gallery
 
 
 class SubjectView(ActorMixin, APIView):

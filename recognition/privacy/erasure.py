@@ -8,13 +8,13 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import QuerySet
 
 from accounts import audit
@@ -22,15 +22,22 @@ from accounts.actor import Actor
 from accounts.audit import audited, chain
 from accounts.models import Look
 from accounts.roles import Role, Scope
+from faceplatform import private_files
+from faceplatform.database.limits import unhurried
 from faceplatform.errors import InvalidInput
 from gallery.models import Identity
 from recognition.photos.models import RecognitionRequest
 from recognition.privacy.models import Erasure
 from recognition.privacy.subject import Subject, faces_of, find_subject
-from recognition.privacy.traces import erase_traces
+from recognition.privacy.traces import erase_traces, of_their_photos, photos_of
 
 logger = logging.getLogger(__name__)
 ERASURES_FILE = "erasures.jsonl"
+CLEARS_STATISTICS = 180000
+CLEAR_STATISTICS = """
+    SELECT pg_clear_attribute_stats(schemaname::text, tablename::text, attname::text, inherited)
+    FROM pg_stats WHERE schemaname = current_schema() AND tablename = %s
+"""
 
 
 @audited
@@ -43,6 +50,7 @@ def erase_subject(*, actor: Actor, subject: Subject, confirm: str, reason: str) 
     actor.require_scope(Scope.MANAGE)
     actor.require_role(subject.gallery, Role.OWNER)
     _check_input(subject, confirm, reason)
+    unhurried()
     list(Identity.with_deleted.select_for_update().filter(pk__in=subject.people).order_by("pk"))
     subject = find_subject(subject.people[0])  # read again now that it is locked
     events = _events_about(subject)
@@ -68,7 +76,7 @@ def erase_subject(*, actor: Actor, subject: Subject, confirm: str, reason: str) 
     erasure.event_id = event.pk
     erasure.save(update_fields=["event_id"])
     erasure.refresh_from_db()
-    transaction.on_commit(lambda: _append_to_file(erasure))
+    transaction.on_commit(lambda: finish_after_commit(erasure))
     return erasure
 
 
@@ -82,12 +90,14 @@ def _check_input(subject: Subject, confirm: str, reason: str) -> None:
 
 
 def _events_about(subject: Subject) -> list[UUID]:
+    """Before the traces are erased: it needs them."""
     recognitions = faces_of(subject).values_list("request_id", flat=True)
     enrolments = RecognitionRequest.objects.filter(identity__in=subject.people).values_list("pk", flat=True)
+    same_photo = of_their_photos(subject).values_list("pk", flat=True)
     return chain.events_about(
         gallery_id=subject.gallery.pk,
-        ids=[*subject.people, *subject.samples, *recognitions, *enrolments],
-        mentioned=subject.people,
+        ids=[*subject.people, *subject.samples, *recognitions, *enrolments, *same_photo],
+        mentioned=[*subject.people, *photos_of(subject)],
         pattern=subject.pattern,
         whole="recognitionrequest",
     )
@@ -107,6 +117,8 @@ def report_of(erasure: Erasure) -> dict[str, Any]:
     return {
         "id": str(erasure.pk),
         "gallery": erasure.gallery_slug,
+        "gallery_id": str(erasure.gallery_id),
+        "whole_gallery": erasure.whole_gallery,
         "identities": [str(pk) for pk in erasure.identities],
         "erased_at": erasure.erased_at.isoformat(),
         "erased_by": erasure.erased_by,
@@ -117,10 +129,34 @@ def report_of(erasure: Erasure) -> dict[str, Any]:
     }
 
 
+def finish_after_commit(erasure: Erasure) -> None:
+    _append_to_file(erasure)
+    try:
+        _renew_statistics(erasure.counts)
+    except DatabaseError:
+        logger.exception(
+            "erasure %s is done, but the planner's statistics may hold values until the next ANALYZE", erasure.pk
+        )
+
+
+def _renew_statistics(tables: Iterable[str]) -> None:
+    """The planner's statistics hold some values of each column: now those of the rows that are left.
+
+    ANALYZE leaves the statistics of an empty table as they were, so they are cleared first, where PostgreSQL can (from 18).
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('server_version_num')::integer >= %s", [CLEARS_STATISTICS])
+        can_clear = cursor.fetchone()[0]
+        for table in tables:
+            if can_clear:
+                cursor.execute(CLEAR_STATISTICS, [table])
+            cursor.execute(f"ANALYZE {connection.ops.quote_name(table)}")
+
+
 def _append_to_file(erasure: Erasure) -> None:
     """Written outside the database, so that restoring an older backup does not lose it."""
     try:
-        with (settings.DATA_DIR / ERASURES_FILE).open("a", encoding="utf-8") as file:
+        with private_files.open_private(settings.DATA_DIR / ERASURES_FILE, "a", encoding="utf-8") as file:
             file.write(json.dumps(report_of(erasure)) + "\n")
     except OSError:
         logger.exception(
@@ -135,11 +171,15 @@ def recorded_erasures(files: Iterable[Path] = ()) -> dict[UUID, str]:
     Raises InvalidInput if a file is no list of erasures, OSError if it cannot be read.
     """
     erased = {pk: row.reason for row in Erasure.objects.all() for pk in row.identities}
-    own_file = settings.DATA_DIR / ERASURES_FILE
-    for path in [*([own_file] if own_file.exists() else []), *files]:
-        for report in _reports(path):
-            erased |= {UUID(pk): report["reason"] for pk in report["identities"]}
+    for report in _all_reports(files):
+        erased |= {UUID(pk): report["reason"] for pk in report["identities"]}
     return erased
+
+
+def recorded_deletions(files: Iterable[Path] = ()) -> set[UUID]:
+    """The ids of all galleries deleted so far, from the same places. Raises as `recorded_erasures` does."""
+    deleted = {*Erasure.objects.filter(whole_gallery=True).values_list("gallery_id", flat=True)}
+    return deleted | {UUID(report["gallery_id"]) for report in _all_reports(files) if report.get("whole_gallery")}
 
 
 def repeat_erasures(*, actor: Actor, erased: dict[UUID, str]) -> list[Erasure]:
@@ -151,6 +191,12 @@ def repeat_erasures(*, actor: Actor, erased: dict[UUID, str]) -> list[Erasure]:
             reason = f"Again after a restore: {erased[pk]}"
             erasures.append(erase_subject(actor=actor, subject=subject, confirm=subject.name, reason=reason))
     return erasures
+
+
+def _all_reports(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
+    own_file = settings.DATA_DIR / ERASURES_FILE
+    for path in [*([own_file] if own_file.exists() else []), *files]:
+        yield from _reports(path)
 
 
 def _reports(path: Path) -> list[dict[str, Any]]:

@@ -44,3 +44,13 @@ class EraseForm(forms.Form):
     reason = forms.CharField(
         max_length=200, label="Why", help_text="Kept for good with the report. Do not name the person here."
     )
+
+
+class DeleteGalleryForm(forms.Form):
+    confirm = forms.CharField(max_length=100, label="The gallery's name, to confirm")
+    reason = forms.CharField(
+        max_length=200,
+        required=False,
+        label="Why",
+        help_text="Kept for good with the report. Do not name anybody here.",
+    )

@@ -38,7 +38,8 @@ class Erasure(models.Model):
     """The record that a person was erased: ids and counts only, no name.
 
     Kept for good, even after the gallery is deleted, so that the erasure can be repeated after a backup is restored.
-    identities: the person and everybody merged into them. counts: rows per table. event_id: the audit event.
+    identities: the person and everybody merged into them. counts: rows per table. event_id: the audit event. whole_gallery: the
+    gallery was deleted with everybody in it, and `identities` is empty.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
@@ -46,7 +47,8 @@ class Erasure(models.Model):
         Gallery, on_delete=models.DO_NOTHING, db_constraint=False, related_name="erasures", related_query_name="+"
     )
     gallery_slug = models.CharField(max_length=50)
-    identities = ArrayField(models.UUIDField())
+    identities = ArrayField(models.UUIDField(), default=list)
+    whole_gallery = models.BooleanField(default=False, db_default=False)
     reason = models.CharField(max_length=200)
     erased_by = models.CharField(max_length=150)
     erased_at = models.DateTimeField(db_default=Now(), editable=False)

@@ -67,6 +67,6 @@ def _delete_due(name: str, gallery: Gallery, days: int | None) -> Iterator[int]:
 def _valid_rule(rule: str) -> str:
     if rule in (KEEP, DEFAULT):
         return rule
-    if not (rule.isascii() and rule.isdigit() and 1 <= int(rule) <= MAX_DAYS):
+    if not (rule.isascii() and rule.isdigit() and len(rule) <= 9 and 1 <= int(rule) <= MAX_DAYS):
         raise InvalidInput(f"“{rule}” is not valid. Give days (1 to {MAX_DAYS}), “keep” or “default”.")
     return str(int(rule))

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from django.apps import apps
@@ -12,6 +12,8 @@ from accounts.models import AuditEvent
 from faceplatform.errors import NotFound
 from gallery.models import FaceSample, Gallery, Identity
 from recognition.photos.models import Candidate, Decision, RecognitionFace, Rejection
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ class Subject:
     def pattern(self) -> str | None:
         """A PostgreSQL regular expression for texts that name the person; None if none of the names is unique."""
         return "|".join(map(_name_pattern, self.unique_names)) or None
+
+    @property
+    def key_pattern(self) -> str | None:
+        """The same with external ids, for the keys that callers give to calls about the person."""
+        return "|".join(map(_name_pattern, filter(_words, [*self.names, *self.external_ids]))) or None
 
 
 def find_subject(pk: UUID) -> Subject:
@@ -98,17 +105,50 @@ def _subject(gallery: Gallery, people: list[UUID], name: str) -> Subject:
 
 
 def _purged_subject(pk: UUID) -> Subject:
-    """Somebody whose row is gone: the audit still has the names."""
-    events = (
-        AuditEvent.objects.filter(object_type="identity", object_id=str(pk)).exclude(object_name="").order_by("-id")
+    """Somebody whose row is gone: the audit and the history still have the names. The gallery may be gone, too."""
+    events = AuditEvent.objects.filter(object_type="identity", object_id=str(pk)).exclude(object_name="")
+    audited = list(events.order_by("-id").values_list("gallery_id", "gallery_slug", "object_name"))
+    history = list(
+        history_of("Identity")
+        .filter(pgh_obj_id=pk)
+        .order_by("-pgh_id")
+        .values_list("gallery_id", "name", "external_id")
     )
-    audited = list(events.values_list("gallery_id", "object_name"))
-    gallery_id = audited[0][0] if audited else None
-    gallery = Gallery.objects.filter(pk=gallery_id).first() if gallery_id else None
-    if gallery is None:
+    gallery_id = audited[0][0] if audited else history[0][0] if history else None
+    if gallery_id is None:
         raise NotFound("There is no person with this id, or you have no access to them.")
-    names = _distinct([name for _, name in audited])
-    return Subject(gallery, [pk], [], names, [], _unique_names(names, gallery, [pk]))
+    gallery = Gallery.objects.filter(pk=gallery_id).first()
+    if gallery is None:
+        slug = audited[0][1] if audited else ""
+        gallery = Gallery(pk=gallery_id, slug=slug, name=slug)  # stands in for the deleted one: it has no members
+    names = _distinct([*(name for *_, name in audited), *(name for _, name, _ in history)])
+    samples = history_of("FaceSample").filter(identity=pk).values_list("pgh_obj_id", flat=True)
+    return Subject(
+        gallery=gallery,
+        people=[pk],
+        samples=_distinct(list(samples)),
+        names=names,
+        external_ids=_distinct([number for *_, number in history if number]),
+        unique_names=_unique_names(names, gallery, [pk]),
+    )
+
+
+def find_remembered(name: str) -> list[tuple[UUID, str, str]]:
+    """People whose rows are gone but whose name the audit or the history still has: id, gallery's slug, name.
+
+    Their galleries may be gone as well: before there was a report of it, deleting a gallery left the names there.
+    """
+    events = AuditEvent.objects.filter(object_type="identity", object_name__icontains=name)
+    found = {
+        UUID(pk): (slug, known)
+        for pk, slug, known in events.order_by("id").values_list("object_id", "gallery_slug", "object_name")
+    }
+    for pk, known in (
+        history_of("Identity").filter(name__icontains=name).order_by("pgh_id").values_list("pgh_obj_id", "name")
+    ):
+        found.setdefault(pk, ("", known))
+    here = {*Identity.with_deleted.filter(pk__in=found).values_list("pk", flat=True)}
+    return sorted((pk, *words) for pk, words in found.items() if pk not in here)
 
 
 def _unique_names(names: list[str], gallery: Gallery, people: list[UUID]) -> list[str]:
@@ -127,5 +167,5 @@ def _words(name: str) -> list[str]:
     return [word for word in re.split(r"[\s_.\-]+", name) if word]
 
 
-def _distinct(values: list[str]) -> list[str]:
+def _distinct(values: list[Value]) -> list[Value]:
     return list(dict.fromkeys(values))

@@ -2,16 +2,20 @@
 
 from collections import Counter
 from typing import Any
+from uuid import UUID
 
 from django.apps import apps
 from django.contrib.admin.models import LogEntry
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Count, Model, Q, QuerySet
 
+from accounts import idempotency
+from accounts.models import IdempotentAnswer
 from faceplatform.errors import Conflict
 from gallery.models import FaceSample, Identity
 from recognition.imports.models import Import, ImportPiece, ImportRow
-from recognition.photos.models import Decision, RecognitionRequest
+from recognition.photos.models import ANALYSES, Decision, RecognitionFace, RecognitionRequest, Rejection
 from recognition.privacy.subject import Subject, faces_of, history_of, rejected_faces
+from recognition.reembedding.models import PreviewedFace, ReEmbedding, ReEmbeddingPart
 
 ERASED = "(erased)"
 UPLOAD_DELETED = "The upload was deleted because a person was erased. Upload it again without that person."
@@ -26,15 +30,95 @@ def erase_traces(subject: Subject) -> Counter[str]:
     return +counts
 
 
+def _erase_answers(subject: Subject) -> Counter[str]:
+    """Forgets the stored answers to calls about them, which are kept for a day. Before anything else: it needs their ids."""
+    recognitions = faces_of(subject).values_list("request_id", flat=True)
+    enrolments = RecognitionRequest.objects.filter(identity__in=subject.people).values_list("pk", flat=True)
+    analyses = RecognitionRequest.objects.filter(gallery=subject.gallery, purpose__in=ANALYSES)
+    theirs: set[UUID] = {*subject.people, *subject.samples, *recognitions, *enrolments}
+    theirs |= {*of_their_photos(subject).values_list("pk", flat=True), *analyses.values_list("pk", flat=True)}
+    count = idempotency.forget(known=theirs.intersection, pattern=subject.pattern, key_pattern=subject.key_pattern)
+    return Counter({table_of(IdempotentAnswer): count})
+
+
+def _erase_analyses(subject: Subject) -> Counter[str]:
+    """Deletes the gallery's detections, embeddings and comparisons: nobody knows whose they are, and they last an hour."""
+    return delete_rows(RecognitionRequest.objects.filter(gallery=subject.gallery, purpose__in=ANALYSES).only("pk"))
+
+
+def _erase_same_photos(subject: Subject) -> Counter[str]:
+    """Deletes or empties recognitions of their enrolled photos in which they were not recognised, and other uses of these."""
+    requests = of_their_photos(subject)
+    faces = RecognitionFace.objects.filter(request__in=requests)
+    alone = faces.values("request").annotate(faces=Count("pk")).filter(faces=1).values("request")
+    counts = delete_rows(RecognitionRequest.objects.filter(Q(pk__in=alone) | Q(pk__in=requests, faces=None)).only("pk"))
+    emptied = requests.update(photo=None, keep_photo=False, photo_name="", photo_sha256="")
+    counts[table_of(RecognitionRequest)] += emptied
+    others = FaceSample.with_deleted.filter(gallery=subject.gallery, rejected=True).exclude(pk__in=subject.samples)
+    return counts + _delete_rejected(
+        list(others.filter(photo_sha256__in=photos_of(subject)).values_list("pk", flat=True))
+    )
+
+
+def _delete_rejected(samples: list[UUID]) -> Counter[str]:
+    """Deletes samples that say “not X”. The faces they were made from stay nobody's, rather than X's again."""
+    faces = RecognitionFace.objects.filter(pk__in=Rejection.objects.filter(sample__in=samples).values("face"))
+    faces.filter(decision=Decision.KNOWN).update(decision=Decision.UNKNOWN, identity=None)
+    counts = delete_rows(FaceSample.with_deleted.filter(pk__in=samples))
+    return counts + delete_rows(history_of("FaceSample").filter(pgh_obj_id__in=samples))
+
+
+def photos_of(subject: Subject) -> QuerySet[FaceSample, str]:
+    """SHA-256 of their enrolled photos."""
+    enrolled = FaceSample.with_deleted.filter(pk__in=subject.samples, rejected=False)
+    return enrolled.order_by().values_list("photo_sha256", flat=True)
+
+
+def of_their_photos(subject: Subject) -> QuerySet[RecognitionRequest]:
+    """Finished recognitions of the very photos that they were enrolled with."""
+    finished = RecognitionRequest.objects.filter(gallery=subject.gallery, finished_at__isnull=False)
+    return finished.filter(photo_sha256__in=list(photos_of(subject))).exclude(photo_sha256="")
+
+
+def _erase_from_reembeddings(subject: Subject) -> Counter[str]:
+    """Takes their faces out of the parts that wait, and their ids out of the marks of how far a re-embedding is."""
+    faces = faces_of(subject)
+    previewed = PreviewedFace.objects.filter(face__in=faces).values_list("pk", flat=True)
+    theirs = {*subject.samples, *faces.values_list("pk", flat=True), *previewed}
+    jobs = ReEmbedding.objects.filter(gallery=subject.gallery)
+    parts = ReEmbeddingPart.objects.filter(job__in=jobs, items__overlap=list(theirs))
+    count = 0
+    for part in parts.select_for_update():
+        part.items = [item for item in part.items if item not in theirs]
+        if part.items:
+            part.save(update_fields=["items"])
+        else:
+            part.delete()  # as if done
+        count += 1
+    for job in jobs.filter(Q(cursor__in=theirs) | Q(face_cursor__in=theirs)).select_for_update():
+        job.cursor, job.face_cursor = _beside(job.cursor, theirs), _beside(job.face_cursor, theirs)
+        job.save(update_fields=["cursor", "face_cursor"])
+    return Counter({table_of(ReEmbeddingPart): count})
+
+
+def _beside(mark: UUID | None, theirs: set[UUID]) -> UUID | None:
+    """As good a mark once the row itself is gone, and nobody's id."""
+    return UUID(int=mark.int - 1) if mark in theirs and mark is not None else mark
+
+
 def _erase_faces(subject: Subject) -> Counter[str]:
-    """Deletes their faces in photos, and the whole request if nobody else is in it; otherwise only the photo goes with them."""
+    """Deletes their faces in photos, and the whole request if nobody else is in it; otherwise only the photo goes with them.
+
+    A face that a curator said is not somebody else was also enrolled as such, with its picture: that goes too.
+    """
     faces = faces_of(subject)
     requests = list(faces.values_list("request_id", flat=True).distinct())
-    counts = _delete(faces.only("pk"))
+    as_others = list(Rejection.objects.filter(face__in=faces).values_list("sample", flat=True))
+    counts = delete_rows(faces.only("pk")) + _delete_rejected(as_others)
     rows = RecognitionRequest.objects.filter(pk__in=requests)
-    counts += _delete(rows.filter(faces=None).only("pk"))
+    counts += delete_rows(rows.filter(faces=None).only("pk"))
     emptied = rows.update(photo=None, keep_photo=False, photo_name="", photo_sha256="")
-    counts[_table_of(RecognitionRequest)] += emptied
+    counts[table_of(RecognitionRequest)] += emptied
     rejected_faces(subject).update(decision=Decision.UNKNOWN, identity=None)
     return counts
 
@@ -48,9 +132,9 @@ def _erase_texts(subject: Subject) -> Counter[str]:
     named_after = {"photo_name__iregex": subject.pattern}
     return Counter(
         {
-            _table_of(RecognitionRequest): requests.filter(**named_after).update(photo_name="")
+            table_of(RecognitionRequest): requests.filter(**named_after).update(photo_name="")
             + requests.filter(error_message__iregex=subject.pattern).update(error_message=ERASED),
-            _table_of(FaceSample): samples.filter(**named_after).update(photo_name=""),
+            table_of(FaceSample): samples.filter(**named_after).update(photo_name=""),
         }
     )
 
@@ -63,17 +147,17 @@ def _erase_from_imports(subject: Subject) -> Counter[str]:
     pieces = ImportPiece.objects.filter(job__gallery=subject.gallery)
     unfinished = jobs.filter(pk__in=pieces.values("job"))
     unfinished.update(status=Import.Status.FAILED, error_message=UPLOAD_DELETED, size=0)
-    counts = _delete(pieces.only("pk"))
+    counts = delete_rows(pieces.only("pk"))
     rows = ImportRow.objects.filter(job__gallery=subject.gallery)
     for row in rows.filter(_import_rows_about(subject)).only("pk"):
         ImportRow.objects.filter(pk=row.pk).update(
             path=f"{ERASED} {row.pk}", name=ERASED, key="", reason="", identity=None
         )
-        counts[_table_of(ImportRow)] += 1
+        counts[table_of(ImportRow)] += 1
     if subject.pattern is not None:
-        for field in ("name", "place"):
+        for field in ("name", "place", "error_message"):
             named = jobs.filter(**{f"{field}__iregex": subject.pattern})
-            counts[_table_of(Import)] += named.update(**{field: ERASED})
+            counts[table_of(Import)] += named.update(**{field: ERASED})
     return counts
 
 
@@ -91,26 +175,36 @@ def _erase_from_admin_log(subject: Subject) -> Counter[str]:
     theirs = Q(object_id__in=[str(pk) for pk in (*subject.people, *subject.samples)])
     if subject.pattern is not None:
         theirs |= Q(object_repr__iregex=subject.pattern) | Q(change_message__iregex=subject.pattern)
-    return _delete(LogEntry.objects.filter(theirs, content_type__model__in=ADMIN_MODELS))
+    return delete_rows(LogEntry.objects.filter(theirs, content_type__model__in=ADMIN_MODELS))
 
 
 def _erase_person(subject: Subject) -> Counter[str]:
     """Deletes the person with samples, crops, vectors, candidates and enrolments, then the history written by triggers."""
-    counts = _delete(Identity.with_deleted.filter(pk__in=subject.people))
-    counts += _delete(history_of("Identity").filter(pgh_obj_id__in=subject.people))
-    counts += _delete(
+    counts = delete_rows(Identity.with_deleted.filter(pk__in=subject.people))
+    counts += delete_rows(history_of("Identity").filter(pgh_obj_id__in=subject.people))
+    counts += delete_rows(
         history_of("FaceSample").filter(Q(identity__in=subject.people) | Q(pgh_obj_id__in=subject.samples))
     )
     return counts
 
 
-TRACES = (_erase_faces, _erase_texts, _erase_from_imports, _erase_from_admin_log, _erase_person)
+TRACES = (
+    _erase_answers,
+    _erase_from_reembeddings,
+    _erase_same_photos,
+    _erase_faces,
+    _erase_analyses,
+    _erase_texts,
+    _erase_from_imports,
+    _erase_from_admin_log,
+    _erase_person,
+)
 
 
-def _delete(rows: QuerySet[Any]) -> Counter[str]:
+def delete_rows(rows: QuerySet[Any]) -> Counter[str]:
     _, by_model = rows.delete()
-    return Counter({_table_of(apps.get_model(label)): count for label, count in by_model.items()})
+    return Counter({table_of(apps.get_model(label)): count for label, count in by_model.items()})
 
 
-def _table_of(model: type[Model]) -> str:
+def table_of(model: type[Model]) -> str:
     return model._meta.db_table

@@ -1,5 +1,6 @@
 """The privacy pages: a gallery's consents, retention and erasures; export and erasure of a person."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db import transaction
@@ -11,11 +12,13 @@ from accounts.pages import actor_of, get_visible
 from accounts.roles import Role
 from faceplatform.errors import DomainError, NotFound
 from faceplatform.web.streaming import download
+from gallery.closing import close_gallery, reopen_gallery
 from gallery.models import Gallery, Identity
 from gallery.services import update_gallery
 from recognition.privacy.erasure import erase_subject, report_of
 from recognition.privacy.export import begin_export, export_blocks
-from recognition.privacy.forms import EraseForm, RetentionForm
+from recognition.privacy.forms import DeleteGalleryForm, EraseForm, RetentionForm
+from recognition.privacy.gallery_deletion import preview_of
 from recognition.privacy.models import Erasure
 from recognition.privacy.retention import due_today, settings_of
 from recognition.privacy.services import set_retention
@@ -102,10 +105,40 @@ def erasure(request, pk):
     row = visible_erasure(request, pk)
     report = report_of(row)
     if "download" in request.GET:
-        headers = {"Content-Disposition": f'attachment; filename="erasure-{row.pk}.json"', "Cache-Control": "private"}
+        headers = {"Content-Disposition": f'attachment; filename="erasure-{row.pk}.json"'}
         return JsonResponse(report, headers=headers, json_dumps_params={"indent": 1})
     gallery = Gallery.objects.filter(pk=row.gallery_id).first()
     return render(request, "recognition/erasure.html", {"erasure": row, "report": report, "gallery": gallery})
+
+
+def delete_gallery(request, slug):
+    """What goes with a gallery, and closing it once its name is typed; while it is closed, since when and how to undo that."""
+    gallery = _owned(request, slug)
+    form, status = DeleteGalleryForm(request.POST or None), 200
+    if request.method == "POST":
+        status = 400
+        if form.is_valid():
+            if form.cleaned_data["confirm"].strip().casefold() == gallery.name.strip().casefold():
+                close_gallery(actor=actor_of(request), gallery=gallery, reason=form.cleaned_data["reason"])
+                return redirect("delete-gallery", slug)
+            form.add_error("confirm", "The name you typed is not this gallery's. Nothing was deleted.")
+    context = {"gallery": gallery, "form": form, "counts": preview_of(gallery), "days": settings.GALLERY_DELETION_DAYS}
+    return render(request, "recognition/delete_gallery.html", context, status=status)
+
+
+@require_POST
+def undo_gallery_deletion(request, slug):
+    reopen_gallery(actor=actor_of(request), gallery=_owned(request, slug))
+    messages.success(request, "The gallery is not being deleted any more. Everything is as it was.")
+    return redirect("dashboard", slug)
+
+
+def _owned(request, slug) -> Gallery:
+    """A gallery that the user owns, even if it is closed. Raises NotFound."""
+    gallery = Gallery.objects.owned_by(actor_of(request)).filter(slug=slug).first()
+    if gallery is None:
+        raise NotFound("There is nothing here, or you have no access to it.")
+    return gallery
 
 
 def visible_erasure(request, pk) -> Erasure:

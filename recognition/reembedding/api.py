@@ -15,7 +15,7 @@ from recognition.photos.schema import IdentityReferenceSchema, ThresholdSchema
 from recognition.reembedding import services
 from recognition.reembedding.models import PreviewedFace, ReEmbedding
 from recognition.reembedding.progress import DECISION_CHANGES, changes_of
-from recognition.reembedding.representation import change_as_dict, reembedding_as_dict
+from recognition.reembedding.representation import change_as_dict, reembedding_as_dict, reembeddings_as_dicts
 
 CONFLICTS = {**PROBLEMS, 409: ProblemSerializer}
 
@@ -107,7 +107,7 @@ class ReEmbeddingViewSet(ActorMixin, viewsets.GenericViewSet):
         gallery = self._gallery(slug)
         self.actor.require_role(gallery, Role.OWNER)
         page = self.paginate_queryset(gallery.reembeddings.select_related("gallery")) or []
-        return self.get_paginated_response([reembedding_as_dict(job) for job in page])
+        return self.get_paginated_response(reembeddings_as_dicts(page))
 
     @extend_schema(summary="A re-embedding and its progress", responses={200: ReEmbeddingSchema, **PROBLEMS})
     def retrieve(self, request, slug, pk):

@@ -9,8 +9,7 @@ from django.db import InterfaceError, OperationalError, transaction
 
 from gallery.models import FaceCrop
 from recognition.engine.base import Crop, PhotoError, Purpose
-from recognition.engine.manifest import PackError
-from recognition.engine.mxnet_runtime import DeviceError
+from recognition.engine.faults import leaves_unfit
 from recognition.engine.pipeline import Pipeline
 from recognition.photos.models import Rejection
 from recognition.photos.worker import RecognitionWorker
@@ -30,19 +29,19 @@ OTHER_NET = (
 def embed_part(worker: RecognitionWorker, *, only: UUID | None = None) -> bool:
     """Does one part of a re-embedding, or of `only` this one. Returns False if there was nothing to do.
 
-    `worker` must be registered. What fails in a part ends its re-embedding; only lost database connections are raised.
+    `worker` must be registered. A pack that this worker cannot load leaves its parts to others. What else fails in a part
+    ends its re-embedding; only lost database connections are raised, and Unfit: the part is then taken over.
     """
     if worker.worker_id is None:
         raise ValueError("Only a registered worker can embed.")
-    packs = [path.parent.name for path in worker.models_dir.glob("*/manifest.json")]
-    part = queue.claim(worker_id=worker.worker_id, packs=packs, only=only)
+    part = queue.claim(worker_id=worker.worker_id, packs=worker.packs(), only=only)
     if part is None:
         return finish_way_back(only=only)
-    try:
-        pipeline = worker.pipeline(part.job.pack)
-    except (PackError, DeviceError) as error:
-        _fail(part, str(error))
-        return True
+    pipeline = worker.pipeline_or_none(part.job.pack)
+    if pipeline is None:
+        queue.release(part=part)
+        worker.raise_if_unfit()
+        return False
     if pipeline.manifest.embedding_id != part.job.embedding_id:
         _fail(part, OTHER_NET.format(worker=worker.worker_id, pack=part.job.pack))
         return True
@@ -52,6 +51,7 @@ def embed_part(worker: RecognitionWorker, *, only: UUID | None = None) -> bool:
         raise  # the worker's loop reconnects; the part is taken over
     except Exception as error:
         logger.exception("part failed: %s", part)
+        worker.raise_if_unfit(error)
         _fail(part, f"A part failed ({type(error).__name__}: {error}). Tell your operator.")
     return True
 
@@ -111,7 +111,9 @@ def _embed(
         return {}, {}
     try:
         return dict(zip(crops, pipeline.embed_crops(list(crops.values()), purpose=purpose), strict=True)), {}
-    except Exception:
+    except Exception as error:
+        if leaves_unfit(error):
+            raise
         logger.exception("a batch of %s faces failed; trying each alone", len(crops))
     vectors: dict[UUID, np.ndarray] = {}
     failed: dict[UUID, str] = {}
@@ -121,6 +123,8 @@ def _embed(
         except PhotoError as error:
             failed[key] = f"The stored picture is damaged: {error.message}"
         except Exception as error:
+            if leaves_unfit(error):
+                raise
             logger.exception("the engine failed on %s", key)
             failed[key] = f"The face could not be embedded ({type(error).__name__})."
     return vectors, failed

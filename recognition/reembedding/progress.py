@@ -1,13 +1,15 @@
 """The progress of a re-embedding and what it would change, for the API, the command line and the pages."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 
 from gallery.models import FaceEmbedding, FaceSample
 from gallery.search.indexing import lacks_index
-from recognition.reembedding.models import PreviewedFace, ReEmbedding
+from recognition.reembedding.models import PreviewedFace, ReEmbedding, UnembeddedSample
 
 Change = PreviewedFace.Change
 DECISION_CHANGES = (Change.TO_UNKNOWN, Change.TO_KNOWN, Change.OTHER_PERSON)
@@ -31,15 +33,33 @@ class Progress:
 
 
 def progress_of(job: ReEmbedding) -> Progress:
-    faces = job.faces.aggregate(all=Count("pk"), waiting=Count("pk", filter=Q(change="")))
-    return Progress(
-        samples=FaceSample.with_deleted.filter(gallery=job.gallery_id).count(),
-        embedded=FaceEmbedding.objects.filter(gallery=job.gallery_id, pack=job.pack).count(),
-        unembedded=job.unembedded.count(),
-        faces=faces["all"],
-        previewed=faces["all"] - faces["waiting"],
-        waits_for_index=job.status == ReEmbedding.Status.READY and lacks_index(job.gallery_id, job.pack),
-    )
+    return progress_of_all([job])[job.pk]
+
+
+def progress_of_all(jobs: Sequence[ReEmbedding]) -> dict[UUID, Progress]:
+    """The progress of each, with as many counts for many as for one. Only one in a gallery can wait for its index."""
+    galleries = {job.gallery_id for job in jobs}
+    samples = _counted(FaceSample.with_deleted.filter(gallery__in=galleries), "gallery")
+    vectors = FaceEmbedding.objects.filter(gallery__in=galleries, pack__in={job.pack for job in jobs})
+    embedded = _counted(vectors, "gallery", "pack")
+    unembedded = _counted(UnembeddedSample.objects.filter(job__in=jobs), "job")
+    faces = _counted(PreviewedFace.objects.filter(job__in=jobs), "job")
+    waiting = _counted(PreviewedFace.objects.filter(job__in=jobs, change=""), "job")
+    return {
+        job.pk: Progress(
+            samples=samples.get((job.gallery_id,), 0),
+            embedded=embedded.get((job.gallery_id, job.pack), 0),
+            unembedded=unembedded.get((job.pk,), 0),
+            faces=faces.get((job.pk,), 0),
+            previewed=faces.get((job.pk,), 0) - waiting.get((job.pk,), 0),
+            waits_for_index=job.status == ReEmbedding.Status.READY and lacks_index(job.gallery_id, job.pack),
+        )
+        for job in jobs
+    }
+
+
+def _counted(rows: QuerySet[Any], *by: str) -> dict[tuple[Any, ...], int]:
+    return {tuple(key): count for *key, count in rows.order_by().values_list(*by).annotate(Count("pk"))}
 
 
 def changes_of(job: ReEmbedding, change: str = "") -> QuerySet[PreviewedFace]:
@@ -52,10 +72,17 @@ def changes_of(job: ReEmbedding, change: str = "") -> QuerySet[PreviewedFace]:
 
 def counts_of(job: ReEmbedding) -> dict[str, int]:
     """The number of past decisions per kind of change."""
-    counts = dict(job.faces.exclude(change="").order_by().values_list("change").annotate(Count("pk")))
-    return {change.value: counts.get(change, 0) for change in Change}
+    return counts_of_all([job])[job.pk]
 
 
-def preview_as_dict(job: ReEmbedding) -> dict[str, Any] | None:
-    """The summary of the preview; None until it is complete."""
-    return None if job.preview is None else {**job.preview, "decisions": counts_of(job)}
+def counts_of_all(jobs: Sequence[ReEmbedding]) -> dict[UUID, dict[str, int]]:
+    """The same for many, counted together."""
+    counts = _counted(PreviewedFace.objects.filter(job__in=jobs).exclude(change=""), "job", "change")
+    return {job.pk: {change.value: counts.get((job.pk, change.value), 0) for change in Change} for job in jobs}
+
+
+def preview_as_dict(job: ReEmbedding, counts: dict[str, int] | None = None) -> dict[str, Any] | None:
+    """The summary of the preview; None until it is complete. counts: those of `counts_of()`, if they are known."""
+    if job.preview is None:
+        return None
+    return {**job.preview, "decisions": counts_of(job) if counts is None else counts}

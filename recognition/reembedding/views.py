@@ -7,7 +7,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.pages import actor_of, get_visible
 from accounts.roles import Role
-from faceplatform.errors import DomainError, Unavailable
+from faceplatform.errors import DomainError, InvalidInput, Unavailable
 from gallery.models import Gallery, Identity
 from gallery.pack_in_force import vectors_by_pack
 from recognition.photos.installed_packs import installed_manifests, pack_as_dict
@@ -99,6 +99,8 @@ def _threshold(gallery: Gallery):
 @require_POST
 def start(request, slug):
     pack = request.POST.get("pack", "")
+    if "\0" in pack:
+        raise InvalidInput("This is not the name of a model pack. Choose one of those on the page.")
     return _act(
         request, slug, lambda actor, gallery: services.start_reembedding(actor=actor, gallery=gallery, pack=pack)
     )

@@ -70,7 +70,9 @@ TABLE = {
     "POST /api/v1/galleries": Row(OPERATOR, MANAGE, 201, {"name": "Another"}, outside=403),
     f"GET {GALLERY}": Row(VIEWER, READ),
     f"PATCH {GALLERY}": Row(OWNER, MANAGE, 200, {"name": "Changed"}),
-    f"DELETE {GALLERY}": Row(OWNER, MANAGE, 204),
+    f"DELETE {GALLERY}": Row(OWNER, MANAGE, 202),
+    f"GET {GALLERY}/deletion": Row(OWNER, READ, **HIDDEN),
+    f"DELETE {GALLERY}/deletion": Row(OWNER, MANAGE, 409, **HIDDEN),  # it is not being deleted
     f"GET {GALLERY}/members": Row(OWNER, MANAGE),
     f"PUT {GALLERY}/members/{{username}}": Row(OWNER, MANAGE, 200, {"role": "curator"}),
     f"DELETE {GALLERY}/members/{{username}}": Row(OWNER, MANAGE, 204),
@@ -324,6 +326,7 @@ def test_each_operation_answers_as_the_table_says(who, world, subtests):
         with subtests.test(operation), called(world, who, operation) as answer:
             body = b"".join(answer.streaming_content) if answer.streaming else answer.content
             assert answer.status_code == expected(who, operation), body[:300]
+            assert "no-store" in answer["Cache-Control"]
             if who in OUTSIDE:
                 found = {secret for name in SECRETS if (secret := str(world.rows[name])).encode() in body}
                 assert not {secret for secret in found if secret not in answer.request["PATH_INFO"]}

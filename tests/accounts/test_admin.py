@@ -1,11 +1,14 @@
 """The admin site: its writes are audited; the queue and the audit are read-only."""
 
 import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 from factories import GalleryFactory, IdentityFactory, SampleFactory, UserFactory
 
 from accounts import audit
 from accounts.actor import system_actor
+from accounts.keys.services import create_api_key
 from accounts.models import AuditEvent, Membership, User
 from accounts.roles import Role
 from gallery.models import FaceSample, Gallery, Identity
@@ -149,3 +152,120 @@ def test_people_and_samples_are_curated_by_actions(operator):
     act(operator, "identity", "unhide", [berta])
     berta.refresh_from_db()
     assert (berta.active, berta.hidden) == (True, False)
+
+
+# --- Accounts ---------------------------------------------------------------------------------------------------------
+PASSWORDS = {"password1": "Very-long-pass-77", "password2": "Very-long-pass-77", "usable_password": "true"}
+
+
+def account(user, **values) -> dict:
+    """What the form of an account sends."""
+    told = {"username": user.username, "date_joined_0": "2026-01-01", "date_joined_1": "00:00:00", "is_active": "on"}
+    return told | values
+
+
+def test_accounts_are_changed_through_the_services(operator):
+    user, group = UserFactory(), Group.objects.create(name="readers")
+    may = Permission.objects.get(codename="view_user")
+    save(
+        operator,
+        "accounts_user_change",
+        account(user, is_staff="on", groups=group.pk, user_permissions=may.pk),
+        user.pk,
+    )
+    user.refresh_from_db()
+    assert (user.is_staff, [*user.groups.all()], [*user.user_permissions.all()]) == (True, [group], [may])
+    assert [event.action for event in AuditEvent.objects.order_by("id")] == ["user.changed", "user.rights_set"]
+    save(operator, "auth_user_password_change", PASSWORDS, user.pk)
+    user.refresh_from_db()
+    assert user.check_password("Very-long-pass-77")
+    assert last_event() == ("user.password_set", "admin", "operator")
+
+
+def test_groups_are_changed_through_the_services(operator):
+    may = Permission.objects.get(codename="view_user")
+    save(operator, "auth_group_add", {"name": "readers", "permissions": may.pk})
+    group = Group.objects.get()
+    assert [*group.permissions.all()] == [may]
+    save(operator, "auth_group_change", {"name": "lookers"}, group.pk)
+    operator.post(reverse("admin:auth_group_delete", args=[group.pk]), {"post": "yes"})
+    assert not Group.objects.exists()
+    actions = [event.action for event in AuditEvent.objects.order_by("id")]
+    assert actions == ["group.created", "group.rights_set", "group.changed", "group.rights_set", "group.deleted"]
+
+
+def test_staff_look_at_accounts_but_change_none(client):
+    boss, staff = UserFactory(is_superuser=True, is_staff=True), UserFactory(is_staff=True)
+    staff.user_permissions.set(Permission.objects.all())
+    group = Group.objects.create(name="group")
+    client.force_login(staff)
+    before = [list(model.objects.order_by("pk").values_list()) for model in (User, Group)]
+    posts = [
+        ("auth_user_password_change", PASSWORDS, boss),
+        ("auth_user_password_change", PASSWORDS, staff),
+        ("accounts_user_change", account(staff, is_superuser="on"), staff),
+        ("accounts_user_change", account(boss), boss),
+        ("accounts_user_delete", {"post": "yes"}, boss),
+        ("auth_group_change", {"name": "x"}, group),
+        ("auth_group_delete", {"post": "yes"}, group),
+    ]
+    for name, values, row in posts:
+        assert client.post(reverse(f"admin:{name}", args=[row.pk]), values).status_code == 403, name
+    for name in ("accounts_user", "auth_group"):
+        assert (
+            client.post(reverse(f"admin:{name}_add"), PASSWORDS | {"username": "new", "name": "x"}).status_code == 403
+        )
+        assert client.get(reverse(f"admin:{name}_changelist")).status_code == 200
+        chosen = {"action": "delete_selected", "_selected_action": [boss.pk], "post": "yes"}
+        client.post(reverse(f"admin:{name}_changelist"), chosen)
+    assert client.get(reverse("admin:accounts_user_change", args=[boss.pk])).status_code == 200
+    assert [list(model.objects.order_by("pk").values_list()) for model in (User, Group)] == before
+    assert not AuditEvent.objects.exists()
+    assert not Group.objects.filter(permissions__isnull=False).exists() and not staff.groups.exists()
+
+
+# --- What staff see ---------------------------------------------------------------------------------------------------
+LISTS = [
+    "accounts_membership",
+    "accounts_apikey",
+    "accounts_auditevent",
+    "gallery_gallery",
+    "gallery_identity",
+    "gallery_facesample",
+    "recognition_recognitionrequest",
+]
+
+
+def test_staff_see_nothing_of_galleries_of_others(client):
+    """With every permission: in lists, their filters, and forms."""
+    own, other = GalleryFactory(name="Mine"), GalleryFactory(name="Hidden one", slug="hidden-one")
+    staff, colleague = UserFactory(is_staff=True), UserFactory(username="colleague")
+    staff.user_permissions.set(Permission.objects.all())
+    for user, gallery in ((staff, own), (colleague, other)):
+        Membership.objects.create(user=user, gallery=gallery, role=Role.OWNER)
+        create_api_key(actor=system_actor(), user=user, scopes=["read"], gallery=gallery)
+        SampleFactory(identity__gallery=gallery, identity__department=f"of {gallery.name}")
+    client.force_login(staff)
+    for name in LISTS:
+        page = client.get(reverse(f"admin:{name}_changelist")).content.decode()
+        assert "Hidden one" not in page and "hidden-one" not in page and "colleague" not in page, name
+    for name in ("gallery_identity", "accounts_membership"):
+        page = client.get(reverse(f"admin:{name}_add")).content.decode()
+        assert "Hidden one" not in page, name
+    assert "Mine" in client.get(reverse("admin:gallery_identity_changelist")).content.decode()
+    person = {"gallery": other.pk, "name": "Eve", "metadata": "{}", "active": "on"}
+    assert client.post(reverse("admin:gallery_identity_add"), person).status_code == 200  # shown again: no such choice
+    assert not Identity.objects.filter(name="Eve").exists()
+
+
+def test_operators_filter_by_every_gallery(operator):
+    SampleFactory(identity__gallery=GalleryFactory(name="Hidden one"))
+    assert "Hidden one" in operator.get(reverse("admin:gallery_identity_changelist")).content.decode()
+    create_api_key(actor=system_actor(), user=UserFactory(username="colleague"), scopes=["read"])
+    assert "colleague" in operator.get(reverse("admin:accounts_apikey_changelist")).content.decode()
+
+
+def test_every_filter_by_a_gallery_offers_the_visible_ones_alone():
+    for model, registered in admin.site._registry.items():
+        filters = registered.list_filter
+        assert "gallery" not in filters and "gallery_id" not in filters, model

@@ -175,7 +175,7 @@ def test_consent_export_and_erasure(page, gallery):
     page.get_by_role("link", name=name).click()
     page.select_option("[name=consent]", "given")
     page.click("#consent button")
-    expect(page.get_by_role("alert")).to_contain_text("needs by whom")
+    expect(page.get_by_role("alert")).to_contain_text("say who gave it")
     page.fill("[name=consent_by]", "form 17")
     page.fill("[name=consent_at]", "2026-01-31")
     page.fill("[name=consent_until]", "2026-02-01")

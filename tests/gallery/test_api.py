@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from gallery.models import FaceSample, Gallery, Identity
+from gallery.services import note_recognized
 
 pytestmark = pytest.mark.django_db
 
@@ -123,6 +124,39 @@ def test_merge_split_move_reject_and_undo(curator, people):
         ("sample.moved", True),
     ]
     problem(post(curator, f"undo/{split.json()['event']}"), 409, "edited_meanwhile")
+
+
+def test_the_etag_covers_all_that_is_answered(curator, people):
+    address = f"/api/v1/identities/{people[0].pk}"
+    tags = [curator.get(address)["ETag"]]
+    for change in (
+        lambda: SampleFactory(identity=people[0], quality_score=0.1),
+        lambda: SampleFactory(identity=people[0], quality_score=0.99),  # the new portrait
+        lambda: people[0].samples.order_by("quality_score").first().delete(),
+        lambda: note_recognized(identity_ids=[people[0].pk], at=timezone.now()),
+        lambda: Gallery.objects.update(slug="renamed"),
+    ):
+        change()
+        answer = curator.get(address, HTTP_IF_NONE_MATCH=", ".join(tags))
+        assert answer.status_code == 200
+        tags.append(answer["ETag"])
+    assert len(set(tags)) == len(tags)
+    for header in (tags[-1], f"W/{tags[-1]}", ", ".join(tags), "*"):
+        assert curator.get(address, HTTP_IF_NONE_MATCH=header).status_code == 304
+    for header in ("", "nonsense", tags[-1][:-1], tags[-1].strip('"'), '"x"'):
+        assert curator.get(address, HTTP_IF_NONE_MATCH=header).status_code == 200
+
+
+def test_being_recognised_or_enrolled_meanwhile_does_not_stop_a_change(curator, people):
+    address = f"/api/v1/identities/{people[0].pk}"
+    tag = curator.get(address)["ETag"]
+    note_recognized(identity_ids=[people[0].pk], at=timezone.now())
+    SampleFactory(identity=people[0])
+    changed = curator.patch(address, {"name": "Zoe"}, format="json", HTTP_IF_MATCH=tag)
+    assert changed.status_code == 200
+    before_the_hash = changed["ETag"].partition("_")[0] + '"'
+    assert curator.patch(address, {"name": "Zoë"}, format="json", HTTP_IF_MATCH=before_the_hash).status_code == 200
+    problem(curator.delete(address, HTTP_IF_MATCH=changed["ETag"]), 412, "edited_meanwhile")
 
 
 def test_a_change_with_an_old_etag_is_refused(curator, people):

@@ -59,6 +59,7 @@ class Command(BaseCommand):
     def list_key(self, **options):
         for key in ApiKey.objects.select_related("user", "gallery"):
             state = "revoked" if key.revoked_at else f"expires {key.expires_at:%Y-%m-%d}" if key.expires_at else "valid"
+            state += ", too long: rotate it" if key.lives_too_long else ""
             where = key.gallery.slug if key.gallery else "all galleries"
             self.stdout.write(f"{key.prefix}…  {key.user}  {where}  {','.join(key.scopes)}  {state}  {key.name}")
 

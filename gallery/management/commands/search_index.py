@@ -2,6 +2,7 @@
 
 from django.core.management.base import BaseCommand, CommandError
 
+from faceplatform.errors import Conflict
 from gallery.models import Gallery, VectorIndex
 from gallery.search.recall import EF_SEARCH, PROBES, TARGET_RECALL, measure_recall, tune_index
 
@@ -33,7 +34,10 @@ class Command(BaseCommand):
         if probes < 1 or any(not 1 <= value <= EF_SEARCH[-1] for value in ef or ()):
             raise CommandError(f"--probes must be 1 or more, --ef 1 to {EF_SEARCH[-1]}.")
         if tune:
-            tune_index(index, probes=probes)
+            try:
+                tune_index(index, probes=probes)
+            except Conflict as error:
+                raise CommandError(error.message) from error
             self.stdout.write(_line(index))
             return
         some = {"gallery_id": index.gallery_id, "pack": index.pack, "probes": probes}

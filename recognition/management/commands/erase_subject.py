@@ -8,9 +8,10 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.actor import cli_actor
 from faceplatform.errors import DomainError
-from recognition.privacy.erasure import erase_subject, recorded_erasures, repeat_erasures, report_of
+from recognition.privacy.erasure import erase_subject, recorded_deletions, recorded_erasures, repeat_erasures, report_of
+from recognition.privacy.gallery_deletion import repeat_deletions
 from recognition.privacy.models import Erasure
-from recognition.privacy.subject import find_subject
+from recognition.privacy.subject import find_remembered, find_subject
 
 
 class Command(BaseCommand):
@@ -26,14 +27,22 @@ class Command(BaseCommand):
             metavar="FILE",
             help="erase again the people whom a restored backup brought back",
         )
+        what.add_argument(
+            "--find",
+            metavar="NAME",
+            help="print people whose rows are gone, also with their gallery, but not their names",
+        )
         what.add_argument("--list", action="store_true", help="print all reports, one per line, as --replay reads them")
         parser.add_argument("--name", help="the person's name, to confirm")
         parser.add_argument("--reason", default="", help="why; it is kept for good, so leave the name out")
 
-    def handle(self, *, id, replay, list, name, reason, **options):
+    def handle(self, *, id, replay, list, find, name, reason, **options):
         try:
             if list:
                 self._print(Erasure.objects.order_by("id").iterator())
+            elif find is not None:
+                for pk, gallery, known in find_remembered(find):
+                    self.stdout.write(f"{pk}  {gallery}  {known}")
             elif replay is not None:
                 self._replay(replay)
             else:
@@ -50,8 +59,11 @@ class Command(BaseCommand):
 
     def _replay(self, files: list[Path]) -> None:
         erased = recorded_erasures(files)
+        galleries = repeat_deletions(actor=cli_actor(), deleted=recorded_deletions(files))
         repeated = repeat_erasures(actor=cli_actor(), erased=erased)
-        self._print(repeated)
+        self._print([*galleries, *repeated])
+        if galleries:
+            self.stderr.write(f"{len(galleries)} deleted galleries had come back and were deleted again.")
         self.stderr.write(f"{len(erased)} people had been erased; {len(repeated)} had come back and were erased again.")
 
     def _print(self, erasures) -> None:

@@ -2,14 +2,15 @@
 
 import logging
 import signal
-import threading
+from uuid import UUID
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from faceplatform.processes.stop_flag import StopFlag
 from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import DeviceError
-from recognition.photos.worker import RecognitionWorker
+from recognition.photos.worker import RecognitionWorker, Unfit
 from recognition.reembedding.embed import embed_part
 
 logger = logging.getLogger(__name__)
@@ -19,12 +20,18 @@ class Command(BaseCommand):
     help = "Recognises and enrols queued photos until it is stopped."
     requires_system_checks = []
 
-    def handle(self, **options):
-        stop = threading.Event()
+    def add_arguments(self, parser):
+        parser.add_argument("--id", type=UUID, dest="given_id", help="the id that its supervisor chose for it")
+
+    def handle(self, *, given_id, **options):
+        stop = StopFlag()
         for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: stop.set())
+            signal.signal(name, stop.set)
         try:
-            RecognitionWorker(settings.MODELS_DIR, idle=embed_part).run(stop)
+            worker = RecognitionWorker(settings.MODELS_DIR, idle=embed_part, given_id=given_id, ends_process=True)
+            worker.run(stop)
         except (PackError, DeviceError) as error:
             raise CommandError(str(error)) from error
+        except Unfit as error:
+            raise CommandError(f"This worker has to be started anew: {error}") from error
         logger.info("stopped")

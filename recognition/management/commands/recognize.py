@@ -55,7 +55,10 @@ class Command(BaseCommand):
                 refused[path] = refused_as_dict(
                     photo_name=path.name, gallery_slug=gallery.slug, pack=gallery.pack, error=error
                 )
-        process_requests(list(accepted.values()))
+        try:
+            process_requests(list(accepted.values()))
+        except DomainError as error:
+            raise CommandError(error.message) from error
         rows = RecognitionRequest.objects.with_results().in_bulk([request.pk for request in accepted.values()])
         return [refused.get(path) or recognition_as_dict(rows[accepted[path].pk]) for path in paths]
 

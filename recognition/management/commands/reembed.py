@@ -2,7 +2,6 @@
 
 import json
 import signal
-import threading
 from uuid import UUID
 
 from django.conf import settings
@@ -11,6 +10,7 @@ from tqdm import tqdm
 
 from accounts.actor import Actor, cli_actor
 from faceplatform.errors import DomainError
+from faceplatform.processes.stop_flag import StopFlag
 from gallery.models import Gallery
 from gallery.search.indexing import maintain_indexes
 from recognition.management.galleries import find_gallery
@@ -80,13 +80,15 @@ class Command(BaseCommand):
     def _work(self, actor: Actor, job: ReEmbedding) -> None:
         """Embeds part after part until the job ends, and processes queued photos in between, alongside any running workers."""
         worker = RecognitionWorker(settings.MODELS_DIR)
-        stop = threading.Event()
-        previous = {name: signal.signal(name, lambda *_: stop.set()) for name in (signal.SIGINT, signal.SIGTERM)}
+        stop = StopFlag()
+        previous = {name: signal.signal(name, stop.set) for name in (signal.SIGINT, signal.SIGTERM)}
         try:
             with worker.registered(), queue.hub.subscription(queue.QUEUED) as subscription, self._bar() as bar:
                 while self._continues(actor, job.pk, stop, bar):
                     queue.release_expired()
                     if not worker.run_once() and not embed_part(worker, only=job.pk):
+                        if reason := worker.pack_faults.get(job.pack):
+                            raise CommandError(reason)
                         subscription.wait()
         finally:
             for name, handler in previous.items():
@@ -97,7 +99,7 @@ class Command(BaseCommand):
         return tqdm(unit="face", disable=None)
 
     @staticmethod
-    def _continues(actor: Actor, pk: UUID, stop: threading.Event, bar: tqdm) -> bool:
+    def _continues(actor: Actor, pk: UUID, stop: StopFlag, bar: tqdm) -> bool:
         """Whether there is work left. Shows the progress, and stops the job if the operator asked for it."""
         job = ReEmbedding.objects.select_related("gallery").get(pk=pk)
         if job.status not in (Status.RUNNING, Status.READY) or (job.status == Status.READY and not job.restores_id):

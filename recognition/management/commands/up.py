@@ -3,10 +3,12 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 
 from django.conf import settings
 from django.core.management import call_command
@@ -14,18 +16,27 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from accounts.users.services import create_first_administrator
-from faceplatform import env
+from faceplatform import env, private_files, system_user
 from faceplatform.database import postgres
 from faceplatform.errors import DomainError
-from faceplatform.processes.supervisor import Part, Supervisor
+from faceplatform.processes.supervisor import Part, Supervisor, launched
 from recognition.engine.manifest import PackError
 from recognition.packs.install import install_pack
 from recognition.photos.models import Worker
+from recognition.photos.worker_parts import WorkerPart, release_claims, worker_parts
+
+DATABASE_PAUSE = 10.0  # seconds, after the embedded database could not be started again
+PARTS_AS_ROOT = (
+    "Warning: the platform's parts run as root, because the system user “{user}” cannot run them: {problem}\n"
+    "So strangers' photos are decoded as root. Put the platform, its Python and its data where every user may go, such "
+    "as /opt, or start it as an ordinary user."
+)
 
 
 class Command(BaseCommand):
     help = "Starts the platform and keeps it running until Ctrl-C."
     requires_system_checks = []
+    _database_again_at = 0.0
 
     def add_arguments(self, parser):
         parser.add_argument("--port", type=int, default=env.get("FACEPLATFORM_PORT"), help="of the web server")
@@ -38,8 +49,9 @@ class Command(BaseCommand):
         _require_free(host, port)
         if workers < 1:
             raise CommandError("--workers must be 1 or more.")
+        _on_signals(lambda *_: sys.exit())  # a database started by then is stopped on the way out
         self.prepare()
-        self.supervise(host, port, workers)
+        self.supervise(host, port, workers, become=self._become_user_of_parts(port))
 
     def say(self, text: str) -> None:
         self.stdout.write(text)
@@ -57,7 +69,6 @@ class Command(BaseCommand):
             )
         except (PackError, postgres.PostgresError, DomainError) as error:
             raise CommandError(str(error)) from error
-        call_command("collectstatic", verbosity=0, interactive=False)
         if administrator:
             self._show_administrator(*administrator)
 
@@ -69,34 +80,72 @@ class Command(BaseCommand):
         self.say(f"{line}\n  First administrator:  {user}\n  Password:             {password}\n"
                  f"  It is shown only once. Change it after signing in.\n{line}")  # fmt: skip
 
-    def supervise(self, host: str, port: int, workers: int) -> None:
+    def _become_user_of_parts(self, port: int) -> list[str]:
+        """Root's parts run as the system user: they look at strangers' bytes. Where it cannot run them, as root, with a
+        warning. Puts the data directory right for whoever it is."""
+        try:
+            owner = system_user.owner()
+            become = system_user.become(capabilities=["net_bind_service"] if port < 1024 else [])
+        except system_user.NoSystemUser as error:
+            become, problem = [], str(error)
+        else:
+            private_files.put_right(settings.DATA_DIR, owner=owner)
+            problem = self._rehearse(become) if become else ""
+        if problem:
+            self.say(PARTS_AS_ROOT.format(user=system_user.NAME, problem=problem))
+            become = []
+        if not become:
+            call_command("collectstatic", verbosity=0, interactive=False)
+        return become
+
+    def _rehearse(self, become: list[str]) -> str:
+        """Why the parts cannot run so; empty where they can."""
+        command = launched([sys.executable, str(settings.BASE_DIR / "manage.py"), "rehearse"], become=become)
+        environment = system_user.environment(settings.DATA_DIR)
+        done = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=False)
+        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        return (said[-1] if said else f"status {done.returncode}") if done.returncode else ""
+
+    def supervise(self, host: str, port: int, workers: int, *, become: list[str]) -> None:
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
         web = [sys.executable, "-m", "uvicorn", "faceplatform.asgi:application", "--host", host, "--port", str(port)]
-        web += ["--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "10"]
-        recognizers = [Part(f"worker-{number}", [*manage, "recognition_worker"]) for number in range(1, workers + 1)]
+        web += ["--no-access-log", "--log-level", "warning", "--no-proxy-headers", "--timeout-graceful-shutdown", "10"]
+        recognizers = worker_parts(range(1, workers + 1))
         # Otherwise NumPy would use every core for a job's matrix products and slow the workers down.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         parts = [
             *recognizers,
-            Part(
-                "jobs", [*manage, "procrastinate", "worker", "--concurrency", "4", "--shutdown-graceful-timeout", "2"]
-            ),
+            Part("jobs", [*manage, "job_worker"]),
             Part("web", web),
         ]
-        supervisor = Supervisor(parts, say=self.say, every=self._keep_database)
-        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(name, supervisor.stop)
+        supervisor = Supervisor(
+            parts,
+            say=self.say,
+            every=self._keep_database,
+            ended=release_claims,
+            become=become,
+            environment=system_user.environment(settings.DATA_DIR) if become else None,
+        )
+        _on_signals(supervisor.stop)
         os.chdir(settings.BASE_DIR)
         threading.Thread(target=self._announce, args=(host, port, recognizers), daemon=True).start()
         supervisor.run()
         self.say("Stopped.")
 
     def _keep_database(self) -> None:
-        if settings.EMBEDDED_POSTGRES and not postgres.is_alive(settings.DATA_DIR):
-            self.say("The embedded PostgreSQL ended; starting it again.")
+        if not settings.EMBEDDED_POSTGRES or time.monotonic() < self._database_again_at:
+            return
+        postgres.bound_log(settings.DATA_DIR)
+        if postgres.is_alive(settings.DATA_DIR):
+            return
+        self.say("The embedded PostgreSQL ended; starting it again.")
+        try:
             postgres.ensure_running(settings.DATA_DIR, say=self.say)
+        except (postgres.PostgresError, OSError) as error:  # such as a full disk: somebody may make room
+            self.say(f"{error}\nIt is tried again in {DATABASE_PAUSE:.0f} s.")
+            self._database_again_at = time.monotonic() + DATABASE_PAUSE
 
-    def _announce(self, host: str, port: int, workers: list[Part]) -> None:
+    def _announce(self, host: str, port: int, workers: list[WorkerPart]) -> None:
         """Says that the platform is ready once the web server answers and every worker has registered."""
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         address = f"http://{shown}:{port}"
@@ -113,11 +162,16 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _all_registered(workers: list[Part]) -> bool:
-    ids = {part.process.pid for part in workers if part.process}
-    registered = Worker.objects.filter(host=socket.gethostname(), process_id__in=ids).count()
+def _all_registered(workers: list[WorkerPart]) -> bool:
+    registered = Worker.objects.filter(pk__in=[part.worker_id for part in workers]).count()
     connection.close()
     return registered == len(workers)
+
+
+def _on_signals(stop: Callable[..., None]) -> None:
+    """What ends the platform: systemd and containers, Ctrl-C, a terminal that closes."""
+    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(name, stop)
 
 
 def _require_free(host: str, port: int) -> None:

@@ -17,6 +17,7 @@ from gallery.search.query import nearest_identities
 from gallery.services import EnrolledFace
 from recognition.engine.base import Face, PhotoAnalysis
 from recognition.photos import queue
+from recognition.photos.faults import is_servers
 from recognition.photos.models import RecognitionFace, RecognitionRequest, Status
 from recognition.photos.results.ending import face_row, outcome, points, select_faces
 from recognition.photos.results.refusals import Refusal
@@ -43,6 +44,8 @@ def enrol(*, request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis) 
         except Refusal as refusal:
             result = {"status": Status.FAILED, "error_code": refusal.code, "error_message": str(refusal)}
         except DomainError as error:
+            if is_servers(error.code):
+                raise
             result = {"status": Status.FAILED, "error_code": error.code, "error_message": error.message}
         else:
             result = {"status": Status.DONE, "sample_id": str(sample.pk)}

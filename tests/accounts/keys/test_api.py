@@ -11,10 +11,10 @@ from rest_framework.test import APIClient
 
 from accounts.actor import Actor, Via
 from accounts.keys import services
-from accounts.models import ApiKey, AuditEvent
+from accounts.models import ApiKey, AuditEvent, Membership
 from accounts.roles import Role, Scope
 from accounts.users.services import set_membership
-from faceplatform.errors import Conflict, NotAllowed
+from faceplatform.errors import Conflict, InvalidInput, NotAllowed
 
 pytestmark = pytest.mark.django_db
 ALL = list(Scope.values)
@@ -182,3 +182,37 @@ def test_members_need_the_scope_manage(gallery):
         client = bearer(services.create_api_key(actor=owner, user=owner.user, scopes=[scope])[1])
         allowed = scope == Scope.MANAGE
         assert client.get("/api/v1/galleries/staff/members").status_code == (200 if allowed else 403)
+
+
+def test_a_key_for_one_gallery_lists_that_gallery_alone_in_me():
+    one, two = GalleryFactory(slug="one"), GalleryFactory(slug="two")
+    actor = member(one, Role.OWNER)
+    Membership.objects.create(user=actor.user, gallery=two, role=Role.VIEWER)
+    listed = {}
+    for gallery in (one, None):
+        _, key = services.create_api_key(actor=actor, user=actor.user, scopes=["read"], gallery=gallery)
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
+        listed[gallery] = {row["gallery"] for row in client.get("/api/v1/me").json()["memberships"]}
+    assert listed == {one: {"one"}, None: {"one", "two"}}
+
+
+def test_the_longest_life_of_a_key(settings, client, capsys):
+    actor = stranger()
+    old, _ = services.create_api_key(actor=actor, user=actor.user, scopes=["read"])
+    settings.KEY_MAX_DAYS = 60
+    before = ApiKey.objects.count()
+    with pytest.raises(InvalidInput, match="60 days at most"):
+        services.create_api_key(actor=actor, user=actor.user, scopes=["read"], days=61)
+    assert ApiKey.objects.count() == before
+    new, _ = services.create_api_key(actor=actor, user=actor.user, scopes=["read"])
+    replaced, _ = services.rotate_api_key(actor=actor, api_key=old, grace_hours=0)
+    for key in (new, replaced):
+        key.refresh_from_db()
+        assert timedelta(days=59) < key.expires_at - timezone.now() <= timedelta(days=60) and not key.lives_too_long
+    ApiKey.objects.filter(pk=new.pk).update(expires_at=None)
+    client.force_login(actor.user)
+    page = client.get("/api-keys").content.decode()
+    assert page.count("longer than allowed") == 1 and "in 60 days" in page and ">never</option>" not in page
+    call_command("api_key", "list")
+    assert capsys.readouterr().out.count("too long: rotate it") == 1

@@ -1,7 +1,9 @@
 import pytest
+from django.core.management import call_command
 from factories import GalleryFactory, UserFactory, member, stranger
 
 from accounts.actor import cli_actor
+from accounts.keys.services import create_api_key
 from accounts.models import AuditEvent, User
 from accounts.roles import Role
 from accounts.users import services
@@ -36,21 +38,24 @@ def test_an_ordinary_user_of_that_name_is_not_promoted():
     assert not User.objects.filter(is_superuser=True).exists()
 
 
-def test_the_last_administrator_stays():
-    operator = UserFactory(is_superuser=True)
-    with pytest.raises(Conflict, match="only administrator"):
-        services.delete_user(actor=SYSTEM, user=operator)
-    services.delete_user(actor=SYSTEM, user=UserFactory())
-    assert list(User.objects.all()) == [operator]
+def test_an_inactive_administrator_does_not_count():
+    UserFactory(username="gone", is_superuser=True, is_active=False)
+    with pytest.raises(Conflict, match=r"manage\.py administrator"):
+        services.create_first_administrator(username="gone")
+    user, _ = services.create_first_administrator(username="admin")
+    assert user.is_superuser and user.is_active
 
 
-def test_only_an_operator_changes_accounts():
-    user = UserFactory()
-    for act in (services.delete_user, lambda **values: services.save_user(changed=None, **values)):
-        with pytest.raises(NotAllowed):
-            act(actor=stranger(), user=user)
-    assert User.objects.filter(pk=user.pk).exists()
-    assert actions() == []
+def test_the_command_helps_who_has_no_administrator(capsys):
+    user = UserFactory(username="gone", is_superuser=True, is_active=False)
+    create_api_key(actor=SYSTEM, user=user, scopes=["read"])
+    call_command("administrator", "gone")
+    user.refresh_from_db()
+    assert user.is_active and user.is_staff and user.check_password(capsys.readouterr().out.strip())
+    assert user.api_keys.get().state == "revoked"
+    call_command("administrator", "new")
+    assert User.objects.get(username="new").is_superuser
+    assert [action for action in actions() if action.startswith("user.")] == ["user.changed", "user.created"]
 
 
 # --- Members ----------------------------------------------------------------------------------------------------------

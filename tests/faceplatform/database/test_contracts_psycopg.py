@@ -101,7 +101,7 @@ def test_djangos_cursor_copies():
 
 def test_the_parameters_of_djangos_connection_open_another():
     """listen.py connects with get_connection_params(), less what is Django's alone; else nobody hears of a finished photo."""
-    with psycopg.connect(**listen._connection_parameters()) as other:
+    with psycopg.connect(**listen.connection_parameters()) as other:
         assert other.execute("SELECT current_database()").fetchone() == (connection.settings_dict["NAME"],)
 
 

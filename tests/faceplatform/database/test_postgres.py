@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from faceplatform import system_user
 from faceplatform.database import postgres
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,11 +36,13 @@ def quiet(text: str) -> None:
     pass
 
 
-def execute(data_dir, statement: str):
+def place(data_dir) -> dict:
     parts = postgres.connection_settings(data_dir)
-    with psycopg.connect(
-        host=parts["HOST"], port=parts["PORT"], user=parts["USER"], dbname=parts["NAME"], autocommit=True
-    ) as connection:
+    return {"host": parts["HOST"], "port": parts["PORT"], "user": parts["USER"], "dbname": parts["NAME"]}
+
+
+def execute(data_dir, statement: str):
+    with psycopg.connect(**place(data_dir), autocommit=True) as connection:
         cursor = connection.execute(statement)
         return cursor.fetchall() if cursor.description else None
 
@@ -129,3 +132,60 @@ def test_a_server_that_cannot_start_reports_the_end_of_its_log(plain_dir):
     with pytest.raises(postgres.PostgresError, match="shared_buffers"):
         postgres.ensure_running(plain_dir, say=quiet)
     postgres._started.pop(plain_dir).wait()
+
+
+def test_its_files_are_closed_to_others_those_of_an_earlier_version_too(plain_dir):
+    plain_dir.mkdir(mode=0o755)
+    (plain_dir / "postgres.log").touch(0o644)
+    (plain_dir / "postgres.start.lock").touch(0o644)
+    postgres.ensure_running(plain_dir, say=quiet)
+    assert {path.name: oct(path.stat().st_mode & 0o077) for path in plain_dir.iterdir()} == dict.fromkeys(
+        ("postgres", "postgres.lock", "postgres.log", "postgres.start.lock", "run"), "0o0"
+    )
+    assert plain_dir.stat().st_mode & 0o077 == 0
+    owners = {path.stat().st_uid for path in (plain_dir, *plain_dir.iterdir())}
+    assert owners == {system_user.owner()[0]}
+
+
+def test_its_log_holds_nothing_that_was_to_be_stored(plain_dir):
+    postgres.ensure_running(plain_dir, say=quiet)
+    execute(plain_dir, "CREATE TABLE person (name text UNIQUE); INSERT INTO person VALUES ('Grace Hopper')")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        execute(plain_dir, "INSERT INTO person VALUES ('Grace Hopper')")
+    with pytest.raises(psycopg.errors.RaiseException):
+        execute(plain_dir, "DO $$ BEGIN RAISE 'refused' USING DETAIL = 'Grace Hopper'; END $$ -- Grace Hopper")
+    log = (plain_dir / "postgres.log").read_text()
+    assert "duplicate key value" in log and "refused" in log
+    assert "Hopper" not in log
+
+
+def test_a_log_of_an_earlier_version_is_begun_anew(plain_dir):
+    plain_dir.mkdir()
+    (plain_dir / "postgres.log").write_text(
+        "ERROR:  duplicate key\nSTATEMENT:  INSERT INTO person VALUES ('Grace Hopper')\n"
+    )
+    postgres.ensure_running(plain_dir, say=quiet)
+    log = (plain_dir / "postgres.log").read_text()
+    assert "ready to accept connections" in log
+    assert "Hopper" not in log
+
+
+def test_its_log_is_bounded_while_it_runs(plain_dir, monkeypatch):
+    monkeypatch.setattr(postgres, "LOG_LIMIT", 2_000)
+    postgres.ensure_running(plain_dir, say=quiet)
+    log = plain_dir / "postgres.log"
+    sizes = []
+    for _ in range(3):
+        with psycopg.connect(**place(plain_dir), autocommit=True) as connection:
+            for _ in range(100):
+                with pytest.raises(psycopg.errors.UndefinedTable):
+                    connection.execute("SELECT FROM nowhere")
+        postgres.bound_log(plain_dir)
+        sizes.append((log.stat().st_size, log.with_name("postgres.log.1").stat().st_size))
+    assert sizes == [(0, 2_000)] * 3
+    assert log.with_name("postgres.log.1").stat().st_mode & 0o077 == 0
+    execute(plain_dir, "SELECT 1")
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        execute(plain_dir, "SELECT FROM somewhere")
+    assert "somewhere" in log.read_text()
+    assert b"\0" not in log.read_bytes(), "the server goes on where the log ends now"

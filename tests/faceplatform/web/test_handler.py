@@ -6,9 +6,11 @@ import json
 import threading
 import zipfile
 from contextlib import closing
+from unittest.mock import patch
 from urllib.parse import urlencode
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from factories import GalleryFactory, IdentityFactory, member
 from web_process import Call
@@ -18,6 +20,7 @@ from accounts.roles import Role
 from faceplatform.web.handler import Handler, Request
 from faceplatform.web.streaming import download
 
+MOST = settings.DATABASES["default"]["OPTIONS"]["pool"]["max_size"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -56,7 +59,7 @@ def connections() -> int:
 def test_each_request_returns_its_connection(web, key, person):
     answers = ask(web, "GET", f"identities/{person.pk}", times=60, Authorization=f"Bearer {key}")
     assert {(status, json.loads(body)["name"]) for status, _, body in answers} == {(200, "Ada")}
-    assert 0 < connections() <= 20
+    assert 0 < connections() <= MOST
     assert len({headers["x-request-id"] for _, headers, _ in answers}) == 60
     assert web.threads < 40
 
@@ -77,7 +80,31 @@ def test_downloads_are_complete_and_return_their_connections(web, key, person):
             assert archive.testzip() is None
     [(status, _, _)] = ask(web, "GET", "me", Authorization=f"Bearer {key}")
     assert status == 200
-    assert 0 < connections() <= 20
+    assert 0 < connections() <= MOST
+
+
+def test_a_download_that_nobody_reads_holds_no_connection():
+    """While the client takes its first block, the generator has ended and its connection is given back."""
+    states = []
+
+    def blocks():
+        try:
+            yield b"block" * 50_000
+        finally:
+            states.append("made")
+
+    async def read_slowly():
+        async def send(message):
+            if message.get("body"):
+                states.append("sent")
+
+        request = Request({"type": "http", "method": "GET", "path": "/", "headers": []}, None)
+        response = download(request, blocks(), name="people.zip", content_type="application/zip")
+        await Handler(1)._stream(response, asyncio.Future, send)
+
+    with patch("faceplatform.web.streaming.connections.close_all", lambda: states.append("given back")):
+        asyncio.run(read_slowly())
+    assert states[:3] == ["made", "given back", "sent"]
 
 
 def test_a_session_needs_its_csrf_token(web, curator, client):
@@ -115,14 +142,14 @@ def test_a_usable_charset_is_honoured(web, key, person):
 
 
 def test_a_download_ends_in_its_own_thread_where_the_client_takes_no_more():
-    """The client goes while a block waits to be sent."""
+    """The client goes while a block waits to be sent; by then all blocks are made."""
     threads = []
 
     def blocks():
         try:
-            while True:
+            for _ in range(3):
                 threads.append(threading.get_ident())
-                yield b"block"
+                yield b"block" * 50_000
         finally:
             threads.append(threading.get_ident())
 
@@ -141,6 +168,6 @@ def test_a_download_ends_in_its_own_thread_where_the_client_takes_no_more():
         request = Request({"type": "http", "method": "GET", "path": "/", "headers": []}, None)
         response = download(request, blocks(), name="people.zip", content_type="application/zip")
         await Handler(1)._stream(response, receive, send)
-        assert (len(threads), len(set(threads))) == (2, 1)
+        assert (len(threads), len(set(threads))) == (4, 1)
 
     asyncio.run(broken_off())

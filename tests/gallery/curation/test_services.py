@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, SampleFactory, member, unit
 from pghistory.models import Context
@@ -214,6 +215,25 @@ def test_what_cannot_be_undone(curator, people, gallery):
     with pytest.raises(InvalidInput):
         undo(actor=curator, event=last_event())
     assert Identity.objects.filter(pk=created.pk).exists()
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_an_undo_costs_as_many_queries_for_many_samples_as_for_few(curator, gallery, later):
+    def queries_of_undo(count: int) -> int:
+        ann, double = (IdentityFactory(gallery=gallery) for _ in range(2))
+        samples = [SampleFactory(identity=double, vector=unit(number)) for number in range(count)]
+        merged = curation.merge_identities(actor=curator, into=ann, others=[double])
+        if later:  # a change of one's own to each sample, which is undone first
+            for sample in samples:
+                moved = curation.move_sample(actor=curator, sample=FaceSample.objects.get(pk=sample.pk), to=second)
+                undo(actor=curator, event=moved.event)
+        with CaptureQueriesContext(connection) as queries:
+            undo(actor=curator, event=merged.event)
+        assert double.samples.count() == count
+        return len(queries)
+
+    second = IdentityFactory(gallery=gallery)
+    assert queries_of_undo(2) == queries_of_undo(12)
 
 
 # --- Purge ---

@@ -2,21 +2,29 @@
 
 import io
 import re
+import zlib
 
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from factories import GalleryFactory, IdentityFactory, SampleFactory, unit
+from other_process import start_elsewhere
 
+from faceplatform.errors import Conflict
 from gallery.models import FaceEmbedding, Identity, VectorIndex
 from gallery.search import indexing
 from gallery.search.query import nearest_identities, search_exactly, search_index
-from gallery.search.recall import TARGET_RECALL, ProbeSet, Recall
+from gallery.search.recall import TARGET_RECALL, ProbeSet, Recall, tune_index
 from gallery.search.synthetic import create_synthetic_gallery, fill, remove_synthetic_gallery
 from gallery.search.vectors import enrolled_vectors
 
 ROWS, DIM = 2_500, 32
+BUILD = """
+from uuid import UUID
+from gallery.search.indexing import build_index
+print(build_index(gallery_id=UUID("{gallery}"), pack="{pack}").state)
+"""
 
 
 @pytest.fixture
@@ -141,6 +149,68 @@ def test_only_one_maintenance_runs_at_a_time(large):
         assert indexing.maintain_indexes() == []
         cursor.execute("SELECT pg_advisory_unlock(%s)", [indexing.LOCK])  # the pool keeps the connection
     other.close()
+    assert not VectorIndex.objects.exists()
+
+
+def test_one_index_that_cannot_be_built_holds_up_no_other(large, monkeypatch):
+    monkeypatch.setattr(indexing, "BUILD_FROM", ROWS - 1_000)
+    smaller = create_synthetic_gallery(rows=ROWS - 500, dim=DIM)
+    list(fill(smaller))
+    missing = indexing._large_without_index()
+    assert [gallery for gallery, _ in missing] == [smaller.gallery.pk, large.gallery.pk], "the smaller one comes first"
+    name = f"face_hnsw_{smaller.gallery.pk.hex}_{zlib.crc32(smaller.gallery.pack.encode()):08x}"
+    with connection.cursor() as cursor:
+        cursor.execute(f'CREATE TABLE "{name}" ()')  # takes the name of its index
+    try:
+        with pytest.raises(indexing.BuildFailed, match=str(smaller.gallery.pk)):
+            indexing.maintain_indexes()
+        assert VectorIndex.objects.get(state="ready").gallery == large.gallery
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f'DROP TABLE "{name}"')
+    assert [index.gallery for index in indexing.maintain_indexes()] == [smaller.gallery], "the next run tries it again"
+    indexing.drop_index(VectorIndex.objects.get(gallery=smaller.gallery))
+    remove_synthetic_gallery(smaller.gallery)
+
+
+def test_an_index_built_beside_the_job_is_built_once(large, tmp_path):
+    """As by `bench search`: another process builds at the same time as the job."""
+    code = BUILD.format(gallery=large.gallery.pk, pack=large.gallery.pack)
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [indexing.LOCK])
+        process = start_elsewhere(code, tmp_path)
+        cursor.execute("SELECT pg_advisory_unlock(%s)", [indexing.LOCK])
+    other.close()
+    mine = indexing.build_index(gallery_id=large.gallery.pk, pack=large.gallery.pack)
+    said, _ = process.communicate(timeout=120)
+    assert (process.returncode, said.strip(), mine.state) == (0, "ready", "ready")
+    assert VectorIndex.objects.count() == 1 and indexes() == {mine.name}
+
+
+def test_a_build_waits_for_the_job(large, monkeypatch):
+    """The lock is taken while it waits: it asks again, and then finds the job's index."""
+    other = connection.copy()
+    cursor = other.cursor()
+    cursor.execute("SELECT pg_advisory_lock(%s)", [indexing.LOCK])
+    [job] = [indexing._build(large.gallery.pk, large.gallery.pack)]
+    pauses = []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        cursor.execute("SELECT pg_advisory_unlock(%s)", [indexing.LOCK])
+
+    monkeypatch.setattr(indexing.time, "sleep", pause)
+    assert indexing.build_index(gallery_id=large.gallery.pk, pack=large.gallery.pack) == job
+    assert len(pauses) == 1
+    other.close()
+
+
+def test_a_dropped_index_is_not_tuned_back_into_use(large):
+    [index] = indexing.maintain_indexes()
+    indexing.drop_index(VectorIndex.objects.get(pk=index.pk))
+    with pytest.raises(Conflict, match="dropped meanwhile"):
+        tune_index(index)
     assert not VectorIndex.objects.exists()
 
 

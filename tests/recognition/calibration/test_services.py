@@ -75,7 +75,7 @@ def test_the_gallery_is_measured_and_the_advice_put_in_force_and_taken_back(gall
 
 
 def test_a_threshold_set_by_hand_does_not_pass_for_calibrated(gallery, owner):
-    with pytest.raises(InvalidInput, match="calibrating"):
+    with pytest.raises(InvalidInput, match="Calibrate the gallery"):
         update_gallery(actor=owner, gallery=gallery, threshold_source="calibrated", threshold_distance=0.5)
     measure(gallery, owner)
     apply_calibration(actor=owner, gallery=gallery)

@@ -1,16 +1,24 @@
+import errno
 import io
 import struct
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
+import cv2
+import hard_photos
 import numpy as np
 import pillow_heif
 import pytest
 from conftest import encoded
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFile, ImageOps
 
+from recognition.engine import mxnet_runtime
 from recognition.engine.base import Box, PhotoError
+from recognition.engine.faults import lacks_memory, leaves_unfit
 from recognition.engine.image import annotate, decode, decode_reduced, inspect
 
 PICTURE = Image.fromarray(np.arange(40 * 60 * 3, dtype="uint8").reshape(40, 60, 3))
@@ -156,3 +164,91 @@ def test_a_reduced_jpeg_is_upright_and_reports_its_size_so():
 def test_other_formats_are_decoded_whole():
     decoded = decode_reduced(encoded(Image.new("RGB", (2600, 100)), "PNG"), 1280)
     assert (decoded.shrink, decoded.image.shape) == (1, (100, 2600, 3))
+
+
+@pytest.mark.parametrize("make", [hard_photos.scan_bomb, hard_photos.baseline_scan_bomb])
+def test_a_jpeg_of_too_many_scans_is_refused_from_its_bytes(make, monkeypatch):
+    """Before a pixel is decoded, whether or not the header says that the JPEG is progressive."""
+    data = make(8_000)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: pytest.fail("it was decoded"))
+    for read in (inspect, decode):
+        with pytest.raises(PhotoError, match="scans") as caught:
+            read(data)
+        assert caught.value.code == "invalid_image"
+
+
+def test_the_more_pixels_the_fewer_scans():
+    assert inspect(hard_photos.scan_bomb(60, side=640)).format == "JPEG"
+    assert "scans" in refused(hard_photos.scan_bomb(60, side=6300)).message
+
+
+@pytest.mark.parametrize("quality", [50, 95])
+def test_what_programs_write_has_few_scans(quality, hopper):
+    for options in ({"progressive": True}, {}):
+        with Image.open(io.BytesIO(hopper)) as image:
+            data = encoded(image.resize((5_000, 6_000)), "JPEG", quality=quality, **options)
+        assert inspect(data).width == 5_000
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: hard_photos.png_with(b"zTXt", 100_000_000),
+        lambda: hard_photos.png_with(b"iCCP", 100_000_000),
+        lambda: hard_photos.png_with_many_chunks(2_000),
+        lambda: hard_photos.animation("GIF", 500),
+        lambda: hard_photos.animation("WEBP", 200),
+        lambda: hard_photos.animation("PNG", 200),
+        lambda: hard_photos.tiff_of_pages(500),
+        lambda: hard_photos.tiff_in_a_circle(),
+        lambda: hard_photos.tiff_of_strips(20_000),
+        lambda: hard_photos.jpeg_with_deep_exif(2_500),
+    ],
+    ids=["zTXt", "iCCP", "chunks", "gif", "webp", "apng", "tiff pages", "tiff circle", "tiff strips", "exif"],
+)
+def test_a_photo_made_to_be_hard_is_read_or_refused_in_bounded_memory(make):
+    """In a process of its own that may take 300 MB more than it starts with, and compute for 20 s; see hard_photo_reader.py."""
+    reader = Path(__file__).with_name("hard_photo_reader.py")
+    done = subprocess.run([sys.executable, str(reader)], input=make(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout.strip()) in [(0, b"read"), (0, b"invalid_image")], done.stderr
+
+
+def test_lack_of_memory_is_not_the_files_fault(monkeypatch):
+    """Also where a decoder reports it as if the file were damaged."""
+    data = encoded(PICTURE, "PNG")
+
+    def fails(image):
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "convert", fails)
+    monkeypatch.setattr(ImageOps, "exif_transpose", fails)
+    with pytest.raises(MemoryError):
+        decode(data)
+
+    def full(*args):
+        raise MemoryError
+
+    monkeypatch.setattr("recognition.engine.image.np.empty", full)
+    with pytest.raises(MemoryError, match="60 × 40 px"):
+        decode(data[:-40])
+
+
+@pytest.mark.parametrize(
+    ("error", "is_memory", "is_unfit"),
+    [
+        (MemoryError(), True, True),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), True, True),
+        (mxnet_runtime.NetError("std::bad_alloc"), True, True),
+        (mxnet_runtime.NetError("Check failed"), False, True),
+        (ValueError("out of memory lane"), False, False),
+        (OSError("broken data stream"), False, False),
+    ],
+)
+def test_what_lacks_memory(error, is_memory, is_unfit):
+    assert (lacks_memory(error), leaves_unfit(error)) == (is_memory, is_unfit)
+
+
+def test_opencv_says_that_it_lacks_memory():
+    with pytest.raises(cv2.error) as caught:
+        cv2.copyMakeBorder(np.zeros((9, 9, 3), "uint8"), 0, 2**30, 0, 2**30, cv2.BORDER_CONSTANT)
+    assert lacks_memory(caught.value) == (caught.value.code == -4)

@@ -34,8 +34,8 @@ def test_a_folder_per_person(tmp_path):
     rows = list(FileSource(tmp_path).rows())
     assert [(row.path, row.key, row.name) for row in rows] == [
         ("Bo/x.heic", "Bo", "Bo"),
-        ("ann_lee/a.PNG", "ann_lee", "Ann Lee"),
-        ("ann_lee/b.jpg", "ann_lee", "Ann Lee"),
+        ("ann_lee/a.PNG", "ann_lee", "ann lee"),
+        ("ann_lee/b.jpg", "ann_lee", "ann lee"),
     ]
     assert rows[0].read() == b"Bo/x.heic"
 
@@ -58,6 +58,23 @@ def test_a_zip_is_read_member_by_member():
         ("b/Ann Lee/1.jpg", "Ann Lee", b"1"),
         ("b/Ann Lee/2.jpg", "Ann Lee", b"2"),
     ]
+
+
+@pytest.mark.parametrize("deeper", ["paris/ann/2.jpg", "ann/ann/2.jpg", "../ann/2.jpg"])
+def test_folders_of_one_name_at_two_places_are_refused(deeper):
+    with pytest.raises(InvalidInput, match=r"Two folders of the ZIP have the same name: .*ann and .*ann"):
+        FileSource(zipped({"london/ann/1.jpg": b"1", deeper: b"2"}))
+
+
+def test_one_folder_written_in_two_ways_is_one_folder():
+    members = {
+        "london/ann/1.jpg": b"1",
+        "./london/ann/2.jpg": b"2",
+        "london/ann/notes/a.txt": b"x",
+        "paris/ann/b.txt": b"x",
+    }
+    members |= {"__MACOSX/london/ann/._1.jpg": b"x", "ann.jpg": b"x", "london/ANN/1.jpg": b"3"}
+    assert {row.key for row in FileSource(zipped(members)).rows()} == {"ann", "ANN"}
 
 
 def test_a_bomb_is_refused_and_its_neighbour_is_not(settings):
@@ -137,7 +154,17 @@ def test_tables_that_cannot_be_read(tmp_path, settings):
 
 @pytest.mark.parametrize(
     ("folder", "name"),
-    [("alex_lacamoire", "Alex Lacamoire"), ("McCoy Ann", "McCoy Ann"), ("s1", "S1"), ("Ann__Lee ", "Ann Lee")],
+    [
+        ("amy", "amy"),
+        ("Alex_Lacamoire", "Alex Lacamoire"),
+        ("alex_lacamoire", "alex lacamoire"),
+        ("McCoy Ann", "McCoy Ann"),
+        ("s1", "s1"),
+        ("AMY", "AMY"),
+        ("Ann__Lee ", "Ann Lee"),
+        ("Беларусь_人事", "Беларусь 人事"),
+        ("_", "_"),
+    ],
 )
 def test_person_name(folder, name):
     assert person_name(folder) == name

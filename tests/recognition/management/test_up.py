@@ -103,6 +103,44 @@ def faces_or_hopper(tmp_path, hopper):
     return folder.parent
 
 
+def test_as_process_1_of_a_container_it_starts_restarts_and_stops(tmp_path, pack_dir, as_process_1):
+    platform = Platform(tmp_path / "data", inside=as_process_1)
+    platform.start()
+    [first] = platform.children()
+    try:
+        assert read(f"{platform.address}/health/ready") == {"status": "ok", "workers": 1}
+        assert not any(" ended (" in line for line in platform.lines)
+        [worker] = platform.children("recognition_worker", of_process=first)
+        os.kill(worker, signal.SIGKILL)
+        platform.wait_for("worker-1 ended (signal SIGKILL)")
+        wait_until_ready(platform)
+        parts = platform.children(of_process=first)
+    finally:
+        os.kill(first, signal.SIGTERM)
+    assert platform.process.wait(60) == 0
+    platform.wait_for_end("Stopped.")
+    wait_until_dead([first, *parts])
+
+
+def test_one_signal_to_it_alone_stops_all_of_it(platform):
+    """As systemd does with KillMode=mixed, and docker stop."""
+    platform.start()
+    parts = platform.children()
+    platform.process.terminate()
+    assert platform.process.wait(60) == 0
+    assert platform.lines[-1] == "Stopped.\n"
+    wait_until_dead(parts)
+
+
+def test_a_signal_while_it_prepares_leaves_no_database_behind(platform):
+    platform.start(until="Making the embedded PostgreSQL cluster")
+    platform.process.terminate()
+    assert platform.process.wait(60) == 0
+    data_dir = os.fsencode(platform.environment["FACEPLATFORM_DATA_DIR"])
+    commands = [path for path in Path("/proc").glob("[0-9]*/cmdline") if is_running(int(path.parent.name))]
+    assert not [path for path in commands if data_dir in path.read_bytes()]
+
+
 def test_a_port_in_use_is_told_before_anything_starts(platform):
     with socket.socket() as other:
         other.bind(("127.0.0.1", platform.port))

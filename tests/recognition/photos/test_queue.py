@@ -110,6 +110,37 @@ def test_a_photo_to_be_kept_stays_when_its_request_fails():
     assert bytes(reloaded(row).photo) == b"photo"
 
 
+def test_what_a_dead_worker_had_claimed_is_free_at_once():
+    """Its supervisor saw it die; another worker's claim is left alone."""
+    dead, other = (queue.register_worker(host="here", process_id=number) for number in (1, 2))
+    lost, kept = request(), request()
+    queue.claim(limit=1, worker_id=dead.pk)
+    queue.claim(limit=1, worker_id=other.pk)
+    assert queue.worker_died(worker_id=dead.pk) == 1
+    assert [reloaded(row).status for row in (lost, kept)] == [Status.QUEUED, Status.RUNNING]
+    assert list(Worker.objects.alive()) == [other]
+    assert claimed() == [lost.pk]
+    assert reloaded(lost).attempts == 2
+
+
+def test_a_photo_that_kills_its_workers_is_given_up_however_soon_each_death_is_seen():
+    row = request()
+    for number in range(settings.MAX_ATTEMPTS):
+        worker = queue.register_worker(host="here", process_id=number)
+        assert queue.claim(limit=1, worker_id=worker.pk).requests == [row]
+        queue.worker_died(worker_id=worker.pk)
+    assert (reloaded(row).status, reloaded(row).error_code) == (Status.FAILED, "worker_lost")
+
+
+def test_a_worker_that_registers_again_keeps_its_name():
+    name = uuid6.uuid7()
+    queue.register_worker(host="here", process_id=1, worker_id=name)
+    Worker.objects.update(last_seen_at=timezone.now() - timedelta(minutes=1))
+    queue.register_worker(host="here", process_id=1, worker_id=name, engine={"pack": {}})
+    assert Worker.objects.alive().get().pk == name
+    assert Worker.objects.get().engine == {"pack": {}}
+
+
 def test_only_the_holder_of_the_token_may_write():
     row = request()
     first = queue.claim(limit=1)

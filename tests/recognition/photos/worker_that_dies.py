@@ -1,6 +1,6 @@
 """A real worker process, except that a photo containing the word POISON kills it, and one containing SLOW takes a minute.
 
-Run by test_worker.py: python worker_that_dies.py
+Run by test_worker.py and test_worker_parts.py: python worker_that_dies.py DATABASE [LEASE [--id ID]]
 """
 
 import os
@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from uuid import UUID
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 os.environ["DJANGO_SETTINGS_MODULE"] = "faceplatform.settings"
@@ -20,7 +21,8 @@ django.setup()
 from django.conf import settings
 
 settings.DATABASES["default"]["NAME"] = sys.argv[1]
-settings.LEASE_SECONDS = 2
+settings.LEASE_SECONDS = int(sys.argv[2]) if sys.argv[2:] else 2
+given_id = UUID(sys.argv[4]) if sys.argv[4:] else None
 
 from recognition.engine.pipeline import Pipeline
 from recognition.photos.worker import RecognitionWorker
@@ -38,4 +40,4 @@ def deadly(self, photos, **options):
 
 
 Pipeline.analyse = deadly
-RecognitionWorker(settings.MODELS_DIR).run(threading.Event())
+RecognitionWorker(settings.MODELS_DIR, given_id=given_id).run(threading.Event())

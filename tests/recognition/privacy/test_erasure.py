@@ -8,15 +8,16 @@ import pytest
 from api_client import client_of, problem
 from django.core.management import CommandError, call_command
 from django.utils import timezone
-from factories import IdentityFactory, member, stranger
+from factories import IdentityFactory, UserFactory, member, stranger
 from subjects import erase, tables_with
 
-from accounts.actor import system_actor
+from accounts.actor import Actor, system_actor
 from accounts.audit import chain
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from gallery import services
+from gallery.closing import close_gallery
 from gallery.curation import services as curation
 from gallery.curation.history import undo
 from gallery.models import Identity
@@ -24,6 +25,7 @@ from recognition.imports.models import Import, ImportPiece, ImportRow
 from recognition.photos.models import RecognitionRequest
 from recognition.photos.services import Photo, submit_recognition
 from recognition.privacy.erasure import erase_subject, recorded_erasures, repeat_erasures, report_of
+from recognition.privacy.gallery_deletion import delete_due
 from recognition.privacy.models import Erasure
 from recognition.privacy.subject import find_subject
 
@@ -131,6 +133,25 @@ def test_somebody_purged_long_ago_is_still_erased_from_the_audit(gallery):
         find_subject(person.pk)
 
 
+def test_people_of_a_gallery_deleted_without_a_report_are_found_exported_and_erased(lived_in, gallery, tmp_path):
+    """As deleting a gallery once did it: the names stayed in the audit and the history."""
+    grace, eileen = lived_in["grace"].pk, lived_in["eileen"].pk
+    client, owner = client_of(Actor(user=UserFactory(is_superuser=True))), client_of(member(gallery, Role.OWNER))
+    gallery.delete()
+    assert {"accounts_auditevent", "gallery_identityhistory"} <= set(tables_with("Hopper"))
+    out = io.StringIO()
+    call_command("erase_subject", "--find", "hopper", stdout=out)
+    assert [line.split()[0] for line in out.getvalue().splitlines()] == [str(grace)]
+    call_command("export_subject", str(grace), str(tmp_path / "grace.zip"))
+    body = {"confirm": "Grace Hopper", "reason": "asked by letter"}
+    problem(owner.post(f"/api/v1/identities/{grace}/erasure", body, format="json"), 404, "not_found")
+    assert client.post(f"/api/v1/identities/{grace}/erasure", body, format="json").status_code == 201
+    call_command("erase_subject", str(eileen), "--name", "Eileen Collins", "--reason", "letter", stdout=out)
+    assert set(tables_with("usn-1906")) | set(tables_with("Eileen Collins")) <= {"django_admin_log"}
+    call_command("erase_subject", "--find", "Eileen", stdout=(out := io.StringIO()))
+    assert out.getvalue() == ""
+
+
 @pytest.mark.parametrize(
     ("values", "error"),
     [
@@ -186,7 +207,7 @@ def test_a_restored_backup_is_erased_again(gallery, settings, tmp_path, django_c
         call_command("erase_subject", "--replay", str(tmp_path / "list"))
 
 
-def test_erasure_over_rest(gallery):
+def test_erasure_over_rest(gallery, settings):
     person = IdentityFactory(gallery=gallery, name="Ann Lee")
     address, body = f"/api/v1/identities/{person.pk}/erasure", {"confirm": "Ann Lee", "reason": "asked by letter"}
     problem(client_of(member(gallery, Role.CURATOR)).post(address, body, format="json"), 403, "not_allowed")
@@ -202,5 +223,7 @@ def test_erasure_over_rest(gallery):
     assert owner.get("/api/v1/erasures", {"gallery": gallery.slug}).json()["results"] == [report]
     problem(client_of(member(gallery, Role.CURATOR)).get(f"/api/v1/erasures/{report['id']}"), 404, "not_found")
     problem(owner.post(address, body, format="json"), 404, "not_found")
-    services.delete_gallery(actor=ACTOR, gallery=gallery)
-    assert report_of(Erasure.objects.get()) == report  # it outlives the gallery
+    settings.GALLERY_DELETION_DAYS = 0
+    close_gallery(actor=ACTOR, gallery=gallery)
+    delete_due(actor=ACTOR)
+    assert report_of(Erasure.objects.get(whole_gallery=False)) == report  # it outlives the gallery

@@ -17,7 +17,7 @@ from recognition.photos.models import RecognitionRequest
 from recognition.photos.services import Photo, submit_recognition
 from recognition.privacy.retention import due_today
 from recognition.privacy.services import apply_retention, set_retention
-from recognition.privacy.tasks import clean_daily
+from recognition.privacy.tasks import clean_gallery
 
 pytestmark = pytest.mark.django_db
 ACTOR = system_actor()
@@ -46,7 +46,7 @@ def test_each_category_is_deleted_in_its_time(worker, lived_in, gallery, setting
     assert dues["unknown_faces"].bytes == crop and dues["photos"].bytes == len(lived_in["alone"].photo)
     assert dues["requests"].oldest < timezone.now() - timedelta(days=30)
     before = RecognitionRequest.objects.count()
-    clean_daily(0)
+    clean_gallery("retention", str(gallery.pk))
     assert RecognitionRequest.objects.count() == before - 1
     assert AuditEvent.objects.get(action="retention.applied").details == {
         "requests": 1, "photos": 0, "unknown_faces": 1, "imports": 0

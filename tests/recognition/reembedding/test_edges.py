@@ -119,6 +119,8 @@ def test_the_page_is_for_owners(worker, gallery, role):
         (f"{job.pk}/cut-over", 404),
     ):
         assert page.post(f"/galleries/staff/model/{act}", {"pack": SECOND}).status_code == status
+    page.force_login(member(gallery, Role.OWNER).user)
+    assert page.post("/galleries/staff/model/start", {"pack": "a\0b"}).status_code == 400
     job.refresh_from_db()
     assert (job.status, vectors_by_pack(gallery.pk)[SECOND]) == ("ready", 3)
 

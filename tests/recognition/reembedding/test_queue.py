@@ -138,3 +138,13 @@ def test_photos_come_first(worker, gallery, hopper, monkeypatch):
 class NeverSet:
     def is_set(self) -> bool:
         return False
+
+
+def test_a_part_of_a_worker_seen_to_die_is_taken_over_at_once(models):
+    gallery, samples = sampled(1)
+    services.start_reembedding(actor=SYSTEM, gallery=gallery, pack=SECOND)
+    one, other = living(), living()
+    assert claim(one).items == [samples[0].pk]
+    assert claim(other) is None
+    photos.worker_died(worker_id=one.pk)
+    assert claim(other).items == [samples[0].pk]

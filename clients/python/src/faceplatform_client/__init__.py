@@ -1,7 +1,7 @@
 """A client for Faceplatform's REST API v1. See README.md."""
 
 from faceplatform_client.client import Client
-from faceplatform_client.errors import ApiError, ConnectionFailed
+from faceplatform_client.errors import AddressRefused, ApiError, ConnectionFailed
 from faceplatform_client.types import (
     Candidate,
     Comparison,
@@ -17,6 +17,7 @@ from faceplatform_client.types import (
 )
 
 __all__ = [
+    "AddressRefused",
     "ApiError",
     "Candidate",
     "Client",

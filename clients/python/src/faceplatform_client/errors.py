@@ -24,3 +24,7 @@ class ApiError(Exception):
 
 class ConnectionFailed(Exception):
     """The platform could not be reached, or the connection broke."""
+
+
+class AddressRefused(ConnectionFailed):
+    """The platform redirects, or names its next page, at another scheme, host or port. The key is not sent there."""

@@ -5,27 +5,36 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Sequence
+from email.message import Message
 from http.client import HTTPException
 from os import PathLike
 from pathlib import Path
 from typing import Any, Union
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urljoin
-from urllib.request import Request, urlopen
+from urllib.request import Request, build_opener
 
-from faceplatform_client.errors import ApiError, ConnectionFailed
+from faceplatform_client.errors import AddressRefused, ApiError, ConnectionFailed
+from faceplatform_client.origin import SameOrigin, require_same_origin
+from faceplatform_client.retry_after import seconds_of
 
+NOT_JSON = "This is not an answer of Faceplatform. Check the address that was given to Client."
 Photo = Union[bytes, str, "PathLike[str]"]  # its content, or its path
 Part = tuple[str, str | tuple[str, bytes]]
 
 
 class Transport:
-    """Sends each call with the key. If the connection breaks, sends a GET or POST again; a POST still takes effect only once."""
+    """Sends each call with the key, to the origin of `address` alone: a redirect or a page elsewhere raises AddressRefused.
+
+    If the connection breaks, sends a GET or POST again; a POST still takes effect only once.
+    """
 
     def __init__(self, address: str, key: str, timeout: float):
         self.base = address.rstrip("/") + "/api/v1/"
         self.key = key
         self.timeout = timeout
+        self._opener = build_opener(SameOrigin)
+        require_same_origin(self.base, self.base)
 
     def get(self, path: str, query: dict[str, Any] | None = None) -> Any:
         given = {name: _text(value) for name, value in (query or {}).items() if value is not None}
@@ -46,9 +55,13 @@ class Transport:
         headers = {"Authorization": f"Bearer {self.key}", "Accept": "application/json", **(headers or {})}
         if method == "POST":
             headers["Idempotency-Key"] = str(uuid.uuid4())
-        request = Request(urljoin(self.base, path), data, headers, method=method)
+        url = urljoin(self.base, path)
+        require_same_origin(self.base, url)
+        request = Request(url, data, headers, method=method)
         try:
             return self._send_once(request)
+        except AddressRefused:
+            raise
         except ConnectionFailed:
             if method not in ("GET", "POST"):
                 raise
@@ -56,14 +69,24 @@ class Transport:
 
     def _send_once(self, request: Request) -> Any:
         try:
-            with urlopen(request, timeout=self.timeout) as answer:
-                body = answer.read()
-        except HTTPError as error:
-            with error:
-                raise _problem(error) from None
+            status, headers, body = self._exchange(request)
         except (URLError, HTTPException, OSError) as error:
             raise ConnectionFailed(f"{request.full_url}: {getattr(error, 'reason', error)}") from error
-        return json.loads(body) if body else None
+        if status >= 300:
+            raise _problem(status, headers.get("Retry-After"), body)
+        try:
+            return json.loads(body) if body else None
+        except ValueError:
+            raise ApiError({"status": status, "code": "not_json", "detail": NOT_JSON}) from None
+
+    def _exchange(self, request: Request) -> tuple[int, Message, bytes]:
+        """The answer's status, headers and body, whatever the status."""
+        try:
+            with self._opener.open(request, timeout=self.timeout) as answer:
+                return answer.status, answer.headers, answer.read()
+        except HTTPError as error:
+            with error:
+                return error.code, error.headers, error.read()
 
 
 def read(photo: Photo) -> tuple[str, bytes]:
@@ -74,16 +97,16 @@ def read(photo: Photo) -> tuple[str, bytes]:
     return path.name, path.read_bytes()
 
 
-def _problem(error: HTTPError) -> Exception:
-    body = error.read()
+def _problem(status: int, retry_after: str | None, body: bytes) -> Exception:
     try:
         content = json.loads(body)
     except ValueError:
-        content = {"status": error.code, "detail": body[:200].decode("utf-8", "replace")}
+        content = None
+    if not isinstance(content, dict):
+        content = {"detail": body[:200].decode("utf-8", "replace")}
     if "results" in content:  # an enrolment that refused every photo: a result, not an error
         return NothingEnrolled(content)
-    after = error.headers.get("Retry-After")
-    return ApiError(content, float(after) if after else None)
+    return ApiError({**content, "status": status}, seconds_of(retry_after))
 
 
 class NothingEnrolled(Exception):

@@ -89,6 +89,7 @@ class Analysis(TypedDict):
     status: Status
     gallery: str
     pack: str
+    waits_for: str | None
     created_at: str
     image: Image | None
     timings_ms: dict[str, float]
@@ -152,6 +153,7 @@ class Person(TypedDict):
 class EnrolmentResult(TypedDict):
     photo: str
     status: Literal["enrolled", "refused", "pending"]
+    waits_for: str | None
     sample: dict[str, Any] | None
     warnings: list[str]
     error: Problem | None

@@ -37,5 +37,5 @@ def test_options_that_do_not_fit_are_refused():
         call_command("bench", "api", "--url", "http://127.0.0.1:1")
     with pytest.raises(CommandError, match="No gallery could be made"):
         call_command("bench", "api", "--url", "http://127.0.0.1:1", "--key", "fp_none")
-    with pytest.raises(CommandError, match="Leave --url out"):
+    with pytest.raises(CommandError, match="Omit --url"):
         call_command("bench", "api", "--url", "http://127.0.0.1:1", "--key", "fp_none", "--samples", "1000")

@@ -11,6 +11,7 @@ CREATE FUNCTION accounts_audit_erasures() RETURNS TABLE (
 ) LANGUAGE sql STABLE AS $$
     SELECT event_id, id, gallery_id, identities, reason,
         EXISTS (SELECT FROM gallery_identity person WHERE person.id = ANY(erasure.identities))
+            OR whole_gallery AND EXISTS (SELECT FROM gallery_gallery gallery WHERE gallery.id = erasure.gallery_id)
     FROM recognition_erasure erasure
 $$;
 
@@ -33,6 +34,24 @@ BEGIN
             AND coalesce(report.event_id, event.id) = event.id;
         IF NOT FOUND THEN
             RAISE EXCEPTION 'the audit is append-only: % is no erasure that is going on', erasing;
+        END IF;
+
+        IF erasure.whole_gallery THEN  -- its people are gone by then, and the gallery itself goes in the same transaction
+            SELECT event.id INTO stranger FROM before event JOIN emptied USING (id)
+            WHERE emptied.redacted_by = erasing AND (
+                EXISTS (SELECT FROM gallery_identity person WHERE person.gallery_id = erasure.gallery_id)
+                OR event.gallery_id IS DISTINCT FROM erasure.gallery_id
+                OR event.action = 'identity.erased'
+                OR NOT (
+                    event.object_type IN ('identity', 'facesample', 'recognitionrequest', 'import', 'auditevent')
+                    OR event.object_type = 'gallery' AND event.action ~ '^vector[.]'
+                )
+            )
+            LIMIT 1;
+            IF FOUND THEN
+                RAISE EXCEPTION 'the audit is append-only: % is not about people of the gallery that % deletes', stranger, erasing;
+            END IF;
+            CONTINUE;
         END IF;
 
         WITH was AS MATERIALIZED (
@@ -116,8 +135,8 @@ DROP FUNCTION accounts_audit_erasures();
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0007_audit_times"),
-        ("gallery", "0007_wording"),
-        ("recognition", "0010_evaluations"),
+        ("gallery", "0008_closing"),
+        ("recognition", "0015_worker_packs"),
     ]
 
     operations = [migrations.RunSQL(CREATE, DROP), irreversible_if_any("accounts", "AuditSeal")]

@@ -1,0 +1,61 @@
+"""The answer to a request whose body is not received, in the shape of its address: Django never sees the request."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+from django.http import HttpResponse, JsonResponse
+
+from faceplatform.errors import DomainError
+from faceplatform.web.api import PROBLEM, problem_response
+from faceplatform.web.asgi_types import Receive, Scope, Send
+from faceplatform.web.body_kinds import address_of
+from faceplatform.web.middleware import STRICT_POLICY, error_page, request_id_of
+
+LINGER_SECONDS, LINGER_BYTES = 2, 1024 * 1024
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, error: DomainError) -> None:
+    """Sends the answer, and closes the connection.
+
+    A client that is still sending would lose the answer if its data came to a closed connection: a little of it is thrown away.
+    """
+    headers = dict(scope["headers"])
+    response = _response(scope, error, request_id_of(headers.get(b"x-request-id", b"").decode("latin-1")))
+    response["Content-Length"] = str(len(response.content))
+    response["Connection"] = "close"
+    fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": fields})
+    await send({"type": "http.response.body", "body": response.content, "more_body": True})
+    if b"expect" not in headers:
+        await _linger(receive)
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _response(scope: Scope, error: DomainError, request_id: str) -> HttpResponse:
+    request: Any = SimpleNamespace(request_id=request_id, path=scope["path"])
+    view = address_of(scope).view
+    response = error_page(request, error)
+    if view or scope["path"].startswith("/api/"):
+        handle = view().get_exception_handler() if view else problem_response
+        answer: Any = handle(error, {"request": request})
+        response = JsonResponse(answer.data, status=answer.status_code, content_type=answer.content_type or PROBLEM)
+    response["X-Request-ID"], response["Content-Security-Policy"] = request_id, STRICT_POLICY
+    if response.status_code == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    if error.retry_after:
+        response["Retry-After"] = str(error.retry_after)
+    return response
+
+
+async def _linger(receive: Receive) -> None:
+    size = 0
+    try:
+        async with asyncio.timeout(LINGER_SECONDS):
+            while size < LINGER_BYTES:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+    except TimeoutError:
+        return

@@ -1,0 +1,65 @@
+"""Whose word is taken for where a request comes from: that of the proxies in FACEPLATFORM_TRUSTED_PROXIES, nobody else's.
+
+The server's own handling of such headers is off (`--no-proxy-headers`); this is the one place that reads them.
+"""
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from django.conf import settings
+from django.http.response import HttpResponseBase
+
+from faceplatform.web.middleware import GetResponse, PlatformRequest
+
+Address = IPv4Address | IPv6Address
+FORWARDED_FOR, FORWARDED_PROTO = "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO"
+
+
+class TrustedProxyMiddleware:
+    """Sets REMOTE_ADDR to the client's address, and drops what a peer that is not trusted says about it."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: PlatformRequest) -> HttpResponseBase:
+        peer = _address(request.META.get("REMOTE_ADDR", ""))
+        trusted: list[IPv4Network | IPv6Network] = settings.TRUSTED_PROXIES
+        chain = request.META.pop(FORWARDED_FOR, "")
+        if peer is not None and _is_in(peer, trusted):
+            request.META["REMOTE_ADDR"] = str(_client(peer, chain.split(","), trusted))
+        elif trusted:
+            request.META.pop(FORWARDED_PROTO, None)
+        return self.get_response(request)
+
+
+def _client(peer: Address, chain: list[str], trusted: list[IPv4Network | IPv6Network]) -> Address:
+    """The rightmost address that is no trusted proxy's: what stands left of it, its sender may have made up.
+
+    Where the chain ends or cannot be read, it is the last trusted one.
+    """
+    client = peer
+    for text in reversed(chain):
+        address = _address(text)
+        if address is None:
+            break
+        client = address
+        if not _is_in(address, trusted):
+            break
+    return client
+
+
+def _address(text: str) -> Address | None:
+    """An address, perhaps with a port or a zone; IPv4 in the clothes of IPv6 as IPv4."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _is_in(address: Address, networks: list[IPv4Network | IPv6Network]) -> bool:
+    return any(address in network for network in networks)
