@@ -10,7 +10,6 @@ from threading import Thread
 import pytest
 from api_client import client_of, problem, upload
 from archives import zipped
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, member, stranger
@@ -131,13 +130,10 @@ def test_people_named_by_an_older_version_are_found_again(gallery, worker, hoppe
     assert (grace.name, grace.external_id, grace.samples.count()) == ("Grace Hopper", "grace_hopper", 2)
 
 
-def test_a_zip_with_two_folders_of_one_name_is_refused_whole(gallery, client):
-    client.force_login(member(gallery, Role.CURATOR).user)
-    file = zipped({"london/ann/1.jpg": b"1", "paris/ann/1.jpg": b"2"})
-    upload = SimpleUploadedFile("people.zip", file.getvalue())
-    page = client.post("/galleries/staff/imports", {"file": upload})
-    assert page.status_code == 400 and "london/ann and paris/ann" in page.content.decode()
-    assert not Import.objects.exists() and not Identity.objects.exists()
+def test_a_zip_with_two_folders_of_one_name_is_refused_whole(gallery, worker):
+    job = run(new(gallery, zipped({"london/ann/1.jpg": b"1", "paris/ann/1.jpg": b"2"})), worker)
+    assert job.status == "failed" and "london/ann and paris/ann" in job.error_message
+    assert not Identity.objects.exists() and not job.pieces.exists()
 
 
 def test_stopped_and_resumed(gallery, archive, worker, monkeypatch):
