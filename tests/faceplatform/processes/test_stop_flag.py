@@ -50,6 +50,6 @@ def test_commands_that_are_stopped_by_signals_use_it(monkeypatch):
     handlers = {}
     monkeypatch.setattr(recognition_worker.signal, "signal", lambda name, handler: handlers.update({name: handler}))
     monkeypatch.setattr(recognition_worker.RecognitionWorker, "run", lambda self, stop: None)
-    recognition_worker.Command().handle()
+    recognition_worker.Command().handle(given_id=None)
     assert {signal.SIGTERM, signal.SIGINT} == set(handlers)
     assert all(isinstance(handler.__self__, StopFlag) for handler in handlers.values())
