@@ -61,6 +61,11 @@ FORMS: dict[str, tuple[str, dict, dict[str, list]]] = {
         {"confirm": "Ada", "reason": "Asked for it"},
         {"confirm": ["", "Somebody", LONG, NUL], "reason": ["", LONG, NUL]},
     ),
+    "/galleries/staff/delete": (
+        "recognition.privacy.forms.DeleteGalleryForm",
+        {"confirm": "Staff", "reason": "Closed"},
+        {"confirm": ["", "Another", LONG, NUL], "reason": [LONG, NUL]},
+    ),
     "/galleries/staff/recognise": ("recognition.photos.forms.RecogniseForm", {}, {"photo": ["", "text", b""]}),
     "/galleries/staff/add-faces": (
         "recognition.photos.forms.AddFacesForm",

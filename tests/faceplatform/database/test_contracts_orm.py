@@ -14,7 +14,7 @@ from factories import IdentityFactory, SampleFactory
 from accounts.models import AuditEvent
 from faceplatform.database.compiled import Given, insert
 from gallery.models import FaceSample, Gallery, Identity
-from recognition.photos.models import RecognitionRequest
+from recognition.photos.models import RecognitionRequest, Worker
 
 pytestmark = pytest.mark.django_db
 OURS = [model for name in ("accounts", "gallery", "recognition") for model in apps.get_app_config(name).get_models()]
@@ -148,9 +148,10 @@ def test_a_field_without_a_default_of_the_database_says_so():
     assert {field.attname for field in AuditEvent._meta.concrete_fields} >= {"id", "action", "at", "user_id"}
 
 
-@pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", [model for model in OURS if model is not Worker], ids=lambda model: model.__name__)
 def test_insert_leaves_out_nothing_that_a_model_needs(model):
-    """insert() sends no signals, knows no parents, and takes what the database returns as it comes."""
+    """insert() sends no signals, knows no parents, and takes what the database returns as it comes. Workers are saved without it:
+    a default of theirs is JSON, which would have to be converted."""
     assert not model._meta.parents
     assert not any(signal.has_listeners(model) for signal in (signals.pre_save, signals.post_save))
     made = [field for field in model._meta.concrete_fields if field.db_default is not NOT_PROVIDED]

@@ -69,7 +69,6 @@ def user_of(process: int) -> str:
     return pwd.getpwuid(Path(f"/proc/{process}").stat().st_uid).pw_name
 
 
-@pytest.mark.skip(reason="not steady on a busy machine: to be mended")
 def test_roots_parts_run_as_the_system_user_and_roots_commands_beside_them(platform, tmp_path, hopper):
     platform.start()
     assert not any("Warning" in line for line in platform.lines)
@@ -94,7 +93,7 @@ def test_roots_parts_run_as_the_system_user_and_roots_commands_beside_them(platf
     done = platform.manage("import_faces", str(photos.parent), "--gallery", "demo", "--create")
     assert done.returncode == 0, done.stderr
     shown = platform.manage("recognize", str(photos / "portrait.jpg"), "--gallery", "demo")
-    assert "Grace Hopper" in shown.stdout, shown.stderr
+    assert "grace hopper" in shown.stdout, shown.stderr
     before = os.umask(0o077)
     try:
         installed = platform.manage("packs", "install", "dlib-resnet", "--force")
