@@ -20,6 +20,7 @@ check: .venv/requirements-dev.stamp
 	$(PY) tools/audit_requirements.py
 
 test: check
+	$(PY) manage.py packs install sface
 	$(PY) manage.py packs install dlib-resnet
 	$(PY) -m pytest --cov --cov-report=term:skip-covered --cov-report=html $(PYTEST)
 

@@ -23,6 +23,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.humanize",
     "django.contrib.postgres",
     "django_htmx",
     "rest_framework",
@@ -169,7 +170,7 @@ STORAGES = {
 UNFOLD = {"SITE_TITLE": "Faceplatform", "SITE_HEADER": "Faceplatform", "SITE_URL": "/", "SITE_SYMBOL": "face"}
 
 # --- Recognition ------------------------------------------------------------------------------------------------------
-DEFAULT_PACK = "dlib-resnet"
+DEFAULT_PACK = "sface"  # of new galleries
 MAX_PHOTO_BYTES = env.get("FACEPLATFORM_MAX_PHOTO_MB") * 1024 * 1024
 MAX_PHOTO_PIXELS = env.get("FACEPLATFORM_MAX_MEGAPIXELS") * 1_000_000
 MAX_PHOTOS_AN_ENROLMENT = 20

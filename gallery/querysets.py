@@ -37,6 +37,10 @@ class GalleryQuerySet(GalleryScopedQuerySet):
         owned = Membership.with_closed.filter(user=actor.user, role__gte=Role.OWNER)
         return rows.filter(pk__in=owned.values("gallery_id"))
 
+    def packs_in_force(self) -> set[str]:
+        """The packs that galleries use."""
+        return set(self.order_by().values_list("pack", flat=True).distinct())
+
     def being_deleted(self):
         return self.filter(deletes_at__isnull=False)
 

@@ -89,11 +89,28 @@ def no_face() -> bytes:
 
 @pytest.fixture(scope="session")
 def pack_dir() -> Path:
-    """The installed default pack; `make test` installs it."""
+    """The pack of most tests; `make test` installs it."""
     folder = ROOT / "models" / "dlib-resnet"
     if not (folder / "manifest.json").exists():
-        pytest.skip("the default pack is not installed: manage.py packs install dlib-resnet")
+        pytest.skip("the pack dlib-resnet is not installed: manage.py packs install dlib-resnet")
     return folder
+
+
+@pytest.fixture(scope="session")
+def sface_dir() -> Path:
+    """The installed pack of new installations; `make test` installs it."""
+    folder = ROOT / "models" / "sface"
+    if not (folder / "manifest.json").exists():
+        pytest.skip("the pack sface is not installed: manage.py packs install sface")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sface(sface_dir):
+    """Its pipeline."""
+    from recognition.engine.pipeline import Pipeline
+
+    return Pipeline.load(sface_dir)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ os.environ.setdefault("FACEPLATFORM_DATA_DIR", "var/test")
 
 from faceplatform.settings import *  # noqa: F403
 
+# Most tests are not about a pack: the vectors they make up are of this one, which is also the quicker.
+DEFAULT_PACK = "dlib-resnet"
 # Hashing passwords slowly is Django's business, not what we test.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Static files straight from the apps, without collecting them first.

@@ -59,7 +59,7 @@ EXAMPLES: dict[str, Any] = {
     "next": None,
     "object_name": "Grace Hopper",
     "object_type": "identity",
-    "pack": "dlib-resnet",
+    "pack": "sface",
     "photo": "visitor.jpg",
     "photo_name": "visitor.jpg",
     "position": "Rear admiral",

@@ -3,6 +3,7 @@
 A pack is a folder of manifest.json and, for each net, NAME-symbol.json and NAME-0000.params.
 """
 
+import bisect
 import hashlib
 import itertools
 import json
@@ -14,6 +15,9 @@ from typing import Any
 
 METRICS = ("L2", "cosine")
 COLOURS = ("rgb", "bgr")
+GALLERY_SIZES = [mantissa * 10**power for power in range(1, 6) for mantissa in (1, 2, 5)]  # faces
+ADVISED_TAR = 0.95  # the share of photos of enrolled people in which they are to be recognised
+BEYOND_PAIRS = 10  # times fewer strangers than the measured impostor pairs could show
 
 
 class PackError(Exception):
@@ -38,8 +42,9 @@ class Manifest:
     files: file name → sha256.
     sources: {"part", "file", "sha256", "licence"} each, and "package" and "version", or "url".
     far_curve: [distance, FAR, TAR] rows in ascending order, measured on `far_pairs` {"genuine", "impostor"} pairs of the
-    photos that `measured_on` names; empty if nobody has measured it yet.
+    photos that `measured_on` names; empty if nobody has measured it yet. A FAR of 0 means that no pair showed one.
     score_slope: steepness of the score, per unit of distance.
+    probe_views: of a face that is looked for: 1, or 2 for its mirror image too. Both kinds of vectors can be compared.
     """
 
     name: str
@@ -61,6 +66,7 @@ class Manifest:
     far_curve: list[list[float]]
     far_pairs: dict[str, int]
     measured_on: str
+    probe_views: int = 2
 
     @property
     def embedding_id(self) -> str:
@@ -84,11 +90,40 @@ class Manifest:
 
         Solves FPIR = 1 - (1 - FAR)^N for the FAR and reads the distance from the FAR curve. Never exceeds the 1:1 threshold.
         """
-        far = 1.0 - (1.0 - fpir) ** (1.0 / max(faces, 1))
+        far = _far_among(faces, fpir)
         if not self.far_curve:
             return SizeThreshold(_guessed_distance(far, self.threshold_1to1), True)
         distance, extrapolated = _distance_at(far, self.far_curve)
         return SizeThreshold(min(distance, self.threshold_1to1), extrapolated)
+
+    def tar_at(self, distance: float) -> float | None:
+        """The share of photos of enrolled people that lie within `distance`; None where nobody has measured it."""
+        if not self.far_curve or distance < self.far_curve[0][0]:
+            return None
+        tars = [row[2] for row in self.far_curve]
+        nearest = bisect.bisect_right([row[0] for row in self.far_curve], distance)
+        if nearest == len(tars):
+            return tars[-1]
+        (d0, _, t0), (d1, _, t1) = self.far_curve[nearest - 1 : nearest + 1]
+        return t0 + (t1 - t0) * (distance - d0) / (d1 - d0)
+
+    def tar_among(self, faces: int, fpir: float = 0.01) -> float | None:
+        """The TAR that goes with an FPIR of `fpir` in a gallery of `faces` faces; None where nobody has measured it."""
+        return self.tar_at(self.size_threshold(faces, fpir).distance)
+
+    def advised_faces(self) -> int:
+        """Up to how many faces a gallery may have for enrolled people to be recognised in ADVISED_TAR of their photos at an
+        FPIR of 1 %; 0 if nobody has measured the pack. Never trusts the curve further than BEYOND_PAIRS beyond its pairs."""
+        if not self.far_curve:
+            return 0
+        lowest = 1 / (BEYOND_PAIRS * self.far_pairs["impostor"])
+        sizes = [size for size in GALLERY_SIZES if _far_among(size, 0.01) >= lowest]
+        return max((size for size in sizes if (self.tar_among(size) or 0) >= ADVISED_TAR), default=0)
+
+
+def _far_among(faces: int, fpir: float) -> float:
+    """The FAR that gives `fpir` among so many faces."""
+    return 1.0 - (1.0 - fpir) ** (1.0 / max(faces, 1))
 
 
 def _distance_at(far: float, curve: Sequence[Sequence[float]]) -> tuple[float, bool]:
@@ -132,6 +167,8 @@ def _checked_fields(content: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"metric {content['metric']}, colours {content['colours']}")
     if min(content["std"]) <= 0 or len(content["mean"]) != 3 or len(content["std"]) != 3:
         raise ValueError("mean and std are three numbers each, std above 0")
+    if content.get("probe_views", 2) not in (1, 2):
+        raise ValueError(f"probe_views {content['probe_views']}")
     return content
 
 

@@ -12,7 +12,7 @@ from recognition.engine.manifest import Manifest
 from recognition.engine.mxnet_runtime import LARGE_NET
 from recognition.engine.pack_nets import PackNets
 
-# Large nets gain nothing from large batches, and need much memory for each plan. 2 is one face: it and its mirror image.
+# Large nets gain nothing from large batches, and need much memory for each plan. 2 is a face and its mirror image.
 BATCHES, LARGE_BATCHES = (1, 2, 4, 8, 16), (2, 4)
 # The six additional views at enrolment, which make the vector steadier: rotation in degrees, scale, shift in 150ths of the
 # chip, mirrored.
@@ -27,11 +27,13 @@ JITTER = (
 
 
 class FaceEmbedder:
-    """Averages the vectors of a face and its mirror image, and at enrolment of six slightly moved views too."""
+    """Averages the vectors of a face's views: one or two of a probe, as the manifest says; at enrolment, where time is free,
+    eight, namely the face, its mirror image and six slightly moved ones."""
 
     def __init__(self, nets: PackNets, manifest: Manifest):
         self.alignment = ALIGNMENTS[manifest.alignment]
         self.dim = manifest.dim
+        self._probe_views = manifest.probe_views
         self._unit_length = manifest.metric == "cosine"
         self._order = slice(None, None, -1 if manifest.colours == "bgr" else 1)
         self._mean, self._scale = (
@@ -74,7 +76,8 @@ class FaceEmbedder:
         base, size = self.alignment.matrix(landmarks), self.alignment.chip_size
         chip = warp(image, base, size)
         yield chip
-        yield chip[:, ::-1]
+        if purpose == "enrol" or self._probe_views == 2:
+            yield chip[:, ::-1]
         if purpose == "enrol":
             for degrees, scale, shift, mirrored in JITTER:
                 view = warp(image, self._jittered(base, degrees, scale, shift), size)

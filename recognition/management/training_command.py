@@ -23,7 +23,7 @@ from recognition.lab.training.loop import Progress
 from recognition.management.progress_bars import advance
 
 TRAININGS = "training"  # a folder in the data directory
-DEFAULT_DETECTOR = "dlib-resnet"
+DEFAULT_DETECTOR = settings.DEFAULT_PACK
 
 
 class TrainingCommand(BaseCommand):
@@ -86,7 +86,7 @@ class TrainingCommand(BaseCommand):
             )
         if (settings.MODELS_DIR / export_pack).exists() and not force:
             raise TrainingError(f"There is already a pack {export_pack}. Choose another name, or add --force.")
-        return PackFacts(export_pack, licence, commercial_use, title or export_pack, detector, force)
+        return PackFacts(export_pack, licence, detector, commercial_use, title or export_pack, force)
 
     def _report(self, progress: Progress) -> None:
         text = f"epoch {progress.epoch:.2f}, loss {progress.loss:.4f}, right {progress.right:.3f}, rate {progress.rate:.4g}"

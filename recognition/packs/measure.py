@@ -14,6 +14,7 @@ from recognition.engine.manifest import Manifest, PackError, write_manifest
 from recognition.engine.pipeline import Pipeline
 
 STEP = 0.01
+LOWEST_TAR = 0.8  # the curve begins here, or at the first stranger who passes
 LARGEST_FAR = 0.03  # the curve ends here: no sensible threshold lets more strangers pass
 FAR_1TO1 = 0.001  # at the 1:1 threshold
 
@@ -32,18 +33,19 @@ class FarMeasurement:
 def curve(enrolled: np.ndarray, probes: np.ndarray, people: np.ndarray) -> tuple[list[list[float]], dict[str, int]]:
     """Computes the FAR curve of n photos. enrolled, probes: float32 (n, dim). people: (n,), who each shows.
 
-    Returns [distance, FAR, TAR] rows and the numbers of {"genuine", "impostor"} pairs.
+    Returns [distance, FAR, TAR] rows, the first perhaps with a FAR of 0, and the numbers of {"genuine", "impostor"} pairs.
     """
     squares = (enrolled**2).sum(1)[:, None] + (probes**2).sum(1)[None] - 2 * enrolled @ probes.T
     distances = np.sqrt(np.maximum(squares, 0))
     same = people[:, None] == people[None]
-    genuine = distances[same & ~np.eye(len(people), dtype=bool)]
+    genuine = np.sort(distances[same & ~np.eye(len(people), dtype=bool)])
     impostor = np.sort(distances[~same])
     rows = []
-    for distance in np.arange(np.floor(impostor[0] / STEP) * STEP, impostor[-1], STEP):
-        far = float(np.searchsorted(impostor, distance, "right") / len(impostor))
-        if far > 0:
-            rows.append([round(float(distance), 2), float(f"{far:.3g}"), round(float((genuine <= distance).mean()), 4)])
+    start = min(impostor[0], np.quantile(genuine, LOWEST_TAR))
+    for distance in np.arange(np.floor(start / STEP) * STEP, impostor[-1], STEP):
+        far, tar = (float(np.searchsorted(pairs, distance, "right") / len(pairs)) for pairs in (impostor, genuine))
+        if far > 0 or tar >= LOWEST_TAR:
+            rows.append([round(float(distance), 2), float(f"{far:.3g}"), round(tar, 4)])
         if far > LARGEST_FAR:
             break
     return rows, {"genuine": len(genuine), "impostor": len(impostor)}
@@ -89,7 +91,8 @@ def measure_vectors(
     if count < 2 or len(people) < count * 2:
         raise PackError(f"{source} should hold a folder for each of several people, with at least two photos of each.")
     rows, pairs = curve(enrolled, probes, people)
-    if len(rows) < 3 or rows[-1][1] < 10 * rows[0][1]:
+    fars = [far for _, far, _ in rows if far > 0]
+    if len(fars) < 3 or fars[-1] < 10 * fars[0]:
         raise PackError(
             f"{len(people)} photos of {count} people are too few to measure a FAR curve. Add photos or people."
         )

@@ -23,6 +23,7 @@ MAX_ELEMENTS = 1 << 26  # of any array on the way, for one image
 ARITHMETIC: dict[str, np.ufunc] = {"Mul": np.multiply, "Add": np.add, "Sub": np.subtract, "Div": np.divide}
 # Operators that are computed at once if all their inputs are constants, as in the arithmetic on shapes.
 FOLDED = ("Shape", "Gather", "Unsqueeze", "Squeeze", "Slice", "Concat", "Cast", "Floor", *ARITHMETIC)
+FOLDED += ("DequantizeLinear", "Reshape")
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
@@ -62,9 +63,15 @@ def to_graph(model: onnx.ModelProto, size: int, *, maps: bool = False) -> Graph:
     return Graph.from_symbol(symbol, builder.params)
 
 
-def _input_shape(model: onnx.ModelProto) -> list[int]:
+def _images(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """The inputs that are no weights. Quantised models may still list the weights they once had, which nothing reads."""
     given = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in given]
+    read = {name for node in model.graph.node for name in node.input}
+    return [value for value in model.graph.input if value.name in read and value.name not in given]
+
+
+def _input_shape(model: onnx.ModelProto) -> list[int]:
+    inputs = _images(model)
     if len(inputs) != 1:
         raise PackError(f"The model has {len(inputs)} inputs; a face model has one, the image.")
     shape = [dimension.dim_value for dimension in inputs[0].type.tensor_type.shape.dim]
@@ -88,8 +95,7 @@ class _SymbolBuilder:
         self.values: dict[str, Value] = {tensor.name: _array(tensor) for tensor in model.graph.initializer}
         self.data_shape = (1, 3, size, size)
         _input_shape(model)
-        data = next(value.name for value in model.graph.input if value.name not in self.values)
-        self.values[data] = self.mx.sym.var("data")
+        self.values[_images(model)[0].name] = self.mx.sym.var("data")
         self.shapes: dict[str, Shape] = {}
         self.count = 0  # of symbols, to number their names
 
@@ -178,6 +184,10 @@ class _SymbolBuilder:
                 return inputs[0].astype(onnx.helper.tensor_dtype_to_np_dtype(attributes["to"]))
             case "Floor":
                 return np.floor(inputs[0])
+            case "DequantizeLinear":
+                return _dequantised(*inputs, **attributes)
+            case "Reshape":
+                return inputs[0].reshape([int(side) for side in inputs[1]])
         return ARITHMETIC[op](*inputs)
 
     # --- Layers with weights ---
@@ -380,6 +390,26 @@ def _array(tensor: onnx.TensorProto) -> np.ndarray:
     except Exception as error:
         message = f"The weight {tensor.name} is damaged: its data are not of shape {list(tensor.dims)}."
         raise PackError(message) from error
+
+
+def _dequantised(
+    values: np.ndarray,
+    scale: np.ndarray,
+    zero: np.ndarray | None = None,
+    *,
+    axis: int = 1,
+    block_size: int = 0,
+    **_: int,
+) -> np.ndarray:
+    """(values - zero) * scale; a scale and zero point for all values, for each place along `axis`, or for each block of them."""
+
+    def along_axis(given: np.ndarray) -> np.ndarray:
+        if block_size:
+            return np.take(np.repeat(given, block_size, axis), np.arange(values.shape[axis]), axis)
+        return given.reshape([-1 if side == axis % values.ndim else 1 for side in range(values.ndim)])
+
+    difference = values.astype("int32") - (0 if zero is None else along_axis(zero).astype("int32"))
+    return difference.astype("float32") * along_axis(scale).astype("float32")
 
 
 def _short(error: Exception) -> str:

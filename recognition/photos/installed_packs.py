@@ -48,5 +48,6 @@ def pack_as_dict(manifest: Manifest) -> dict[str, Any]:
         "commercial_use": manifest.commercial_use,
         "threshold_1to1": manifest.threshold_1to1,
         "measured_on": manifest.measured_on,
+        "advised_faces": manifest.advised_faces(),
         "default": manifest.name == settings.DEFAULT_PACK,
     }

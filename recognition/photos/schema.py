@@ -131,6 +131,9 @@ class PackSchema(serializers.Serializer):
     threshold_1to1 = serializers.FloatField(
         help_text="Largest L2 distance at which two faces count as the same person in a 1:1 comparison."
     )
+    advised_faces = serializers.IntegerField(
+        help_text="Up to how many enrolled faces it is advised; 0 if nobody has measured it. See docs/models.md."
+    )
     default = serializers.BooleanField(help_text="New galleries use this one.")
 
 

@@ -1,5 +1,8 @@
 """The System page, for operators: the running workers, what their models run on, and the installed packs."""
 
+from typing import Any
+
+from django.conf import settings
 from django.db.models import Count
 from django.shortcuts import render
 
@@ -19,11 +22,15 @@ def system(request):
         raise NotFound("There is nothing here, or you have no access to it.")
     unfinished = RecognitionRequest.objects.filter(status__in=[Status.QUEUED, Status.RUNNING])
     counts = dict(unfinished.values_list("status").annotate(Count("pk")).order_by())
+    packs = [pack_as_dict(manifest) for manifest in installed_manifests()]
+    galleries = Gallery.objects.visible_to(actor_of(request), Role.OWNER)
     context = {
         "version": __version__,
         "workers": Worker.objects.alive(),
-        "packs": [pack_as_dict(manifest) for manifest in installed_manifests()],
-        "galleries": Gallery.objects.visible_to(actor_of(request), Role.OWNER),
+        "packs": packs,
+        "default_pack": settings.DEFAULT_PACK,
+        "galleries": galleries,
+        "outgrown": _outgrown(packs, {gallery.pack for gallery in galleries}),
         "failures": latest_failures(),
         "failed_kept": FAILED_KEPT.days,
         "unserved": RecognitionRequest.objects.packs_without_worker(),
@@ -31,3 +38,10 @@ def system(request):
         "running": counts.get(Status.RUNNING, 0),
     }
     return render(request, "recognition/system.html", context)
+
+
+def _outgrown(packs: list[dict[str, Any]], in_force: set[str]) -> list[str]:
+    """The packs in force that are advised for fewer faces than the default one, if that is installed."""
+    advised = {pack["name"]: pack["advised_faces"] for pack in packs}
+    best = advised.get(settings.DEFAULT_PACK, 0)
+    return sorted(pack for pack in in_force if advised.get(pack, best) < best)

@@ -45,6 +45,12 @@ def size_threshold(gallery: Gallery, pack: str) -> Threshold:
     return Threshold(by_size.distance, ThresholdSource.SIZE, by_size.extrapolated)
 
 
+def expected_tar(gallery: Gallery, pack: str) -> float | None:
+    """The share of photos of enrolled people that `pack` is expected to recognise in a gallery of this size and FPIR, by the
+    photos it was measured on; None where nobody has measured that. Raises Unavailable (pack_not_installed)."""
+    return manifest_of(pack).tar_among(_face_count(gallery), gallery.target_fpir)
+
+
 def _face_count(gallery: Gallery) -> int:
     """The number of faces that a search compares with."""
     counted_at, count = _counts.get(gallery.pk, (0.0, 0))

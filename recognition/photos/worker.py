@@ -18,6 +18,7 @@ from django.db import InterfaceError, OperationalError, connection
 from faceplatform.database.listen import Subscription
 from faceplatform.errors import DomainError
 from faceplatform.processes.stop_flag import StopFlag
+from gallery.models import Gallery
 from recognition.engine.base import PhotoAnalysis, PhotoError
 from recognition.engine.faults import leaves_unfit
 from recognition.engine.manifest import PackError
@@ -76,11 +77,21 @@ class RecognitionWorker:
 
         Raises Unfit if the process has to be started anew; what it had claimed is queued again.
         """
-        self.pipeline(settings.DEFAULT_PACK).warm()
+        self._warm()
         try:
             self._run(stop)
         finally:
             connection.close()
+
+    def _warm(self) -> None:
+        """Loads the packs that are in force, or the default one as long as there is no gallery, before photos come."""
+        try:
+            in_force = Gallery.objects.packs_in_force()
+        except (OperationalError, InterfaceError):
+            in_force = set()
+        for pack in sorted(in_force & set(self.packs()) or {settings.DEFAULT_PACK}):
+            if pipeline := self.pipeline_or_none(pack):
+                pipeline.warm()
 
     def _run(self, stop: threading.Event | StopFlag) -> None:
         pause = 0.5

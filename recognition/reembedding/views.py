@@ -12,7 +12,7 @@ from gallery.models import Gallery, Identity
 from gallery.pack_in_force import vectors_by_pack
 from recognition.photos.installed_packs import installed_manifests, pack_as_dict
 from recognition.photos.models import Worker
-from recognition.photos.thresholds import threshold_of
+from recognition.photos.thresholds import expected_tar, threshold_of
 from recognition.reembedding import services
 from recognition.reembedding.models import PreviewedFace, ReEmbedding
 from recognition.reembedding.progress import DECISION_CHANGES, changes_of, preview_as_dict, progress_of
@@ -37,11 +37,16 @@ def model(request, slug):
 
 
 def _pack_context(gallery: Gallery) -> dict:
-    packs = [pack_as_dict(manifest) for manifest in installed_manifests()]
+    packs = [
+        pack_as_dict(manifest) | {"expected": _percent(expected_tar(gallery, manifest.name))}
+        for manifest in installed_manifests()
+    ]
     previous = services.last_move(gallery)
     vectors = vectors_by_pack(gallery.pk)
+    in_force = next((pack for pack in packs if pack["name"] == gallery.pack), None)
     return {
-        "in_force": next((pack for pack in packs if pack["name"] == gallery.pack), None),
+        "in_force": in_force,
+        "better": in_force and next((pack for pack in packs if pack["default"] and _is_better(pack, in_force)), None),
         "threshold": _threshold(gallery),
         "others": [pack for pack in packs if pack["name"] != gallery.pack],
         "previous": previous,
@@ -68,7 +73,7 @@ def _job_context(request, gallery: Gallery) -> dict:
         "no_worker": not Worker.objects.alive().exists(),
         "unembedded": job.unembedded.select_related("sample__identity")[:20],
         "preview": preview,
-        "rank1": _percent(preview["rank1"]) if preview else None,
+        "rank1": {when: _percent(preview["rank1"][when]) for when in ("before", "after")} if preview else None,
         "changes": [(value, PreviewedFace.Change(value).label) for value in DECISION_CHANGES],
         "change": change,
         "page": _with_portraits(Paginator(changes_of(job, change), CHANGES_A_PAGE).get_page(request.GET.get("page"))),
@@ -85,8 +90,12 @@ def _with_portraits(page):
     return page
 
 
-def _percent(rank1: dict) -> dict:
-    return {when: rank1[when] and 100 * rank1[when] for when in ("before", "after")}
+def _is_better(pack: dict, other: dict) -> bool:
+    return pack["advised_faces"] > other["advised_faces"]
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def _threshold(gallery: Gallery):

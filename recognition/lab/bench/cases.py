@@ -72,9 +72,8 @@ def _mtcnn_inputs(batch: int) -> dict[str, np.ndarray]:
 
 
 CASES = {
-    "dlib": Case(
-        "dlib ResNet (default pack)", _installed_graphs("dlib-resnet", "embedder"), _face_inputs(150, _as_nchw)
-    ),
+    "dlib": Case("dlib ResNet", _installed_graphs("dlib-resnet", "embedder"), _face_inputs(150, _as_nchw)),
+    "sface": Case("SFace (default pack)", _installed_graphs("sface", "embedder"), _face_inputs(112, _as_nchw)),
     "mbf": Case("MobileFaceNet y1 (seeded weights)", _seeded_graphs("mbf", 128), _face_inputs(112)),
     "r50": Case("LResNet50E-IR (seeded weights)", _seeded_graphs("r50", 512), _face_inputs(112)),
     "r100": Case("LResNet100E-IR (seeded weights)", _seeded_graphs("r100", 512), _face_inputs(112)),
@@ -86,7 +85,7 @@ CASES = {
     ),
     "mtcnn": Case(
         "MTCNN, nets of one 640x480 photo",
-        _installed_graphs("dlib-resnet", "pnet", "rnet", "onet"),
+        _installed_graphs("sface", "pnet", "rnet", "onet"),
         _mtcnn_inputs,
         batches=(1,),
         bfloat16=False,

@@ -24,9 +24,9 @@ class PackFacts:
 
     name: str
     licence: str
+    detector: str
     commercial_use: bool = False
     title: str = ""
-    detector: str = "dlib-resnet"
     force: bool = False
 
 

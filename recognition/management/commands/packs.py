@@ -13,7 +13,7 @@ from recognition.engine.mxnet_runtime import DeviceError
 from recognition.management.progress_bars import advance
 from recognition.packs.install import catalogue, install_pack
 
-DEFAULT_DETECTOR = "dlib-resnet"
+DEFAULT_DETECTOR = settings.DEFAULT_PACK
 
 
 class Command(BaseCommand):

@@ -20,8 +20,9 @@ from faceplatform import env, private_files, system_user
 from faceplatform.database import postgres
 from faceplatform.errors import DomainError
 from faceplatform.processes.supervisor import Part, Supervisor, launched
+from gallery.models import Gallery
 from recognition.engine.manifest import PackError
-from recognition.packs.install import install_pack
+from recognition.packs.install import catalogue, install_pack
 from recognition.photos.models import Worker
 from recognition.photos.worker_parts import WorkerPart, release_claims, worker_parts
 
@@ -63,7 +64,7 @@ class Command(BaseCommand):
             if settings.EMBEDDED_POSTGRES:
                 postgres.ensure_running(settings.DATA_DIR, say=self.say)
             call_command("migrate", verbosity=0, interactive=False)
-            install_pack(settings.DEFAULT_PACK, settings.MODELS_DIR, progress=self.say)
+            self._install_packs()
             administrator = create_first_administrator(
                 username=env.get("FACEPLATFORM_ADMIN_USERNAME"), password=env.get("FACEPLATFORM_ADMIN_PASSWORD")
             )
@@ -71,6 +72,18 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if administrator:
             self._show_administrator(*administrator)
+
+    def _install_packs(self) -> None:
+        """The default pack, and those of the catalogue that galleries use, whose licences were accepted before. An
+        installation that has galleries starts also if one cannot be had: what needs it waits, and says so. Raises PackError."""
+        in_force = Gallery.objects.packs_in_force()
+        for pack in sorted({settings.DEFAULT_PACK, *(in_force & set(catalogue()))}):
+            try:
+                install_pack(pack, settings.MODELS_DIR, progress=self.say, accept=lambda licence: True)
+            except PackError as error:
+                if not in_force:
+                    raise
+                self.say(f"Warning: the model pack {pack} is not installed. {error}")
 
     def _show_administrator(self, user, password: str) -> None:
         if env.get("FACEPLATFORM_ADMIN_PASSWORD"):

@@ -10,6 +10,7 @@ from recognition.photos.models import RecognitionRequest, Status
 from recognition.photos.services import Photo, submit_enrolment, submit_recognition
 
 pytestmark = pytest.mark.django_db
+PACKS = ["sface", "dlib-resnet"]
 ACTOR = system_actor()
 PROBES = {
     "alex_lacamoire1": {"Alex"},
@@ -19,6 +20,14 @@ PROBES = {
     "obama1": {"Obama"},
     "obama_and_biden": {"Obama", "Biden"},
 }
+
+
+@pytest.fixture(params=PACKS)
+def gallery(db, request, worker):
+    """A gallery of each pack in turn, and the worker has loaded it."""
+    if request.param == "sface":
+        worker._pipelines["sface"] = request.getfixturevalue("sface")
+    return GalleryFactory(pack=request.param)
 
 
 def enrol(worker, gallery, name, *paths) -> None:
@@ -41,8 +50,7 @@ def names(worker, gallery, path) -> list[str]:
     return [face.identity.name if face.identity else face.decision for face in answer.faces.all()]
 
 
-def test_everybody_is_named_in_every_photo_and_strangers_are_unknown(worker, faces_dir):
-    gallery = GalleryFactory()
+def test_everybody_is_named_in_every_photo_and_strangers_are_unknown(worker, gallery, faces_dir):
     folders = {
         "alex_lacamoire": "Alex",
         "biden": "Biden",
@@ -59,9 +67,8 @@ def test_everybody_is_named_in_every_photo_and_strangers_are_unknown(worker, fac
             assert found == ["unknown"] * 6
 
 
-def test_compreface_people(worker, faces_dir):
+def test_compreface_people(worker, gallery, faces_dir):
     folder = faces_dir / "compreface"
-    gallery = GalleryFactory()
     enrol(worker, gallery, "A", folder / "001_A.jpg")
     enrol(worker, gallery, "B", folder / "007_B.jpg")
     found = {

@@ -80,7 +80,7 @@ def test_from_a_set_to_a_pack(place, records, settings, hopper, capsys):
 
 def test_a_pack_is_trained_on_with_triplets(place, records, settings, capsys):
     net = new_net("mbf", 32, 0, 0.125)
-    export_pack(net, PackFacts("first", "our own"), settings.MODELS_DIR, say=lambda text: None)
+    export_pack(net, PackFacts("first", "our own", "dlib-resnet"), settings.MODELS_DIR, say=lambda text: None)
     call_command("train", "--pretrained", "first", "--loss", "triplet", "--dataset", records, "--batch", "15",
                  "--steps", "3", "--lr", "0.001", "--hold-out", "4", "--threads", "1", *PACK)  # fmt: skip
     assert "Ended at step 3 of 3" in capsys.readouterr().out
@@ -180,7 +180,12 @@ def gallery(db):
 def first(place, settings):
     """A pack with an untrained net."""
     import_mxnet(threads=1)
-    export_pack(new_net("mbf", 32, 0, 0.125), PackFacts("first", "our own"), settings.MODELS_DIR, say=lambda text: None)
+    export_pack(
+        new_net("mbf", 32, 0, 0.125),
+        PackFacts("first", "our own", "dlib-resnet"),
+        settings.MODELS_DIR,
+        say=lambda text: None,
+    )
     return settings.MODELS_DIR / "first"
 
 
