@@ -23,8 +23,10 @@ class ActorMixin(APIView):
 
     shown_once: fields of the answer to a POST that are never stored, such as a new API key.
     answer_later: the answer about these photos once they are done; for views whose POSTs wait for photos.
+    answers_with: its content types where they are not JSON, for the header Accept.
     """
 
+    answers_with: tuple[str, ...] = ()
     shown_once: tuple[str, ...] = ()
     answer_later: Callable[[Sequence[UUID]], HttpResponse]
     post: Callable[..., HttpResponse]
@@ -63,6 +65,8 @@ class ActorMixin(APIView):
                 response = handler(request, *args, **kwargs)
                 idempotency.store(row, response, shown_once=self.shown_once)
                 return response
+        # REST framework puts these on every answer of the view: on a later one and on an error, too.
+        self.headers[idempotency.REPLAYED] = "true"
         if row.waits_for is None:
             return idempotency.replay(row)
         return self.answer_later(row.waits_for)

@@ -7,13 +7,13 @@ from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
-from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
 from accounts.api_views import ActorMixin
 from accounts.roles import Role, Scope
 from faceplatform.web.api import ProblemSerializer
 from faceplatform.web.filters import Filter, filtered, list_parameters
+from faceplatform.web.multipart import MultiPartParser
 from faceplatform.web.streaming import download
 from gallery.api import PROBLEMS
 from gallery.models import Gallery, QualityGate
