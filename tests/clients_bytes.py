@@ -35,7 +35,9 @@ def _parts(boundary: str, form: Form, text: str, file: str) -> list[bytes]:
 
 TEXT = 'Content-Disposition: form-data; name="{name}"'
 JPEG = 'Content-Disposition: form-data; name="{name}"; filename="{file_name}"\r\nContent-Type: image/jpeg'
-OCTETS = 'Content-Disposition: form-data; name="{name}"; filename="{file_name}"\r\nContent-Type: application/octet-stream'
+OCTETS = (
+    'Content-Disposition: form-data; name="{name}"; filename="{file_name}"\r\nContent-Type: application/octet-stream'
+)
 NO_TYPE = 'Content-Disposition: form-data; name="{name}"; filename="{file_name}"'
 
 
