@@ -25,10 +25,11 @@ class ContentNegotiation(DefaultContentNegotiation):
         renderers = list(renderers)
         try:
             return super().select_renderer(request, renderers, format_suffix)
-        except NotAcceptable:
+        except NotAcceptable as error:
             view: Any = request.parser_context["view"]
-            offered = (PROBLEM, *getattr(view, "answers_with", ()))
+            own = getattr(view, "answers_with", ())
             wanted = self.get_accept_list(request)
-            if not any(media_type_matches(kind, accepted) for kind in offered for accepted in wanted):
-                raise
+            if not any(media_type_matches(kind, accepted) for kind in (PROBLEM, *own) for accepted in wanted):
+                kinds = " or ".join(own or [renderer.media_type for renderer in renderers])
+                raise NotAcceptable(f"The answer is {kinds}. Correct the header Accept, or leave it out.") from error
             return renderers[0], renderers[0].media_type

@@ -39,7 +39,16 @@ def test_the_bytes_are_the_same(text):
     assert decoded(text) == DATA
 
 
-NO_BASE64 = ["visitor.jpg", "https://example.org/visitor.jpg", "A", "Zoë", "/9j/4AAQ*", "a,b", "data:image/png;base64,Ä", "=A=="]
+NO_BASE64 = [
+    "visitor.jpg",
+    "https://example.org/visitor.jpg",
+    "A",
+    "Zoë",
+    "/9j/4AAQ*",
+    "a,b",
+    "data:image/png;base64,Ä",
+    "=A==",
+]
 
 
 @pytest.mark.parametrize("text", NO_BASE64)
