@@ -23,10 +23,9 @@ class ActorMixin(APIView):
 
     shown_once: fields of the answer to a POST that are never stored, such as a new API key.
     answer_later: the answer about these photos once they are done; for views whose POSTs wait for photos.
-    answers_with: its content types where they are not JSON, for the header Accept.
     """
 
-    answers_with: tuple[str, ...] = ()
+    answers_with: tuple[str, ...] = ()  # its content types where they are not JSON, for the header Accept
     shown_once: tuple[str, ...] = ()
     answer_later: Callable[[Sequence[UUID]], HttpResponse]
     post: Callable[..., HttpResponse]

@@ -89,3 +89,17 @@ def test_messages_as_rest_framework_nests_them():
         ({"name": fault}, "name: Too long."),
     ):
         assert _first_message(errors) == message
+
+
+def test_a_choice_is_refused_with_the_choices(client, rows):
+    for method, path, field, kind in (
+        ("patch", "/api/v1/galleries/staff", "quality_gate", "one"),
+        ("put", "/api/v1/galleries/staff/members/{username}", "role", "one"),
+        ("post", "/api/v1/identities/{identity}/samples", "quality_gate", "one"),
+    ):
+        for wrong in ([{"a": ["b"]}], "nonsense", {"a": "b"}):
+            body = {field: wrong, "photos": [rows["photo"]]}
+            answer = getattr(client, method)(path.format(**rows), body, format="json")
+            assert problem(answer, 400, "invalid_input")["detail"].startswith(f"{field}: Send {kind} of ")
+    answer = client.post("/api/v1/api-keys", {"scopes": [{"a": ["b"]}]}, format="json")
+    assert problem(answer, 400, "invalid_input")["detail"] == "scopes: Send some of recognize, read, enrol, manage."
