@@ -25,6 +25,7 @@ class ActorMixin(APIView):
     answer_later: the answer about these photos once they are done; for views whose POSTs wait for photos.
     """
 
+    answers_with: tuple[str, ...] = ()  # its content types where they are not JSON, for the header Accept
     shown_once: tuple[str, ...] = ()
     answer_later: Callable[[Sequence[UUID]], HttpResponse]
     post: Callable[..., HttpResponse]
@@ -63,6 +64,8 @@ class ActorMixin(APIView):
                 response = handler(request, *args, **kwargs)
                 idempotency.store(row, response, shown_once=self.shown_once)
                 return response
+        # REST framework puts these on every answer of the view: on a later one and on an error, too.
+        self.headers[idempotency.REPLAYED] = "true"
         if row.waits_for is None:
             return idempotency.replay(row)
         return self.answer_later(row.waits_for)

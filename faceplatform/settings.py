@@ -208,6 +208,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["accounts.keys.throttling.RateThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["faceplatform.web.parsers.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "faceplatform.web.negotiation.ContentNegotiation",
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is not part of the API
     "DEFAULT_PAGINATION_CLASS": "faceplatform.web.api.CursorPagination",
     "DEFAULT_SCHEMA_CLASS": "faceplatform.web.openapi.PlatformSchema",

@@ -17,6 +17,7 @@ from accounts.api_views import ActorMixin
 from accounts.roles import Scope
 from faceplatform.errors import Conflict, InvalidInput
 from faceplatform.web.api import ProblemSerializer
+from faceplatform.web.choices import ChoiceField
 from faceplatform.web.filters import Filter, filtered, list_parameters, parse_bool, parse_time
 from gallery import services
 from gallery.closing import close_gallery
@@ -47,6 +48,8 @@ IDENTITY_ORDERINGS = {"created_at": "id", "name": "name", "updated_at": "updated
 
 
 class GallerySerializer(serializers.ModelSerializer):
+    serializer_choice_field = ChoiceField
+
     identity_count = serializers.IntegerField(read_only=True)
     sample_count = serializers.IntegerField(read_only=True)
     slug = serializers.SlugField(max_length=50, required=False, help_text="Derived from the name if left out.")

@@ -23,6 +23,10 @@ urlpatterns = [
     path("identities/<uuid:pk>/split", SplitView.as_view(), name="identity-split"),
     path("samples/<uuid:pk>", SampleViewSet.as_view(ITEM), name="sample-detail"),
     path("samples/<uuid:pk>/reject", RejectSampleView.as_view(), name="sample-reject"),
-    path("samples/<uuid:pk>/crop.jpg", SampleViewSet.as_view({"get": "crop"}), name="sample-crop"),
+    path(
+        "samples/<uuid:pk>/crop.jpg",
+        SampleViewSet.as_view({"get": "crop"}, answers_with=("image/jpeg",)),
+        name="sample-crop",
+    ),
     path("undo/<uuid:pk>", UndoView.as_view(), name="undo"),
 ]

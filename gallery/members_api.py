@@ -10,6 +10,7 @@ from accounts.roles import Role, Scope
 from accounts.users import services
 from faceplatform.errors import NotFound
 from faceplatform.web.api import ProblemSerializer
+from faceplatform.web.choices import ChoiceField
 from gallery.api import PROBLEMS
 from gallery.models import Gallery
 
@@ -30,7 +31,7 @@ class MemberSerializer(serializers.ModelSerializer):
 
 
 class RoleInput(serializers.Serializer):
-    role = serializers.ChoiceField(choices=list(ROLES))
+    role = ChoiceField(choices=list(ROLES))
 
 
 class MemberViewSet(ActorMixin, viewsets.GenericViewSet):

@@ -11,6 +11,7 @@ from accounts.models import ApiKey
 from accounts.roles import Scope
 from faceplatform.errors import NotFound
 from faceplatform.web.api import ProblemSerializer
+from faceplatform.web.choices import MultipleChoiceField
 
 PROBLEMS = dict.fromkeys((400, 401, 403, 404), ProblemSerializer)
 
@@ -51,7 +52,7 @@ class ApiKeyInput(serializers.Serializer):
     gallery = serializers.SlugField(
         required=False, allow_null=True, default=None, help_text="Limits the key to this gallery."
     )
-    scopes = serializers.MultipleChoiceField(choices=Scope.choices, allow_empty=False)
+    scopes = MultipleChoiceField(choices=Scope.choices, allow_empty=False)
     days = serializers.IntegerField(
         required=False,
         allow_null=True,

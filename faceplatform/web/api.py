@@ -1,7 +1,5 @@
 """Shared by all API views: problem+json for errors (RFC 9457), cursor pagination, the photo field."""
 
-import base64
-import binascii
 import re
 from typing import Any
 
@@ -19,8 +17,10 @@ from rest_framework.views import exception_handler
 
 from faceplatform.database.trouble import unavailable
 from faceplatform.errors import DomainError, InvalidInput
+from faceplatform.web import negotiation
+from faceplatform.web.base64_text import decoded
 
-PROBLEM = "application/problem+json"
+PROBLEM = negotiation.PROBLEM
 DEFAULT_WAIT, LONGEST_WAIT = 10, 30  # seconds
 CODES = {
     400: "invalid_input",
@@ -114,10 +114,15 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     return response
 
 
-def _first_message(errors: dict[str, Any]) -> str:
-    field, messages = next(iter(errors.items()))
-    message = messages[0] if isinstance(messages, list) else messages
-    return str(message) if field == "non_field_errors" else f"{field}: {message}"
+def _first_message(errors: Any) -> str:
+    """The first of some messages, after the names of the fields that it is about. errors: as REST framework nests them."""
+    if isinstance(errors, dict) and errors:
+        field, inner = next(iter(errors.items()))
+        name = f"{field + 1}" if isinstance(field, int) else field
+        return _first_message(inner) if field == "non_field_errors" else f"{name}: {_first_message(inner)}"
+    if isinstance(errors, list) and errors:
+        return next((_first_message(inner) for inner in errors if inner), "")
+    return str(errors)
 
 
 class CursorPagination(pagination.CursorPagination):
@@ -171,7 +176,10 @@ class CursorPagination(pagination.CursorPagination):
 class PhotoField(serializers.Field):
     """A photo: a file in multipart, or base64 text in JSON. Its value is (name, bytes)."""
 
-    default_error_messages = {"invalid": "Send the photo as a file (multipart/form-data) or as base64 text (JSON)."}
+    default_error_messages = {
+        "invalid": "Send the photo as a file (multipart/form-data) or as base64 text (JSON).",
+        "no_base64": "This text is not base64. Send the photo's bytes as base64, or send it as a file (multipart/form-data).",
+    }
 
     def to_internal_value(self, value: Any) -> tuple[str, bytes]:
         if hasattr(value, "read"):
@@ -179,9 +187,9 @@ class PhotoField(serializers.Field):
         if not isinstance(value, str):
             self.fail("invalid")
         try:
-            return "", base64.b64decode(re.sub(r"^data:[^,]*,", "", value), validate=True)
-        except (binascii.Error, ValueError):
-            self.fail("invalid")
+            return "", decoded(value)
+        except ValueError:
+            self.fail("no_base64")
 
 
 def read_upload(upload: UploadedFile) -> tuple[str, bytes]:

@@ -18,13 +18,16 @@ from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.db import close_old_connections
+from django.http import QueryDict
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
+from django.utils.datastructures import MultiValueDict
 from django.utils.http import parse_header_parameters
 
 from faceplatform.database.trouble import unavailable
 from faceplatform.web.asgi_types import Receive, Scope, Send
 from faceplatform.web.later import Later, Pending
+from faceplatform.web.multipart import tidied
 from faceplatform.web.views import unavailable_now
 
 
@@ -39,6 +42,9 @@ class Request(ASGIRequest):
         charset = self.content_params.get("charset")
         if charset and _reads_ascii(charset):
             self.encoding = charset
+
+    def parse_file_upload(self, META: Mapping[str, Any], post_data: Any) -> tuple[QueryDict, MultiValueDict]:
+        return super().parse_file_upload(META, tidied(post_data, META.get("CONTENT_TYPE", "")))
 
 
 class Handler(ASGIHandler):
@@ -138,12 +144,12 @@ def _anonymous(scope: dict) -> dict:
 
 
 def _with_length(scope: Scope, body: IO[bytes]) -> Scope:
-    """The same with the length of a body that came in chunks, which Django and DRF would take for an empty one."""
-    if all(name != b"transfer-encoding" for name, _ in scope["headers"]):
-        return scope
+    """The same with the length of the body as it was read, whatever the client said of it: Django and DRF would take a body that
+    came in chunks for an empty one."""
     length = str(body.seek(0, os.SEEK_END)).encode()
     body.seek(0)
-    return {**scope, "headers": [*scope["headers"], (b"content-length", length)]}
+    headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
+    return {**scope, "headers": [*headers, (b"content-length", length)]}
 
 
 def _reads_ascii(charset: str) -> bool:

@@ -6,7 +6,6 @@ from typing import Any
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers, viewsets
-from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -14,6 +13,7 @@ from accounts.api_views import ActorMixin
 from accounts.compiled_reads import VisibleRow
 from accounts.roles import Scope
 from faceplatform.web.api import PREFER, ProblemSerializer
+from faceplatform.web.multipart import MultiPartParser
 from faceplatform.web.parsers import JSONParser
 from gallery.api import PROBLEMS
 from gallery.compiled_reads import GALLERY

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -13,6 +12,7 @@ from accounts.api_views import ActorMixin
 from accounts.compiled_reads import VisibleRow
 from faceplatform.errors import NotFound, Unavailable, Unprocessable
 from faceplatform.web.api import LONGEST_WAIT
+from faceplatform.web.multipart import MultiPartParser
 from faceplatform.web.parsers import JSONParser
 from gallery.models import FaceSample, Gallery
 from gallery.querysets import FaceSampleQuerySet

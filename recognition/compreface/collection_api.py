@@ -123,6 +123,8 @@ class DeleteFacesView(CollectionView):
 
 
 class FaceImageView(CollectionView):
+    answers_with = ("image/jpeg", "application/octet-stream")
+
     def get(self, request, image_id):
         """The stored crop of the face; an empty answer if there is none, as in CompreFace."""
         crops = FaceCrop.objects.filter(sample__in=self.samples().filter(pk__in=valid_uuids([image_id])))

@@ -7,13 +7,14 @@ from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, viewsets
-from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 
 from accounts.api_views import ActorMixin
 from accounts.roles import Role, Scope
 from faceplatform.web.api import ProblemSerializer
+from faceplatform.web.choices import ChoiceField
 from faceplatform.web.filters import Filter, filtered, list_parameters
+from faceplatform.web.multipart import MultiPartParser
 from faceplatform.web.streaming import download
 from gallery.api import PROBLEMS
 from gallery.models import Gallery, QualityGate
@@ -53,7 +54,7 @@ class ImportSerializer(serializers.ModelSerializer):
 class ImportInput(serializers.Serializer):
     gallery = serializers.SlugField(help_text="The gallery's slug.")
     file = serializers.FileField(help_text="A ZIP with a folder per person, or with a CSV next to the photos.")
-    quality_gate = serializers.ChoiceField(
+    quality_gate = ChoiceField(
         QualityGate.choices, required=False, default="", help_text="Overrides the gallery's own quality gate."
     )
 

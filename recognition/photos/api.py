@@ -5,7 +5,6 @@ from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import serializers, viewsets
-from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -15,6 +14,7 @@ from accounts.roles import Scope
 from faceplatform.errors import NotFound
 from faceplatform.web.api import PREFER, ProblemSerializer
 from faceplatform.web.filters import Filter, filtered, list_parameters, parse_time
+from faceplatform.web.multipart import MultiPartParser
 from faceplatform.web.parsers import JSONParser
 from gallery.api import PROBLEMS, SampleSerializer, picture, the_gallery
 from gallery.compiled_reads import GALLERY

@@ -9,7 +9,7 @@ urlpatterns = [
     path("recognitions/<uuid:pk>", RecognitionViewSet.as_view(READ_AND_DELETE), name="recognition-detail"),
     path(
         "recognitions/<uuid:pk>/annotated.jpg",
-        RecognitionViewSet.as_view({"get": "annotated"}),
+        RecognitionViewSet.as_view({"get": "annotated"}, answers_with=("image/jpeg",)),
         name="recognition-annotated",
     ),
     path("recognitions/<uuid:pk>/faces/<int:index>/reject", RejectFaceView.as_view(), name="recognition-face-reject"),

@@ -3,6 +3,7 @@
 from rest_framework import serializers
 
 from faceplatform.web.api import PhotoField
+from faceplatform.web.choices import ChoiceField
 from gallery.api import SampleSerializer
 from gallery.models import QualityGate
 from recognition.photos.models import Decision, Status
@@ -105,7 +106,7 @@ class RecognitionSchema(serializers.Serializer):
 
 class EnrolmentInput(serializers.Serializer):
     photos = serializers.ListField(child=PhotoField(), help_text="Up to 20 photos of this person alone.")
-    quality_gate = serializers.ChoiceField(choices=QualityGate.choices, required=False)
+    quality_gate = ChoiceField(choices=QualityGate.choices, required=False)
 
 
 class EnrolmentResultSchema(serializers.Serializer):

@@ -143,6 +143,8 @@ class SubjectView(ActorMixin, APIView):
 
 
 class SubjectExportView(SubjectView):
+    answers_with = ("application/zip",)
+
     @extend_schema(
         summary="Export everything stored about a person",
         description="A ZIP with JSON and pictures to give to the person; docs/privacy.md describes it. For curators; "

@@ -8,13 +8,13 @@ from api_client import NOW, client_of, problem, upload
 from django.db import connection
 from django.urls import get_resolver
 from django.utils import timezone
-from factories import GalleryFactory, UserFactory, member
+from factories import GalleryFactory, IdentityFactory, UserFactory, member
 
 from accounts.api_views import ActorMixin
 from accounts.idempotency import delete_expired
 from accounts.models import ApiKey, IdempotentAnswer
 from accounts.roles import Role
-from gallery.models import Identity
+from gallery.models import Gallery, Identity
 from recognition.photos.models import RecognitionRequest
 
 pytestmark = pytest.mark.django_db
@@ -76,11 +76,33 @@ def test_a_photo_is_queued_once_and_answered_as_it_now_stands(curator, worker, h
 
     first, again = ask(), ask()
     assert (first.status_code, again.status_code, again.json()["id"]) == (202, 202, first.json()["id"])
+    assert "Idempotency-Replayed" not in first and again["Idempotency-Replayed"] == "true"
     worker.run_once()
     done = ask()
     assert (done.status_code, done.json()["status"], done["Location"]) == (201, "done", first["Location"])
-    problem(ask(hopper + b"\0"), 422, "idempotency_key_reused")
+    assert done["Idempotency-Replayed"] == "true"
+    other = ask(hopper + b"\0")
+    problem(other, 422, "idempotency_key_reused")
+    assert "Idempotency-Replayed" not in other
     assert RecognitionRequest.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_repeat_that_waits_says_so(curator, running_worker, hopper, no_face):
+    """Every POST that waits for photos, errors of the photos among its answers."""
+    client, person = client_of(curator), IdentityFactory(gallery=Gallery.objects.get(), name="Ada")
+    calls = {
+        "recognitions": lambda: {"gallery": "staff", "photo": upload(hopper)},
+        "detections": lambda: {"gallery": "staff", "photo": upload(hopper)},
+        "embeddings": lambda: {"gallery": "staff", "photo": upload(no_face)},
+        "comparisons": lambda: {"gallery": "staff", "photo": upload(hopper), "reference": upload(no_face)},
+        f"identities/{person.pk}/samples": lambda: {"photos": [upload(no_face)]},
+    }
+    for place, body in calls.items():
+        once = {"HTTP_IDEMPOTENCY_KEY": place}
+        first, again = (client.post(f"/api/v1/{place}", body(), **once) for _ in range(2))
+        assert again.status_code == first.status_code
+        assert "Idempotency-Replayed" not in first and again["Idempotency-Replayed"] == "true", place
 
 
 def test_a_new_api_key_is_not_stored(curator):

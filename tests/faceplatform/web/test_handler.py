@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import pytest
 from django.conf import settings
 from django.db import connection
+from django.http import HttpResponse
 from factories import GalleryFactory, IdentityFactory, member
 from web_process import Call
 
@@ -171,3 +172,41 @@ def test_a_download_ends_in_its_own_thread_where_the_client_takes_no_more():
         assert (len(threads), len(set(threads))) == (4, 1)
 
     asyncio.run(broken_off())
+
+
+@pytest.mark.parametrize(
+    "said", [[], [(b"content-length", b"3")], [(b"content-length", b"7"), (b"content-length", b"0")]]
+)
+def test_the_length_of_a_body_is_what_was_read(said):
+    """Whatever the client, or a server before this one, said of it; also where the body came without a word about its length."""
+    lengths = []
+
+    class Seen(Handler):
+        def load_middleware(self, is_async=False):
+            self._middleware_chain = lambda request: (
+                lengths.append(request.META["CONTENT_LENGTH"]) or HttpResponse(request.body)
+            )
+
+    async def ask():
+        pieces = [
+            {"type": "http.request", "body": piece, "more_body": bool(piece)} for piece in (b"four", b" more", b"")
+        ]
+
+        async def receive():
+            return pieces.pop(0) if pieces else await asyncio.Future()
+
+        async def send(message):
+            lengths.append(message.get("body"))
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/",
+            "headers": said,
+            "query_string": b"",
+            "http_version": "1.1",
+        }
+        await Seen(1)(scope, receive, send)
+
+    asyncio.run(ask())
+    assert lengths[0] == "9" and b"four more" in lengths
