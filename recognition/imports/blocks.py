@@ -12,12 +12,14 @@ from django.db.models import F
 
 from accounts.actor import Actor
 from faceplatform.errors import DomainError, InvalidInput
+from faceplatform.text import storable
 from gallery.models import FaceSample, Gallery, Identity
 from gallery.services import create_identity
+from recognition.imports.files import words_of
 from recognition.imports.lease import count
 from recognition.imports.models import Import, ImportRow
 from recognition.imports.requester import requester_of
-from recognition.imports.sources import UNREADABLE, SourceLost, SourceRow
+from recognition.imports.rows import LeftOut, SourceLost, SourceRow
 from recognition.photos.faults import SERVER, is_servers
 from recognition.photos.models import RecognitionRequest, Status
 from recognition.photos.services import Photo, submit_enrolments
@@ -36,11 +38,15 @@ class Item:
     digest: str = ""
 
     def refuse(self, code: str, reason: str) -> None:
-        self.row.status, self.row.code, self.row.reason = ImportRow.Status.REFUSED, code, reason.replace("\0", "")
+        self.end(ImportRow.Status.REFUSED, code, reason)
+
+    def end(self, status: str, code: str, reason: str) -> None:
+        self.row.status, self.row.code, self.row.reason = status, code, storable(reason, 2000)
 
     @property
-    def refused(self) -> bool:
-        return self.row.status == ImportRow.Status.REFUSED
+    def open(self) -> bool:
+        """Whether nothing has been decided about it yet."""
+        return not self.row.status
 
 
 def submit_block(
@@ -81,16 +87,18 @@ def _read(item: Item) -> None:
             raise InvalidInput("This row has no name.", code="name_missing")
     except DomainError as error:
         item.refuse(error.code, error.message)
-    except UNREADABLE as error:
-        item.refuse("unreadable", f"The photo cannot be read: {error}")
+    except LeftOut as reason:
+        item.end(ImportRow.Status.IGNORED, reason.code, reason.message)
+    except OSError as error:
+        item.refuse("unreadable", f"The file cannot be read: {words_of(error)}.")
 
 
 @transaction.atomic
 def _submit(job: Import, runner: UUID, block: Sequence[Item]) -> dict[UUID, UUID]:
     """Saves the rows, with a request for each photo or the reason why there is none. Returns row id → request id."""
     actor = requester_of(job)
-    _find_people(job, actor, [item for item in block if not item.refused])
-    _skip_known(job.gallery, [item for item in block if not item.refused])
+    _find_people(job, actor, [item for item in block if item.open])
+    _skip_known(job.gallery, [item for item in block if item.open])
     new = [(item, identity) for item in block if not item.row.status and (identity := item.row.identity)]
     requests = submit_enrolments(
         actor=actor,
@@ -137,8 +145,8 @@ def _skip_known(gallery: Gallery, items: Sequence[Item]) -> None:
     names = dict(enrolled.values_list("photo_sha256", "identity__name"))
     for item in items:
         if item.digest in names:
-            item.row.status, item.row.code = ImportRow.Status.SKIPPED, "duplicate_photo"
-            item.row.reason = f"This photo is already enrolled for {names[item.digest]}."
+            reason = f"This photo is already enrolled for {names[item.digest]}."
+            item.end(ImportRow.Status.SKIPPED, "duplicate_photo", reason)
 
 
 def pending(job: Import) -> dict[UUID, UUID]:

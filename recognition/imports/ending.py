@@ -27,13 +27,14 @@ def finish(job: Import, runner: UUID, status: str, message: str = "") -> bool:
     fields = {"status": status, "error_message": message, "runner": None, "lease_expires_at": None}
     if not Import.objects.filter(pk=job.pk, runner=runner).update(finished_at=timezone.now(), **fields):
         return False
-    job.refresh_from_db(fields=["enrolled", "skipped", "refused"])
+    counts = ["enrolled", "skipped", "refused", "ignored"]
+    job.refresh_from_db(fields=counts)
     if status == Import.Status.DONE:
         job.pieces.all().delete()
     if job.enrolled >= ANALYZE_FROM:
         with connection.cursor() as cursor:
             analyze(cursor)
-    details = {"status": str(status), "enrolled": job.enrolled, "skipped": job.skipped, "refused": job.refused}
+    details = {"status": str(status)} | {name: getattr(job, name) for name in counts}
     try:
         actor = requester_of(job)
     except NotAllowed:
