@@ -3,26 +3,27 @@ cost as much as the face recognition.
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
 
 from accounts.actor import Actor
 from faceplatform.errors import DomainError, InvalidInput
 from faceplatform.text import storable
 from gallery.models import FaceSample, Gallery, Identity
-from gallery.services import create_identity
+from gallery.services import create_identity, people_with_keys
 from recognition.imports.files import words_of
 from recognition.imports.lease import count
 from recognition.imports.models import Import, ImportRow
+from recognition.imports.paths import composed
 from recognition.imports.requester import requester_of
 from recognition.imports.rows import LeftOut, SourceLost, SourceRow
 from recognition.photos.faults import SERVER, is_servers
 from recognition.photos.models import RecognitionRequest, Status
-from recognition.photos.services import Photo, submit_enrolments
+from recognition.photos.services import NewPerson, Photo, submit_enrolments
 
 BLOCK = 32  # rows submitted and collected together
 BLOCK_BYTES = 32 * 1024 * 1024
@@ -30,12 +31,16 @@ BLOCK_BYTES = 32 * 1024 * 1024
 
 @dataclass(slots=True)
 class Item:
-    """A row of the source and its future ImportRow. data: the photo, empty if it could not be read. digest: its SHA-256."""
+    """A row of the source and its future ImportRow. data: the photo, empty if it could not be read. digest: its SHA-256.
+
+    person: whose it is, as soon as that is known.
+    """
 
     source: SourceRow
     row: ImportRow
     data: bytes = b""
     digest: str = ""
+    person: Identity | NewPerson | None = None
 
     def refuse(self, code: str, reason: str) -> None:
         self.end(ImportRow.Status.REFUSED, code, reason)
@@ -99,11 +104,11 @@ def _submit(job: Import, runner: UUID, block: Sequence[Item]) -> dict[UUID, UUID
     actor = requester_of(job)
     _find_people(job, actor, [item for item in block if item.open])
     _skip_known(job.gallery, [item for item in block if item.open])
-    new = [(item, identity) for item in block if not item.row.status and (identity := item.row.identity)]
+    new = [(item, person) for item in block if item.open and (person := item.person)]
     requests = submit_enrolments(
         actor=actor,
         gallery=job.gallery,
-        photos=[(identity, Photo(item.source.photo_name, item.data)) for item, identity in new],
+        photos=[(person, Photo(item.source.photo_name, item.data)) for item, person in new],
         quality_gate=job.quality_gate,
     )
     for (item, _), request in zip(new, requests, strict=True):
@@ -114,28 +119,25 @@ def _submit(job: Import, runner: UUID, block: Sequence[Item]) -> dict[UUID, UUID
 
 
 def _find_people(job: Import, actor: Actor, items: Sequence[Item]) -> None:
-    """Sets each row's person: found by the external id, even if merged into somebody else since, or else created."""
-    keys = {item.row.key for item in items}
-    rows = Identity.with_deleted.select_related("merged_into").filter(gallery=job.gallery, external_id__in=keys)
-    known: dict[str, Identity] = {}
-    for row in rows.order_by(F("deleted_at").desc(nulls_first=True)):
-        if current := row.current:
-            known.setdefault(row.external_id, current)
+    """Sets whose photo each is: somebody with this external id, even if merged into somebody else since, or somebody new."""
+    known = _known(job.gallery, {item.row.key for item in items})
     for item in items:
+        key, name, fields = item.row.key, item.source.name, item.source.fields
         try:
-            if item.row.key not in known:
-                known[item.row.key] = create_identity(
-                    actor=actor,
-                    gallery=job.gallery,
-                    name=item.source.name,
-                    external_id=item.row.key,
-                    **item.source.fields,
-                )
+            if key not in known and job.gallery.requires_consent:  # which is recorded of people who are there
+                known[key] = create_identity(actor=actor, gallery=job.gallery, name=name, external_id=key, **fields)
         except DomainError as error:
             item.refuse(error.code, error.message)
         else:
-            item.row.identity = known[item.row.key]
-            item.row.identity.gallery = job.gallery  # saves a query for each
+            item.row.identity = known.get(key)
+            item.person = known.get(key) or NewPerson(key, name, fields)
+
+
+def _known(gallery: Gallery, keys: set[str]) -> dict[str, Identity]:
+    """By external id in NFC. Older versions kept those of folders from macOS as they were, in NFD."""
+    decomposed = {unicodedata.normalize("NFD", key) for key in keys}
+    found = people_with_keys(gallery, keys | decomposed)
+    return {composed(key): person for key, person in found.items()} | {key: found[key] for key in keys & found.keys()}
 
 
 def _skip_known(gallery: Gallery, items: Sequence[Item]) -> None:
@@ -160,15 +162,17 @@ def pending(job: Import) -> dict[UUID, UUID]:
 def collect(job: Import, runner: UUID, waiting: dict[UUID, UUID]) -> None:
     """Records the results of finished photos and deletes their requests: the row holds all that is needed."""
     finished = RecognitionRequest.objects.filter(pk__in=waiting.values(), status__in=[Status.DONE, Status.FAILED])
-    by_request = {request.pk: request for request in finished.only("status", "error_code", "error_message")}
+    by_request = {request.pk: request for request in finished.only("status", "error_code", "error_message", "identity")}
     finished_rows = {row: request for row, request in waiting.items() if request in by_request}
     if not finished_rows:
         return
     with transaction.atomic():
         rows = list(ImportRow.objects.filter(pk__in=finished_rows))
         for row in rows:
-            row.status, row.code, row.reason = _outcome(by_request[finished_rows[row.pk]])
-        ImportRow.objects.bulk_update(rows, ["status", "code", "reason"])
+            request = by_request[finished_rows[row.pk]]
+            row.status, row.code, row.reason = _outcome(request)
+            row.identity_id = request.identity_id
+        ImportRow.objects.bulk_update(rows, ["status", "code", "reason", "identity"])
         RecognitionRequest.objects.filter(pk__in=finished_rows.values()).delete()
         count(job, runner, rows)
     for row_id in finished_rows:

@@ -117,10 +117,11 @@ class ImportCommand(BaseCommand):
             self.stdout.write(f"refused  {row.name or '–'}: {row.path}: {row.reason} ({row.code})")
         for row in job.left_out_by_reason():
             self.stdout.write(f"left out {row['count']} × {row['reason']} ({row['code']})")
+        left_out = f", {job.ignored} files left out" if job.ignored else ""
         people = job.rows.filter(status="enrolled").values("identity").distinct().count()
         self.stdout.write(
             f"{job.enrolled} samples of {people} people enrolled, "
-            f"{job.skipped} were already enrolled, {job.refused} refused, {job.ignored} files left out."
+            f"{job.skipped} were already enrolled, {job.refused} refused{left_out}."
         )
         if job.status == Import.Status.STOPPED:
             self.stdout.write(

@@ -21,7 +21,7 @@ SUFFIXES = (
     ".heic", ".heif", ".hif", ".avif", ".jp2", ".ico", ".pgm", ".ppm",
 )  # fmt: skip
 BESIDE = "The photo lies beside the people's folders. Put it into the folder of the person it shows."
-TOO_DEEP = "The photo lies deeper than the people's folders: it is not certain whose it is. Put it into the person's folder itself."
+TOO_DEEP = "The photo lies deeper than the people's folders: nobody can be sure whose it is. Put it into the person's own folder."
 
 
 def person_name(folder: str) -> str:
