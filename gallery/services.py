@@ -9,7 +9,8 @@ from uuid import UUID
 import numpy as np
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from accounts import audit
@@ -266,6 +267,30 @@ def lock_sample(pk: UUID) -> FaceSample:
     if sample is None:
         raise Conflict("This sample has been deleted in the meantime. Undo that first.", code="deleted_meanwhile")
     return sample
+
+
+@audited
+def person_with_key(*, actor: Actor, gallery: Gallery, external_id: str, **fields: Any) -> Identity:
+    """The person with this external id, or the one they were merged into; made if there is none. fields: as in `create_identity`.
+
+    Whoever asks for the same key at the same time waits until this transaction ends, so that both get one person.
+    """
+    actor.require_role(gallery, Role.CURATOR)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"person {gallery.pk} {external_id}"])
+    found = people_with_keys(gallery, [external_id]).get(external_id)
+    return found or create_identity(actor=actor, gallery=gallery, external_id=external_id, **fields)
+
+
+def people_with_keys(gallery: Gallery, keys: Iterable[str]) -> dict[str, Identity]:
+    """External id → the person who has it, or to whom it led before a merge."""
+    rows = Identity.with_deleted.select_related("merged_into").filter(gallery=gallery, external_id__in=keys)
+    found: dict[str, Identity] = {}
+    for row in rows.order_by(F("deleted_at").desc(nulls_first=True)):
+        if current := row.current:
+            current.gallery = gallery  # saves a query for each
+            found.setdefault(row.external_id, current)
+    return found
 
 
 def note_recognized(*, identity_ids: Iterable[UUID], at: datetime) -> None:

@@ -31,7 +31,10 @@ FILTERS = [
 
 class ImportSerializer(serializers.ModelSerializer):
     gallery = serializers.SlugField(source="gallery.slug")
-    handled = serializers.IntegerField(help_text="Photos processed so far, of `total`.")
+    handled = serializers.IntegerField(help_text="Files dealt with so far, of `total`.")
+
+    skipped = serializers.IntegerField(help_text="Photos that were enrolled already.")
+    ignored = serializers.IntegerField(help_text="Files left out: they are nobody's photo. The report says why.")
 
     class Meta:
         model = Import
@@ -45,6 +48,7 @@ class ImportSerializer(serializers.ModelSerializer):
             "enrolled",
             "skipped",
             "refused",
+            "ignored",
             "error_message",
             "created_at",
             "finished_at",
@@ -121,7 +125,7 @@ class ImportViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
         return self.retrieve(request, pk)
 
     @extend_schema(
-        summary="The result of each photo, as CSV", responses={(200, "text/csv"): OpenApiTypes.STR, **PROBLEMS}
+        summary="What became of each file, as CSV", responses={(200, "text/csv"): OpenApiTypes.STR, **PROBLEMS}
     )
     def report(self, request, pk):
         return report_response(request, self._job(pk))

@@ -73,7 +73,7 @@ class ImportCommand(BaseCommand):
         job = find_unfinished(gallery=gallery, place=place)
         if job is None:
             return create_import(actor=actor, gallery=gallery, name=name, place=place, quality_gate=quality)
-        self.stdout.write(f"Resuming the import of {job.created_at:%Y-%m-%d %H:%M}: {job.handled} photos are done.")
+        self.stdout.write(f"Resuming the import of {job.created_at:%Y-%m-%d %H:%M}: {job.handled} files are done.")
         if job.status in (Import.Status.STOPPED, Import.Status.FAILED):
             resume_import(actor=actor, job=job)
         return job
@@ -84,7 +84,7 @@ class ImportCommand(BaseCommand):
             Import.objects.filter(pk=job.pk).update(stop_requested=True)
 
         def progress(job: Import) -> None:
-            job.refresh_from_db(fields=["enrolled", "skipped", "refused"])
+            job.refresh_from_db(fields=["enrolled", "skipped", "refused", "ignored"])
             bar.update(job.handled - bar.n)
 
         before = {name: signal.signal(name, stop) for name in (signal.SIGINT, signal.SIGTERM)}
@@ -114,15 +114,18 @@ class ImportCommand(BaseCommand):
 
     def _summary(self, job: Import) -> None:
         for row in job.rows.filter(status="refused").iterator():
-            self.stdout.write(f"refused  {row.name}: {row.path}: {row.reason} ({row.code})")
+            self.stdout.write(f"refused  {row.name or '–'}: {row.path}: {row.reason} ({row.code})")
+        for row in job.left_out_by_reason():
+            self.stdout.write(f"left out {row['count']} × {row['reason']} ({row['code']})")
+        left_out = f", {job.ignored} files left out" if job.ignored else ""
         people = job.rows.filter(status="enrolled").values("identity").distinct().count()
         self.stdout.write(
             f"{job.enrolled} samples of {people} people enrolled, "
-            f"{job.skipped} were already enrolled, {job.refused} refused."
+            f"{job.skipped} were already enrolled, {job.refused} refused{left_out}."
         )
         if job.status == Import.Status.STOPPED:
             self.stdout.write(
-                f"Stopped after {job.handled} of {job.total} photos. Run the same command again to continue."
+                f"Stopped after {job.handled} of {job.total} files. Run the same command again to continue."
             )
         if job.status == Import.Status.FAILED:
             raise CommandError(job.error_message)

@@ -3,7 +3,7 @@
 import uuid6
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.db.models.functions import Now
 
 from gallery.models import Gallery, Identity
@@ -41,6 +41,7 @@ class Import(models.Model):
     enrolled = models.PositiveIntegerField(default=0)
     skipped = models.PositiveIntegerField(default=0)
     refused = models.PositiveIntegerField(default=0)
+    ignored = models.PositiveIntegerField(default=0, db_default=0)
     error_message = models.TextField(blank=True)
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     requested_as = models.JSONField(default=dict)
@@ -69,13 +70,18 @@ class Import(models.Model):
 
     @property
     def handled(self) -> int:
-        return self.enrolled + self.skipped + self.refused
+        return self.enrolled + self.skipped + self.refused + self.ignored
+
+    def left_out_by_reason(self):
+        """{code, reason, count} of the files that were left out."""
+        ignored = self.rows.filter(status=ImportRow.Status.IGNORED)
+        return ignored.values("code", "reason").annotate(count=Count("pk")).order_by("code", "reason")
 
 
 class ImportRow(models.Model):
-    """The result of one photo of an import.
+    """What became of one file of an import.
 
-    path: the photo's place in the source, unique in the import. key: the person's external id.
+    path: the file's place in the source, unique in the import. key: the person's external id; empty for nobody's files.
     """
 
     class Status(models.TextChoices):
@@ -83,6 +89,7 @@ class ImportRow(models.Model):
         ENROLLED = "enrolled", "Enrolled"
         SKIPPED = "skipped", "Was there already"
         REFUSED = "refused", "Refused"
+        IGNORED = "ignored", "Left out"
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     job = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="rows")

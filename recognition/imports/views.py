@@ -57,6 +57,7 @@ def import_(request, pk):
         "runs": job.status in (Import.Status.QUEUED, Import.Status.RUNNING),
         "unserved": RecognitionRequest.objects.packs_without_worker().get(job.gallery.pack),
         "no_worker": not Worker.objects.alive().exists(),
+        "reasons": job.left_out_by_reason(),
         "page": Paginator(refused, 50).get_page(request.GET.get("page")),
     }
     return render(request, "recognition/_import.html" if request.htmx else "recognition/import.html", context)

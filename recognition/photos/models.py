@@ -54,7 +54,8 @@ class RecognitionRequest(models.Model):
     A claim sets claim_token and lease_expires_at and counts an attempt; the worker's heartbeat renews the lease.
     Results are accepted only from the holder of the token. At the end the photo is cleared unless keep_photo.
     options: {"top_k": int, "threshold": float|null, "max_faces": int|null, "min_detection_score": float|null}; an
-    enrolment also has "quality_gate": str, and a comparison "reference": {"photo": request id}, {"sample": id} or
+    enrolment also has "quality_gate": str, and "person": {"external_id", "name", …} where there is no `identity` yet: one is
+    made with the first face. A comparison has "reference": {"photo": request id}, {"sample": id} or
     {"identity": id}; the request of the reference photo itself has none.
     timings_ms: {"queued", "decode", "detect", "embed", "search", "total"}.
     """
@@ -125,7 +126,8 @@ class RecognitionRequest(models.Model):
             models.CheckConstraint(name="request_failed_has_reason", condition=~Q(status="failed") | ~Q(error_code="")),
             models.CheckConstraint(
                 name="request_enrol_has_identity",
-                condition=Q(purpose="enrol", identity__isnull=False) | ~Q(purpose="enrol") & Q(identity__isnull=True),
+                condition=Q(purpose="enrol") & (Q(identity__isnull=False) | Q(options__has_key="person"))
+                | ~Q(purpose="enrol") & Q(identity__isnull=True),
             ),
         ]
         indexes = [

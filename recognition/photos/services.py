@@ -34,6 +34,15 @@ class Photo:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class NewPerson:
+    """Somebody who is made with their first face. fields: further ones of `create_identity`."""
+
+    external_id: str
+    name: str
+    fields: dict[str, str]
+
+
 def submit_recognition(
     *,
     actor: Actor,
@@ -95,21 +104,21 @@ def submit_enrolment(
     if needs_worker:
         require_worker(identity.gallery)
     _check_fraction("min_detection_score", min_detection_score)
-    return _queue_enrolments(
-        actor, [(identity, photo) for photo in photos], quality_gate, min_detection_score, Priority.INTERACTIVE
-    )
+    pairs = [(identity, photo) for photo in photos]
+    return _queue_enrolments(actor, identity.gallery, pairs, quality_gate, min_detection_score, Priority.INTERACTIVE)
 
 
 def submit_enrolments(
-    *, actor: Actor, gallery: Gallery, photos: Sequence[tuple[Identity, Photo]], quality_gate: str = ""
+    *, actor: Actor, gallery: Gallery, photos: Sequence[tuple[Identity | NewPerson, Photo]], quality_gate: str = ""
 ) -> list[RecognitionRequest]:
     """Queues photos of any number of the gallery's people, one request each, in order and with low priority.
 
+    A new person is made with the first photo that is enrolled; if none is, nobody is made.
     A bad file does not affect the others: its request fails at once, with the reason. So do those of people who have not
     given the consent that the gallery requires. Raises NotAllowed.
     """
     _require_curator(actor, gallery)
-    return _queue_enrolments(actor, photos, quality_gate, None, Priority.BULK)
+    return _queue_enrolments(actor, gallery, photos, quality_gate, None, Priority.BULK)
 
 
 def _require_curator(actor: Actor, gallery: Gallery) -> None:
@@ -119,16 +128,17 @@ def _require_curator(actor: Actor, gallery: Gallery) -> None:
 
 def _queue_enrolments(
     actor: Actor,
-    photos: Sequence[tuple[Identity, Photo]],
+    gallery: Gallery,
+    photos: Sequence[tuple[Identity | NewPerson, Photo]],
     quality_gate: str,
     min_detection_score: float | None,
     priority: Priority,
 ) -> list[RecognitionRequest]:
     requests = []
-    for identity, photo in photos:
-        gate = quality_gate or identity.gallery.quality_gate
+    for person, photo in photos:
+        gate = quality_gate or gallery.quality_gate
         options: dict[str, Any] = {"quality_gate": gate, "min_detection_score": min_detection_score}
-        requests.append(_enrolment_request(actor, identity, photo, options, priority))
+        requests.append(_enrolment_request(actor, gallery, person, photo, options, priority))
     if requests:
         with transaction.atomic():
             RecognitionRequest.objects.bulk_create(requests)
@@ -269,15 +279,24 @@ def check_enrolment(photos: Sequence[Photo], quality_gate: str = "") -> None:
 
 
 def _enrolment_request(
-    actor: Actor, identity: Identity, photo: Photo, options: dict[str, Any], priority: Priority
+    actor: Actor,
+    gallery: Gallery,
+    person: Identity | NewPerson,
+    photo: Photo,
+    options: dict[str, Any],
+    priority: Priority,
 ) -> RecognitionRequest:
+    identity = person if isinstance(person, Identity) else None
+    if isinstance(person, NewPerson):
+        options["person"] = {"external_id": person.external_id, "name": person.name, **person.fields}
     request = new_request(
-        actor=actor, gallery=identity.gallery, photo=photo, priority=priority, options=options, identity=identity
+        actor=actor, gallery=gallery, photo=photo, priority=priority, options=options, identity=identity
     )
     request.purpose = Purpose.ENROL
     try:
         request.photo_type = inspect_photo(photo).content_type
-        require_consent(identity)
+        if identity:
+            require_consent(identity)
     except DomainError as error:
         request.photo = None
         request.status, request.finished_at = Status.FAILED, timezone.now()

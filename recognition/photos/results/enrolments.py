@@ -49,6 +49,8 @@ def enrol(*, request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis) 
             result = {"status": Status.FAILED, "error_code": error.code, "error_message": error.message}
         else:
             result = {"status": Status.DONE, "sample_id": str(sample.pk)}
+            if request.identity is None:
+                RecognitionRequest.objects.filter(pk=request.pk).update(identity=sample.identity)
         queue.finish([outcome(request, analysis=analysis, **result)])
     return True
 
@@ -61,13 +63,15 @@ def _rows(request: RecognitionRequest, faces: Sequence[Face]) -> list[Recognitio
 
 
 def _enrol(request: RecognitionRequest, analysis: PhotoAnalysis, faces: Sequence[Face]) -> FaceSample:
-    """Adds the photo's one face to the request's identity. Raises Refusal or DomainError."""
-    assert request.identity is not None  # the constraint request_enrol_has_identity
+    """Adds the photo's one face to the request's identity, or to a new one. Raises Refusal or DomainError; then nobody is new."""
     actor = _actor_of(request)
     _check_faces(faces, request.options["quality_gate"])
     face = faces[0]
+    identity = request.identity or gallery_services.person_with_key(
+        actor=actor, gallery=request.gallery, **request.options["person"]
+    )
     if request.options["quality_gate"] != QualityGate.OFF:
-        _check_conflict(request, request.identity, face)
+        _check_conflict(request, identity, face)
     enrolled = EnrolledFace(
         photo_name=request.photo_name,
         photo_sha256=request.photo_sha256,
@@ -83,7 +87,7 @@ def _enrol(request: RecognitionRequest, analysis: PhotoAnalysis, faces: Sequence
         crop_landmarks=points(face.crop.landmarks),
         embedding=face.embedding,
     )
-    return gallery_services.add_sample(actor=actor, identity=request.identity, face=enrolled, pack=request.pack)
+    return gallery_services.add_sample(actor=actor, identity=identity, face=enrolled, pack=request.pack)
 
 
 def _actor_of(request: RecognitionRequest) -> Actor:

@@ -11,7 +11,7 @@ from other_process import run_elsewhere
 
 from accounts.actor import system_actor
 from gallery.models import FaceSample
-from recognition.imports import running
+from recognition.imports import lease
 from recognition.imports.models import Import
 from recognition.imports.running import FileSource, run_import
 from recognition.imports.services import create_import, stop_import
@@ -97,7 +97,7 @@ def test_an_end_of_the_process_is_heard_while_rows_are_refused(refused_lines):
 @pytest.mark.django_db(transaction=True)
 def test_the_lease_is_kept_while_nothing_is_queued(refused_lines, tmp_path, monkeypatch):
     """Another process waits until the lease that it sees is over, and still does not get the import."""
-    monkeypatch.setattr(running, "LEASE", timedelta(seconds=4))
+    monkeypatch.setattr(lease, "LEASE", timedelta(seconds=4))
     job = new(refused_lines)
     tried = []
 
@@ -134,7 +134,7 @@ def test_a_block_that_only_the_former_holder_knows_is_rolled_back(db, hopper, tm
 
     def claim_elsewhere():
         Import.objects.update(lease_expires_at=F("created_at"))
-        code = "from recognition.imports import running\nprint(running._claim({pk!r}, {pk!r}))"
+        code = "from recognition.imports import lease\nprint(lease.claim({pk!r}, {pk!r}))"
         assert run_elsewhere(code.format(pk=str(job.pk)), tmp_path) == "True"
 
     source = Watched(FileSource(file), 0, claim_elsewhere)

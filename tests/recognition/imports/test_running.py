@@ -331,7 +331,7 @@ def test_the_pages(gallery, archive, worker, client, monkeypatch, django_assert_
     run(job, worker)
     with django_assert_max_num_queries(8):
         text = client.get(f"/imports/{job.pk}/").content.decode()
-    assert "5 of 5 photos" in text and "multiple_faces" in text and "hx-trigger" not in text
+    assert "5 of 5 files" in text and "multiple_faces" in text and "hx-trigger" not in text
     with django_assert_max_num_queries(8):
         assert "people.zip" in client.get("/galleries/staff/imports").content.decode()
 
