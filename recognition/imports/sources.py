@@ -18,6 +18,8 @@ from django.conf import settings
 
 from faceplatform.errors import InvalidInput
 from faceplatform.text import storable
+from recognition.engine.base import PhotoError
+from recognition.engine.image import check_bytes
 from recognition.imports.directory import DAMAGED, require_bounded
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".pgm", ".ppm"}
@@ -197,6 +199,7 @@ def _read_file(folder: Path, path: str) -> bytes:
     if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
         raise InvalidInput("The photo is outside the folder of the import.", code="path_refused")
     with (folder / path).open("rb") as file:
+        _check_bytes(os.fstat(file.fileno()).st_size)
         return file.read(settings.MAX_PHOTO_BYTES + 1)
 
 
@@ -212,9 +215,14 @@ def _read_named_member(
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     """Reads at most one byte more than allowed, whatever size the header claims."""
-    if info.file_size > settings.MAX_PHOTO_BYTES:
-        raise InvalidInput(
-            f"The photo has {info.file_size / 2**20:.1f} MiB, more than allowed.", code="image_too_large"
-        )
+    _check_bytes(info.file_size)
     with archive.open(info) as file:
         return file.read(settings.MAX_PHOTO_BYTES + 1)
+
+
+def _check_bytes(size: int) -> None:
+    """Raises InvalidInput if a photo's file is too large to be read."""
+    try:
+        check_bytes(size, settings.MAX_PHOTO_BYTES)
+    except PhotoError as error:
+        raise InvalidInput(error.message, code=error.code) from error

@@ -64,6 +64,8 @@ def _enrol(request: RecognitionRequest, analysis: PhotoAnalysis, faces: Sequence
     """Adds the photo's one face to the request's identity. Raises Refusal or DomainError."""
     assert request.identity is not None  # the constraint request_enrol_has_identity
     actor = _actor_of(request)
+    if "truncated" in analysis.warnings and not request.options.get("accept_truncated"):
+        raise Refusal("photo_truncated")
     _check_faces(faces, request.options["quality_gate"])
     face = faces[0]
     if request.options["quality_gate"] != QualityGate.OFF:
