@@ -1,6 +1,6 @@
 """Looks for faces part by part where a whole photo would be shrunk so far that they are lost: panoramas and large photos."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -47,18 +47,20 @@ def merged(faces: Sequence[Detection]) -> list[Detection]:
 def layout(height: int, width: int) -> list[tuple[int, int, int, int]]:
     """Tiles (top, left, height, width) that overlap by half, so that a face of up to half a tile is whole in one."""
     side = float(min(SIDE, 2 * min(height, width)))
-    while True:
-        tall, wide = (min(round(side), size) for size in (height, width))
-        tops, lefts = list(_starts(height, tall)), list(_starts(width, wide))
-        if len(tops) * len(lefts) <= MOST:
-            return [(top, left, tall, wide) for top in tops for left in lefts]
+    while _count(height, side) * _count(width, side) > MOST:
         side *= 1.05
+    tall, wide = min(round(side), height), min(round(side), width)
+    return [(top, left, tall, wide) for top in _starts(height, side) for left in _starts(width, side)]
 
 
-def _starts(size: int, part: int) -> Iterator[int]:
-    count = 1 + -(-(size - part) // max(part // 2, 1))
-    for number in range(count):
-        yield round(number * (size - part) / max(count - 1, 1))
+def _count(size: int, side: float) -> int:
+    part = min(round(side), size)
+    return 1 + -(-(size - part) // max(part // 2, 1))
+
+
+def _starts(size: int, side: float) -> list[int]:
+    count, rest = _count(size, side), size - min(round(side), size)
+    return [round(number * rest / max(count - 1, 1)) for number in range(count)]
 
 
 def _moved(face: Detection, left: int, top: int) -> Detection:
