@@ -1,19 +1,18 @@
-"""Reads photo files, and draws and writes pictures. Imports no MXNet, because the web process uses it too."""
+"""Reads photo files, and writes pictures. Imports no MXNet, because the web process uses it too."""
 
 import io
 import math
-import unicodedata
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import pillow_heif
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageOps
 
 from recognition.engine import jpeg, tiff
-from recognition.engine.base import Box, PhotoError
+from recognition.engine.base import PhotoError
 from recognition.engine.formats import foreign, sniff
 from recognition.engine.frames import seek_to_something
 from recognition.engine.jpeg import check_scans
@@ -25,7 +24,7 @@ from recognition.engine.wide import is_wide, read_wide, tiff_size
 MAX_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 40_000_000
 # How many times `max_pixels` a photo may have that is decoded smaller: a JPEG by its decoder, a HEIC right after it.
-CLAIMED = {"JPEG": 5.0, "MPO": 5.0, "HEIF": 1.5}
+CLAIMED = {"JPEG": 5.0, "HEIF": 1.5}
 SHARE = {"JPEG2000": 0.5}  # of `max_pixels` that is decoded at once, as its decoder takes more memory
 SHRINKS = (1, 2, 4, 8)
 PANORAMA = 3  # sides in this ratio, or more: it is searched part by part (tiles.py), and so not decoded smaller
@@ -49,11 +48,10 @@ PLUGINS = {
     "PPM": "PPM",
 }
 FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
+SEQUENCES = (b"msf1", b"hevc", b"hevx")  # the brands of a film of pictures
 RAW_TYPE = "image/x-raw"
 DAMAGED = "The photo is damaged or incomplete: its pixels cannot be read. Send it again, or another."
 NO_PREVIEW = "The camera's raw file has no full-sized preview to look at. Export the photo as JPEG, and send that."
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 Image.init()  # registers every plugin, so that formats can be named
 pillow_heif.register_heif_opener()
@@ -92,10 +90,7 @@ def inspect(
     Width and height are those of the preview of a raw file, and otherwise the photo's own, however it will be decoded.
     Raises PhotoError, and MemoryError: that is not the photo's fault.
     """
-    if not data:
-        raise PhotoError("invalid_image", "The file is empty. Send a photo.")
-    check_bytes(max(size or 0, len(data)), max_bytes)
-    return _inspect(_source(data), max_pixels)
+    return _inspect(_source(data, max_bytes, size), max_pixels)
 
 
 def check_bytes(size: int, max_bytes: int) -> None:
@@ -108,7 +103,10 @@ def check_bytes(size: int, max_bytes: int) -> None:
         raise PhotoError("image_too_large", message)
 
 
-def _source(data: bytes) -> _Source:
+def _source(data: bytes, max_bytes: int, size: int | None = None) -> _Source:
+    if not data:
+        raise PhotoError("invalid_image", "The file is empty. Send a photo.")
+    check_bytes(max(size or 0, len(data)), max_bytes)
     kind = sniff(data)
     if kind is None:
         what = foreign(data)
@@ -170,8 +168,7 @@ def decode_reduced(
 
     JPEG decoders can skip the rest, which takes a fraction of the time and memory.
     """
-    inspect(data, max_bytes=max_bytes, max_pixels=max_pixels)
-    source = _source(data)
+    source = _source(data, max_bytes)
     info = _inspect(source, max_pixels)
     whole = (info.width, info.height)
     try:
@@ -228,7 +225,7 @@ def _load_whole(source: _Source, long_side: int | None, max_pixels: int) -> Imag
 
 def _shrink(image: Image.Image, source: _Source, long_side: int | None, max_pixels: int) -> int:
     """How many times smaller the photo is decoded: as much as its format, `long_side` and `max_pixels` allow or ask for."""
-    if image.format not in (*CLAIMED, *SHARE):
+    if image.format not in ("JPEG", "MPO", "HEIF", "JPEG2000"):
         return 1
     pixels = image.width * image.height
     at_once = max_pixels * SHARE.get(image.format or "", 1.0)
@@ -264,20 +261,6 @@ def encode_jpeg(rgb: np.ndarray, quality: int = 92) -> bytes:
     return out.getvalue()
 
 
-def annotate(rgb: np.ndarray, faces: Sequence[tuple[Box, str, str]]) -> bytes:
-    """Draws each face's (box, label, colour) on the photo, uint8 RGB; returns a JPEG."""
-    image = Image.fromarray(rgb)
-    draw = ImageDraw.Draw(image)
-    line = max(2, round(max(image.size) / 400))
-    font = _font(max(12, round(max(image.size) / 50)))
-    for box, label, colour in faces:
-        draw.rectangle((box.x, box.y, box.x + box.width, box.y + box.height), outline=colour, width=line)
-        _draw_label(draw, font, box, _drawable(label), colour, image.size)
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=90)
-    return out.getvalue()
-
-
 def _open(source: _Source, max_pixels: int) -> Image.Image:
     try:
         image = Image.OPEN[source.plugin][0](
@@ -291,22 +274,24 @@ def _open(source: _Source, max_pixels: int) -> Image.Image:
             f"The file begins like {source.kind}, but cannot be read as such: it is damaged. Send it again, or another."
         )
         raise PhotoError("invalid_image", message) from error
-    claimed = CLAIMED.get(image.format or "", 1.0)
-    if image.format in ("JPEG", "MPO") and not _in_one_pass(source.data):
-        claimed = 1.0
-    _check_size(source.kind, image.width, image.height, int(max_pixels * claimed))
+    _check_size(source.kind, image.width, image.height, max_pixels, lambda: _claimed(image, source))
     return image
 
 
-def _in_one_pass(data: bytes) -> bool:
-    layout = jpeg.layout(data)
-    return layout is not None and layout.in_one_pass
+def _claimed(image: Image.Image, source: _Source) -> float:
+    """How many times `max_pixels` the photo may have, because it will be decoded smaller."""
+    if image.format in ("JPEG", "MPO"):
+        layout = jpeg.layout(source.data)
+        return CLAIMED["JPEG"] if layout is not None and layout.in_one_pass else 1.0
+    return CLAIMED.get(image.format or "", 1.0)
 
 
-def _check_size(kind: str, width: int, height: int, max_pixels: int) -> None:
+def _check_size(
+    kind: str, width: int, height: int, max_pixels: int, claimed: Callable[[], float] = lambda: 1.0
+) -> None:
     if width * height == 0:
-        raise PhotoError("invalid_image", "The photo has no pixels: its width or height is 0. Send another.")
-    if width * height > max_pixels:
+        raise PhotoError("invalid_image", f"The {kind} has no pixels: its width or height is 0. Send another photo.")
+    if width * height > max_pixels and width * height > max_pixels * claimed():
         raise _too_many_pixels(max_pixels)
 
 
@@ -329,31 +314,3 @@ def _too_many_pixels(max_pixels: int) -> PhotoError:
     return PhotoError(
         "image_too_large", f"The photo has more than {max_pixels / 1e6:.0f} megapixels. Send a smaller version of it."
     )
-
-
-def _font(size: int) -> Font:
-    for name in ("NotoSans-Regular.ttf", "DejaVuSans.ttf", "LiberationSans-Regular.ttf"):
-        try:
-            return ImageFont.truetype(name, size)
-        except OSError:
-            continue
-    return ImageFont.load_default(size)
-
-
-def _drawable(label: str) -> str:
-    """Reduces a label to Latin letters, as the fonts at hand may not have those of other scripts."""
-    folded = "".join(c for c in unicodedata.normalize("NFKD", label) if not unicodedata.combining(c))
-    return label if label.isascii() else folded.encode("latin-1", "replace").decode("latin-1")
-
-
-def _draw_label(
-    draw: ImageDraw.ImageDraw, font: Font, box: Box, label: str, colour: str, size: tuple[int, int]
-) -> None:
-    if not label:
-        return
-    left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
-    width, height = right - left + 8, bottom - top + 8
-    x = min(max(box.x, 0), max(size[0] - width, 0))
-    y = box.y - height if box.y >= height else min(box.y + box.height, size[1] - height)
-    draw.rectangle((x, y, x + width, y + height), fill=colour)
-    draw.text((x + 4 - left, y + 4 - top), label, font=font, fill="white")

@@ -5,8 +5,9 @@ from typing import Any
 from django.conf import settings
 
 from faceplatform.errors import NotFound, Unprocessable
+from recognition.engine.annotate import annotate
 from recognition.engine.base import Box, PhotoError
-from recognition.engine.image import annotate, decode_reduced
+from recognition.engine.image import decode_reduced
 from recognition.engine.shown import as_jpeg_if_needed
 from recognition.photos.labels import annotations
 from recognition.photos.models import RecognitionRequest, Status

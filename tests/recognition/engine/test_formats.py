@@ -80,6 +80,7 @@ def test_a_format_is_known_by_its_content(kind, name):
         (b"8BPS" + bytes(40), "a Photoshop"),
         (b"just a text that says nothing of any photo at all", "not a photo"),
         (b"\xff\xd8\xff" + bytes(40), "damaged"),
+        (b"\0\0\0\x18ftypmsf1\0\0\0\0msf1hevc" + bytes(40), "without a main one"),
     ],
 )
 def test_what_cannot_be_read_is_named(data, said):
@@ -178,6 +179,12 @@ def test_of_several_pictures_in_a_heic_the_main_one():
     photos.add_from_pillow(Image.new("RGB", (128, 128), "red"))
     photos.save(out, primary_index=0)
     assert decode(out.getvalue()).shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("brand", [b"hevc", b"msf1"])
+def test_of_a_heic_sequence_the_main_picture(brand):
+    data = heic(picture((64, 64)))
+    assert decode(data[:8] + brand + data[12:]).shape == (64, 64, 3)
 
 
 def test_of_a_jpeg_with_a_gain_map_the_photo():

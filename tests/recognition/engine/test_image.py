@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
 from recognition.engine import mxnet_runtime
+from recognition.engine.annotate import annotate
 from recognition.engine.base import Box, PhotoError
 from recognition.engine.faults import lacks_memory, leaves_unfit
-from recognition.engine.image import annotate, decode, decode_reduced, inspect
+from recognition.engine.image import decode, decode_reduced, inspect
 
 PICTURE = Image.fromarray(np.arange(40 * 60 * 3, dtype="uint8").reshape(40, 60, 3))
 
