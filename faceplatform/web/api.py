@@ -174,14 +174,14 @@ class CursorPagination(pagination.CursorPagination):
 
 @extend_schema_field(OpenApiTypes.BINARY)
 class PhotoField(serializers.Field):
-    """A photo: a file in multipart, or base64 text in JSON. Its value is (name, bytes)."""
+    """A photo: a file in multipart, or base64 text in JSON. Its value is (name, bytes), or with the file's size after them."""
 
     default_error_messages = {
         "invalid": "Send the photo as a file (multipart/form-data) or as base64 text (JSON).",
         "no_base64": "This text is not base64. Send the photo's bytes as base64, or send it as a file (multipart/form-data).",
     }
 
-    def to_internal_value(self, value: Any) -> tuple[str, bytes]:
+    def to_internal_value(self, value: Any) -> tuple[str, bytes] | tuple[str, bytes, int | None]:
         if hasattr(value, "read"):
             return read_upload(value)
         if not isinstance(value, str):
@@ -192,9 +192,9 @@ class PhotoField(serializers.Field):
             self.fail("no_base64")
 
 
-def read_upload(upload: UploadedFile) -> tuple[str, bytes]:
-    """An uploaded file's name and bytes. Of a file over the limit, just enough for the size check to refuse it."""
-    return upload.name or "", upload.read(settings.MAX_PHOTO_BYTES + 1)
+def read_upload(upload: UploadedFile) -> tuple[str, bytes, int | None]:
+    """An uploaded file's name, bytes and size. Of a file over the limit, just enough bytes for the size check to refuse it."""
+    return upload.name or "", upload.read(settings.MAX_PHOTO_BYTES + 1), upload.size
 
 
 PREFER = OpenApiParameter(

@@ -102,6 +102,7 @@ def _head(row: RecognitionRequest) -> dict[str, Any]:
         "created_at": row.created_at.isoformat(),
         "image": image_as_dict(row),
         "timings_ms": row.timings_ms,
+        "warnings": row.warnings,
         "error": error_as_dict(row.error_code, row.error_message),
     }
 

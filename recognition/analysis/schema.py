@@ -9,6 +9,7 @@ from recognition.analysis.representation import FROM_PACK
 from recognition.photos.models import Decision, Status
 from recognition.photos.schema import (
     WAITS_FOR_HELP,
+    WARNINGS_HELP,
     BoxSchema,
     CandidateSchema,
     ErrorSchema,
@@ -83,6 +84,7 @@ class AnalysisSchema(serializers.Serializer):
     created_at = serializers.DateTimeField()
     image = ImageSchema(allow_null=True)
     timings_ms = serializers.DictField(child=serializers.FloatField())
+    warnings = serializers.ListField(child=serializers.CharField(), help_text=WARNINGS_HELP)
     error = ErrorSchema(allow_null=True)
 
 

@@ -28,6 +28,7 @@ CODES = (
         "not_found": (HTTPStatus.NOT_FOUND, 10),  # the key's gallery is hidden from its user
         "key_missing": (HTTPStatus.BAD_REQUEST, 20),
         "invalid_image": (HTTPStatus.BAD_REQUEST, 21),
+        "photo_truncated": (HTTPStatus.BAD_REQUEST, 21),
         "subject_invalid": (HTTPStatus.BAD_REQUEST, 26),
         "parameter_missing": (HTTPStatus.BAD_REQUEST, 33),
         "file_missing": (HTTPStatus.BAD_REQUEST, 34),

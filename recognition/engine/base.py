@@ -83,7 +83,8 @@ class PhotoAnalysis:
     """The faces of a photo, largest first.
 
     rotation: degrees, counter-clockwise, by which the photo had to be turned for its faces to stand upright. timings_ms:
-    of decode, detect and embed, for the whole batch if several photos were analysed together.
+    of decode, detect and embed, for the whole batch if several photos were analysed together. warnings: what is wrong with
+    the file although it was read: "truncated".
     """
 
     width: int
@@ -91,6 +92,7 @@ class PhotoAnalysis:
     rotation: int
     faces: tuple[Face, ...]
     timings_ms: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 class Detector(Protocol):

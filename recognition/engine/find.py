@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from recognition.engine import tiles
 from recognition.engine.base import Box, Detection, Detector
 
 BORDER = 0.25  # of the photo's sides; in a tight crop, detectors see the face only with room around it
@@ -29,10 +30,22 @@ class Finder:
 
     def find(self, images: Sequence[np.ndarray]) -> list[UprightPhoto]:
         """Finds the faces of several images, uint8 RGB, together."""
-        first = self.detector.detect(images) if images else []
+        first = self._detect_all(images) if images else []
         return [
             self._upright(UprightPhoto(image, 0, faces)) if faces else self._look_again(image)
             for image, faces in zip(images, first, strict=True)
+        ]
+
+    def find_in_tiles(self, image: np.ndarray) -> UprightPhoto:
+        """Looks for faces part by part, which finds smaller ones."""
+        return self._upright(UprightPhoto(image, 0, tiles.detect(self.detector, image)))
+
+    def _detect_all(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+        """Runs the detector on the images, and on the parts of those that are panoramas."""
+        found = self.detector.detect(images)
+        return [
+            tiles.merged([*faces, *tiles.detect(self.detector, image)]) if tiles.is_panorama(image) else faces
+            for image, faces in zip(images, found, strict=True)
         ]
 
     def _look_again(self, image: np.ndarray) -> UprightPhoto:
@@ -47,10 +60,9 @@ class Finder:
 
     def _upright(self, photo: UprightPhoto) -> UprightPhoto:
         """Turns the image if its faces, though found, are sideways or upside down, and finds them again."""
-        quarters = self.detector.quarter_turns(photo.image, photo.faces)
-        if quarters:
+        if photo.faces and (quarters := self.detector.quarter_turns(photo.image, photo.faces)):
             turned = np.ascontiguousarray(np.rot90(photo.image, quarters))
-            if faces := self.detector.detect([turned])[0]:
+            if faces := self._detect_all([turned])[0]:
                 return UprightPhoto(turned, (photo.rotation + 90 * quarters) % 360, faces)
         return photo
 
@@ -90,12 +102,15 @@ def enlarged(face: Detection, factor: float) -> Detection:
     return replace(face, box=larger, landmarks=face.landmarks * np.float32(factor))
 
 
-def in_full_photo(reduced: UprightPhoto, image: np.ndarray) -> UprightPhoto:
-    """Translates what was found in a reduced photo to `image`, the same photo decoded at full size and not turned."""
+def in_full_photo(reduced: UprightPhoto, image: np.ndarray, *, step: int = 1) -> UprightPhoto:
+    """Translates what was found in a reduced photo to `image`, the same photo decoded larger and not turned.
+
+    reduced.step: how many px of `image` one px of the reduced photo is. step: how many px of the photo one of `image` is.
+    """
     faces = []
     for face in reduced.faces:
         box, landmarks = turn_back(face.box, face.landmarks, reduced.rotation, reduced.image.shape)
         larger = enlarged(replace(face, box=box, landmarks=landmarks), reduced.step)
         box, landmarks = turn_back(larger.box, larger.landmarks, -reduced.rotation % 360, image.shape)
         faces.append(replace(face, box=box, landmarks=landmarks))
-    return UprightPhoto(np.ascontiguousarray(np.rot90(image, reduced.rotation // 90)), reduced.rotation, faces)
+    return UprightPhoto(np.ascontiguousarray(np.rot90(image, reduced.rotation // 90)), reduced.rotation, faces, step)

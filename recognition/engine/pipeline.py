@@ -29,6 +29,9 @@ from recognition.engine.quality import assess
 # Detectors shrink photos to a long side of 1280 px, so larger JPEGs are decoded at a smaller size. If a face is then too
 # small to fill its crop, its photo is decoded again at full size.
 REDUCED_LONG_SIDE = 1280
+LARGE = (
+    2 * REDUCED_LONG_SIDE
+)  # px; in a photo from this long side on, a face may be too small only because it was shrunk
 FULL_CROP_FACE = CROP_LONG_SIDE / CROP_MARGIN  # px; the long side of a face that fills its crop
 QUALITY_CHIP = ALIGNMENTS["dlib-150"]  # for every pack, so that the limits of quality.py mean the same for all
 WARM_UP = (640, 480)
@@ -105,16 +108,39 @@ class Pipeline:
         }
         with _timed(timings, "detect"):
             upright = self.finder.find([image.image for image in decoded.values()])
-        with _timed(timings, "decode"):
-            upright = [
-                _with_large_faces(photos[number], image, photo, limits, decoding(number))
-                for (number, image), photo in zip(decoded.items(), upright, strict=True)
-            ]
+        upright = [
+            self._looked_closer(photos[number], image, photo, limits, decoding(number), timings)
+            for (number, image), photo in zip(decoded.items(), upright, strict=True)
+        ]
         with _timed(timings, "embed"):
             faces = self._faces(upright, [purposes[number] for number in decoded])
         for (number, image), photo, its_faces in zip(decoded.items(), upright, faces, strict=True):
-            results[number] = PhotoAnalysis(image.width, image.height, photo.rotation, its_faces, timings)
+            results[number] = PhotoAnalysis(
+                image.width, image.height, photo.rotation, its_faces, timings, image.warnings
+            )
         return [results[number] for number in range(len(photos))]
+
+    def _looked_closer(
+        self,
+        data: bytes,
+        decoded: Decoded,
+        photo: UprightPhoto,
+        limits: dict[str, int],
+        decoding: AbstractContextManager[None],
+        timings: dict[str, float],
+    ) -> UprightPhoto:
+        """Decodes a reduced photo again at full size where that helps: to find a face at all, or to fill its crop."""
+        if photo.faces:
+            with _timed(timings, "decode"):
+                return _with_large_faces(data, decoded, photo, limits, decoding)
+        if max(decoded.width, decoded.height) < LARGE:
+            return replace(photo, step=decoded.shrink)
+        full = decoded
+        if decoded.shrink > 1:
+            with _timed(timings, "decode"), decoding:
+                full = decode_reduced(data, None, **limits)
+        with _timed(timings, "detect"):
+            return replace(self.finder.find_in_tiles(full.image), step=full.shrink)
 
     def embed_crops(self, crops: Sequence[Crop], *, purpose: Purpose = "enrol") -> np.ndarray:
         """Embeds kept crops, as another pack needs it; float32 (n, dim)."""
@@ -154,8 +180,10 @@ def _with_large_faces(
     if decoded.shrink == 1 or all(max(face.box.width, face.box.height) >= FULL_CROP_FACE for face in photo.faces):
         return reduced
     with decoding:
-        image = decode(data, **limits)
-    return in_full_photo(reduced, image)
+        full = decode_reduced(data, None, **limits)
+    if full.shrink == decoded.shrink:
+        return reduced
+    return in_full_photo(replace(reduced, step=decoded.shrink // full.shrink), full.image, step=full.shrink)
 
 
 def _decode(photo: bytes, limits: dict[str, int], decoding: AbstractContextManager[None]) -> Decoded | PhotoError:

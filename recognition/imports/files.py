@@ -9,6 +9,8 @@ from pathlib import Path
 from django.conf import settings
 
 from faceplatform.errors import InvalidInput
+from recognition.engine.base import PhotoError
+from recognition.engine.image import check_bytes
 from recognition.imports.paths import composed
 
 
@@ -16,7 +18,7 @@ from recognition.imports.paths import composed
 class File:
     """path: from the top of the folder or ZIP, with slashes. read: at most so many bytes from its start; raises InvalidInput.
 
-    size: what a ZIP claims that it has; nobody has to keep to it.
+    size: what the folder or ZIP says that it has; nobody has to keep to it.
     """
 
     path: str
@@ -29,8 +31,10 @@ class File:
 
     def photo(self) -> bytes:
         """All of it, or one byte more than a photo may have. Raises InvalidInput."""
-        if self.size > settings.MAX_PHOTO_BYTES:
-            raise InvalidInput(f"The photo has {self.size / 2**20:.1f} MiB, more than allowed.", code="image_too_large")
+        try:
+            check_bytes(self.size, settings.MAX_PHOTO_BYTES)
+        except PhotoError as error:
+            raise InvalidInput(error.message, code=error.code) from error
         return self.read(settings.MAX_PHOTO_BYTES + 1)
 
 
@@ -75,7 +79,7 @@ def _walk(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Itera
         if entry.is_dir():
             yield from _walk(folder / entry.name, f"{path}/", above | {(status.st_dev, status.st_ino)})
         elif entry.is_file():
-            yield File(composed(path), partial(read_start, folder / entry.name))
+            yield File(composed(path), partial(read_start, folder / entry.name), entry.stat().st_size)
         else:
             yield _refused(path, "it is a broken link" if entry.is_symlink() else "it is no ordinary file")
 

@@ -21,6 +21,7 @@ PHOTO = {
     "image_too_large": 413,
     # those of results/refusals.py
     "face_not_found": 422,
+    "photo_truncated": 422,
     "multiple_faces": 422,
     "face_too_small": 422,
     "low_detection_score": 422,

@@ -7,7 +7,8 @@ from gallery.forms import DateInput
 from gallery.models import Consent, Identity
 from gallery.services import CONSENT_FIELDS
 
-ACCEPT = "image/*,.heic,.heif"
+ACCEPT = "image/*,.heic,.heif,.hif,.avif,.jp2,.tga,.dng,.cr2,.nef,.arw,.rw2,.raf"
+ACCEPT_TRUNCATED = "Also take photos that are cut off (their file ends too early)"
 
 
 class PhotosInput(forms.ClearableFileInput):
@@ -34,6 +35,7 @@ class AddFacesForm(forms.Form):
     external_id = forms.CharField(
         max_length=100, required=False, label="External id", help_text="The person's number in your own system."
     )
+    accept_truncated = forms.BooleanField(required=False, label=ACCEPT_TRUNCATED)
     another = forms.BooleanField(required=False, label="This is another person with the same name")
     consent_by = forms.CharField(
         max_length=200, label="Consent stated by", help_text="The person, or the document that says so."
@@ -59,6 +61,7 @@ class AddFacesForm(forms.Form):
 
 class MorePhotosForm(forms.Form):
     photos = PhotosField(label="Photos")
+    accept_truncated = forms.BooleanField(required=False, label=ACCEPT_TRUNCATED)
 
 
 class RecogniseForm(forms.Form):

@@ -54,10 +54,10 @@ class RecognitionRequest(models.Model):
     A claim sets claim_token and lease_expires_at and counts an attempt; the worker's heartbeat renews the lease.
     Results are accepted only from the holder of the token. At the end the photo is cleared unless keep_photo.
     options: {"top_k": int, "threshold": float|null, "max_faces": int|null, "min_detection_score": float|null}; an
-    enrolment also has "quality_gate": str, and "person": {"external_id", "name", …} where there is no `identity` yet: one is
-    made with the first face. A comparison has "reference": {"photo": request id}, {"sample": id} or
+    enrolment also has "quality_gate": str, "accept_truncated": bool, and "person": {"external_id", "name", …} where there is no
+    `identity` yet: one is made with the first face. A comparison has "reference": {"photo": request id}, {"sample": id} or
     {"identity": id}; the request of the reference photo itself has none.
-    timings_ms: {"queued", "decode", "detect", "embed", "search", "total"}.
+    timings_ms: {"queued", "decode", "detect", "embed", "search", "total"}. warnings: ["truncated"] if the file ends too early.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
@@ -100,6 +100,7 @@ class RecognitionRequest(models.Model):
     threshold_distance = models.FloatField(null=True)
     threshold_source = models.CharField(max_length=10, blank=True)
     timings_ms = models.JSONField(default=dict)
+    warnings = models.JSONField(default=list, db_default=[])
 
     served: bool  # added by with_served()
 

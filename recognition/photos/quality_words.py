@@ -20,6 +20,7 @@ REASONS = {
     "face_too_small": "too small: the eyes are too close together",
     "low_detection_score": "not certain to be a face",
     "low_quality": "blurred, badly lit or flat",
+    "truncated": "the file ends too early: a part of the photo is missing",
     "extreme_pose": "turned too far away",
 }
 

@@ -118,10 +118,11 @@ SET status = result.status, finished_at = clock_timestamp(), claim_token = NULL,
     error_code = coalesce(result.error_code, ''), error_message = coalesce(result.error_message, ''),
     image_width = result.image_width, image_height = result.image_height,
     image_rotation = coalesce(result.image_rotation, 0), threshold_distance = result.threshold_distance,
-    threshold_source = coalesce(result.threshold_source, ''), timings_ms = coalesce(result.timings_ms, '{}')
+    threshold_source = coalesce(result.threshold_source, ''), timings_ms = coalesce(result.timings_ms, '{}'),
+    warnings = coalesce(result.warnings, '[]')
 FROM jsonb_to_recordset(%(results)s) AS result (
     id uuid, status text, sample_id uuid, error_code text, error_message text, image_width int, image_height int,
-    image_rotation int, threshold_distance float, threshold_source text, timings_ms jsonb
+    image_rotation int, threshold_distance float, threshold_source text, timings_ms jsonb, warnings jsonb
 )
 WHERE request.id = result.id
 RETURNING pg_notify(%(channel)s, request.id::text)
@@ -278,7 +279,7 @@ def finish(results: Sequence[dict[str, Any]]) -> None:
     """Ends requests that the caller holds, clears photos that are not to be kept, and wakes whoever waits for them.
 
     A result has "id" and "status", and optionally "sample_id", "error_code", "error_message", "image_width",
-    "image_height", "image_rotation", "threshold_distance", "threshold_source", "timings_ms".
+    "image_height", "image_rotation", "threshold_distance", "threshold_source", "timings_ms", "warnings".
     """
     with planned_cursor() as cursor:
         cursor.execute(FINISH, {"results": json.dumps(results), "channel": FINISHED})

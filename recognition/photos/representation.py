@@ -28,6 +28,7 @@ def recognition_as_dict(request: RecognitionRequest) -> dict[str, Any]:
         "threshold": threshold_as_dict(request),
         "faces": [face_as_dict(face, request) for face in request.final_faces],
         "timings_ms": request.timings_ms,
+        "warnings": request.warnings,
         "error": error_as_dict(request.error_code, request.error_message),
     }
 
@@ -46,6 +47,7 @@ def refused_as_dict(*, photo_name: str, gallery_slug: str, pack: str, error: Dom
         "threshold": None,
         "faces": [],
         "timings_ms": {},
+        "warnings": [],
         "error": error_as_dict(error.code, error.message),
     }
 
@@ -63,7 +65,7 @@ def _enrolment_result(request: RecognitionRequest) -> dict[str, Any]:
         "status": ENROLMENT_STATUS.get(request.status, "pending"),
         "waits_for": waits_for(request),
         "sample": SampleSerializer(request.sample).data if request.sample else None,
-        "warnings": request.sample.quality["reasons"] if request.sample else [],
+        "warnings": [*request.warnings, *request.sample.quality["reasons"]] if request.sample else [],
         "error": error_as_dict(request.error_code, request.error_message),
     }
 

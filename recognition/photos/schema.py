@@ -11,6 +11,8 @@ from recognition.photos.services import DEFAULT_TOP_K, MAX_TOP_K
 
 WAITS_FOR_HELP = "What a waiting photo lacks: a worker with its model pack. Null if it only waits its turn."
 
+WARNINGS_HELP = "What is wrong with the photo's file although it was read: “truncated” if it ends too early."
+
 
 class RecognitionInput(serializers.Serializer):
     photo = PhotoField()
@@ -101,12 +103,16 @@ class RecognitionSchema(serializers.Serializer):
     threshold = ThresholdSchema(allow_null=True)
     faces = FaceSchema(many=True)
     timings_ms = serializers.DictField(child=serializers.FloatField())
+    warnings = serializers.ListField(child=serializers.CharField(), help_text=WARNINGS_HELP)
     error = ErrorSchema(allow_null=True)
 
 
 class EnrolmentInput(serializers.Serializer):
     photos = serializers.ListField(child=PhotoField(), help_text="Up to 20 photos of this person alone.")
     quality_gate = ChoiceField(choices=QualityGate.choices, required=False)
+    accept_truncated = serializers.BooleanField(
+        default=False, help_text="Enrol also photos whose file ends too early; else they are refused (photo_truncated)."
+    )
 
 
 class EnrolmentResultSchema(serializers.Serializer):

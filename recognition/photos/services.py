@@ -28,10 +28,11 @@ DEFAULT_TOP_K = 5
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A file as it was sent. name: the file's name, empty if there is none."""
+    """A file as it was sent. name: the file's name, empty if there is none. size: in bytes, if `data` is only its beginning."""
 
     name: str
     data: bytes
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +93,13 @@ def submit_enrolment(
     photos: Sequence[Photo],
     quality_gate: str = "",
     min_detection_score: float | None = None,
+    accept_truncated: bool = False,
     needs_worker: bool = True,
 ) -> list[RecognitionRequest]:
     """Queues photos to be enrolled as samples of `identity`, one request each, in order. See also `submit_enrolments`.
 
     quality_gate: empty for the gallery's own. min_detection_score: faces with a lower score are ignored.
+    accept_truncated: also photos whose file ends too early.
     Raises NotAllowed, InvalidInput or Unavailable (no_worker, queue_full).
     """
     _require_curator(actor, identity.gallery)
@@ -105,7 +108,8 @@ def submit_enrolment(
         require_worker(identity.gallery)
     _check_fraction("min_detection_score", min_detection_score)
     pairs = [(identity, photo) for photo in photos]
-    return _queue_enrolments(actor, identity.gallery, pairs, quality_gate, min_detection_score, Priority.INTERACTIVE)
+    options = {"min_detection_score": min_detection_score, "accept_truncated": accept_truncated}
+    return _queue_enrolments(actor, identity.gallery, pairs, quality_gate, options, Priority.INTERACTIVE)
 
 
 def submit_enrolments(
@@ -118,7 +122,8 @@ def submit_enrolments(
     given the consent that the gallery requires. Raises NotAllowed.
     """
     _require_curator(actor, gallery)
-    return _queue_enrolments(actor, gallery, photos, quality_gate, None, Priority.BULK)
+    options = {"min_detection_score": None, "accept_truncated": False}
+    return _queue_enrolments(actor, gallery, photos, quality_gate, options, Priority.BULK)
 
 
 def _require_curator(actor: Actor, gallery: Gallery) -> None:
@@ -131,13 +136,12 @@ def _queue_enrolments(
     gallery: Gallery,
     photos: Sequence[tuple[Identity | NewPerson, Photo]],
     quality_gate: str,
-    min_detection_score: float | None,
+    others: dict[str, Any],
     priority: Priority,
 ) -> list[RecognitionRequest]:
     requests = []
     for person, photo in photos:
-        gate = quality_gate or gallery.quality_gate
-        options: dict[str, Any] = {"quality_gate": gate, "min_detection_score": min_detection_score}
+        options = {"quality_gate": quality_gate or gallery.quality_gate, **others}
         requests.append(_enrolment_request(actor, gallery, person, photo, options, priority))
     if requests:
         with transaction.atomic():
@@ -217,7 +221,9 @@ def inspect_photo(photo: Photo) -> ImageInfo:
     Raises Unprocessable, with 413 if the photo is too large, and Unavailable (out_of_memory).
     """
     try:
-        return inspect(photo.data, max_bytes=settings.MAX_PHOTO_BYTES, max_pixels=settings.MAX_PHOTO_PIXELS)
+        return inspect(
+            photo.data, max_bytes=settings.MAX_PHOTO_BYTES, max_pixels=settings.MAX_PHOTO_PIXELS, size=photo.size
+        )
     except PhotoError as error:
         raise Unprocessable(error.message, code=error.code, status=status_of(error.code)) from error
     except MemoryError as error:

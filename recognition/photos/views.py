@@ -17,8 +17,9 @@ from gallery.api import picture
 from gallery.models import Gallery, Identity
 from gallery.services import create_identity
 from recognition.photos import services
+from recognition.photos.drawing import kept_photo_to_show
 from recognition.photos.forms import AddFacesForm, MorePhotosForm, RecogniseForm, RejectForm
-from recognition.photos.models import RecognitionFace, RecognitionRequest, Status
+from recognition.photos.models import RecognitionFace, RecognitionRequest
 from recognition.photos.page_context import enrolment_context, recognition_context
 from recognition.photos.rejections import reject_identity
 from recognition.photos.services import Photo
@@ -92,14 +93,13 @@ def face_picture(request, pk, index):
 
 
 def photo_picture(request, pk):
-    """The kept photo, as it was sent."""
+    """The kept photo, as it was sent, or as JPEG where browsers would not show it."""
     rows = RecognitionRequest.objects.only("photo", "photo_type", "status", "gallery").select_related("gallery")
     row = get_visible(rows, request, pk=pk)
     _saw_picture(request, row)
-    if row.photo is None or row.status not in (Status.DONE, Status.FAILED):
-        raise NotFound("The photo was not kept.")
-    response = picture(row.photo)
-    response["Content-Type"] = row.photo_type
+    photo, content_type = kept_photo_to_show(row)
+    response = picture(photo)
+    response["Content-Type"] = content_type
     response["X-Content-Type-Options"] = "nosniff"
     return response
 
@@ -174,7 +174,9 @@ def _enrol_new(request, gallery: Gallery, form: AddFacesForm):
     services.require_worker(gallery)
     with transaction.atomic():  # no person is left without photos if these are refused after all
         person = create_identity(actor=actor, gallery=gallery, name=data["name"], **form.person())
-        rows = services.submit_enrolment(actor=actor, identity=person, photos=photos)
+        rows = services.submit_enrolment(
+            actor=actor, identity=person, photos=photos, accept_truncated=data["accept_truncated"]
+        )
     return _enrolment_later(request, person, rows)
 
 
@@ -187,13 +189,14 @@ def add_photos(request, slug, pk):
         message = " ".join(str(error) for errors in form.errors.values() for error in errors)
         return render(request, "_error.html", {"error": message}, status=400)
     try:
-        return _enrol(request, person, _photos(form.cleaned_data["photos"]))
+        return _enrol(request, person, form.cleaned_data)
     except DomainError as error:
         return render(request, "_error.html", {"error": error.message}, status=error.status)
 
 
-def _enrol(request, person: Identity, photos: list[Photo]):
-    rows = services.submit_enrolment(actor=actor_of(request), identity=person, photos=photos)
+def _enrol(request, person: Identity, data: dict):
+    photos, accepts = _photos(data["photos"]), data["accept_truncated"]
+    rows = services.submit_enrolment(actor=actor_of(request), identity=person, photos=photos, accept_truncated=accepts)
     return _enrolment_later(request, person, rows)
 
 

@@ -37,6 +37,7 @@ def outcome(
             "image_width": analysis.width,
             "image_height": analysis.height,
             "image_rotation": analysis.rotation,
+            "warnings": list(analysis.warnings),
             "timings_ms": _timings(request, analysis, {} if search is None else {"search": search}),
         }
     return {"id": str(request.pk), "status": status, **fields}

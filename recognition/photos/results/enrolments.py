@@ -65,6 +65,8 @@ def _rows(request: RecognitionRequest, faces: Sequence[Face]) -> list[Recognitio
 def _enrol(request: RecognitionRequest, analysis: PhotoAnalysis, faces: Sequence[Face]) -> FaceSample:
     """Adds the photo's one face to the request's identity, or to a new one. Raises Refusal or DomainError; then nobody is new."""
     actor = _actor_of(request)
+    if "truncated" in analysis.warnings and not request.options.get("accept_truncated"):
+        raise Refusal("photo_truncated")
     _check_faces(faces, request.options["quality_gate"])
     face = faces[0]
     identity = request.identity or gallery_services.person_with_key(

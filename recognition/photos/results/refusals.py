@@ -2,6 +2,8 @@
 
 REFUSALS = {
     "face_not_found": "No face was found. Send a photo in which the face is clear, upright and not too small.",
+    "photo_truncated": "The file ends too early, so a part of the photo is missing. Send the whole file; or, if what is "
+    "there will do, send it again and allow that (accept_truncated).",
     "multiple_faces": "There are {count} faces. Send a photo of this person alone, or crop it to their face.",
     "face_too_small": "The face is too small to recognise. Send a larger or closer photo.",
     "low_detection_score": "It is not certain that this is a face. Send a clearer photo.",

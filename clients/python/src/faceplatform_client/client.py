@@ -114,9 +114,15 @@ class Client:
         """Removes a person from every search at once. For some time this can be undone on the web pages."""
         self._transport.send("DELETE", f"identities/{person_id}")
 
-    def enrol(self, person_id: str, *photos: Photo, quality_gate: str | None = None) -> Enrolment:
-        """Enrols up to 20 photos of a person. `results` says for each photo whether it was enrolled, and if not, why."""
-        fields, files = {"quality_gate": quality_gate}, [("photos", photo) for photo in photos]
+    def enrol(
+        self, person_id: str, *photos: Photo, quality_gate: str | None = None, accept_truncated: bool | None = None
+    ) -> Enrolment:
+        """Enrols up to 20 photos of a person. `results` says for each photo whether it was enrolled, and if not, why.
+
+        accept_truncated: also photos whose file ends too early.
+        """
+        fields = {"quality_gate": quality_gate, "accept_truncated": accept_truncated}
+        files = [("photos", photo) for photo in photos]
         wait = LONGEST_WAIT if self._wait is None else min(self._wait, LONGEST_WAIT)
         try:
             return cast(Enrolment, self._transport.post_photos(f"identities/{person_id}/samples", fields, files, wait))

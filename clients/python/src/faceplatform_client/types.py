@@ -93,6 +93,7 @@ class Analysis(TypedDict):
     created_at: str
     image: Image | None
     timings_ms: dict[str, float]
+    warnings: list[str]
     error: Problem | None
 
 

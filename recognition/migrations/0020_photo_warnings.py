@@ -1,0 +1,11 @@
+"""What was wrong with the file of a photo although it was read. A constant default, so adding the column rewrites nothing."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("recognition", "0019_validate_enrolments")]
+
+    operations = [
+        migrations.AddField("recognitionrequest", "warnings", models.JSONField(default=list, db_default=[])),
+    ]
