@@ -30,6 +30,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.actor import Actor, system_actor
+from faceplatform.database.trouble import described
 from faceplatform.errors import DomainError, InvalidInput, NotAllowed, Unavailable
 from gallery.models import FaceSample, Gallery, Identity
 from gallery.search.indexing import analyze
@@ -363,7 +364,7 @@ def _heartbeat(job: Import, runner: UUID, ended: threading.Event) -> None:
         try:
             _extend_lease(job, runner)
         except (OperationalError, InterfaceError) as error:
-            logger.warning("the lease of the import %s could not be extended: %s", job.pk, error)
+            logger.warning("the lease of the import %s could not be extended: %s", job.pk, described(error))
         finally:
             connection.close()
 
