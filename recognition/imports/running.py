@@ -32,6 +32,7 @@ from accounts import audit
 from accounts.actor import Actor, system_actor
 from faceplatform.database.trouble import described
 from faceplatform.errors import DomainError, InvalidInput, NotAllowed, Unavailable
+from faceplatform.text import clean_name
 from gallery.models import FaceSample, Gallery, Identity
 from gallery.search.indexing import analyze
 from gallery.services import create_identity
@@ -221,7 +222,7 @@ def _read_block(job: Import, remaining: Iterator[SourceRow], limit: int) -> tupl
         while len(items) < limit and sum(len(item.data) for item in items) < BLOCK_BYTES:
             if (source := next(remaining, None)) is None:
                 break
-            item = Item(source, ImportRow(job=job, path=source.path, name=source.name, key=source.key))
+            item = Item(source, ImportRow(job=job, path=source.path, name=source.name, key=clean_name(source.key)))
             _read(item)
             items.append(item)
     except SourceLost as lost:
