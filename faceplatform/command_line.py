@@ -3,6 +3,7 @@
 `--traceback`, which every command has, shows where it happened all the same.
 """
 
+import io
 import os
 import signal
 import sys
@@ -16,6 +17,9 @@ SECONDS = 3  # for a look at why no connection comes
 
 
 def run(argv: list[str]) -> None:
+    for stream in (sys.stdout, sys.stderr):  # file names may have bytes that are no text
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         execute_from_command_line(argv)
     except BrokenPipeError:  # what reads our output, such as `head`, has seen enough
@@ -39,6 +43,8 @@ def _sentence(error: BaseException) -> str | None:
     if found is not None and trouble is not None:
         reason = _why_no_connection() if trouble in (DOWN, REFUSED) else None
         return f"{trouble.sentence}\n({reason or cause_of(found)})"
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return f"{_shown(error.object)}: this is not UTF-8, so it cannot be stored. Rename the file, or type the argument anew."
     if isinstance(error, OSError) and error.filename is not None:
         return (
             f"{_shown(error.filename)}: {error.strerror}. See that it is there and that you may use it, then try again."

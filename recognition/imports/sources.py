@@ -106,10 +106,19 @@ def _rows_of(place: Path | BinaryIO) -> Callable[[], Iterable[SourceRow]]:
 # --- A folder per person ---
 def _folder_rows(folder: Path) -> Iterator[SourceRow]:
     for person in sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()):
-        for photo in sorted(entry.name for entry in os.scandir(folder / person) if entry.is_file()):
+        try:
+            photos = sorted(entry.name for entry in os.scandir(folder / person) if entry.is_file())
+        except OSError as error:
+            yield SourceRow(f"{person}/", person, person_name(person), partial(_refuse_folder, error))
+            continue
+        for photo in photos:
             if Path(photo).suffix.lower() in SUFFIXES:
                 read = partial(_read_file, folder, f"{person}/{photo}")
                 yield SourceRow(f"{person}/{photo}", person, person_name(person), read)
+
+
+def _refuse_folder(error: OSError) -> bytes:
+    raise InvalidInput(f"The folder cannot be read: {error.strerror}. Its photos are left out.", code="unreadable")
 
 
 def _zip_source(archive: zipfile.ZipFile) -> Callable[[], Iterable[SourceRow]]:

@@ -96,6 +96,13 @@ def test_a_database_out_of_reach_is_told_with_the_reason(command, tmp_path):
     assert "The database cannot be reached." in said and "Connection refused" in said and "port 9" in said
 
 
+def test_an_argument_that_is_no_text_is_told(tmp_path):
+    said = refused(
+        manage("recognize", os.fsdecode(b"\xff.jpg"), "--gallery", "staff", data_dir=tmp_path, DATABASE_URL=NOWHERE)
+    )
+    assert "cannot be reached" in said
+
+
 def test_debug_logs_hold_no_password(tmp_path):
     refused(manage("migrate", data_dir=tmp_path, DATABASE_URL=NOWHERE, FACEPLATFORM_LOG_LEVEL="DEBUG"))
 
