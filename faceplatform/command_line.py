@@ -34,6 +34,7 @@ def run(argv: list[str]) -> None:
 
 def _sentence(error: BaseException) -> str | None:
     """What to tell of `error`; None if it is nothing that the user of a command can put right."""
+    from faceplatform.database.postgres import PostgresError
     from faceplatform.database.trouble import DOWN, REFUSED, cause_of, trouble_of
 
     if isinstance(error, DomainError):
@@ -41,6 +42,8 @@ def _sentence(error: BaseException) -> str | None:
     found = next((one for one in _chain(error) if trouble_of(one)), None)
     trouble = trouble_of(found)
     if found is not None and trouble is not None:
+        if embedded := next((one for one in _chain(found) if isinstance(one, PostgresError)), None):
+            return f"{trouble.sentence}\n({embedded})"
         reason = _why_no_connection() if trouble in (DOWN, REFUSED) else None
         return f"{trouble.sentence}\n({reason or cause_of(found)})"
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":

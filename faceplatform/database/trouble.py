@@ -65,6 +65,7 @@ FAILED = Trouble(
     "have to be looked at.",
     60,
 )
+CODES = tuple(kind.code for kind in (DOWN, BUSY, FULL, REFUSED, OUTDATED, READ_ONLY, FAILED))
 # By SQLSTATE, or by its class, the first two characters.
 KINDS = {
     "53100": FULL,

@@ -103,6 +103,13 @@ def test_an_argument_that_is_no_text_is_told(tmp_path):
     assert "cannot be reached" in said
 
 
+def test_an_embedded_database_that_does_not_start_is_told_with_the_end_of_its_log(tmp_path):
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "PG_VERSION").write_text("9\n")
+    said = refused(manage("migrate", data_dir=tmp_path, DATABASE_URL=""))
+    assert "The database cannot be reached." in said and "PostgreSQL does not start. The end of its log:" in said
+
+
 def test_debug_logs_hold_no_password(tmp_path):
     refused(manage("migrate", data_dir=tmp_path, DATABASE_URL=NOWHERE, FACEPLATFORM_LOG_LEVEL="DEBUG"))
 
