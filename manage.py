@@ -14,9 +14,9 @@ def main() -> None:
     if sys.argv[1:] in (["version"], ["--version"]):  # Django's command would print Django's version
         print(f"Faceplatform {__version__}")
         return
-    from django.core.management import execute_from_command_line
+    from faceplatform.command_line import run
 
-    execute_from_command_line(sys.argv)
+    run(sys.argv)
 
 
 if __name__ == "__main__":

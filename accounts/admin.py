@@ -101,7 +101,7 @@ class UnfoldUserAdmin(OperatorsMixin, UserAdmin, ModelAdmin):
 class MembershipAdmin(ScopedAdmin):
     list_display = ["user", "gallery", "role", "created_at"]
     list_filter = ["role", ("gallery", VisibleGalleries)]
-    search_fields = ["user__username", "gallery__name"]
+    search_fields = ["user__username", "gallery__name__alike"]
     list_select_related = ["user", "gallery"]
     autocomplete_fields = ["user", "gallery"]
 
@@ -123,7 +123,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     list_display = ["prefix", "user", "gallery", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at"]
     list_filter = [("gallery", VisibleGalleries)]
-    search_fields = ["prefix", "name", "user__username"]
+    search_fields = ["prefix", "name__alike", "user__username"]
     exclude = ["key_hash"]
     actions = ["revoke"]
 

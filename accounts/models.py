@@ -21,6 +21,7 @@ from accounts.querysets import (
     OpenGalleryManager,
 )
 from accounts.roles import Role, Scope
+from faceplatform.database.names import NameField
 
 
 class User(AbstractUser):
@@ -67,7 +68,7 @@ class ApiKey(models.Model):
         blank=True,
         help_text="Empty: all galleries of the user.",
     )
-    name = models.CharField(max_length=100, blank=True)
+    name = NameField(max_length=100, blank=True)
     prefix = models.CharField(max_length=12, help_text="The key's first characters, to tell keys apart.")
     key_hash = models.CharField(max_length=64, unique=True)
     scopes = ArrayField(models.CharField(max_length=20, choices=Scope.choices), default=list)

@@ -6,6 +6,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Cast
 
 from accounts.roles import Role
+from faceplatform.text import clean_name
 
 UNDONE = "change.undone"
 UNDOABLE = (
@@ -85,7 +86,7 @@ class AuditEventQuerySet(_RecordQuerySet):
         """Events whose action, user, object or gallery contains `text`."""
         condition = Q()
         for field in ("action", "user_name", "object_name", "gallery_slug", "object_id"):
-            condition |= Q(**{f"{field}__icontains": text})
+            condition |= Q(**{f"{field}__icontains": clean_name(text)})
         return self.filter(condition) if text else self
 
 
@@ -102,5 +103,5 @@ class LookQuerySet(_RecordQuerySet):
         """Looks whose kind, user, object or gallery contains `text`."""
         condition = Q()
         for field in ("kind", "user_name", "object_id", "gallery_slug"):
-            condition |= Q(**{f"{field}__icontains": text})
+            condition |= Q(**{f"{field}__icontains": clean_name(text)})
         return self.filter(condition) if text else self

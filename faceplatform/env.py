@@ -12,9 +12,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
-from faceplatform import private_files
+from faceplatform import private_files, setting_values
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+MOST = 1_000_000  # of any number: further up, dates and the database's own limits overflow
+MOST_DAYS = 36_500
 
 
 class SettingError(SystemExit):
@@ -38,18 +40,26 @@ def _path(text: str) -> Path:
     return (BASE_DIR / Path(text).expanduser()).resolve()
 
 
-def _positive(text: str) -> int:
+def _positive(text: str, most: int = MOST) -> int:
     value = int(text)
-    if value <= 0:
-        raise ValueError("must be above 0")
+    if not 0 < value <= most:
+        raise ValueError(f"must be a number from 1 to {most}")
     return value
 
 
-def _natural(text: str) -> int:
+def _natural(text: str, most: int = MOST) -> int:
     value = int(text)
-    if value < 0:
-        raise ValueError("must be 0 or more")
+    if not 0 <= value <= most:
+        raise ValueError(f"must be a number from 0 to {most}")
     return value
+
+
+def _days(text: str) -> int:
+    return _positive(text, MOST_DAYS)
+
+
+def _days_or_0(text: str) -> int:
+    return _natural(text, MOST_DAYS)
 
 
 def _device(text: str) -> str:
@@ -73,12 +83,16 @@ def _port(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """An environment variable. parse: turns its text into the value; raises ValueError or KeyError if it cannot."""
+    """An environment variable. parse: turns its text into the value; raises ValueError or KeyError if it cannot.
+
+    secret: its text is never repeated, whatever is wrong with it.
+    """
 
     name: str
     default: str
     parse: Callable[[str], Any]
     help: str
+    secret: bool = False
 
 
 SETTINGS = {
@@ -87,8 +101,9 @@ SETTINGS = {
         Setting(
             "DATABASE_URL",
             "",
-            str,
+            setting_values.database_url,
             "postgresql://user:password@host:port/name; if empty, the embedded PostgreSQL is used.",
+            secret=True,
         ),
         Setting(
             "FACEPLATFORM_DATA_DIR",
@@ -115,7 +130,11 @@ SETTINGS = {
             "Addresses or networks of your proxies, with commas; the client's address is taken from them alone.",
         ),
         Setting(
-            "FACEPLATFORM_SECRET_KEY", "", str, "If empty, created at the first start and kept in the data directory."
+            "FACEPLATFORM_SECRET_KEY",
+            "",
+            str,
+            "If empty, created at the first start and kept in the data directory.",
+            secret=True,
         ),
         Setting(
             "FACEPLATFORM_DEBUG",
@@ -124,19 +143,19 @@ SETTINGS = {
             "Django's debug pages. Never switch them on where others can connect.",
         ),
         Setting(
-            "FACEPLATFORM_HSTS_DAYS", "30", _natural, "Days for which browsers use only https, once it is on; 0: off."
+            "FACEPLATFORM_HSTS_DAYS", "30", _days_or_0, "Days for which browsers use only https, once it is on; 0: off."
         ),
-        Setting("FACEPLATFORM_TIME_ZONE", "UTC", str, "Time zone of the pages, e.g. Europe/Berlin."),
-        Setting("FACEPLATFORM_LOG_LEVEL", "INFO", str.upper, "DEBUG, INFO, WARNING or ERROR."),
+        Setting(
+            "FACEPLATFORM_TIME_ZONE", "UTC", setting_values.time_zone, "Time zone of the pages, e.g. Europe/Berlin."
+        ),
+        Setting("FACEPLATFORM_LOG_LEVEL", "INFO", setting_values.log_level, "DEBUG, INFO, WARNING or ERROR."),
         Setting("FACEPLATFORM_ADMIN_USERNAME", "admin", str, "First administrator, created at the first start."),
-        Setting("FACEPLATFORM_ADMIN_PASSWORD", "", str, "If empty, a random one is printed once."),
+        Setting("FACEPLATFORM_ADMIN_PASSWORD", "", str, "If empty, a random one is printed once.", secret=True),
         Setting("FACEPLATFORM_WORKERS", str(len(os.sched_getaffinity(0))), _positive, "Number of recognition workers."),
         Setting("FACEPLATFORM_DEVICE", "cpu", _device, "What runs the models: cpu, gpu or gpu:N (needs a CUDA MXNet)."),
         Setting("FACEPLATFORM_PRECISION", "auto", _precision, "auto, fp32 or bf16; auto uses bf16 if it is faster."),
         Setting("FACEPLATFORM_INDEX_MEMORY_MB", "1024", _positive, "Memory for building one vector index, in MiB."),
-        Setting(
-            "FACEPLATFORM_BACKUP_RETENTION_DAYS", "30", _positive, "Days you keep backups; quoted in erasure reports."
-        ),
+        Setting("FACEPLATFORM_BACKUP_RETENTION_DAYS", "30", _days, "Days you keep backups; quoted in erasure reports."),
         Setting(
             "FACEPLATFORM_LEASE_SECONDS", "30", _positive, "Seconds until another worker takes over from a dead one."
         ),
@@ -144,7 +163,7 @@ SETTINGS = {
         Setting("FACEPLATFORM_LOCK_SECONDS", "5", _natural, "Longest wait of a web request for a lock; 0: no limit."),
         Setting("FACEPLATFORM_KEY_RATE", "6000", _natural, "API calls a minute with one key; 0: no limit."),
         Setting("FACEPLATFORM_USER_RATE", "12000", _natural, "API calls a minute by one user; 0: no limit."),
-        Setting("FACEPLATFORM_KEY_MAX_DAYS", "0", _natural, "Longest life of a new API key, in days; 0: no limit."),
+        Setting("FACEPLATFORM_KEY_MAX_DAYS", "0", _days_or_0, "Longest life of a new API key, in days; 0: no limit."),
         Setting(
             "FACEPLATFORM_SIGN_IN_RATE", "10", _natural, "Attempts a minute to sign in to one account; 0: no limit."
         ),
@@ -160,20 +179,20 @@ SETTINGS = {
         Setting("FACEPLATFORM_MAX_PHOTO_MB", "10", _positive, "Largest photo accepted, in MiB."),
         Setting("FACEPLATFORM_MAX_MEGAPIXELS", "40", _positive, "How many megapixels of a photo are decoded at once."),
         Setting("FACEPLATFORM_MAX_IMPORT_MB", "2048", _positive, "Largest ZIP that may be uploaded, in MiB."),
-        Setting("FACEPLATFORM_PURGE_DAYS", "30", _positive, "Days until what curators deleted is gone permanently."),
+        Setting("FACEPLATFORM_PURGE_DAYS", "30", _days, "Days until what curators deleted is gone permanently."),
         Setting(
-            "FACEPLATFORM_GALLERY_DELETION_DAYS", "7", _natural, "Days until a deleted gallery is gone permanently."
+            "FACEPLATFORM_GALLERY_DELETION_DAYS", "7", _days_or_0, "Days until a deleted gallery is gone permanently."
         ),
         Setting(
             "FACEPLATFORM_REQUEST_RETENTION_DAYS",
             "30",
-            _positive,
+            _days,
             "Days until recognitions are deleted, unless the gallery says otherwise.",
         ),
         Setting(
             "FACEPLATFORM_LOOK_RETENTION_DAYS",
             "180",
-            _positive,
+            _days,
             "Days until it is deleted who looked at what and signed in.",
         ),
     ]
@@ -187,7 +206,8 @@ def get(name: str) -> Any:
     try:
         return setting.parse(text)
     except (ValueError, KeyError) as error:
-        raise SettingError(f"{name}={text!r} cannot be used ({error}). {setting.help}") from error
+        shown = name if setting.secret else f"{name}={text!r}"
+        raise SettingError(f"{shown} cannot be used ({error}). {setting.help}") from None  # libraries repeat the text
 
 
 def check_all() -> None:
@@ -205,11 +225,22 @@ def secret_key(data_dir: Path) -> str:
         private_files.make_folder(data_dir)
         if not path.exists():
             _write_once(path, secrets.token_urlsafe(50))
-        return path.read_text()
+        key = path.read_text().strip()
     except PermissionError as error:
         raise SettingError(
             f"{path} cannot be read: run this as root, or as the user that the platform runs as."
         ) from error
+    except OSError as error:
+        raise SettingError(
+            f"{path} cannot be made or read ({error.strerror}). Set FACEPLATFORM_DATA_DIR to a folder that can be written."
+        ) from error
+    except UnicodeDecodeError:
+        key = ""
+    if not key:
+        raise SettingError(
+            f"{path} holds no key. Put it back from your backup, or remove it: everybody signs in anew then."
+        )
+    return key
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -90,8 +90,8 @@ LANES = {
 }
 
 # --- Database ---------------------------------------------------------------------------------------------------------
-DATABASE_URL = env.get("DATABASE_URL")
-EMBEDDED_POSTGRES = not DATABASE_URL
+_database_url = env.get("DATABASE_URL")  # not a setting: it holds a password, and debug pages show settings
+EMBEDDED_POSTGRES = not _database_url
 
 
 def _database_from(url: str) -> dict[str, Any]:
@@ -111,7 +111,7 @@ IMPATIENT = {
 
 
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": _database_from(DATABASE_URL) if DATABASE_URL else postgres.connection_settings(DATA_DIR)
+    "default": _database_from(_database_url) if _database_url else postgres.connection_settings(DATA_DIR)
 }
 DATABASES["default"] |= {
     "ENGINE": "faceplatform.database.embedded" if EMBEDDED_POSTGRES else "django.db.backends.postgresql",

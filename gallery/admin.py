@@ -59,7 +59,7 @@ class SampleInline(TabularInline):
 @admin.register(Gallery)
 class GalleryAdmin(ScopedAdmin):
     list_display = ["name", "slug", "identity_count", "sample_count", "pack", "threshold_source", "quality_gate"]
-    search_fields = ["name", "slug"]
+    search_fields = ["name__alike", "slug"]
     fields = ["name", "slug", *services.GALLERY_FIELDS[1:], "pack"]
     inlines = [MembershipInline]
 
@@ -102,7 +102,7 @@ class IdentityAdmin(ScopedAdmin):
     list_display_links = ["portrait", "name"]
     list_filter = [("gallery", VisibleGalleries), "active", "consent", "department"]
     list_select_related = ["gallery"]
-    search_fields = ["name", "external_id", "department", "position"]
+    search_fields = ["searchable__alike"]
     fields = ["gallery", *services.IDENTITY_FIELDS, "last_recognized_at"]
     inlines = [SampleInline]
     actions = [merge_selected, *(flag_action(*flag) for flag in FLAG_ACTIONS)]
@@ -135,7 +135,7 @@ class FaceSampleAdmin(ScopedAdmin):
     list_display = ["picture", "identity", "gallery", "photo_name", "quality_score", "created_at"]
     list_filter = [("gallery", VisibleGalleries)]
     list_select_related = ["identity", "gallery"]
-    search_fields = ["identity__name", "photo_name", "photo_sha256"]
+    search_fields = ["identity__searchable__alike", "photo_name__alike", "photo_sha256"]
     actions = [split_selected, move_selected, reject_selected]
 
     @admin.display(description="")

@@ -179,7 +179,8 @@ class GalleryViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet)
             OpenApiParameter(
                 "search",
                 str,
-                description="Only people whose name, external id, department or position contains this text.",
+                description="Only people whose name, external id, department or position contains this text. "
+                "Neither case nor accents count.",
             ),
             *list_parameters(IDENTITY_FILTERS, IDENTITY_ORDERINGS),
             OpenApiParameter("consent", bool, description="Only people with (true) or without (false) valid consent."),

@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pgvector.django import HalfVectorField
 
+from faceplatform.database.names import NameField, SearchableField, folded_sql
 from gallery.querysets import FaceSampleQuerySet, GalleryQuerySet, IdentityQuerySet
 
 
@@ -54,7 +55,7 @@ class Gallery(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     slug = models.SlugField(max_length=50, unique=True, help_text="The gallery's name in URLs, commands and API calls.")
-    name = models.CharField(max_length=100)
+    name = NameField(max_length=100)
     pack = models.CharField(max_length=50, help_text="The model pack in force.")
     threshold_source = models.CharField(
         max_length=10, choices=ThresholdSource.choices, default=ThresholdSource.SIZE, verbose_name="threshold"
@@ -133,7 +134,11 @@ def _history(name: str, *trackers, **options):
     )
 
 
-@_history("IdentityHistory", pghistory.InsertEvent(), exclude=["last_recognized_at"])
+SEARCHED = ("name", "external_id", "department", "position")
+SEARCHED_SQL = f"concat_ws(chr(10), {', '.join(f'NEW.{name}' for name in SEARCHED)})"
+
+
+@_history("IdentityHistory", pghistory.InsertEvent(), exclude=["last_recognized_at", "searchable"])
 class Identity(models.Model):
     """A person in one gallery.
 
@@ -141,20 +146,21 @@ class Identity(models.Model):
     merged into another is deleted, and `merged_into` names the person who received the samples.
 
     consent_until: the last day on which the consent is valid; empty if it is valid until withdrawn.
+    searchable: what SEARCHED hold, without case and accents; a trigger keeps it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="identities")
-    name = models.CharField(max_length=200)
-    external_id = models.CharField(max_length=100, blank=True, help_text="The person's number in your own system.")
-    department = models.CharField(max_length=100, blank=True)
-    position = models.CharField(max_length=100, blank=True)
+    name = NameField(max_length=200)
+    external_id = NameField(max_length=200, blank=True, help_text="The person's number in your own system.")
+    department = NameField(max_length=100, blank=True)
+    position = NameField(max_length=100, blank=True)
     active = models.BooleanField(default=True)
     hidden = models.BooleanField(default=False)
     consent = models.CharField(
         max_length=10, choices=Consent.choices, default=Consent.NOT_ASKED, db_default="", blank=True
     )
-    consent_by = models.CharField(
+    consent_by = NameField(
         max_length=200,
         blank=True,
         db_default="",
@@ -171,6 +177,7 @@ class Identity(models.Model):
     consent_note = models.TextField(blank=True, db_default="", max_length=2000, verbose_name="note")
     merged_into = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+", editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
+    searchable = SearchableField(db_default="", editable=False)
     metadata = models.JSONField(default=dict, blank=True)
     last_recognized_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -209,6 +216,14 @@ class Identity(models.Model):
             ),
         ]
         indexes = [models.Index(fields=["gallery", "name", "id"], name="identity_by_name")]
+        triggers = [
+            pgtrigger.Trigger(
+                name="searchable",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf(*SEARCHED),
+                func=f"NEW.searchable = {folded_sql(SEARCHED_SQL)}; RETURN NEW;",
+            )
+        ]
 
     def __str__(self):
         return self.name
@@ -250,7 +265,7 @@ class FaceSample(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="+", db_index=False)
     identity = models.ForeignKey(Identity, on_delete=models.CASCADE, related_name="samples")
-    photo_name = models.CharField(max_length=255, blank=True)
+    photo_name = NameField(max_length=255, blank=True)
     photo_sha256 = models.CharField(max_length=64)
     photo_width = models.PositiveIntegerField()
     photo_height = models.PositiveIntegerField()

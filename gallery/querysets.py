@@ -92,11 +92,8 @@ class IdentityQuerySet(GalleryScopedQuerySet):
         return self.filter(consent="given", consent_until__range=(today, today + timedelta(days=days)))
 
     def matching(self, text: str):
-        """People whose name, external id, department or position contains `text`."""
-        condition = Q()
-        for field in ("name", "external_id", "department", "position"):
-            condition |= Q(**{f"{field}__icontains": text})
-        return self.filter(condition) if text else self
+        """People whose name, external id, department or position contains `text`; neither case nor accents count."""
+        return self.filter(searchable__alike=text) if text else self
 
 
 class FaceSampleQuerySet(GalleryScopedQuerySet):

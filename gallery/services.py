@@ -18,8 +18,10 @@ from accounts.actor import Actor
 from accounts.audit import audited
 from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
+from faceplatform.database.names import NameField
 from faceplatform.database.planned import planned_cursor
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed
+from faceplatform.text import clean_name
 from gallery.metadata import require_bounded
 from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Gallery, Identity, ThresholdSource
 from gallery.pack_in_force import hold_pack
@@ -65,7 +67,7 @@ def create_gallery(*, actor: Actor, name: str, slug: str = "", **fields: object)
         raise NotAllowed("Only staff may create a gallery. Ask an operator to create it and to make you its owner.")
     if actor.api_key is not None and actor.api_key.gallery_id is not None:
         raise NotAllowed("This API key is limited to one gallery. Use a key for all galleries to create another.")
-    gallery = Gallery(name=name.strip(), slug=slug, pack=settings.DEFAULT_PACK)
+    gallery = Gallery(name=clean_name(name), slug=slug, pack=settings.DEFAULT_PACK)
     _assign(gallery, fields, GALLERY_FIELDS)
     if slug:
         _validate_and_save(gallery)
@@ -131,7 +133,7 @@ def calibrate_gallery(*, actor: Actor, gallery: Gallery, pack: str, distance: fl
 def create_identity(*, actor: Actor, gallery: Gallery, name: str, **fields: object) -> Identity:
     """Adds a person to a gallery. fields: of IDENTITY_FIELDS."""
     actor.require_role(gallery, Role.CURATOR)
-    identity = Identity(gallery=gallery, name=name.strip())
+    identity = Identity(gallery=gallery, name=clean_name(name))
     _assign(identity, fields, IDENTITY_FIELDS)
     _validate_and_save(identity)
     audit.record(actor=actor, action="identity.created", gallery=gallery, target=identity)
@@ -312,7 +314,9 @@ def _assign(row: Gallery | Identity, fields: Mapping[str, object], allowed: tupl
     if unknown := set(fields) - set(allowed):
         raise InvalidInput(f"Unknown fields: {', '.join(sorted(unknown))}.")
     changes = {}
-    for name, value in fields.items():
+    for name, given in fields.items():
+        field = row._meta.get_field(name)
+        value = field.to_python(given) if isinstance(field, NameField) else given
         if getattr(row, name) != value:
             if name == "metadata":
                 require_bounded(value)

@@ -14,6 +14,7 @@ from accounts.actor import Actor, Via
 from accounts.galleries import GalleryRow
 from accounts.models import ApiKey, User
 from accounts.roles import Scope
+from faceplatform.database.names import checked_name
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed
 
 KEY_PREFIX = "fp_"
@@ -45,6 +46,7 @@ def create_api_key(
         raise InvalidInput(f"{user} is not a member of the gallery “{gallery.slug}”. Make {user} a member first.")
     days = _allowed_days(days)
     expires_at = timezone.now() + timedelta(days=days) if days else None
+    name = checked_name(name)
     row, key = _new_key(user=user, gallery=gallery, name=name, scopes=sorted(set(scopes)), expires_at=expires_at)
     audit.record(actor=actor, action="api_key.created", gallery=gallery, target=row, details={"scopes": row.scopes})
     return row, key

@@ -12,9 +12,9 @@ from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 
-from faceplatform.database.trouble import DATABASE_DOWN
+from faceplatform.database.trouble import unavailable
 from faceplatform.errors import DomainError, InvalidInput, NotAllowed, Unavailable
 from faceplatform.web.asgi_types import Application, Message, Receive, Scope, Send
 from faceplatform.web.body_kinds import ANONYMOUS, IMPORT, Address, address_of
@@ -149,8 +149,10 @@ async def _check(address: Address, size: int, headers: Headers, known: Callable[
         if not await known(headers):
             status = 401 if address.view else 403
             raise NotAllowed(NO_KEY, code="not_authenticated", status=status)
-    except (OperationalError, InterfaceError) as error:
-        raise Unavailable(DATABASE_DOWN, code="database_unavailable", retry_after=5) from error
+    except (DatabaseError, InterfaceError) as error:
+        if (problem := unavailable(error)) is None:
+            raise
+        raise problem from error
 
 
 async def _receive_all(application: Application, scope: Scope, send: Send, body: "Body") -> None:

@@ -13,6 +13,7 @@ from uuid import UUID
 import numpy as np
 from django.db import DatabaseError
 
+from faceplatform.database.trouble import trouble_of
 from faceplatform.errors import Conflict
 from gallery.models import VectorIndex
 from gallery.search.query import distances_through_index
@@ -63,6 +64,8 @@ def tune_index(index: VectorIndex, *, probes: int = PROBES) -> VectorIndex:
     try:
         index.save(force_update=True)  # never a new row: it would stand for an index that is gone
     except DatabaseError as error:
+        if trouble_of(error):
+            raise
         raise Conflict("This index has been dropped meanwhile. Try again when it has been built anew.") from error
     return index
 

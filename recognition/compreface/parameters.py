@@ -10,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from faceplatform.errors import InvalidInput
+from faceplatform.text import clean_name
 from faceplatform.web.api import PhotoField
 from gallery.models import Identity
 from recognition.photos.services import MAX_TOP_K, Photo
@@ -120,7 +121,7 @@ def new_subject_of(request: Request) -> str:
 def checked_subject(name: object) -> str:
     """The name, trimmed. Raises InvalidInput (subject_invalid) if it is empty, too long or no storable text."""
     try:
-        return SUBJECT.run_validation(name)
+        return SUBJECT.run_validation(clean_name(name) if isinstance(name, str) else name)
     except serializers.ValidationError as error:
         reason, *_ = error.detail
         raise InvalidInput(f"subject: {reason}", code="subject_invalid") from error

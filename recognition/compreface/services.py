@@ -12,14 +12,14 @@ from django.db.models import Q
 from accounts.actor import Actor
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput, NotFound
-from faceplatform.text import storable
+from faceplatform.text import clean_name, storable
 from gallery.curation.services import merge_identities
 from gallery.models import FaceSample, Gallery, Identity
 from gallery.services import create_identity, delete_identity, delete_sample, update_identity
 from recognition.photos.models import RecognitionRequest, Status
 from recognition.photos.services import Photo, inspect_photo, submit_enrolment
 
-NAME_LENGTH, ID_LENGTH = 200, 100  # the sizes of Identity's columns
+NAME_LENGTH, ID_LENGTH = 200, 100  # of Identity's columns; ids are cut as they always were, to be found again
 SHARED_NAME = (
     "{count} people in the gallery are called “{name}”, but subjects are identified by their names. "
     "Give them different names in the gallery, or merge them if they are one person."
@@ -29,7 +29,7 @@ SHARED_NAME = (
 def subjects_named(gallery: Gallery, name: str) -> list[Identity]:
     """The people with exactly this name or, if there are none, those whose name differs only in case."""
     people = Identity.objects.select_related("gallery").filter(gallery=gallery).order_by("pk")
-    return list(people.filter(name=name)) or list(people.filter(name__iexact=name))
+    return list(people.filter(name=name)) or list(people.filter(name__iexact=clean_name(name)))
 
 
 def subject_named(gallery: Gallery, name: str) -> Identity | None:
@@ -135,7 +135,7 @@ def prepare_subjects(*, actor: Actor, gallery: Gallery, names: Iterable[str]) ->
     people = Identity.with_deleted.filter(merged_or_standing, gallery=gallery)
     known: set[str] = set(people.values_list("external_id", flat=True))
     doubtful = []
-    for name in filter(None, (storable(name.strip(), NAME_LENGTH) for name in names)):
+    for name in filter(None, (storable(clean_name(name), NAME_LENGTH) for name in names)):
         if (key := external_id_of(name)) in known:
             continue
         known.add(key)
@@ -151,7 +151,7 @@ def prepare_subjects(*, actor: Actor, gallery: Gallery, names: Iterable[str]) ->
 
 def external_id_of(subject: str) -> str:
     """The external id by which an import finds the subject's person again, even if the person has been renamed."""
-    return storable(subject, ID_LENGTH)
+    return storable(clean_name(subject), ID_LENGTH)
 
 
 def _lock_gallery(actor: Actor, gallery: Gallery) -> None:

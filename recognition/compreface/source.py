@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from faceplatform.errors import InvalidInput
-from faceplatform.text import storable
+from faceplatform.text import clean_name, storable
 from recognition.compreface.client import CompreFaceClient
 from recognition.compreface.services import external_id_of
 from recognition.imports.sources import SourceRow
@@ -46,7 +46,7 @@ class CompreFaceSource:
                 return
 
     def _row(self, image_id: str, subject: str) -> SourceRow:
-        name = storable(subject.strip(), 200)
+        name = storable(clean_name(subject), 200)
         return SourceRow(storable(image_id, 1000), external_id_of(name), name, partial(self._image, image_id))
 
     def _image(self, image_id: str) -> bytes:

@@ -156,8 +156,10 @@ def load_manifest(pack_dir: Path) -> Manifest:
     """Reads a pack's manifest.json. Raises PackError if it is missing or damaged."""
     try:
         return Manifest(**_checked_fields(json.loads((pack_dir / "manifest.json").read_text())))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise PackError(f"There is no pack in {pack_dir}. Run: manage.py packs install {pack_dir.name}") from error
+    except OSError as error:
+        raise PackError(_cannot_be_read(pack_dir / "manifest.json", error)) from error
     except (ValueError, TypeError, KeyError) as error:
         raise PackError(f"{pack_dir / 'manifest.json'} is damaged ({error}). {_repair_hint(pack_dir)}") from error
 
@@ -179,7 +181,11 @@ def verify_pack(pack_dir: Path) -> Manifest:
         path = pack_dir / name
         if not path.is_file():
             raise PackError(f"{path} is missing. {_repair_hint(pack_dir)}")
-        if sha256_of(path) != expected:
+        try:
+            found = sha256_of(path)
+        except OSError as error:
+            raise PackError(_cannot_be_read(path, error)) from error
+        if found != expected:
             raise PackError(f"{path} is damaged: its sha256 is not the manifest's. {_repair_hint(pack_dir)}")
     return manifest
 
@@ -191,6 +197,10 @@ def write_manifest(manifest: Manifest, pack_dir: Path) -> None:
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _cannot_be_read(path: Path, error: OSError) -> str:
+    return f"{path} cannot be read ({error.strerror}). Let the user who runs this read the folder of packs."
 
 
 def _repair_hint(pack_dir: Path) -> str:

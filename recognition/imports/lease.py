@@ -17,6 +17,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.db.models import F
 from django.db.models.functions import Now
 
+from faceplatform.database.trouble import described
 from recognition.imports.models import Import, ImportRow
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def _heartbeat(job: Import, runner: UUID, ended: threading.Event) -> None:
         try:
             extend(job, runner)
         except (OperationalError, InterfaceError) as error:
-            logger.warning("the lease of the import %s could not be extended: %s", job.pk, error)
+            logger.warning("the lease of the import %s could not be extended: %s", job.pk, described(error))
         finally:
             connection.close()
 

@@ -12,6 +12,7 @@ from accounts import audit
 from accounts.actor import Actor
 from accounts.roles import Role, Scope
 from faceplatform.errors import Conflict, InvalidInput
+from faceplatform.text import storable
 from gallery.models import Gallery, QualityGate
 from recognition.imports.directory import DAMAGED, looks_like_zip
 from recognition.imports.models import Import
@@ -36,7 +37,7 @@ def create_import(
     with transaction.atomic():
         job = Import.objects.create(
             gallery=gallery,
-            name=name.replace("\0", "")[-255:],
+            name=storable(name, 10_000)[-255:],
             place=place,
             quality_gate=quality_gate,
             requested_by=actor.user,
@@ -107,7 +108,7 @@ def find_unfinished(*, gallery: Gallery, place: str) -> Import | None:
 
 def place_of(path: Path) -> str:
     """Host and absolute path: the same path on another machine is another source."""
-    return f"{socket.gethostname()}:{path.resolve()}"
+    return storable(f"{socket.gethostname()}:{path.resolve()}", 4096)
 
 
 def _lock_for_curator(actor: Actor, job: Import) -> Import:

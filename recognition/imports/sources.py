@@ -14,7 +14,7 @@ from typing import BinaryIO, TypeVar
 from django.conf import settings
 
 from faceplatform.errors import InvalidInput
-from faceplatform.text import storable
+from faceplatform.text import clean_name, storable
 from recognition.imports import tables
 from recognition.imports.directory import DAMAGED, looks_like_zip, require_bounded
 from recognition.imports.files import File, files_under, read_start
@@ -40,9 +40,9 @@ class FileSource:
         """Names and paths are made fit for the database, and paths unique; `read` still uses the original path."""
         seen: set[str] = set()
         for row in self._rows():
-            fields = {name: storable(composed(value), 200) for name, value in row.fields.items()}
+            fields = {name: storable(clean_name(value), 200) for name, value in row.fields.items()}
             path = _unique(storable(composed(row.path), 1000), seen)
-            key, name = (storable(composed(value), 200) for value in (row.key, row.name))
+            key, name = (storable(clean_name(value), 200) for value in (row.key, row.name))
             yield SourceRow(path, key, name, row.read, fields)
 
     def count(self) -> int:

@@ -76,7 +76,6 @@ def build_pack(
     """Writes the pack models_dir/name. If it raises PackError, nothing has changed. say: prints a line of progress."""
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name.startswith("."):
         raise PackError(f"“{name}” cannot be the name of a pack: use letters, digits, -, _ and dots.")
-    models_dir.mkdir(parents=True, exist_ok=True)
     with install_lock(models_dir):
         if (models_dir / name).exists() and not force:
             raise PackError(f"There is already a pack {name}. Take another name, or add --force to replace it.")

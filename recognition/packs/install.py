@@ -51,7 +51,8 @@ def install_pack(
     entry = catalogue().get(name)
     if entry is None:
         raise PackError(f"There is no pack “{name}” in the catalogue. It has: {', '.join(catalogue())}.")
-    models_dir.mkdir(parents=True, exist_ok=True)
+    if not force and _is_intact(models_dir / name):  # looked at without the lock: the folder may be read-only
+        return models_dir / name
     with install_lock(models_dir):
         if not force and _is_intact(models_dir / name):
             return models_dir / name
@@ -223,7 +224,15 @@ def replace_folder(folder: Path, target: Path) -> None:
 
 @contextmanager
 def install_lock(models_dir: Path) -> Iterator[None]:
-    """Makes installations into one folder wait for each other."""
-    with (models_dir / ".lock").open("w") as lock:
+    """Makes the folder, and installations into it wait for each other. Raises PackError if nothing can be written there."""
+    try:
+        models_dir.mkdir(parents=True, exist_ok=True)
+        lock = (models_dir / ".lock").open("w")
+    except OSError as error:
+        raise PackError(
+            f"No pack can be installed into {models_dir} ({error.strerror}). Install it as a user who may write there, or "
+            "set FACEPLATFORM_MODELS_DIR to a folder that can be written."
+        ) from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -6,6 +6,7 @@ once its attempts are used up, the answer is 5xx and never says that the photo c
 
 from enum import StrEnum
 
+from faceplatform.database import trouble
 from faceplatform.errors import DomainError
 from recognition.engine.faults import lacks_memory
 
@@ -49,6 +50,7 @@ SERVER = {
     "engine_error": 500,
     "not_stored": 500,
     "unavailable": 503,
+    **dict.fromkeys(trouble.CODES, 503),
     "error": 500,
 }
 FAULTS = {
@@ -89,5 +91,7 @@ def reason_of(error: Exception, otherwise: str) -> tuple[str, str]:
         return error.code, error.message
     if lacks_memory(error):
         return "out_of_memory", OUT_OF_MEMORY
+    if known := trouble.trouble_of(error):
+        return known.code, known.sentence
     text = ENGINE_ERROR if otherwise == "engine_error" else NOT_STORED
     return otherwise, text.format(error=type(error).__name__)

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from pgvector.django import HalfVectorField
 
+from faceplatform.database.names import NameField
 from gallery.models import FaceSample, Gallery, Identity
 from recognition.photos.querysets import RecognitionRequestQuerySet, WorkerQuerySet
 
@@ -69,7 +70,7 @@ class RecognitionRequest(models.Model):
     options = models.JSONField(default=dict)
 
     photo = models.BinaryField(null=True)
-    photo_name = models.CharField(max_length=255, blank=True)
+    photo_name = NameField(max_length=255, blank=True)
     photo_type = models.CharField(max_length=30, blank=True)
     photo_sha256 = models.CharField(max_length=64)
     keep_photo = models.BooleanField(default=False)

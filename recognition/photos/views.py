@@ -12,6 +12,7 @@ from accounts import looks
 from accounts.pages import actor_of, get_visible, offer_undo
 from accounts.roles import Role
 from faceplatform.errors import DomainError, NotFound
+from faceplatform.text import clean_name
 from faceplatform.web.api import read_upload
 from gallery.api import picture
 from gallery.models import Gallery, Identity
@@ -164,7 +165,7 @@ def add_faces(request, slug):
 def _namesake(gallery: Gallery, data: dict) -> Identity | None:
     if data["another"]:
         return None
-    return gallery.identities.filter(name__iexact=data["name"].strip()).first()
+    return gallery.identities.filter(name__iexact=clean_name(data["name"])).first()
 
 
 def _enrol_new(request, gallery: Gallery, form: AddFacesForm):

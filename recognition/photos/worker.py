@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from faceplatform.database.listen import Subscription
+from faceplatform.database.trouble import described
 from faceplatform.errors import DomainError
 from faceplatform.processes.stop_flag import StopFlag
 from gallery.models import Gallery
@@ -102,7 +103,7 @@ class RecognitionWorker:
                     logger.info("ready")
                     self._work(stop, subscription)
             except (OperationalError, InterfaceError) as error:
-                logger.warning("cannot reach the database, trying again in %.1f s: %s", pause, error)
+                logger.warning("trying again in %.1f s: %s", pause, described(error))
                 connection.close()
                 stop.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
@@ -327,7 +328,7 @@ class RecognitionWorker:
                     beaten = time.monotonic()
                     self._beat(worker_id)
             except (OperationalError, InterfaceError) as error:
-                logger.warning("the heartbeat could not be written: %s", error)
+                logger.warning("the heartbeat could not be written: %s", described(error))
                 connection.close()
         connection.close()
 

@@ -11,6 +11,7 @@ import uuid6
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
+from faceplatform.database.trouble import described
 from faceplatform.processes.supervisor import Part
 from recognition.photos import queue
 
@@ -44,6 +45,6 @@ def _release(worker_id: UUID) -> None:
         if count := queue.worker_died(worker_id=worker_id):
             logger.info("%s photos of a dead worker are free for the others", count)
     except (OperationalError, InterfaceError) as error:
-        logger.warning("the photos of a dead worker stay with it until its lease ends: %s", error)
+        logger.warning("the photos of a dead worker stay with it until its lease ends: %s", described(error))
     finally:
         connection.close()

@@ -25,6 +25,7 @@ from accounts.roles import Role, Scope
 from faceplatform import private_files
 from faceplatform.database.limits import unhurried
 from faceplatform.errors import InvalidInput
+from faceplatform.text import same_name
 from gallery.models import Identity
 from recognition.photos.models import RecognitionRequest
 from recognition.privacy.models import Erasure
@@ -81,7 +82,7 @@ def erase_subject(*, actor: Actor, subject: Subject, confirm: str, reason: str) 
 
 
 def _check_input(subject: Subject, confirm: str, reason: str) -> None:
-    if confirm.strip().casefold() != subject.name.strip().casefold():
+    if not same_name(confirm, subject.name):
         raise InvalidInput("The name you typed is not this person's. Nothing was erased.", code="not_confirmed")
     if not reason.strip():
         raise InvalidInput("Give a reason, such as “asked by the person, letter of 3 May”. It is kept with the report.")

@@ -1,6 +1,7 @@
 """A person as a data subject: all ids and names under which the tables know them, and which faces are theirs."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 from uuid import UUID
@@ -10,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import AuditEvent
 from faceplatform.errors import NotFound
+from faceplatform.text import clean_name
 from gallery.models import FaceSample, Gallery, Identity
 from recognition.photos.models import Candidate, Decision, RecognitionFace, Rejection
 
@@ -39,12 +41,12 @@ class Subject:
     @property
     def pattern(self) -> str | None:
         """A PostgreSQL regular expression for texts that name the person; None if none of the names is unique."""
-        return "|".join(map(_name_pattern, self.unique_names)) or None
+        return "|".join(map(_name_pattern, _as_typed(self.unique_names))) or None
 
     @property
     def key_pattern(self) -> str | None:
         """The same with external ids, for the keys that callers give to calls about the person."""
-        return "|".join(map(_name_pattern, filter(_words, [*self.names, *self.external_ids]))) or None
+        return "|".join(map(_name_pattern, filter(_words, _as_typed([*self.names, *self.external_ids])))) or None
 
 
 def find_subject(pk: UUID) -> Subject:
@@ -138,13 +140,16 @@ def find_remembered(name: str) -> list[tuple[UUID, str, str]]:
 
     Their galleries may be gone as well: before there was a report of it, deleting a gallery left the names there.
     """
-    events = AuditEvent.objects.filter(object_type="identity", object_name__icontains=name)
+    events = AuditEvent.objects.filter(object_type="identity", object_name__icontains=clean_name(name))
     found = {
         UUID(pk): (slug, known)
         for pk, slug, known in events.order_by("id").values_list("object_id", "gallery_slug", "object_name")
     }
     for pk, known in (
-        history_of("Identity").filter(name__icontains=name).order_by("pgh_id").values_list("pgh_obj_id", "name")
+        history_of("Identity")
+        .filter(name__icontains=clean_name(name))
+        .order_by("pgh_id")
+        .values_list("pgh_obj_id", "name")
     ):
         found.setdefault(pk, ("", known))
     here = {*Identity.with_deleted.filter(pk__in=found).values_list("pk", flat=True)}
@@ -154,6 +159,11 @@ def find_remembered(name: str) -> list[tuple[UUID, str, str]]:
 def _unique_names(names: list[str], gallery: Gallery, people: list[UUID]) -> list[str]:
     others = Identity.with_deleted.filter(gallery=gallery).exclude(pk__in=people)
     return [name for name in names if _words(name) and not others.filter(name__iregex=_name_pattern(name)).exists()]
+
+
+def _as_typed(names: list[str]) -> list[str]:
+    """The names as a text may hold them: file names of some systems are decomposed (NFD)."""
+    return _distinct([unicodedata.normalize(form, name) for name in names for form in ("NFC", "NFD")])
 
 
 def _name_pattern(name: str) -> str:

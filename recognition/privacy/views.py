@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST
 from accounts.pages import actor_of, get_visible
 from accounts.roles import Role
 from faceplatform.errors import DomainError, NotFound
+from faceplatform.text import same_name
 from faceplatform.web.streaming import download
 from gallery.closing import close_gallery, reopen_gallery
 from gallery.models import Gallery, Identity
@@ -118,7 +119,7 @@ def delete_gallery(request, slug):
     if request.method == "POST":
         status = 400
         if form.is_valid():
-            if form.cleaned_data["confirm"].strip().casefold() == gallery.name.strip().casefold():
+            if same_name(form.cleaned_data["confirm"], gallery.name):
                 close_gallery(actor=actor_of(request), gallery=gallery, reason=form.cleaned_data["reason"])
                 return redirect("delete-gallery", slug)
             form.add_error("confirm", "The name you typed is not this gallery's. Nothing was deleted.")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.conf import settings
+from django.db import OperationalError
 from django.db.backends.postgresql import base
 
 from faceplatform.database import postgres
@@ -13,6 +14,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         if not DatabaseWrapper._server_seen:
-            postgres.ensure_running(settings.DATA_DIR)
+            try:
+                postgres.ensure_running(settings.DATA_DIR)
+            except (postgres.PostgresError, OSError) as error:
+                raise OperationalError(str(error)) from error  # whoever waits for a database waits for this one as well
             DatabaseWrapper._server_seen = True
         return super().get_new_connection(conn_params)

@@ -9,6 +9,7 @@ from django.db import DatabaseError
 from tqdm import tqdm
 
 from accounts.actor import cli_actor
+from faceplatform.database.trouble import cause_of, trouble_of
 from recognition.engine.manifest import PackError, load_manifest
 from recognition.engine.mxnet_runtime import DeviceError
 from recognition.lab.evaluation.figures import figures_of
@@ -62,9 +63,9 @@ class Command(BaseCommand):
         try:
             Evaluation.objects.exists()
         except DatabaseError as error:
-            raise CommandError(
-                f"The figures cannot be stored: {str(error).strip().splitlines()[0]}. Run manage.py migrate, or add --no-save."
-            ) from error
+            known = trouble_of(error)
+            why = known.sentence if known else cause_of(error)
+            raise CommandError(f"The figures cannot be stored, unless you add --no-save. {why}") from error
 
     def _evaluate(self, name: str, sets: list[VerificationSet], *, save: bool, quiet: bool) -> list[Evaluated]:
         from recognition.lab.evaluation.pack import PackUnderTest

@@ -9,18 +9,24 @@ from accounts.actor import cli_actor
 from faceplatform.errors import DomainError
 from gallery.models import Gallery
 from recognition.management.galleries import find_gallery
+from recognition.management.photo_arguments import GivenPhoto, given_photos
 from recognition.photos.drawing import draw
 from recognition.photos.in_process import process_requests
 from recognition.photos.models import RecognitionRequest
 from recognition.photos.representation import recognition_as_dict, refused_as_dict
 from recognition.photos.services import DEFAULT_TOP_K, Photo, submit_recognition
 
+NAMED = 20  # of the photos that could not be used
+BLOCK = 32  # photos, which are queued together and shown before the next ones are read
+
 
 class Command(BaseCommand):
-    help = "Recognises the faces in photos."
+    help = (
+        "Recognises the faces in photos. Each photo stands for itself; the exit status is 1 if one could not be used."
+    )
 
     def add_arguments(self, parser):
-        parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
+        parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO|DIR")
         parser.add_argument("--gallery", required=True, metavar="SLUG")
         parser.add_argument(
             "--json", action="store_true", help="print one JSON list with a recognition per photo, in order"
@@ -31,36 +37,49 @@ class Command(BaseCommand):
 
     def handle(self, *, photos, gallery, json: bool, annotate, top_k, threshold, **options):
         gallery = find_gallery(gallery)
-        if annotate and len(photos) != 1:
+        given = given_photos(photos)
+        if annotate and len(given) != 1:
             raise CommandError("--annotate draws on a single photo. Give only one.")
-        answers = self._recognize(photos, gallery, top_k=top_k, threshold=threshold)
-        self.stdout.write(_as_json(answers) if json else "\n".join(_as_text(answer) for answer in answers))
+        answers = []
+        for first in range(0, len(given), BLOCK):
+            block = self._recognize(given[first : first + BLOCK], gallery, top_k=top_k, threshold=threshold)
+            answers += block
+            if not json:
+                self.stdout.write("\n".join(_as_text(answer) for answer in block))
+        if json:
+            self.stdout.write(_as_json(answers))
         if annotate and not answers[0]["error"]:
-            annotate.write_bytes(draw(photos[0].read_bytes(), answers[0]))
-        if failed := [answer["photo"] for answer in answers if answer["error"]]:
-            raise CommandError(f"{len(failed)} of {len(answers)} photos could not be used: {', '.join(failed)}")
+            annotate.write_bytes(draw(given[0].read(), answers[0]))
+        _raise_if_failed(answers)
 
-    def _recognize(self, paths: list[Path], gallery: Gallery, **options) -> list[dict]:
-        actor = cli_actor()
+    def _recognize(self, photos: list[GivenPhoto], gallery: Gallery, **options) -> list[dict]:
         refused, accepted = {}, {}
-        for path in paths:
+        for number, photo in enumerate(photos):
             try:
-                photo = Photo(path.name, path.read_bytes())
-                accepted[path] = submit_recognition(
-                    actor=actor, gallery=gallery, photo=photo, needs_worker=False, **options
+                accepted[number] = submit_recognition(
+                    actor=cli_actor(),
+                    gallery=gallery,
+                    photo=Photo(photo.name, photo.read()),
+                    needs_worker=False,
+                    **options,
                 )
-            except OSError as error:
-                raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
             except DomainError as error:
-                refused[path] = refused_as_dict(
-                    photo_name=path.name, gallery_slug=gallery.slug, pack=gallery.pack, error=error
+                refused[number] = refused_as_dict(
+                    photo_name=photo.name, gallery_slug=gallery.slug, pack=gallery.pack, error=error
                 )
         try:
             process_requests(list(accepted.values()))
         except DomainError as error:
             raise CommandError(error.message) from error
         rows = RecognitionRequest.objects.with_results().in_bulk([request.pk for request in accepted.values()])
-        return [refused.get(path) or recognition_as_dict(rows[accepted[path].pk]) for path in paths]
+        return [refused.get(number) or recognition_as_dict(rows[accepted[number].pk]) for number in range(len(photos))]
+
+
+def _raise_if_failed(answers: list[dict]) -> None:
+    failed = [answer["photo"] for answer in answers if answer["error"]]
+    if failed:
+        names = ", ".join(failed[:NAMED]) + (" …" if len(failed) > NAMED else "")
+        raise CommandError(f"{len(failed)} of {len(answers)} photos could not be used: {names}")
 
 
 def _as_json(answers: list[dict]) -> str:

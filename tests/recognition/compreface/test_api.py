@@ -420,3 +420,15 @@ def test_a_recognition_has_the_vectors_of_its_own_faces():
     for number, row in enumerate(rows):
         [face] = recognised(RECOGNITION.find(SYSTEM, row.pk), wish)["result"]
         assert face["embedding"] == unit(number).tolist()
+
+
+# --- Names, however they are typed ---
+def test_a_subject_typed_decomposed_is_the_same_subject(client, gallery):
+    assert post(client, "recognition/subjects", {"subject": "Zoe\u0308"}).json() == {"subject": "Zoë"}
+    for typed in ("Zoë", "ZOE\u0308", "Zoe\u0308\u200b"):
+        refusal(post(client, "recognition/subjects", {"subject": typed}), 400, 43)
+    assert post(client, "recognition/subjects", {"subject": "Zoe"}).status_code == 201  # somebody else
+    refusal(post(client, "recognition/subjects", {"subject": "Zo\x1be"}), 400, 36)
+    assert names(gallery) == ["Zoe", "Zoë"]
+    renamed = client.put("/api/v1/recognition/subjects/Zoe%CC%88", {"subject": "Chloe\u0301"}, format="json")
+    assert renamed.status_code == 200 and names(gallery) == ["Chloé", "Zoe"]

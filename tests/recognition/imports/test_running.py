@@ -120,6 +120,32 @@ def test_running_the_same_import_again_changes_nothing(gallery, archive, worker)
     assert dump_people() == before
 
 
+def test_a_folder_typed_decomposed_is_the_same_person(gallery, worker, hopper, hopper_again):
+    """As macOS writes names, and then another system."""
+    run(new(gallery, zipped({"Zoe\u0308_Kravitz/1.jpg": hopper})), worker)
+    run(new(gallery, zipped({"Zoë_Kravitz/2.jpg": hopper_again})), worker)
+    [zoe] = Identity.objects.all()
+    assert (zoe.name, zoe.external_id, zoe.samples.count()) == ("Zoë Kravitz", "Zoë_Kravitz", 2)
+
+
+@pytest.mark.parametrize("letter", ["x", "ü"])
+def test_the_longest_folder_name_is_a_person(gallery, worker, hopper, letter):
+    """Beyond 200 characters it ends in a hash."""
+    for length in (101, 200, 250):
+        file = zipped({f"{letter * length}/1.jpg": hopper + b"\0" * length})
+        assert counts(run(new(gallery, file, quality_gate="off"), worker)) == (1, 0, 0)
+    assert {len(name) for name in Identity.objects.values_list("name", flat=True)} == {101, 200}
+    assert {len(key) for key in Identity.objects.values_list("external_id", flat=True)} == {101, 200}
+
+
+def test_a_folder_name_with_a_control_character_is_refused_by_name(gallery, worker, hopper, hopper_again):
+    job = run(new(gallery, zipped({"A\x1bda/1.jpg": hopper, "Eve/1.jpg": hopper_again})), worker)
+    assert counts(job) == (1, 0, 1)
+    refused = job.rows.get(status="refused")
+    assert refused.path == "A\x1bda/1.jpg" and "U+001B" in refused.reason
+    assert list(Identity.objects.values_list("name", flat=True)) == ["Eve"]
+
+
 def test_people_named_by_an_older_version_are_found_again(gallery, worker, hopper, hopper_again):
     """It wrote “grace_hopper” as Grace Hopper. Nobody is enrolled twice, and the name stays."""
     run(new(gallery, zipped({"grace_hopper/1.jpg": hopper})), worker)

@@ -1,6 +1,9 @@
+import errno
 import io
 import json
+import os
 import zipfile
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -122,8 +125,84 @@ def test_recognize_names_the_galleries_there_are(tmp_path):
     GalleryFactory(slug="staff")
     with pytest.raises(CommandError, match=r"no gallery “guests”\. Galleries: staff"):
         run("recognize", tmp_path / "x.jpg", "--gallery", "guests")
-    with pytest.raises(CommandError, match="cannot be read"):
-        run("recognize", tmp_path / "x.jpg", "--gallery", "staff")
+
+
+def recognized(*arguments) -> tuple[dict[str, dict], str]:
+    """The answers by the photo's name, and the sentence that the command ended with."""
+    out, ended = io.StringIO(), ""
+    try:
+        call_command("recognize", *map(str, arguments), "--gallery", "staff", "--json", stdout=out)
+    except CommandError as error:
+        ended = str(error)
+    return {answer["photo"]: answer for answer in json.loads(out.getvalue())}, ended
+
+
+def test_each_argument_of_recognize_stands_for_itself(tmp_path, hopper, collins):
+    GalleryFactory(slug="staff")
+    latin = os.fsdecode(b"Zo\xeb.jpg")
+    (tmp_path / latin).write_bytes(hopper)
+    for path, data in {
+        "trip/b.jpg": collins,
+        "trip/day 2/a.png": hopper,
+        "trip/.hidden": b"",
+        "trip/Thumbs.db": b"",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(data)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "trip" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    answers, ended = recognized(
+        tmp_path / "missing.jpg", tmp_path / latin, tmp_path / "trip", tmp_path / "empty", "/dev/null"
+    )
+    assert {name: len(answer["faces"]) for name, answer in answers.items() if not answer["error"]} == {
+        "Zo\ufffd.jpg": 1, "trip/b.jpg": 1, "trip/day 2/a.png": 1
+    }  # fmt: skip
+    refused = {name: answer["error"] for name, answer in answers.items() if answer["error"]}
+    assert refused["missing.jpg"]["detail"] == "missing.jpg cannot be read: No such file or directory."
+    assert refused["trip/gone.jpg"]["detail"] == "trip/gone.jpg is no file."
+    assert refused[str(tmp_path / "empty")]["detail"].endswith("holds no files.")
+    assert refused["null"]["code"] == "invalid_image" and len(refused) == 4
+    assert ended.startswith("4 of 7 photos could not be used: missing.jpg, ")
+
+
+def test_a_folder_that_may_not_be_read_is_told_and_the_others_are_recognised(tmp_path, hopper, monkeypatch):
+    GalleryFactory(slug="staff")
+    for name in ("closed", "open"):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        (tmp_path / "all" / name / "1.jpg").write_bytes(hopper)
+    closed_to_us(monkeypatch, tmp_path / "all" / "closed")
+    answers, ended = recognized(tmp_path / "all")
+    assert len(answers["all/open/1.jpg"]["faces"]) == 1
+    assert answers["all/closed"]["error"]["detail"] == "all/closed cannot be read: Permission denied."
+    assert ended == "1 of 2 photos could not be used: all/closed"
+
+
+def test_an_import_leaves_out_a_folder_that_may_not_be_read_and_says_so(folder, monkeypatch):
+    closed_to_us(monkeypatch, folder / "grace_hopper")
+    said = run("import_faces", folder, "--gallery", "staff", "--create", "--quality", "off")
+    assert "refused  grace hopper: grace_hopper/: The folder cannot be read: Permission denied." in said
+    assert sorted(Identity.objects.values_list("name", flat=True)) == ["Eileen Collins"]
+    assert "1 samples of 1 people enrolled, 0 were already enrolled, 2 refused." in said
+
+
+def closed_to_us(monkeypatch, closed: Path) -> None:
+    """As for a user who is not root: root may read every folder."""
+    scandir = os.scandir
+
+    def refusing(path):
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+
+
+def test_an_import_of_a_folder_whose_name_is_no_text(tmp_path, hopper):
+    folder = tmp_path / os.fsdecode(b"\xe9quipe")
+    (folder / os.fsdecode(b"Zo\xeb")).mkdir(parents=True)
+    (folder / os.fsdecode(b"Zo\xeb") / "1.jpg").write_bytes(hopper)
+    assert "1 samples of 1 people enrolled" in run("import_faces", folder, "--gallery", "staff", "--create")
+    assert "0 samples of 0 people enrolled, 1 were already" in run("import_faces", folder, "--gallery", "staff")
 
 
 def test_api_key_prints_the_key_alone():

@@ -28,6 +28,23 @@ def test_a_whole_pack_is_left_alone(pack_dir):
     assert (lines, (pack_dir / "manifest.json").stat().st_mtime_ns) == ([], before)
 
 
+def test_a_whole_pack_is_found_where_nothing_can_be_written(pack_dir, tmp_path):
+    """The lock of a folder that may only be read cannot be opened either, not even by root."""
+    (tmp_path / ".lock").mkdir()
+    (tmp_path / "dlib-resnet").symlink_to(pack_dir)
+    assert install_pack("dlib-resnet", tmp_path) == tmp_path / "dlib-resnet"
+    with pytest.raises(PackError, match=r"No pack can be installed into .*FACEPLATFORM_MODELS_DIR"):
+        install_pack("dlib-resnet", tmp_path, force=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "dlib-resnet"]
+
+
+@pytest.mark.parametrize("name", ["file", "file/inside"])
+def test_a_folder_of_packs_that_is_none(tmp_path, name):
+    (tmp_path / "file").touch()
+    with pytest.raises(PackError, match="No pack can be installed"):
+        install_pack("dlib-resnet", tmp_path / name)
+
+
 def test_a_source_without_the_files_leaves_nothing_behind(tmp_path, no_packages):
     source = tmp_path / "empty"
     source.mkdir()

@@ -68,7 +68,7 @@ def test_a_supervisor_goes_on_where_the_database_is_away(monkeypatch, caplog):
     part = WorkerPart("worker-1", ["worker"])
     part.next_command()
     worker_parts._release(part.worker_id)
-    assert "until its lease ends: no route to host" in caplog.text
+    assert "until its lease ends: database_unavailable: OperationalError: no route to host" in caplog.text
 
 
 def test_each_start_of_a_worker_has_a_name_of_its_own():

@@ -70,6 +70,17 @@ def find_ids(erasure: Erasure) -> list[str]:
     return [str(pk) for pk in erasure.identities]
 
 
+def test_file_names_that_another_system_has_decomposed_are_found(gallery):
+    """Import reports keep the paths as they are written."""
+    zoe = services.create_identity(actor=ACTOR, gallery=gallery, name="Zoë Kravitz")
+    job = Import.objects.create(gallery=gallery, name="people.zip")
+    path = "Zoe\u0308_Kravitz/1.jpg"
+    ImportRow.objects.create(job=job, path=path, name="Zoe\u0308 Kravitz", key="Zoë", status=ImportRow.Status.REFUSED)
+    assert tables_with("Zoe\u0308") == ["recognition_importrow"]
+    erase(zoe)
+    assert tables_with("Zoe\u0308") == tables_with("Zoë") == []
+
+
 def test_what_was_done_to_them_cannot_be_undone(lived_in):
     event = AuditEvent.objects.filter(action="identity.merged").first()
     erase(lived_in["grace"])
