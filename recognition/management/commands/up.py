@@ -108,15 +108,13 @@ class Command(BaseCommand):
 
     def supervise(self, host: str, port: int, workers: int, *, become: list[str]) -> None:
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
-        web = [sys.executable, "-m", "uvicorn", "faceplatform.asgi:application", "--host", host, "--port", str(port)]
-        web += ["--no-access-log", "--log-level", "warning", "--no-proxy-headers", "--timeout-graceful-shutdown", "10"]
         recognizers = worker_parts(range(1, workers + 1))
         # Otherwise NumPy would use every core for a job's matrix products and slow the workers down.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         parts = [
             *recognizers,
             Part("jobs", [*manage, "job_worker"]),
-            Part("web", web),
+            Part("web", [*manage, "web_server", "--host", host, "--port", str(port)]),
         ]
         supervisor = Supervisor(
             parts,
