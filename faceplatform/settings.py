@@ -39,6 +39,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "faceplatform.web.proxies.TrustedProxyMiddleware",
     "faceplatform.web.middleware.RequestIdMiddleware",
+    "faceplatform.web.hosts.AllowedHostMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "faceplatform.web.middleware.ContentSecurityPolicyMiddleware",
