@@ -44,10 +44,9 @@ def _refusal(request: PlatformRequest) -> HttpResponseBase:
     name, _ = split_domain_port(request.META.get("HTTP_HOST", _server(request)))
     logger.info("refused a request for the host %s", ascii(name[:255]))
     error = InvalidInput(UNKNOWN.format(name=name[:255]) if name else UNREADABLE, code="unknown_host")
-    if request.path_info.startswith("/api/"):
-        response = problem_json(request, status=error.status, code=error.code, detail=error.message)
-    else:
-        response = error_page(request, error)
+    as_problem = {"status": error.status, "code": error.code, "detail": error.message}
+    api = request.path_info.startswith("/api/")
+    response: HttpResponseBase = problem_json(request, **as_problem) if api else error_page(request, error)
     response["Content-Security-Policy"], response["Cache-Control"] = STRICT_POLICY, "private, no-store"
     return response
 

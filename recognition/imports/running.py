@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +34,7 @@ from gallery.models import FaceSample, Gallery, Identity
 from gallery.search.indexing import analyze
 from gallery.services import create_identity
 from recognition.imports.models import Import, ImportRow
+from recognition.imports.querysets import LEASE
 from recognition.imports.requester import requester_of
 from recognition.imports.sources import UNREADABLE, FileSource, Source, SourceLost, SourceRow
 from recognition.imports.upload import StoredUpload
@@ -47,7 +47,6 @@ logger = logging.getLogger(__name__)
 IN_FLIGHT = 96  # photos in the queue at a time
 BLOCK = 32  # rows submitted and collected together
 BLOCK_BYTES = 32 * 1024 * 1024
-LEASE = timedelta(seconds=60)
 ANALYZE_FROM = 1_000  # new samples after which the planner needs new statistics
 SERVER_FAULTS = (
     "{count} of the photos could not be processed for a fault of the server. Tell your operator, then resume the import: "
