@@ -15,7 +15,8 @@ SELECT subject, 1, true, clock_timestamp() FROM unnest(%(subjects)s::text[]) sub
 ON CONFLICT (subject) DO UPDATE SET (level, allowed, at) = (
     SELECT CASE WHEN leaked + 1 <= holds THEN leaked + 1 ELSE leaked END, leaked + 1 <= holds, clock_timestamp()
     FROM (
-        SELECT holds, greatest(bucket.level - rate / 60 * extract(epoch FROM clock_timestamp() - bucket.at), 0) AS leaked
+        SELECT holds, greatest(bucket.level - rate / 60 * greatest(extract(epoch FROM clock_timestamp() - bucket.at), 0), 0)
+            AS leaked  -- the clock may have been set back
         FROM (
             SELECT (allowed ->> 0)::float AS rate, (allowed ->> 1)::float AS holds
             FROM (SELECT %(limits)s::jsonb -> split_part(bucket.subject, ':', 1) AS allowed) named

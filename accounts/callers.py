@@ -15,11 +15,11 @@ from accounts.keys.authentication import USABLE_KEY
 from accounts.keys.services import hash_key
 
 
-def is_known(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether they carry a usable API key or, if they carry no key, the cookie of a session."""
+def is_known(headers: Mapping[bytes, bytes]) -> str:
+    """The id of the user whose usable API key they carry or, if they carry no key, whose session; empty if there is none."""
     try:
         key = _key_of(headers)
-        return _is_usable(key) if key else _is_signed_in(headers.get(b"cookie", b"").decode("latin-1"))
+        return _owner_of(key) if key else _signed_in(headers.get(b"cookie", b"").decode("latin-1"))
     finally:
         close_old_connections()
 
@@ -29,14 +29,15 @@ def _key_of(headers: Mapping[bytes, bytes]) -> str:
     return key.strip() if scheme.lower() == "bearer" else headers.get(b"x-api-key", b"").decode("latin-1").strip()
 
 
-def _is_usable(key: str) -> bool:
+def _owner_of(key: str) -> str:
     api_key = USABLE_KEY.first(now=timezone.now(), key_hash=hash_key(key))
-    return api_key is not None and api_key.user.is_active
+    return str(api_key.user_id) if api_key is not None and api_key.user.is_active else ""
 
 
-def _is_signed_in(cookies: str) -> bool:
+def _signed_in(cookies: str) -> str:
     session_key = parse_cookie(cookies).get(settings.SESSION_COOKIE_NAME)
     if not session_key:
-        return False
+        return ""
     request: Any = SimpleNamespace(session=import_module(settings.SESSION_ENGINE).SessionStore(session_key))
-    return get_user(request).is_authenticated
+    user = get_user(request)
+    return str(user.pk) if user.is_authenticated else ""

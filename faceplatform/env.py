@@ -129,6 +129,11 @@ SETTINGS = {
             _networks,
             "Addresses or networks of your proxies, with commas; the client's address is taken from them alone.",
         ),
+        Setting("FACEPLATFORM_CONNECTIONS", "2000", _positive, "Connections of a web process at a time."),
+        Setting(
+            "FACEPLATFORM_CONNECTIONS_PER_ADDRESS", "200", _natural, "Connections from one address; 0: no such limit."
+        ),
+        Setting("FACEPLATFORM_HEADER_SECONDS", "15", _positive, "Seconds a request's headers may take to arrive."),
         Setting(
             "FACEPLATFORM_SECRET_KEY",
             "",

@@ -40,6 +40,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "faceplatform.web.proxies.TrustedProxyMiddleware",
     "faceplatform.web.middleware.RequestIdMiddleware",
+    "faceplatform.web.hosts.AllowedHostMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "faceplatform.web.middleware.ContentSecurityPolicyMiddleware",
@@ -79,6 +80,10 @@ TEMPLATES = [
 
 # Per web process, each with a thread and a database connection. Requests that wait for a photo do not count.
 REQUESTS_AT_ONCE = 20
+WEB_GRACE_SECONDS = 10  # for requests to be answered when a web process is stopped
+CONNECTIONS = env.get("FACEPLATFORM_CONNECTIONS")
+CONNECTIONS_PER_ADDRESS = env.get("FACEPLATFORM_CONNECTIONS_PER_ADDRESS")
+HEADER_SECONDS = env.get("FACEPLATFORM_HEADER_SECONDS")
 
 # Beside them, so that a request which waits for a lock, or somebody who guesses passwords, stops none of these.
 SIGN_INS_AT_ONCE = 4

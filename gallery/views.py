@@ -5,7 +5,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts import looks
 from accounts.models import Look
@@ -27,6 +27,7 @@ STATES = {
 }
 
 
+@require_safe
 def home(request):
     """The gallery last visited, or else the first; without any, a page on how to get one."""
     galleries = Gallery.objects.visible_to(actor_of(request))
@@ -54,6 +55,7 @@ def create_gallery(request):
     return redirect("dashboard", gallery.slug)
 
 
+@require_safe
 def dashboard(request, slug):
     """A gallery's people as round portraits, with a tick on those recognised today."""
     actor = actor_of(request)
@@ -148,6 +150,7 @@ def delete_identity(request, slug, pk):
     return redirect("dashboard", slug)
 
 
+@require_safe
 def who_looked(request, slug, pk):
     """Who looked at the person, for the gallery's owners."""
     person = get_visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)

@@ -10,6 +10,8 @@ from faceplatform.settings import *  # noqa: F403
 DEFAULT_PACK = "dlib-resnet"
 # Hashing passwords slowly is Django's business, not what we test.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# A server of the tests' own is not waited for.
+WEB_GRACE_SECONDS = 1
 # Static files straight from the apps, without collecting them first.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class WebProcess:
-    """uvicorn with the platform's application. The caller stops it."""
+    """The platform's web server. The caller stops it."""
 
     def __init__(self, data_dir: Path, **environment: str):
         with socket.socket() as probe:
@@ -32,15 +32,7 @@ class WebProcess:
             "FACEPLATFORM_SECRET_KEY": settings.SECRET_KEY,
             **environment,
         }
-        command = [sys.executable, "-m", "uvicorn", "faceplatform.asgi:application", "--port", str(self.port)]
-        command += [
-            "--no-proxy-headers",
-            "--no-access-log",
-            "--log-level",
-            "warning",
-            "--timeout-graceful-shutdown",
-            "1",
-        ]
+        command = [sys.executable, "manage.py", "web_server", "--host", "127.0.0.1", "--port", str(self.port)]
         self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment)
         self._wait_until_reachable()
 

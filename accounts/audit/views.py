@@ -2,11 +2,13 @@
 
 from django.core.paginator import Paginator
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from accounts.models import AuditEvent, Look
 from accounts.pages import actor_of
 
 
+@require_safe
 def audit(request):
     """The audit, newest first, with a search. With `show=access` sign-ins and refusals. Answers htmx with the rows alone."""
     actor, query = actor_of(request), request.GET.get("q", "").replace("\0", "").strip()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from django.db import DatabaseError, InterfaceError
 
 from faceplatform.database.trouble import unavailable
-from faceplatform.errors import DomainError, InvalidInput, NotAllowed, Unavailable
+from faceplatform.errors import DomainError, InvalidInput, NotAllowed, TooManyAttempts, Unavailable
 from faceplatform.web.asgi_types import Application, Message, Receive, Scope, Send
 from faceplatform.web.body_kinds import ANONYMOUS, IMPORT, Address, address_of
 from faceplatform.web.body_refusals import refuse
@@ -25,8 +25,10 @@ Headers = dict[bytes, bytes]
 NO_KEY = "Sign in, or send a valid API key: without one, a request may have 64 KiB at most."
 TWO_LENGTHS = "Send either Content-Length or Transfer-Encoding, not both."
 TOO_SLOW = "The request's body came too slowly. Send it again over a faster connection."
+TOO_MANY_OF_YOURS = "You are sending many large uploads at once. Wait until some of them have arrived, then try again."
 TOO_MANY = "Too many large uploads are being received. Try again in a few seconds."
 SECONDS_KNOWN, MOST_KNOWN = 60, 10_000
+PARTS = 4  # a user may take one of so many parts of the room
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,64 +43,92 @@ class Patience:
 
 
 class KnownCallers:
-    """Whether a request carries a valid key or session. Those found valid are not looked up again for a minute: this only
+    """Whose valid key or session a request carries. Those found valid are not looked up again for a minute: this only
     decides whether the body is received; the view looks for itself.
 
-    look_up: reads the database; called in one of `threads`.
+    look_up: reads the database, and gives the user's id or nothing; called in one of `threads`.
     """
 
-    def __init__(self, look_up: Callable[[Headers], bool], threads: Executor) -> None:
+    def __init__(self, look_up: Callable[[Headers], str], threads: Executor) -> None:
         self._look_up, self._threads = look_up, threads
-        self._until: dict[bytes, float] = {}
+        self._until: dict[bytes, tuple[float, str]] = {}
 
-    async def __call__(self, headers: Headers) -> bool:
+    async def __call__(self, headers: Headers) -> str:
         marks = [headers.get(name, b"") for name in (b"authorization", b"x-api-key", b"cookie")]
         mark, now = hashlib.sha256(repr(marks).encode()).digest(), time.monotonic()
         if not any(marks):
-            return False
-        if self._until.get(mark, 0) > now:
-            return True
+            return ""
+        until, user = self._until.get(mark, (0.0, ""))
+        if until > now:
+            return user
         known = await asyncio.get_running_loop().run_in_executor(self._threads, self._look_up, headers)
         if known:
             if len(self._until) >= MOST_KNOWN:
                 self._until.clear()
-            self._until[mark] = now + SECONDS_KNOWN
+            self._until[mark] = now + SECONDS_KNOWN, known
         return known
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Bodies, and their bytes."""
+
+    bodies: int
+    size: int
+
+
 class Room:
-    """How many large bodies are received at a time, and how many bytes they may have together."""
+    """How many large bodies are received at a time, and how many bytes they may have together. One user may have one body,
+    however large, and otherwise a quarter of the whole.
+    """
 
     def __init__(self, bodies: int, size: int) -> None:
-        self.bodies, self.size = bodies, size
+        self.bodies, self.size, self._whole = bodies, size, size
+        self._share = Held(max(bodies // PARTS, 1), size // PARTS)
+        self._held: dict[str, Held] = {}
         self._change = asyncio.Condition()
 
     @asynccontextmanager
-    async def taken(self, size: int, seconds: float) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-        """Gives a function that ends the stay; it ends with the block at the latest. Raises Unavailable after `seconds`."""
-        size, staying = min(size, self.size), True
+    async def taken(self, user: str, size: int, seconds: float) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        """Gives a function that ends the stay; it ends with the block at the latest. Raises Unavailable, or TooManyAttempts if
+        the user has too much of the room, after `seconds`.
+        """
+        size, staying = min(size, self._whole), True
 
         async def leave() -> None:
             nonlocal staying
             if staying:
                 staying = False
-                await self._add(1, size)
+                await self._add(user, 1, size)
 
         try:
             async with asyncio.timeout(seconds), self._change:
-                await self._change.wait_for(lambda: self.bodies > 0 and self.size >= size)
-                self.bodies, self.size = self.bodies - 1, self.size - size
+                await self._change.wait_for(lambda: self.bodies > 0 and self.size >= size and self._may(user, size))
+                self._count(user, -1, -size)
         except TimeoutError as error:
+            if not self._may(user, size):
+                raise TooManyAttempts(TOO_MANY_OF_YOURS, code="too_many_uploads", retry_after=5) from error
             raise Unavailable(TOO_MANY, code="too_many_uploads", retry_after=5) from error
         try:
             yield leave
         finally:
             await leave()
 
-    async def _add(self, bodies: int, size: int) -> None:
+    def _may(self, user: str, size: int) -> bool:
+        held = self._held.get(user)
+        return held is None or (held.bodies < self._share.bodies and held.size + size <= self._share.size)
+
+    async def _add(self, user: str, bodies: int, size: int) -> None:
         async with self._change:
-            self.bodies, self.size = self.bodies + bodies, self.size + size
+            self._count(user, bodies, size)
             self._change.notify_all()
+
+    def _count(self, user: str, bodies: int, size: int) -> None:
+        """Adds to what is free, and takes from what the user holds."""
+        self.bodies, self.size = self.bodies + bodies, self.size + size
+        held = self._held.pop(user, Held(0, 0))
+        if held.bodies > bodies:
+            self._held[user] = Held(held.bodies - bodies, held.size - size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +144,7 @@ class Rooms:
 
 def limit_body(
     application: Application,
-    known: Callable[[Headers], Awaitable[bool]],
+    known: Callable[[Headers], Awaitable[str]],
     rooms: Rooms,
     patience: Patience = Patience(),
 ) -> Application:
@@ -133,8 +163,8 @@ def limit_body(
                 return
             address = address_of(scope)
             size = address.limit if chunked else int(length or 0)
-            await _check(address, size, headers, known)
-            async with rooms.of(address).taken(size, patience.room) as leave:
+            user = await _check(address, size, headers, known)
+            async with rooms.of(address).taken(user, size, patience.room) as leave:
                 await _receive_all(application, scope, send, Body(receive, address.limit, patience, leave))
         except DomainError as error:
             await refuse(scope, receive, send, error)
@@ -142,17 +172,19 @@ def limit_body(
     return limited
 
 
-async def _check(address: Address, size: int, headers: Headers, known: Callable[[Headers], Awaitable[bool]]) -> None:
+async def _check(address: Address, size: int, headers: Headers, known: Callable[[Headers], Awaitable[str]]) -> str:
+    """Whose request it is."""
     if size > address.limit:
         raise _too_large(address.limit)
     try:
-        if not await known(headers):
-            status = 401 if address.view else 403
-            raise NotAllowed(NO_KEY, code="not_authenticated", status=status)
+        user = await known(headers)
     except (DatabaseError, InterfaceError) as error:
         if (problem := unavailable(error)) is None:
             raise
         raise problem from error
+    if not user:
+        raise NotAllowed(NO_KEY, code="not_authenticated", status=401 if address.view else 403)
+    return user
 
 
 async def _receive_all(application: Application, scope: Scope, send: Send, body: "Body") -> None:

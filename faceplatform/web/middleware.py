@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 
 import uuid6
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
@@ -16,6 +16,8 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 current_request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
+ONLY_READ = "This page can only be read. Nothing was changed. Use GET."
+ONLY_SENT = "This address only takes a form. Go back and use the page's button."
 PAGE_METHODS = ("GET", "HEAD", "POST")
 # Alpine, which Unfold's pages use, evaluates expressions, and the API docs set inline styles. Our own pages need neither.
 LOOSER_PATHS = ("/admin/", "/api/v1/docs/")
@@ -89,7 +91,13 @@ class PageMethodsMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: PlatformRequest) -> HttpResponseBase:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if not isinstance(response, HttpResponseNotAllowed):  # only a page's decorator makes it: the API has its own
+            return response
+        message = ONLY_SENT if response["Allow"] == "POST" else ONLY_READ
+        answer = error_page(request, NotAllowed(message, code="method_not_allowed", status=405))
+        answer["Allow"] = response["Allow"]
+        return answer
 
     def process_view(
         self, request: PlatformRequest, view: Callable[..., object], *arguments: object

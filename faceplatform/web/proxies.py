@@ -3,6 +3,7 @@
 The server's own handling of such headers is off (`--no-proxy-headers`); this is the one place that reads them.
 """
 
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from django.conf import settings
@@ -21,10 +22,10 @@ class TrustedProxyMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: PlatformRequest) -> HttpResponseBase:
-        peer = _address(request.META.get("REMOTE_ADDR", ""))
+        peer = read_address(request.META.get("REMOTE_ADDR", ""))
         trusted: list[IPv4Network | IPv6Network] = settings.TRUSTED_PROXIES
         chain = request.META.pop(FORWARDED_FOR, "")
-        if peer is not None and _is_in(peer, trusted):
+        if peer is not None and is_in(peer, trusted):
             request.META["REMOTE_ADDR"] = str(_client(peer, chain.split(","), trusted))
         elif trusted:
             request.META.pop(FORWARDED_PROTO, None)
@@ -38,16 +39,16 @@ def _client(peer: Address, chain: list[str], trusted: list[IPv4Network | IPv6Net
     """
     client = peer
     for text in reversed(chain):
-        address = _address(text)
+        address = read_address(text)
         if address is None:
             break
         client = address
-        if not _is_in(address, trusted):
+        if not is_in(address, trusted):
             break
     return client
 
 
-def _address(text: str) -> Address | None:
+def read_address(text: str) -> Address | None:
     """An address, perhaps with a port or a zone; IPv4 in the clothes of IPv6 as IPv4."""
     text = text.strip()
     if text.startswith("["):
@@ -61,5 +62,5 @@ def _address(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _is_in(address: Address, networks: list[IPv4Network | IPv6Network]) -> bool:
+def is_in(address: Address, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
     return any(address in network for network in networks)

@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import AuditEvent
 from accounts.pages import actor_of, get_visible, offer_undo
@@ -128,6 +128,7 @@ def merge(request, slug, pk):
     return _curate_and_redirect(request, person, form, act)
 
 
+@require_safe
 def choices(request, slug, pk):
     """People to choose from: those who match the search text, or without one those who look most like this person."""
     person = _person(request, slug, pk)

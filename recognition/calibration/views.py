@@ -4,7 +4,7 @@ from django import forms
 from django.contrib import messages
 from django.shortcuts import redirect, render
 from django.utils.safestring import mark_safe
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.pages import actor_of, get_visible
 from accounts.roles import Role
@@ -34,6 +34,7 @@ class FpirForm(forms.Form):
     )
 
 
+@require_safe
 def calibration(request, slug):
     """Shows the error rates of the gallery's own faces and the advised threshold."""
     gallery = _gallery(request, slug)

@@ -6,6 +6,7 @@ from django.core.paginator import Paginator
 from django.http import QueryDict
 from django.shortcuts import render
 from django.utils.safestring import mark_safe
+from django.views.decorators.http import require_safe
 
 from accounts.pages import actor_of, get_visible
 from faceplatform.errors import NotFound
@@ -16,12 +17,14 @@ from recognition.lab.evaluation.figures import figures_of, for_legend, side_by_s
 MOST_COMPARED = len(SERIES)
 
 
+@require_safe
 def evaluations(request):
     """Lists the evaluations, newest first, to be opened or compared."""
     page = Paginator(_visible(request).without_curves(), 20).get_page(request.GET.get("page"))
     return render(request, "recognition/evaluations.html", {"page": page, "most": MOST_COMPARED})
 
 
+@require_safe
 def evaluation(request, pk):
     """Shows one pack on one set: figures, ROC, distances, and the images that could not be used."""
     row = get_visible(Evaluation.objects.all(), request, pk=pk)
@@ -37,6 +40,7 @@ def evaluation(request, pk):
     return render(request, "recognition/evaluation.html", context)
 
 
+@require_safe
 def compare(request):
     """Shows several evaluations side by side, with their ROC curves in one chart."""
     rows = list(_visible(request).filter(pk__in=_selected_ids(request.GET)).order_by("id"))

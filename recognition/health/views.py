@@ -5,7 +5,7 @@ from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.pages import actor_of, get_visible, offer_undo
 from accounts.querysets import UNDOABLE
@@ -21,6 +21,7 @@ FINDINGS_A_PAGE = 20
 DISMISSED = "dismissed"
 
 
+@require_safe
 def health(request, slug):
     """Lists what looks wrong in the gallery, one kind at a time. While a check runs, the page polls for its progress."""
     gallery = _gallery(request, slug)

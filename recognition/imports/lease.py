@@ -9,7 +9,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,9 +18,9 @@ from django.db.models.functions import Now
 
 from faceplatform.database.trouble import described
 from recognition.imports.models import Import, ImportRow
+from recognition.imports.querysets import LEASE
 
 logger = logging.getLogger(__name__)
-LEASE = timedelta(seconds=60)
 
 
 class TakenOver(Exception):

@@ -1,12 +1,14 @@
 """Reads of imports."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Q
-from django.db.models.functions import Now
 
 from accounts.querysets import GalleryScopedQuerySet
 from accounts.roles import Role
+from faceplatform.database.leases import is_expired
+
+LEASE = timedelta(seconds=60)  # of the process that runs an import
 
 
 class ImportQuerySet(GalleryScopedQuerySet):
@@ -16,7 +18,7 @@ class ImportQuerySet(GalleryScopedQuerySet):
 
     def claimable(self):
         """Imports that a process may run: queued ones, and those whose runner has let its lease expire."""
-        abandoned = Q(status="running", lease_expires_at__lt=Now())
+        abandoned = Q(status="running") & is_expired("lease_expires_at", LEASE)
         return self.filter(Q(status="queued") | abandoned)
 
     def abandoned(self, before: datetime):

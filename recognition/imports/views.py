@@ -5,7 +5,7 @@ from pathlib import PurePath
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.pages import actor_of, get_visible
 from accounts.roles import Role
@@ -47,6 +47,7 @@ def _create(request, gallery: Gallery, data: dict) -> Import:
     return job
 
 
+@require_safe
 def import_(request, pk):
     """The progress of an import. While it runs, htmx fetches the partial every second."""
     job = _job(request, pk)
@@ -63,6 +64,7 @@ def import_(request, pk):
     return render(request, "recognition/_import.html" if request.htmx else "recognition/import.html", context)
 
 
+@require_safe
 def report(request, pk):
     return report_response(request, _job(request, pk))
 

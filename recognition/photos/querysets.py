@@ -83,5 +83,5 @@ class RecognitionRequestQuerySet(GalleryScopedQuerySet):
 
 class WorkerQuerySet(QuerySet):
     def alive(self):
-        """Workers with a recent heartbeat."""
-        return self.filter(last_seen_at__gt=Now() - WORKER_ALIVE_FOR)
+        """Workers with a recent heartbeat: one that seems to lie in the future is from before the clock was set back."""
+        return self.filter(last_seen_at__gt=Now() - WORKER_ALIVE_FOR, last_seen_at__lt=Now() + WORKER_ALIVE_FOR)

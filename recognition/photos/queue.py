@@ -26,7 +26,8 @@ QUEUED = "recognition_queued"
 FINISHED = "recognition_finished"
 
 CAPACITY = """
-SELECT EXISTS (SELECT FROM recognition_worker WHERE last_seen_at > statement_timestamp() - %(alive_for)s),
+SELECT EXISTS (SELECT FROM recognition_worker WHERE last_seen_at > statement_timestamp() - %(alive_for)s
+                                                    AND last_seen_at < statement_timestamp() + %(alive_for)s),
        EXISTS (SELECT FROM recognition_recognitionrequest
                WHERE status = 'queued' AND priority = %(priority)s AND pack = %(pack)s OFFSET %(limit)s - 1)
 """
@@ -97,6 +98,11 @@ WITH vain AS (
     FOR UPDATE SKIP LOCKED
 )
 {TRY_AGAIN}
+"""
+# Leases from before the clock was set back end as if they were given now: a living worker extends its own in time.
+SHORTEN = """
+UPDATE recognition_recognitionrequest SET lease_expires_at = clock_timestamp() + %(lease)s
+WHERE status = 'running' AND lease_expires_at > clock_timestamp() + 2 * %(lease)s
 """
 RETRY = f"""
 WITH vain AS (SELECT id FROM recognition_recognitionrequest WHERE id = %(id)s AND claim_token = %(token)s FOR UPDATE)
@@ -233,6 +239,9 @@ def release_for_pack(*, request_id: UUID, token: UUID, pack: str) -> None:
 
 def release_expired() -> int:
     """Queues the requests of dead workers again, or fails them if they have no attempts left. Returns how many there were."""
+    with connection.cursor() as cursor:
+        lease: Any = timedelta(seconds=settings.LEASE_SECONDS)
+        cursor.execute(SHORTEN, {"lease": lease})
     return _release_lost()
 
 

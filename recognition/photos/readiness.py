@@ -21,7 +21,8 @@ from recognition.photos.querysets import WORKER_ALIVE_FOR
 LEAST_FREE = 64 * 2**20  # bytes; with less the embedded database may not come far
 ASKED = """
 SELECT (SELECT count(*) FROM django_migrations), (SELECT max(id) FROM django_migrations),
-       (SELECT count(*) FROM recognition_worker WHERE last_seen_at > statement_timestamp() - %s)
+       (SELECT count(*) FROM recognition_worker WHERE last_seen_at > statement_timestamp() - %(alive_for)s
+                                                       AND last_seen_at < statement_timestamp() + %(alive_for)s)
 """
 MIGRATE = "Run: manage.py migrate"
 NO_WORKER = "No recognition worker is alive. Run: manage.py recognition_worker"
@@ -59,7 +60,7 @@ def _unavailable(detail: str) -> JsonResponse:
 def _living_workers(connection: psycopg.Connection) -> int | None:
     """How many; None if migrations are missing. These are compared again only when their table has changed."""
     global _complete
-    [(*state, workers)] = connection.execute(ASKED, [WORKER_ALIVE_FOR]).fetchall()
+    [(*state, workers)] = connection.execute(ASKED, {"alive_for": WORKER_ALIVE_FOR}).fetchall()
     if _complete != tuple(state):
         applied = set(connection.execute("SELECT app, name FROM django_migrations").fetchall())
         if any(not key & applied for key in _known_migrations()):

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
 from accounts.pages import actor_of
 from accounts.roles import Role
@@ -16,6 +17,7 @@ from recognition.photos.installed_packs import installed_manifests, pack_as_dict
 from recognition.photos.models import RecognitionRequest, Status, Worker
 
 
+@require_safe
 def system(request):
     """Workers with what their nets run on and why, packs with their licences, and how many photos are waiting."""
     if not request.user.is_staff:

@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts import looks
 from accounts.pages import actor_of, get_visible, offer_undo
@@ -64,6 +64,7 @@ def _recognise_error(request, gallery, form, message: str, status: int):
     return render(request, template, context, status=status)
 
 
+@require_safe
 def recognition(request, pk):
     """A past recognition. While it is still waiting, the page asks for it again by itself."""
     context = _result_context(request, pk)
@@ -74,6 +75,7 @@ def recognition(request, pk):
     return render(request, template, context)
 
 
+@require_safe
 def recognitions(request, slug):
     """The recognitions of a gallery, newest first."""
     gallery = get_visible(Gallery.objects.all(), request, slug=slug)
@@ -83,6 +85,7 @@ def recognitions(request, slug):
     return render(request, "recognition/recognitions.html", {"gallery": gallery, "page": page})
 
 
+@require_safe
 def face_picture(request, pk, index):
     """A probe face as JPEG."""
     row = get_visible(RecognitionRequest.objects.only("pk", "gallery").select_related("gallery"), request, pk=pk)
@@ -93,6 +96,7 @@ def face_picture(request, pk, index):
     return picture(jpeg)
 
 
+@require_safe
 def photo_picture(request, pk):
     """The kept photo, as it was sent, or as JPEG where browsers would not show it."""
     rows = RecognitionRequest.objects.only("photo", "photo_type", "status", "gallery").select_related("gallery")
@@ -206,6 +210,7 @@ def _enrolment_later(request, person: Identity, rows: list[RecognitionRequest]):
     return page_later(ids, seconds=WAIT, answer=lambda: _enrolment_page(request, person, ids))
 
 
+@require_safe
 def enrolment(request, slug, pk):
     """What became of the photos whose ids are in ?photo=…. While some are waiting, the page asks again by itself."""
     person = get_visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)

@@ -6,7 +6,7 @@ from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import JsonResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.pages import actor_of, get_visible
 from accounts.roles import Role
@@ -101,6 +101,7 @@ def erase(request, slug, pk):
     return render(request, "recognition/erase.html", context, status=status)
 
 
+@require_safe
 def erasure(request, pk):
     """The report of an erasure; as JSON with ?download."""
     row = visible_erasure(request, pk)

@@ -86,7 +86,8 @@ def _claim_from(pk: UUID, worker_id: UUID) -> ReEmbeddingPart | None:
 
 def _abandoned_part(job: ReEmbedding) -> ReEmbeddingPart | None:
     """A part that no living worker holds. If a worker failed on several items, they become parts of their own."""
-    held = Q(worker__in=Worker.objects.alive().values("pk"), claimed_at__gt=Now() - MAX_PART_TIME)
+    recent = Now() - MAX_PART_TIME, Now() + MAX_PART_TIME  # the clock may have been set back
+    held = Q(worker__in=Worker.objects.alive().values("pk"), claimed_at__range=recent)
     for part in job.parts.exclude(held).order_by("id"):
         if len(part.items) > 1 and part.attempts:
             part.delete()

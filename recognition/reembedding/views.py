@@ -3,7 +3,7 @@
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.pages import actor_of, get_visible
 from accounts.roles import Role
@@ -21,6 +21,7 @@ CHANGES_A_PAGE = 24
 Status = ReEmbedding.Status
 
 
+@require_safe
 def model(request, slug):
     """Which pack the gallery uses and what another would change. While faces are embedded, htmx polls the partial."""
     gallery = get_visible(Gallery.objects.all(), request, slug=slug)

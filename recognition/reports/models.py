@@ -1,5 +1,7 @@
 """The base of the reports that jobs compute about a gallery."""
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -8,6 +10,8 @@ from django.utils import timezone
 
 from accounts.querysets import GalleryScopedQuerySet
 from gallery.models import Gallery
+
+LEASE = timedelta(minutes=3)  # of the process that computes a report
 
 
 class GalleryReport(models.Model):
@@ -59,7 +63,8 @@ class GalleryReport(models.Model):
     def in_progress(self) -> bool:
         """Queued, or being computed under a valid lease."""
         if self.status == self.Status.RUNNING:
-            return self.lease_expires_at is not None and self.lease_expires_at > timezone.now()
+            now = timezone.now()  # a lease of before the clock was set back is not valid either
+            return self.lease_expires_at is not None and now < self.lease_expires_at < now + 2 * LEASE
         return self.status == self.Status.QUEUED
 
     @property

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -16,11 +15,11 @@ from accounts import audit
 from accounts.actor import Actor
 from accounts.audit import audited
 from accounts.roles import Role
+from faceplatform.database.leases import is_expired
 from faceplatform.errors import Conflict, DomainError
 from gallery.models import Gallery
-from recognition.reports.models import GalleryReport
+from recognition.reports.models import LEASE, GalleryReport
 
-LEASE = timedelta(minutes=3)
 CRASHED = "An error stopped the computation. The job worker's log has the details; ask your operator."
 TAKEN_OVER = "Somebody requested this again in the meantime, and another process computes it now."
 
@@ -78,7 +77,7 @@ def run_report(model: type[Report], gallery_id: UUID, compute: Compute[Report]) 
 
 
 def _claim(model: type[GalleryReport], gallery_id: UUID, runner: UUID) -> bool:
-    expired = Q(status=model.Status.RUNNING, lease_expires_at__lt=Now())
+    expired = Q(status=model.Status.RUNNING) & is_expired("lease_expires_at", LEASE)
     claimable = model.objects.filter(Q(status=model.Status.QUEUED) | expired, pk=gallery_id)
     return bool(claimable.update(status=model.Status.RUNNING, runner=runner, lease_expires_at=Now() + LEASE, done=0))
 

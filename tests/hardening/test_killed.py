@@ -46,7 +46,7 @@ def test_kill_9_of_a_worker_and_the_web_server_under_load(platform):
     time.sleep(LOAD / 3)
     kill(platform, "recognition_worker")
     time.sleep(LOAD / 3)
-    kill(platform, "uvicorn")
+    kill(platform, "web_server")
     for thread in threads:
         thread.join()
 

@@ -1,5 +1,6 @@
 """Every address called with every method: what is not documented answers 405, and nothing crashes."""
 
+import inspect
 import json
 import re
 import uuid
@@ -70,3 +71,46 @@ def test_undocumented_methods_of_pages(subtests):
                 answer = client.generic(method, path)
                 assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD, POST")
                 assert "Use GET" in answer.content.decode()
+
+
+def test_a_page_is_posted_to_only_if_it_takes_a_form(subtests):
+    """Each page's view names what it takes: a form that nobody reads is answered 405, never with the page as if it were sent."""
+    GalleryFactory(slug="staff")
+    client = Client(raise_request_exception=False)
+    client.force_login(UserFactory(is_superuser=True, is_staff=True))
+    silent = {}
+    for path in PAGES:
+        if path.startswith(("/admin/", "/sign-")):
+            continue  # Django's own: forms all of them
+        answer = client.post(path, {"unknown": "1"})
+        with subtests.test(path=path):
+            assert answer.status_code < 500
+        if answer.status_code == 405:
+            assert "Use GET" in answer.content.decode() and answer["Allow"] == "GET, HEAD"
+            silent[path] = 405
+    assert set(silent) >= {
+        "/",
+        "/audit",
+        "/system",
+        "/evaluations",
+        "/health/live",
+        "/health/ready",
+        "/galleries/staff/",
+    }
+    assert len(silent) >= 20
+
+
+def test_no_page_that_reads_no_form_takes_one():
+    """A view that looks at neither the method nor the form has to say that it is only read."""
+    for path, view in addresses():
+        inner = inspect.unwrap(view)
+        if hasattr(view, "cls") or inner.__module__.split(".")[0] not in (
+            "accounts",
+            "gallery",
+            "recognition",
+            "faceplatform",
+        ):
+            continue
+        source = inspect.getsource(inner)
+        takes = "method" in source or "POST" in source or "require_safe" in source or path.startswith("/admin/")
+        assert takes, f"{path}: {inner.__qualname__}"

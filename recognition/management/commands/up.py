@@ -121,15 +121,13 @@ class Command(BaseCommand):
 
     def supervise(self, host: str, port: int, workers: int, *, become: list[str]) -> None:
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
-        web = [sys.executable, "-m", "uvicorn", "faceplatform.asgi:application", "--host", host, "--port", str(port)]
-        web += ["--no-access-log", "--log-level", "warning", "--no-proxy-headers", "--timeout-graceful-shutdown", "10"]
         recognizers = worker_parts(range(1, workers + 1))
         # Otherwise NumPy would use every core for a job's matrix products and slow the workers down.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         parts = [
             *recognizers,
             Part("jobs", [*manage, "job_worker"]),
-            Part("web", web),
+            Part("web", [*manage, "web_server", "--host", host, "--port", str(port)]),
         ]
         supervisor = Supervisor(
             parts,
@@ -160,16 +158,22 @@ class Command(BaseCommand):
 
     def _announce(self, host: str, port: int, workers: list[WorkerPart]) -> None:
         """Says that the platform is ready once the web server answers and every worker has registered."""
-        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-        address = f"http://{shown}:{port}"
+        address = address_at(host, port)
         while not (_answers(f"{address}/health/live") and _all_registered(workers)):
             time.sleep(0.3)
         self.say(f"Faceplatform is ready at {address} (Ctrl-C stops it)")
 
 
+def address_at(host: str, port: int) -> str:
+    """Where a server on this machine that listens at `host` is asked."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
 def _answers(address: str) -> bool:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy of the environment
     try:
-        with urllib.request.urlopen(address, timeout=5) as answer:
+        with direct.open(address, timeout=5) as answer:
             return answer.status == 200
     except OSError:
         return False

@@ -1,8 +1,10 @@
 import asyncio
 import json
+from contextlib import AsyncExitStack
 
 import pytest
 
+from faceplatform.errors import DomainError
 from faceplatform.web import body_kinds
 from faceplatform.web.body_limit import Patience, Room, Rooms, limit_body
 
@@ -56,9 +58,9 @@ def rooms(bodies: int = 10, size: int = 2**30) -> Rooms:
     return Rooms(Room(bodies, size), Room(bodies, size))
 
 
-def limited(known: bool = True, patience: Patience = PATIENT, inside=None, application=echo):
+def limited(known="somebody", patience: Patience = PATIENT, inside=None, application=echo):
     async def is_known(headers):
-        return known
+        return known(headers) if callable(known) else known
 
     return limit_body(application, is_known, inside or rooms(), patience)
 
@@ -169,19 +171,59 @@ def test_a_trickling_body_is_refused():
     assert trickling.status == 408
 
 
+def caller(headers) -> str:
+    return headers.get(b"cookie", b"somebody").decode()
+
+
+def test_one_user_takes_at_most_a_quarter_of_the_room_or_one_body():
+    async def tried(room, *wanted: tuple[str, int]) -> list[str]:
+        """What becomes of them, one after the other; those that are let in stay."""
+        async with AsyncExitStack() as stack:
+            became = []
+            for user, size in wanted:
+                try:
+                    await stack.enter_async_context(room.taken(user, size, 0.01))
+                    became.append("in")
+                except DomainError as error:
+                    became.append(f"{error.status} {error.code} {error.retry_after}")
+        assert (room.bodies, room.size, room._held) == whole, "they have left nothing behind"
+        return became
+
+    yours, all_full = "429 too_many_uploads 5", "503 too_many_uploads 5"
+    whole = (8, 800, {})
+    by_number = tried(Room(8, 800), *[("ann", 1)] * 3, *[("bob", 1)] * 3, ("eve", 1))
+    assert asyncio.run(by_number) == ["in", "in", yours, "in", "in", yours, "in"]
+    by_size = tried(Room(8, 800), ("ann", 150), ("ann", 51), ("ann", 50), ("bob", 600), ("bob", 1), ("eve", 1))
+    assert asyncio.run(by_size) == ["in", yours, "in", "in", yours, all_full]
+
+
+def test_who_waits_for_a_share_gets_it_when_an_own_body_has_arrived():
+    async def scenario():
+        room = Room(4, 400)
+        async with room.taken("ann", 10, 1) as leave:
+            second = asyncio.create_task(room.taken("ann", 10, 20).__aenter__())
+            await asyncio.sleep(0)
+            async with room.taken("bob", 10, 1):
+                assert not second.done()
+            await leave()
+            await second
+
+    asyncio.run(scenario())
+
+
 def test_full_rooms_leave_small_bodies_and_each_other_alone():
     inside = rooms(bodies=2)
     impatient = Patience(room=0.01)
 
     async def scenario():
-        application = limited(inside=inside, patience=impatient)
+        application = limited(known=caller, inside=inside, patience=impatient)
 
         async def post(sender, path="/api/v1/recognitions"):
             scope = {"type": "http", "method": "POST", "path": path, "headers": sender.headers}
             await application(scope, sender.receive, sender.send)
             return sender
 
-        stalled = [Sender(5, stalls=True, content_length=100 * KIB) for _ in range(2)]
+        stalled = [Sender(5, stalls=True, content_length=100 * KIB, cookie=name) for name in ("ann", "bob")]
         tasks = [asyncio.create_task(post(sender)) for sender in stalled]
         while inside.photos.bodies:
             await asyncio.sleep(0)
