@@ -14,6 +14,7 @@ from typing import Any
 
 from faceplatform import private_files
 
+OWNER_URL = "FACEPLATFORM_OWNER_DATABASE_URL"  # known to migrations and jobs alone
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -89,6 +90,12 @@ SETTINGS = {
             "",
             str,
             "postgresql://user:password@host:port/name; if empty, the embedded PostgreSQL is used.",
+        ),
+        Setting(
+            OWNER_URL,
+            "",
+            str,
+            "The same for the role that owns the tables, if DATABASE_URL is one that may only use them.",
         ),
         Setting(
             "FACEPLATFORM_DATA_DIR",
@@ -194,6 +201,8 @@ def check_all() -> None:
     """Reads every setting once, so that a bad one is reported at the start. Raises SettingError."""
     for name in SETTINGS:
         get(name)
+    if get(OWNER_URL) and not get("DATABASE_URL"):
+        raise SettingError(f"{OWNER_URL} is for a PostgreSQL of your own: set DATABASE_URL, too.")
 
 
 def secret_key(data_dir: Path) -> str:

@@ -116,7 +116,7 @@ class Command(BaseCommand):
         parts = [
             *recognizers,
             Part("jobs", [*manage, "job_worker"]),
-            Part("web", web),
+            Part("web", web, without=[env.OWNER_URL]),
         ]
         supervisor = Supervisor(
             parts,
