@@ -1,5 +1,13 @@
 """What the platform's own role in the database may not do, and that the product does not need it."""
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
 import pytest
 from django.apps import apps
 from django.db import DatabaseError, connection, transaction
@@ -8,11 +16,16 @@ from factories import GalleryFactory
 from table_owner import as_owner
 
 from accounts import audit
-from accounts.actor import SYSTEM
+from accounts.actor import system_actor
 from accounts.audit import chain
 from accounts.models import AuditEvent, AuditSeal
+from faceplatform import env
 from faceplatform.database import postgres, roles
+from faceplatform.processes.supervisor import Part, Supervisor
+from recognition.photos.worker_parts import worker_parts
 
+ROOT = Path(__file__).resolve().parents[3]
+OWN_ROLES = ("faceplatform", "faceplatform_owner", "faceplatform_app")
 pytestmark = pytest.mark.django_db
 REFUSED = r"permission denied|must be owner|must be superuser|must have admin option"
 TABLES = ("accounts_auditevent", "accounts_auditseal", "recognition_erasure", "django_migrations", "gallery_identity")
@@ -30,7 +43,7 @@ def everything() -> list[list[tuple]]:
 
 @pytest.fixture
 def sealed():
-    audit.record(actor=SYSTEM, action="test.done", gallery=GalleryFactory())
+    audit.record(actor=system_actor(), action="test.done", gallery=GalleryFactory())
     assert chain.seal() == 1
 
 
@@ -59,7 +72,6 @@ def test_tests_run_as_the_platforms_role():
         "SET session_replication_role = replica",
         "SET LOCAL session_replication_role = replica",
         "SET SESSION AUTHORIZATION faceplatform",
-        "GRANT DELETE ON accounts_auditevent TO current_user",
         "DELETE FROM accounts_auditevent",
         "DELETE FROM accounts_auditseal",
         "UPDATE accounts_auditevent SET at = now()",
@@ -76,10 +88,10 @@ def test_tests_run_as_the_platforms_role():
         "CREATE SCHEMA mine",
         "CREATE TEMPORARY TABLE recognition_erasure ()",
         "CREATE FUNCTION mine() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
-        "CREATE EXTENSION pg_trgm",
+        "DROP EXTENSION vector CASCADE",
         "CREATE ROLE mine",
         "ALTER ROLE current_user SUPERUSER",
-        "ALTER SYSTEM SET log_statement = 'all'",
+        "SET log_statement = 'all'",
         "COPY (SELECT 1) TO PROGRAM 'cat'",
         "COPY gallery_identity TO '/tmp/people'",
         "SELECT * FROM pg_authid",
@@ -95,6 +107,11 @@ def test_the_role_may_not(sealed, statement):
     assert chain.verify().broken == ""
 
 
+def test_it_may_install_no_extension():
+    """Whoever may not create in the database may not install one either, the trusted ones included."""
+    assert run("SELECT has_database_privilege(current_database(), 'CREATE')") == [(False,)]
+
+
 def test_as_superuser_the_same_would_go_through(sealed):
     """So the role is what refuses."""
     with as_owner():
@@ -106,9 +123,10 @@ def test_as_superuser_the_same_would_go_through(sealed):
 
 
 def test_every_table_can_be_used_also_those_that_come_later():
-    names = {model._meta.db_table for model in apps.get_models(include_auto_created=True) if model._meta.managed}
+    names = {model._meta.db_table for model in apps.get_models(include_auto_created=True)}
+    names &= set(connection.introspection.table_names())
     wrong = run(
-        "SELECT name, has_table_privilege(name, 'SELECT, MAINTAIN') FROM unnest(%s) name"
+        "SELECT name, has_table_privilege(name, 'SELECT, MAINTAIN') FROM unnest(%s::text[]) name"
         " WHERE NOT has_table_privilege(name, 'SELECT') OR NOT has_table_privilege(name, 'INSERT')"
         " OR NOT has_any_column_privilege(name, 'UPDATE') OR NOT has_table_privilege(name, 'MAINTAIN')",
         sorted(names),
@@ -172,3 +190,115 @@ def test_granting_takes_back_what_was_too_much_and_can_be_repeated():
                 assert run(rights, postgres.RUNTIME, postgres.RUNTIME) == [(False, True)]
         finally:
             run("DROP TABLE later")
+
+
+# --- A server of one's own, as docs/installation.md says ---
+@pytest.fixture
+def own_server(tmp_path):
+    """The URLs of the two roles that the document's statements make, and of a superuser."""
+    postgres.ensure_running(tmp_path, say=lambda text: None)
+    as_documented = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "installation.md").read_text(), re.DOTALL)
+    first, in_the_new_one = (text.replace("faceplatform;", "shared;").replace("DATABASE faceplatform", "DATABASE shared")
+                             for text in as_documented)  # fmt: skip
+    first = first.replace(f"CREATE ROLE {postgres.RUNTIME} ", "ALTER ROLE faceplatform_app ")  # ours is there already
+    host = quote(postgres.connection_settings(tmp_path)["HOST"], safe="")
+    urls = {role: f"postgresql:///shared?host={host}&user={role}" for role in OWN_ROLES}
+    with psycopg.connect(urls["faceplatform"].replace("shared", "postgres"), autocommit=True) as superuser:
+        for statement in first.split(";")[:-1]:
+            superuser.execute(statement)
+    with psycopg.connect(urls["faceplatform"], autocommit=True) as superuser:
+        superuser.execute(in_the_new_one)
+    yield urls
+    postgres.release(tmp_path)
+
+
+BUILDS_AN_INDEX = """
+from gallery.search.synthetic import create_synthetic_gallery, fill, remove_synthetic_gallery
+from gallery.search import indexing
+from faceplatform.database import roles
+from django.db import connection
+made = create_synthetic_gallery(rows=2500, dim=16)
+list(fill(made))
+[index] = indexing.maintain_indexes()
+with connection.cursor() as cursor:
+    cursor.execute("SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = %s", [index.name])
+    print(index.state, roles.current(), cursor.fetchone()[0])
+remove_synthetic_gallery(made.gallery)
+indexing.maintain_indexes()
+"""
+
+
+def manage(data_dir: Path, urls: dict, *arguments: str, owner: bool = True) -> subprocess.CompletedProcess:
+    environment = {name: value for name, value in os.environ.items() if name != env.OWNER_URL} | {
+        "DJANGO_SETTINGS_MODULE": "faceplatform.settings",
+        "FACEPLATFORM_DATA_DIR": str(data_dir / "own"),
+        "DATABASE_URL": urls["faceplatform_app"],
+        **({env.OWNER_URL: urls["faceplatform_owner"]} if owner else {}),
+    }
+    command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
+
+
+def test_a_server_of_ones_own_with_two_roles(own_server, tmp_path):
+    refused = manage(tmp_path, own_server, "migrate", "--verbosity=0", owner=False)
+    assert refused.returncode and "permission denied" in refused.stderr
+    for _ in range(2):
+        done = manage(tmp_path, own_server, "migrate", "--verbosity=0")
+        assert done.returncode == 0, done.stderr
+    built = manage(tmp_path, own_server, "shell", "--no-imports", "--command", BUILDS_AN_INDEX)
+    assert built.returncode == 0, built.stderr
+    assert built.stdout.split() == ["ready", "faceplatform_app", "faceplatform_owner"]
+    with psycopg.connect(own_server["faceplatform"]) as superuser:
+        owners = "SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        assert superuser.execute(owners).fetchall() == [("faceplatform_owner",)]
+        assert superuser.execute("SELECT count(*) FROM pg_class WHERE relname LIKE 'face_hnsw%'").fetchone() == (0,)
+    with psycopg.connect(own_server["faceplatform_app"], autocommit=True) as runtime:
+        assert runtime.execute("SELECT count(*) FROM accounts_user").fetchone() == (0,)
+        for statement in (
+            "ALTER TABLE accounts_auditevent DISABLE TRIGGER USER",
+            "DELETE FROM accounts_auditevent",
+            "SET ROLE faceplatform_owner",
+            "CREATE TEMPORARY TABLE recognition_erasure ()",
+            "CREATE TABLE mine ()",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                runtime.execute(statement)
+
+
+def test_the_owner_of_no_database_is_refused():
+    code = "from faceplatform import settings"
+    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    environment[env.OWNER_URL] = "postgresql:///x"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and "set DATABASE_URL, too" in done.stderr
+
+
+def test_an_earlier_versions_server_gets_its_second_role_while_it_runs(tmp_path):
+    postgres.ensure_running(tmp_path, say=lambda text: None)
+    try:
+        with postgres._connect(tmp_path) as superuser:
+            superuser.execute(f"DROP ROLE {postgres.RUNTIME}")
+        postgres.ensure_running(tmp_path, say=lambda text: None)
+        parts = postgres.connection_settings(tmp_path)
+        with psycopg.connect(host=parts["HOST"], port=parts["PORT"], user=parts["USER"], dbname=parts["NAME"]) as made:
+            [(role,)] = made.execute("SELECT current_user").fetchall()
+        assert role == postgres.RUNTIME
+    finally:
+        postgres.release(tmp_path)
+
+
+def test_web_and_workers_do_not_know_the_owners_address():
+    assert all(env.OWNER_URL in part.without for part in worker_parts([1, 2]))
+    said: list[str] = []
+    os.environ[env.OWNER_URL] = "secret"
+    try:
+        command = [sys.executable, "-c", f"import os; print(os.environ.get({env.OWNER_URL!r}))"]
+        parts = [Part("jobs", command), Part("web", command, without=[env.OWNER_URL])]
+        supervisor = Supervisor(parts, say=said.append)
+        supervisor.every = lambda: len([line for line in said if "|" in line]) >= 2 and supervisor.stop()
+        supervisor.run()
+    finally:
+        del os.environ[env.OWNER_URL]
+    assert {"jobs | secret", "web | None"} <= set(said)
