@@ -171,6 +171,11 @@ class AuditEvent(models.Model):
     details = models.JSONField(default=dict)
     redacted_by = models.UUIDField(null=True, help_text="The erasure that emptied name and details.")
 
+    runtime_rights = (
+        "SELECT",
+        "INSERT",
+        "UPDATE (object_name, details, redacted_by)",
+    )  # faceplatform/database/roles.py
     undone: bool  # only with `with_undone()`
     objects = AuditEventQuerySet.as_manager()
 
@@ -206,6 +211,8 @@ class AuditSeal(models.Model):
     commitment = models.BinaryField()
     digest = models.BinaryField()
     sealed_at = models.DateTimeField(null=True, help_text="Null: before seals had a time.")
+
+    runtime_rights = ("SELECT", "INSERT", "UPDATE (salt)")
 
     class Meta:
         ordering = ["number"]

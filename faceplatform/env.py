@@ -14,6 +14,7 @@ from typing import Any
 
 from faceplatform import private_files, setting_values
 
+OWNER_URL = "FACEPLATFORM_OWNER_DATABASE_URL"  # known to migrations and jobs alone
 BASE_DIR = Path(__file__).resolve().parent.parent
 MOST = 1_000_000  # of any number: further up, dates and the database's own limits overflow
 MOST_DAYS = 36_500
@@ -104,6 +105,12 @@ SETTINGS = {
             setting_values.database_url,
             "postgresql://user:password@host:port/name; if empty, the embedded PostgreSQL is used.",
             secret=True,
+        ),
+        Setting(
+            OWNER_URL,
+            "",
+            str,
+            "The same for the role that owns the tables, if DATABASE_URL is one that may only use them.",
         ),
         Setting(
             "FACEPLATFORM_DATA_DIR",
@@ -219,6 +226,8 @@ def check_all() -> None:
     """Reads every setting once, so that a bad one is reported at the start. Raises SettingError."""
     for name in SETTINGS:
         get(name)
+    if get(OWNER_URL) and not get("DATABASE_URL"):
+        raise SettingError(f"{OWNER_URL} is for a PostgreSQL of your own: set DATABASE_URL, too.")
 
 
 def secret_key(data_dir: Path) -> str:

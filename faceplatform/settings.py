@@ -128,6 +128,15 @@ DATABASES["default"] |= {
         **DATABASES["default"].get("OPTIONS", {}),
     },
 }
+# The role that owns the tables; empty if it is the same. faceplatform/database/roles.py says when it is used.
+OWNER_DATABASE_URL = env.get(env.OWNER_URL)
+OWNER_DATABASE: dict[str, Any] = (
+    postgres.connection_settings(DATA_DIR, user=postgres.OWNER)
+    if EMBEDDED_POSTGRES
+    else _database_from(OWNER_DATABASE_URL)
+    if OWNER_DATABASE_URL
+    else {}
+)
 STATEMENT_SECONDS = env.get("FACEPLATFORM_STATEMENT_SECONDS")
 LOCK_SECONDS = env.get("FACEPLATFORM_LOCK_SECONDS")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -27,18 +27,41 @@ AUDIT_TRIGGERS = {"accounts_auditevent": "audit_no_truncate", "accounts_auditsea
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup, django_db_blocker):
-    """Lets tests empty the audit's tables; leaves no connection behind that would keep the database from being dropped."""
-    from django.db import connection
+def django_db_modify_db_settings(django_db_modify_db_settings, django_db_blocker):
+    """The database is made, and in the end dropped, by the owner of its tables."""
+    from faceplatform.database import roles
 
+    with django_db_blocker.unblock():
+        as_owner = roles.owner()
+        as_owner.__enter__()
+    yield as_owner
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_modify_db_settings, django_db_blocker):
+    """Lets tests empty the audit's tables, and act as the owner (`as_owner`); leaves no connection behind that would keep the
+    database from being dropped."""
+    from django.conf import settings
+    from django.db import connection
+    from django.test import TransactionTestCase
+
+    from faceplatform.database import roles
     from recognition.photos import queue, readiness
 
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        for table, trigger in AUDIT_TRIGGERS.items():
-            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+    with django_db_blocker.unblock():
+        owner, role = roles.current(), settings.DATABASES["default"]["USER"]
+        with connection.cursor() as cursor:
+            for table, trigger in AUDIT_TRIGGERS.items():
+                cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+            if settings.OWNER_DATABASE:
+                cursor.execute(f'GRANT "{owner}" TO "{role}" WITH INHERIT FALSE, SET TRUE')
+        roles.grant(role)
+        django_db_modify_db_settings.__exit__(None, None, None)
+    TransactionTestCase._fixture_teardown = roles.owner()(TransactionTestCase._fixture_teardown)
     yield
     queue.hub.close()
     readiness.probe.close()
+    connection.close()
     connection.close_pool()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 from django.db import connection
+from table_owner import as_owner
 
 from faceplatform import env
 from recognition.photos.results.refusals import REFUSALS
@@ -60,7 +61,7 @@ def test_every_reason_to_refuse_a_photo_is_listed():
 @pytest.mark.django_db
 def test_the_preparation_for_citus_fits_the_schema():
     [statements] = re.findall(r"```sql\n(.*?)```", read("docs/scaling.md"), re.DOTALL)
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(statements)
         cursor.execute(
             "SELECT indexdef FROM pg_indexes WHERE tablename ~ '^gallery_(identity|facesample|faceembedding)$'"

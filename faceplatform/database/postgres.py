@@ -31,7 +31,8 @@ import psycopg
 from faceplatform import system_user
 from faceplatform.private_files import make_folder, open_descriptor, open_private
 
-USER = NAME = "faceplatform"
+OWNER = NAME = "faceplatform"  # the role that initdb makes: a superuser, which owns the tables
+RUNTIME = "faceplatform_app"  # what everything else connects as; see faceplatform/database/roles.py
 PORT = 5432  # names the socket file; nothing listens on it
 START_LIMIT = 120.0  # seconds; recovery after a crash may take long
 STOP_LIMIT = 60.0
@@ -53,27 +54,27 @@ class PostgresError(RuntimeError):
     """The embedded server cannot be started. The message says why and what to do."""
 
 
-def connection_settings(data_dir: Path) -> dict[str, str | int]:
+def connection_settings(data_dir: Path, *, user: str = RUNTIME) -> dict[str, str | int]:
     """HOST, PORT, USER and NAME for Django's DATABASES. Starts nothing."""
-    return {"HOST": str(_socket_dir(data_dir)), "PORT": PORT, "USER": USER, "NAME": NAME}
+    return {"HOST": str(_socket_dir(data_dir)), "PORT": PORT, "USER": user, "NAME": NAME}
 
 
 def ensure_running(data_dir: Path, *, say: Callable[[str], None] | None = None) -> None:
     """Starts the server of `data_dir` unless it already answers, and keeps it running while this process lives.
 
-    Creates the cluster and the database at the first start. Many processes may call this at once. Raises PostgresError.
+    Creates the cluster, the database and its roles where they are missing. Many processes may call this at once. Raises
+    PostgresError.
     """
     say = say or (lambda text: print(text, file=sys.stderr, flush=True))
     _make_data_dir(data_dir)
     with _start_lock(data_dir):
         _hold(data_dir)
-        if is_running(data_dir):
-            return
-        if not (_cluster(data_dir) / "PG_VERSION").exists():
-            say("Creating the embedded PostgreSQL cluster …")
-            _make_cluster(data_dir)
-        _start(data_dir, say)
-        _make_database(data_dir)
+        if not is_running(data_dir):
+            if not (_cluster(data_dir) / "PG_VERSION").exists():
+                say("Creating the embedded PostgreSQL cluster …")
+                _make_cluster(data_dir)
+            _start(data_dir, say)
+        _make_database(data_dir)  # also in a server that an earlier version has left behind
 
 
 def is_running(data_dir: Path) -> bool:
@@ -198,7 +199,7 @@ def _make_cluster(data_dir: Path) -> None:
         *_as_server_user(data_dir),
         str(_binary("initdb")),
         *("--pgdata", str(scratch)),
-        *("--username", USER),
+        *("--username", OWNER),
         *("--encoding", "UTF8"),
         *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"),
         *("--auth-local", "trust", "--auth-host", "reject"),
@@ -216,11 +217,13 @@ def _make_database(data_dir: Path) -> None:
     with _connect(data_dir) as connection:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone():
             connection.execute(f"CREATE DATABASE {NAME}")
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [RUNTIME]).fetchone():
+            connection.execute(f"CREATE ROLE {RUNTIME} LOGIN")
 
 
 def _connect(data_dir: Path) -> psycopg.Connection:
     return psycopg.connect(
-        host=str(_socket_dir(data_dir)), port=PORT, user=USER, dbname="postgres", autocommit=True, connect_timeout=10
+        host=str(_socket_dir(data_dir)), port=PORT, user=OWNER, dbname="postgres", autocommit=True, connect_timeout=10
     )
 
 

@@ -32,6 +32,7 @@ class Part:
 
     name: str
     command: Sequence[str]  # with the program's whole path
+    without: Sequence[str] = ()  # environment variables that are not this part's to know
     process: subprocess.Popen[str] | None = None
     started: float = 0.0
     pause: float = SHORTEST_PAUSE
@@ -93,9 +94,10 @@ class Supervisor:
             self._stop_all()
 
     def _start(self, part: Part) -> None:
+        environment = os.environ if self.environment is None else self.environment
         process = part.process = subprocess.Popen(
             launched(part.next_command(), become=self.become),
-            env=self.environment,
+            env={name: value for name, value in environment.items() if name not in part.without},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

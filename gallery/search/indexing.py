@@ -1,7 +1,8 @@
 """An HNSW index for each large gallery, which a background job builds, tunes and drops while searches go on.
 
 A single index over all galleries would lose recall, because a search wants the vectors of one gallery only. CONCURRENTLY
-lets reads and writes continue; an interrupted build leaves an invalid index behind, which the next run drops.
+lets reads and writes continue; an interrupted build leaves an invalid index behind, which the next run drops. Only the owner
+of a table may make or drop its indexes, so that alone is done as the owner.
 """
 
 import logging
@@ -16,6 +17,7 @@ from django.db import OperationalError, connection
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
+from faceplatform.database import roles
 from gallery.models import FaceEmbedding, VectorIndex
 from gallery.search.recall import tune_index
 from gallery.search.vectors import dimension_of
@@ -83,7 +85,7 @@ def _build(gallery_id: UUID, pack: str) -> VectorIndex | None:
     name = f"face_hnsw_{gallery_id.hex}_{zlib.crc32(pack.encode()):08x}"
     index = VectorIndex.objects.create(gallery_id=gallery_id, pack=pack, name=name, rows=rows)
     started = time.monotonic()
-    with connection.cursor() as cursor:
+    with roles.owner(), connection.cursor() as cursor:
         condition = cursor.mogrify("gallery_id = %s AND pack = %s", [gallery_id, pack])
         sql = (
             f'CREATE INDEX CONCURRENTLY "{name}" ON gallery_faceembedding '
@@ -112,8 +114,7 @@ def analyze(cursor: CursorWrapper) -> None:
 def drop_index(index: VectorIndex) -> None:
     """Drops the index; searches of its gallery are exact from then on."""
     VectorIndex.objects.filter(pk=index.pk).update(state=State.DROPPING)
-    with connection.cursor() as cursor:
-        cursor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{index.name}"')
+    _drop([index.name])
     index.delete()
 
 
@@ -154,9 +155,15 @@ def _drop_orphans(known: set[str]) -> None:
     """Drops the indexes of galleries that have been deleted."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT relname FROM pg_class WHERE relkind = 'i' AND relname LIKE 'face\\_hnsw\\_%%'")
-        for (name,) in cursor.fetchall():
-            if name not in known:
-                cursor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{name}"')
+        orphans = [name for (name,) in cursor.fetchall() if name not in known]
+    if orphans:
+        _drop(orphans)
+
+
+def _drop(names: Iterable[str]) -> None:
+    with roles.owner(), connection.cursor() as cursor:
+        for name in names:
+            cursor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{name}"')
 
 
 def _execute_build(cursor: CursorWrapper, sql: str, name: str) -> None:

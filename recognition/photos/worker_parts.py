@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from faceplatform.database.trouble import described
+from faceplatform.env import OWNER_URL
 from faceplatform.processes.supervisor import Part
 from recognition.photos import queue
 
@@ -31,7 +32,7 @@ class WorkerPart(Part):
 
 def worker_parts(numbers: Iterable[int]) -> list[WorkerPart]:
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "recognition_worker"]
-    return [WorkerPart(f"worker-{number}", command) for number in numbers]
+    return [WorkerPart(f"worker-{number}", command, without=[OWNER_URL]) for number in numbers]
 
 
 def release_claims(part: Part) -> None:

@@ -55,6 +55,7 @@ class Erasure(models.Model):
     counts = models.JSONField(default=dict)
     event_id = models.UUIDField(null=True)
 
+    runtime_rights = ("SELECT", "INSERT", "UPDATE (event_id, counts)")
     objects = GalleryScopedQuerySet.as_manager()
 
     class Meta:

@@ -1,9 +1,14 @@
-"""Django's migrate, which does not queue for a table's lock for long: whoever comes after it would wait too."""
+"""Django's migrate, as the owner of the tables, who then lets the platform use them (faceplatform/database/roles.py).
+
+It does not queue for a table's lock for long: whoever comes after it would wait too.
+"""
 
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 from psycopg.errors import LockNotAvailable
+
+from faceplatform.database import roles
 
 LOCK_TIMEOUT = "10s"
 BUSY = (
@@ -14,6 +19,13 @@ BUSY = (
 
 class Command(migrate.Command):
     def handle(self, *args, **options):
+        runtime = roles.current(options["database"])
+        with roles.owner(options["database"]):
+            self.migrate(*args, **options)
+            if not (options["plan"] or options["check_unapplied"]):
+                roles.grant(runtime)
+
+    def migrate(self, *args, **options):
         connection = connections[options["database"]]
         with connection.cursor() as cursor:
             cursor.execute("SELECT current_setting('lock_timeout')")

@@ -127,7 +127,7 @@ class Command(BaseCommand):
         parts = [
             *recognizers,
             Part("jobs", [*manage, "job_worker"]),
-            Part("web", [*manage, "web_server", "--host", host, "--port", str(port)]),
+            Part("web", [*manage, "web_server", "--host", host, "--port", str(port)], without=[env.OWNER_URL]),
         ]
         supervisor = Supervisor(
             parts,

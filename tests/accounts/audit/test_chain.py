@@ -14,6 +14,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.utils import DatabaseError
 from django.utils import timezone
 from factories import GalleryFactory
+from table_owner import as_owner
 
 from accounts import audit
 from accounts.actor import system_actor
@@ -42,7 +43,7 @@ def about(gallery: Gallery, name: str, details: dict) -> AuditEvent:
 
 def tamper(statement: str, *values) -> None:
     """Runs `statement` as somebody would who can switch off the triggers."""
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for switch in ("DISABLE", "ENABLE"):
             for table in ("accounts_auditevent", "accounts_auditseal"):
@@ -244,7 +245,7 @@ BLANK = "UPDATE accounts_auditevent SET object_name = '', details = '{}', redact
 def test_the_database_refuses(events, statement):
     erasure = erase(events[:1])
     chain.seal()
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for table, trigger in (("event", "audit_no_truncate"), ("seal", "audit_seal_no_truncate")):
             cursor.execute(f"ALTER TABLE accounts_audit{table} ENABLE TRIGGER {trigger}")
@@ -273,11 +274,13 @@ def test_the_command_verifies_and_exports(events, tmp_path):
         run("verify")
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("app", "name"), [("accounts", "0004"), ("accounts", "0006"), ("accounts", "zero"), ("recognition", "0006")]
 )
 def test_migrations_that_would_begin_a_new_chain_are_not_taken_back(events, app, name):
-    erase(events[:1])
+    with transaction.atomic():
+        erase(events[:1])
     head, applied = chain.verify().head, MigrationRecorder(connection).applied_migrations()
     with pytest.raises(IrreversibleError, match="cannot be taken back: the audit's chain"):
         call_command("migrate", app, name, verbosity=0)

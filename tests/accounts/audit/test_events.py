@@ -1,7 +1,10 @@
+from contextlib import nullcontext
+
 import pytest
 from django.db import connection, transaction
 from django.db.utils import DatabaseError
 from factories import GalleryFactory, UserFactory, member
+from table_owner import as_owner
 
 from accounts.actor import Actor, Via, cli_actor
 from accounts.keys import services as key_services
@@ -29,8 +32,9 @@ def test_an_event_says_who_what_and_from_where():
 )
 def test_the_database_refuses_to_change_an_event(statement):
     key_services.create_api_key(actor=SYSTEM, user=UserFactory(), scopes=["read"])
-    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(statement)
+    for role, reason in ((nullcontext(), "permission denied"), (as_owner(), "append-only")):
+        with role, pytest.raises(DatabaseError, match=reason), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement)
     assert list(AuditEvent.objects.order_by("id").values_list("action", flat=True)) == ["api_key.created"]
 
 

@@ -11,6 +11,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.special import RunSQL
 
 from accounts.management.commands import migrate
+from faceplatform.database import roles
 from faceplatform.database.migrations import AddIndexOnline
 
 OURS = ("accounts", "gallery", "recognition")
@@ -83,7 +84,7 @@ def build() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_build_that_was_interrupted_is_repeated():
-    with connection.cursor() as cursor:
+    with roles.owner(), connection.cursor() as cursor:
         cursor.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'request_by_purpose'::regclass")
         cursor.execute("SET lock_timeout = '7s'")
         assert state("request_by_purpose") == [False]

@@ -37,7 +37,7 @@ def quiet(text: str) -> None:
 
 
 def place(data_dir) -> dict:
-    parts = postgres.connection_settings(data_dir)
+    parts = postgres.connection_settings(data_dir, user=postgres.OWNER)
     return {"host": parts["HOST"], "port": parts["PORT"], "user": parts["USER"], "dbname": parts["NAME"]}
 
 

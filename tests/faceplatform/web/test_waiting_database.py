@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from django.db import connection
 from factories import PASSWORD, GalleryFactory, IdentityFactory, UserFactory, member
+from table_owner import as_owner
 from web_process import Call, WebProcess
 
 from accounts.keys.services import create_api_key
@@ -206,14 +207,14 @@ def test_health_asks_for_no_session(web, living_worker, client):
 @pytest.fixture
 def full_disk():
     """Writing a person ends as PostgreSQL ends a write that finds no room."""
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(
             "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
             "RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;"
             "CREATE TRIGGER no_room BEFORE INSERT ON gallery_identity EXECUTE FUNCTION no_room()"
         )
     yield
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("DROP TRIGGER no_room ON gallery_identity; DROP FUNCTION no_room()")
 
 
@@ -248,7 +249,7 @@ def test_an_upload_that_finds_no_room_is_told(monkeypatch):
 
 def test_missing_migrations_are_seen_and_seen_to_come(client, living_worker):
     assert client.get("/health/ready").json() == {"status": "ok", "workers": 1}
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'recognition' AND name LIKE '0003%' RETURNING name")
         [(name,)] = cursor.fetchall()
         answer = client.get("/health/ready")

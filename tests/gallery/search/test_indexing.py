@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from factories import GalleryFactory, IdentityFactory, SampleFactory, unit
 from other_process import start_elsewhere
+from table_owner import as_owner
 
 from faceplatform.errors import Conflict
 from gallery.models import FaceEmbedding, Identity, VectorIndex
@@ -119,7 +120,7 @@ def test_an_interrupted_build_is_repeated(large):
     VectorIndex.objects.update(state="building")  # as a killed job leaves it
     [again] = indexing.maintain_indexes()
     assert again.name == index.name and again.state == "ready" and again.pk != index.pk
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(f'DROP INDEX "{index.name}"')  # as somebody might by hand
     [third] = indexing.maintain_indexes()
     assert third.pk != again.pk and indexes() == {index.name}
@@ -159,14 +160,14 @@ def test_one_index_that_cannot_be_built_holds_up_no_other(large, monkeypatch):
     missing = indexing._large_without_index()
     assert [gallery for gallery, _ in missing] == [smaller.gallery.pk, large.gallery.pk], "the smaller one comes first"
     name = f"face_hnsw_{smaller.gallery.pk.hex}_{zlib.crc32(smaller.gallery.pack.encode()):08x}"
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(f'CREATE TABLE "{name}" ()')  # takes the name of its index
     try:
         with pytest.raises(indexing.BuildFailed, match=str(smaller.gallery.pk)):
             indexing.maintain_indexes()
         assert VectorIndex.objects.get(state="ready").gallery == large.gallery
     finally:
-        with connection.cursor() as cursor:
+        with as_owner(), connection.cursor() as cursor:
             cursor.execute(f'DROP TABLE "{name}"')
     assert [index.gallery for index in indexing.maintain_indexes()] == [smaller.gallery], "the next run tries it again"
     indexing.drop_index(VectorIndex.objects.get(gallery=smaller.gallery))

@@ -7,6 +7,7 @@ from django.db import connection, transaction
 from django.db.utils import DatabaseError
 from factories import GalleryFactory, SampleFactory, member
 from subjects import erase
+from table_owner import as_owner
 
 from accounts import audit
 from accounts.actor import system_actor
@@ -63,7 +64,7 @@ def texts() -> list[tuple]:
 
 def tamper(statement: str, *values) -> None:
     """Runs `statement` as somebody would who can switch off the triggers."""
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for switch in ("DISABLE", "ENABLE"):
             for table in ("accounts_auditevent", "accounts_auditseal"):

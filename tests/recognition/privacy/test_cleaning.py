@@ -10,6 +10,7 @@ from factories import GalleryFactory, IdentityFactory, UserFactory
 from job_queue import empty_queue, jobs, run_waiting_jobs
 from pghistory.models import Context
 from procrastinate.contrib.django.models import ProcrastinateJob
+from table_owner import as_owner
 
 from accounts.actor import system_actor
 from accounts.models import AuditEvent
@@ -42,7 +43,7 @@ def old_import(gallery) -> Import:
 
 def refuse_deletion(gallery) -> None:
     """From now on no import of this gallery can be deleted."""
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(
             "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the disk is on fire'; END $$;"
             "CREATE TRIGGER refuse BEFORE DELETE ON recognition_import FOR EACH ROW"
@@ -51,7 +52,7 @@ def refuse_deletion(gallery) -> None:
 
 
 def accept_deletion() -> None:
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute("DROP FUNCTION refuse CASCADE")
 
 
