@@ -273,6 +273,8 @@ def _open(source: _Source, max_pixels: int) -> Image.Image:
         message = (
             f"The file begins like {source.kind}, but cannot be read as such: it is damaged. Send it again, or another."
         )
+        if source.data[8:12] in SEQUENCES:
+            message = "The file is a sequence of pictures (HEIC) without a main one. Send one of its pictures."
         raise PhotoError("invalid_image", message) from error
     _check_size(source.kind, image.width, image.height, max_pixels, lambda: _claimed(image, source))
     return image

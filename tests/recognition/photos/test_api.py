@@ -5,6 +5,7 @@ import threading
 import pillow_heif
 import pytest
 from api_client import NOW, client_of, problem, upload
+from conftest import encoded
 from django.test import override_settings
 from factories import GalleryFactory, IdentityFactory, SampleFactory, member
 from PIL import Image
@@ -161,7 +162,9 @@ def test_too_many_pixels(viewer, gallery, living_worker):
 
 
 def test_damage_found_while_decoding_is_reported_too(viewer, gallery, living_worker, worker, hopper):
-    body = {"gallery": "staff", "photo": upload(hopper[: len(hopper) // 2])}
+    with Image.open(io.BytesIO(hopper)) as image:
+        whole = encoded(image, "BMP")
+    body = {"gallery": "staff", "photo": upload(whole[: len(whole) // 2])}
     first = viewer.post("/api/v1/recognitions", body, **NOW)
     worker.run_once()
     answer = viewer.get(first["Location"]).json()

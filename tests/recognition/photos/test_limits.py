@@ -59,8 +59,8 @@ def test_lack_of_memory_is_not_the_photos_fault(pack_dir, hopper):
 
 def test_a_photo_that_takes_too_long_fails_alone_and_its_worker_starts_anew(pack_dir, hopper, monkeypatch):
     """The limit on scans is off, as for a trick that nobody has thought of yet."""
-    monkeypatch.setattr("recognition.engine.image.MAX_SCANS", 10**12)
-    monkeypatch.setattr("recognition.engine.image.MAX_SCANNED_PIXELS", 10**12)
+    monkeypatch.setattr("recognition.engine.jpeg.MAX_SCANS", 10**12)
+    monkeypatch.setattr("recognition.engine.jpeg.MAX_SCANNED_PIXELS", 10**12)
     gallery = GalleryFactory()
     for data in (hopper, scan_bomb(3000), hopper):
         submit(gallery, data)

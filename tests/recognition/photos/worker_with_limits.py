@@ -20,7 +20,7 @@ from django.conf import settings
 
 settings.DATABASES["default"]["NAME"] = sys.argv[1]
 
-from recognition.engine import image
+from recognition.engine import jpeg
 from recognition.engine.pipeline import Pipeline
 from recognition.management.commands.recognition_worker import Command
 from recognition.photos import decode_watch
@@ -39,5 +39,5 @@ if sys.argv[2] == "memory":
     Pipeline.warm = warm_then_limit
 else:
     decode_watch.LONGEST_DECODE = 0.5
-    image.MAX_SCANS = image.MAX_SCANNED_PIXELS = 10**12
+    jpeg.MAX_SCANS = jpeg.MAX_SCANNED_PIXELS = 10**12
 Command().run_from_argv(["manage.py", "recognition_worker"])
