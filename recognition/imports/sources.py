@@ -6,6 +6,7 @@ becomes a row, so that the report accounts for all of them.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -16,8 +17,7 @@ from django.conf import settings
 from faceplatform.errors import InvalidInput
 from faceplatform.text import clean_name, storable
 from recognition.imports import tables
-from recognition.imports.directory import DAMAGED, looks_like_zip, require_bounded
-from recognition.imports.files import File, files_under, read_start
+from recognition.imports.files import File, files_under, read_start, words_of
 from recognition.imports.layout import person_name, photo_rows, why_no_photo, without_leftovers
 from recognition.imports.paths import comparable, composed
 from recognition.imports.rows import LeftOut, Source, SourceLost, SourceRow, failing, left_out
@@ -64,8 +64,7 @@ def _unique(path: str, seen: set[str]) -> str:
 def _rows_of(place: Path | BinaryIO) -> Rows:
     if isinstance(place, Path):
         return _rows_at(place)
-    require_bounded(place, MAX_UPLOADED_FILES)
-    return _rows_in(files_in(place))
+    return _rows_in(files_in(lambda: nullcontext(place), MAX_UPLOADED_FILES))
 
 
 def _rows_at(place: Path) -> Rows:
@@ -76,12 +75,10 @@ def _rows_at(place: Path) -> Rows:
     if place.suffix.lower() in tables.SUFFIXES:
         table = tables.read_table(read_start(place, settings.MAX_CSV_BYTES + 1), place.name)
         return partial(tables.table_rows, table, Neighbours(place.parent).read)
-    file = place.open("rb")  # not closed: the rows read from it later
-    if not looks_like_zip(file):
-        file.close()
-        raise InvalidInput(DAMAGED)
-    require_bounded(file, MAX_FILES)
-    return _rows_in(files_in(file))
+    try:
+        return _rows_in(files_in(lambda: place.open("rb"), MAX_FILES))
+    except OSError as error:
+        raise InvalidInput(f"{place} cannot be read: {words_of(error)}.") from error
 
 
 def _rows_in(files: Sequence[File]) -> Rows:

@@ -6,12 +6,13 @@ unless it is told otherwise.
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import BinaryIO
 
 from faceplatform.errors import InvalidInput
-from recognition.imports.directory import Entry, read_entries
+from recognition.imports.directory import Entry, read_entries, require_bounded
 from recognition.imports.files import File, unreadable
 from recognition.imports.paths import composed, tidied
 
@@ -31,25 +32,29 @@ METHODS = {
 }
 LOCAL_SIGNATURE, LOCAL_BYTES = b"PK\x03\x04", 30
 CHUNK = 64 * 1024
+Opened = Callable[[], AbstractContextManager[BinaryIO]]
 DAMAGED = "it is damaged in the ZIP"
 
 
-def files_in(file: BinaryIO) -> list[File]:
-    """The files of a ZIP whose table of contents `require_bounded` has passed, sorted by path."""
-    return sorted(_files(file), key=lambda found: found.path)
+def files_in(opened: Opened, most: int) -> list[File]:
+    """The files of a ZIP, sorted by path. Raises InvalidInput if it is damaged, has more than `most`, or is made to harm."""
+    with opened() as file:
+        require_bounded(file, most)
+        return sorted(_files(opened, file), key=lambda found: found.path)
 
 
-def _files(file: BinaryIO) -> Iterator[File]:
+def _files(opened: Opened, file: BinaryIO) -> Iterator[File]:
     for entry in read_entries(file):
         if not entry.name.endswith(("/", "\\")):
-            yield File(composed(tidied(entry.name).lstrip("/")), partial(_read, file, entry), entry.size)
+            yield File(composed(tidied(entry.name).lstrip("/")), partial(_read, opened, entry), entry.size)
 
 
-def _read(file: BinaryIO, entry: Entry, size: int) -> bytes:
+def _read(opened: Opened, entry: Entry, size: int) -> bytes:
     _require_readable(entry)
     try:
-        _seek(file, entry)
-        data = _inflated(file, entry, size) if entry.method == DEFLATED else file.read(min(entry.packed, size))
+        with opened() as file:
+            _seek(file, entry)
+            data = _inflated(file, entry, size) if entry.method == DEFLATED else file.read(min(entry.packed, size))
     except (OSError, ValueError, zlib.error) as error:
         raise unreadable(DAMAGED) from error
     if len(data) < size and (len(data) != entry.size or zlib.crc32(data) != entry.crc):
