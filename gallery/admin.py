@@ -17,6 +17,7 @@ from gallery.curation.admin_actions import (
     reject_selected,
     split_selected,
 )
+from gallery.forms import MetadataField
 from gallery.models import FaceSample, Gallery, Identity
 
 
@@ -109,6 +110,10 @@ class IdentityAdmin(ScopedAdmin):
 
     def get_queryset(self, request):
         return super().get_queryset(request).with_portrait()
+
+    def formfield_for_dbfield(self, db_field, request, **kwargs):
+        more = {"form_class": MetadataField} if db_field.name == "metadata" else {}
+        return super().formfield_for_dbfield(db_field, request, **kwargs, **more)
 
     def get_readonly_fields(self, request, obj=None):
         return ["last_recognized_at", "gallery"] if obj else ["last_recognized_at"]

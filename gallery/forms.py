@@ -1,7 +1,13 @@
 """The forms of the pages. They parse input; the services check the rules."""
 
-from django import forms
+from typing import Any
 
+from django import forms
+from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
+
+from faceplatform.errors import InvalidInput
+from gallery.metadata import require_bounded
 from gallery.models import Gallery, Identity
 from gallery.services import CONSENT_FIELDS
 
@@ -17,6 +23,29 @@ class SeenField(forms.DateTimeField):
 
     widget = forms.HiddenInput
     default_error_messages = {"invalid": "This page is out of date. Look at the person again, then make your change."}
+
+
+class MetadataField(forms.JSONField):
+    """JSON of a bounded size. What Python's reader gives up on – too deep, a number of thousands of digits – is a wrong input."""
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            return super().to_python(value)
+        except (RecursionError, ValueError) as error:
+            raise ValidationError("Enter JSON with at most 8 levels, and numbers of a usual size.") from error
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        try:
+            return super().bound_data(data, initial)
+        except (RecursionError, ValueError):
+            return InvalidJSONInput(data)
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        try:
+            require_bounded(value)
+        except InvalidInput as error:
+            raise ValidationError(error.message) from error
 
 
 class IdentityForm(forms.ModelForm):
