@@ -21,6 +21,7 @@ from recognition.lab.evaluation.searches import (
     Searches,
     at_threshold,
     bootstrap,
+    det,
     judge,
     together,
 )
@@ -75,7 +76,8 @@ class Plan:
 class OpenSetResult:
     """people, faces: that took part. enrolled: {"people", "faces"} in the gallery of a draw, the latter on average. draws,
     strangers, samples, seed: see Plan. searches: {"enrolled", "strangers"}, for enrolled people and by strangers, in all draws.
-    policies: the first is what the platform does; see policies.POLICIES. at_threshold: what the platform's own threshold does.
+    policies: the first is what the platform does; see policies.POLICIES. det: the curve of each. at_threshold: what the
+    platform's own threshold does.
     """
 
     set_name: str
@@ -90,6 +92,7 @@ class OpenSetResult:
     seed: int
     searches: dict[str, int]
     policies: list[PolicyResult]
+    det: dict[str, list[list[float]]]
     at_threshold: AtThreshold | None = None
     failures: list[Failure] = field(default_factory=list)
     engine: dict = field(default_factory=dict)
@@ -142,6 +145,7 @@ def evaluate_open_set(
         enrolled={"people": known, "faces": enrolled}, **asdict(plan),
         searches={"enrolled": len(today.mated), "strangers": len(today.strangers)},
         policies=judge(searches, rounds),
+        det={policy: list(det(found)) for policy, found in searches.items()},
         at_threshold=at_threshold(today, threshold(enrolled), rounds) if threshold else None,
     )  # fmt: skip
     result.notes = list(_notes(result, whole, people))
@@ -218,7 +222,7 @@ def _notes(result: OpenSetResult, whole: LabelledFaces, people: np.ndarray) -> I
             "each other would take too much memory."
         )
     if single := int((np.bincount(people) == 1).sum()):
-        yield f"{single} people have one photo. They are strangers or in the gallery, but nobody searches for them."
+        yield f"Of {single} of the people there is one photo. They are strangers or enrolled, but are not searched for."
     if result.people < FEW_PEOPLE:
         yield f"With fewer than {FEW_PEOPLE} people the intervals mean little."
     if missing := [fpir for fpir in FPIRS if result.searches["strangers"] * fpir < 1]:

@@ -51,12 +51,9 @@ class AtThreshold:
 
 @dataclass(slots=True)
 class PolicyResult:
-    """det: [FPIR, FNIR, threshold] rows, with ascending FPIR."""
-
     policy: str
     rank1: Estimate
     at_fpir: list[AtFpir]
-    det: list[list[float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +130,6 @@ def judge(searches: dict[str, Searches], rounds: Sequence[np.ndarray]) -> list[P
             policy,
             _rank1(found, rounds),
             [_at(fpir, found, today, rounds) for fpir in FPIRS if len(found.strangers) * fpir >= 1],
-            list(_det(found)),
         )
         for policy, found in searches.items()
     ]
@@ -190,7 +186,8 @@ def _threshold(found: Searches, limit: float) -> float:
     return round(float(below.max() if np.isinf(limit) else (below.max() + limit) / 2), 6)
 
 
-def _det(found: Searches) -> Iterator[list[float]]:
+def det(found: Searches) -> Iterator[list[float]]:
+    """The DET curve: [FPIR, FNIR, threshold] rows, with ascending FPIR."""
     for fpir in np.unique(np.geomspace(1 / len(found.strangers), 1, CURVE_POINTS)):
         limit = found.limit(float(fpir))
         yield [float(f"{value:.6g}") for value in (fpir, found.fnir(limit), _threshold(found, limit))]

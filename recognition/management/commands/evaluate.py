@@ -1,4 +1,4 @@
-"""Verifies model packs on sets of labelled pairs, by the published protocols."""
+"""Verifies model packs on sets of labelled pairs, and searches with strangers among people, by the published protocols."""
 
 import sys
 from pathlib import Path
@@ -9,24 +9,29 @@ from django.db import DatabaseError
 from tqdm import tqdm
 
 from accounts.actor import cli_actor
-from recognition.engine.manifest import PackError, load_manifest
+from faceplatform.errors import DomainError
+from recognition.engine.manifest import Manifest, PackError, load_manifest
 from recognition.engine.mxnet_runtime import DeviceError
-from recognition.lab.evaluation.figures import figures_of
+from recognition.lab.evaluation.build import photos_in
+from recognition.lab.evaluation.figures import figures_of, in_pairs
+from recognition.lab.evaluation.open_set import DRAWS, STRANGERS, Plan
 from recognition.lab.evaluation.report import MOST_FAILURES, Evaluated, as_json, write_report
-from recognition.lab.evaluation.sets import SetError, VerificationSet, read_set
+from recognition.lab.evaluation.sets import PhotoFiles, SetError, VerificationSet, read_set
+from recognition.management.galleries import find_gallery
 from recognition.management.progress_bars import advance
 
 
 class Command(BaseCommand):
     help = (
         "Verifies model packs on sets: InsightFace's .bin, a CSV of pairs (columns a, b, same = 1 or 0), or LFW's pairs.txt. "
-        "--pack and --set may be repeated; every pack is tried on every set."
+        "With --people or --gallery, people are searched for among each other, with strangers who are not enrolled. "
+        "--pack, --set and --people may be repeated; every pack is tried on every set and folder."
     )
     requires_system_checks = []
 
     def add_arguments(self, parser):
         parser.add_argument("--pack", action="append", dest="packs", metavar="NAME", help="default: the default pack")
-        parser.add_argument("--set", action="append", dest="sets", type=Path, required=True, metavar="FILE")
+        parser.add_argument("--set", action="append", dest="sets", type=Path, metavar="FILE")
         parser.add_argument(
             "--photos",
             type=Path,
@@ -34,21 +39,40 @@ class Command(BaseCommand):
             help="folder that a list's paths start from; default: its own",
         )
         parser.add_argument("--aligned", action="store_true", help="a list's images are aligned crops of 112 px")
+        parser.add_argument(
+            "--people", action="append", type=Path, metavar="DIR", help="a folder of photos for each person"
+        )
+        parser.add_argument(
+            "--gallery", metavar="SLUG", help="the enrolled faces of a gallery, by its pack; never stored"
+        )
+        add_plan(parser)
         parser.add_argument("--json", action="store_true", help="print all figures as one JSON list")
         parser.add_argument("--report", type=Path, metavar="DIR", help="write a page with ROC and histograms")
         parser.add_argument("--no-save", action="store_true", help="do not store the figures for the Evaluations page")
 
-    def handle(self, *, packs, sets, photos, aligned, json, report, no_save, **options):
+    def handle(self, *, packs, sets, photos, aligned, people, gallery, json, report, no_save, **options):
+        if not (sets or people or gallery):
+            raise CommandError("Say what to evaluate on: --set FILE, --people DIR or --gallery SLUG.")
+        if gallery and packs:
+            raise CommandError("A gallery is evaluated by its own pack. Leave --pack out.")
+        plan = plan_of(options)
         try:
-            if not no_save:
-                self._check_database()
-            names = list(dict.fromkeys(packs or [settings.DEFAULT_PACK]))
-            for name in names:
-                load_manifest(settings.MODELS_DIR / name)
-            loaded = [read_set(path, photos=photos, aligned=aligned) for path in dict.fromkeys(sets)]
-            evaluated = [row for name in names for row in self._evaluate(name, loaded, save=not no_save, quiet=json)]
+            plan.check()
+            evaluated = [self._evaluate_gallery(gallery, plan, quiet=json)] if gallery else []
+            if sets or people:
+                if not no_save:
+                    self._check_database()
+                names = list(dict.fromkeys(packs or [settings.DEFAULT_PACK]))
+                for name in names:
+                    load_manifest(settings.MODELS_DIR / name)
+                loaded = [read_set(path, photos=photos, aligned=aligned) for path in dict.fromkeys(sets or [])]
+                folders = [photos_in(folder) for folder in dict.fromkeys(people or [])]
+                for name in names:
+                    evaluated += self._evaluate(name, loaded, folders, plan, save=not no_save, quiet=json)
         except (SetError, PackError, DeviceError) as error:
             raise CommandError(str(error)) from error
+        except DomainError as error:
+            raise CommandError(error.message) from error
         if json:
             self.stdout.write(as_json(evaluated))
         if report:
@@ -66,20 +90,45 @@ class Command(BaseCommand):
                 f"The figures cannot be stored: {str(error).strip().splitlines()[0]}. Run manage.py migrate, or add --no-save."
             ) from error
 
-    def _evaluate(self, name: str, sets: list[VerificationSet], *, save: bool, quiet: bool) -> list[Evaluated]:
+    def _evaluate(
+        self,
+        name: str,
+        sets: list[VerificationSet],
+        folders: list[PhotoFiles],
+        plan: Plan,
+        *,
+        save: bool,
+        quiet: bool,
+    ) -> list[Evaluated]:
         from recognition.lab.evaluation.pack import PackUnderTest
+        from recognition.lab.evaluation.people import evaluate_people
 
         pack = PackUnderTest.load(settings.MODELS_DIR / name, device=settings.DEVICE, precision=settings.PRECISION)
         evaluated = []
         for pairs in sets:
             with tqdm(desc=f"{name} on {pairs.name}", total=len(pairs.images), unit="image", disable=None) as bar:
-                result = pack.verify(pairs, advance(bar))
-            evaluated.append(Evaluated(name, result))
-            if not quiet:
-                self._print(evaluated[-1])
-            if save:
-                self._save(pack.manifest, result)
+                evaluated.append(Evaluated(name, pack.verify(pairs, advance(bar))))
+            self._done(evaluated[-1], pack.manifest, save=save, quiet=quiet)
+        for images in folders:
+            with tqdm(desc=f"{name} on {images.folder}", total=len(images), unit="image", disable=None) as bar:
+                evaluated.append(Evaluated(name, evaluate_people(pack.pipeline, images, plan, progress=advance(bar))))
+            self._done(evaluated[-1], pack.manifest, save=save, quiet=quiet)
         return evaluated
+
+    def _evaluate_gallery(self, slug: str, plan: Plan, *, quiet: bool) -> Evaluated:
+        from recognition.evaluations.galleries import evaluate_gallery
+
+        gallery = find_gallery(slug)
+        with tqdm(desc=gallery.slug, unit="draw", disable=None) as bar:
+            evaluated = Evaluated(gallery.pack, evaluate_gallery(gallery, plan, progress=advance(bar)))
+        self._done(evaluated, None, save=False, quiet=quiet)
+        return evaluated
+
+    def _done(self, evaluated: Evaluated, manifest: Manifest | None, *, save: bool, quiet: bool) -> None:
+        if not quiet:
+            self._print(evaluated)
+        if save:
+            self._save(manifest, evaluated.result)
 
     @staticmethod
     def _save(manifest, result) -> None:
@@ -90,12 +139,14 @@ class Command(BaseCommand):
     def _print(self, evaluated: Evaluated) -> None:
         result = evaluated.result
         self.stdout.write(f"{evaluated.pack} on {result.set_name}")
-        for label, text in figures_of(result.as_dict()):
-            self.stdout.write(f"  {label:24} {text}")
+        figures = figures_of(result.as_dict())
+        width = max(24, *(len(label) for label, _ in figures))
+        for label, text in figures:
+            self.stdout.write(f"  {label:{width}} {text}")
         for note in result.notes:
             self.stdout.write(f"  {note}")
         for failure in result.failures[:MOST_FAILURES]:
-            self.stdout.write(f"  could not be used: {failure.image}: {failure.reason} ({failure.pairs} pairs)")
+            self.stdout.write(f"  could not be used: {failure.image}: {failure.reason}{in_pairs(failure)}")
         if (more := len(result.failures) - MOST_FAILURES) > 0:
             self.stdout.write(f"  and {more} more; --json or --report lists all")
 
@@ -105,3 +156,18 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"The report cannot be written to {folder}: {error.strerror}.") from error
         (sys.stderr if quiet else self.stdout).write(f"Report: {folder / 'index.html'}\n")
+
+
+def add_plan(parser) -> None:
+    """The arguments of searches with strangers."""
+    group = parser.add_argument_group("searches with strangers (--people, --gallery)")
+    group.add_argument(
+        "--strangers", type=float, default=STRANGERS, metavar="SHARE", help="of the people; default: 0.5"
+    )
+    group.add_argument("--samples", type=int, metavar="N", help="faces enrolled of a person at most; default: all")
+    group.add_argument("--draws", type=int, default=DRAWS, metavar="N", help=f"of the strangers; default: {DRAWS}")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="for the draws; default: 0")
+
+
+def plan_of(options: dict) -> Plan:
+    return Plan(options["draws"], options["strangers"], options["samples"], options["seed"])
