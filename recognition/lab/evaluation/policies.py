@@ -6,6 +6,7 @@ face is never compared with its own enrolment: where it is enrolled itself, its 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -30,15 +31,33 @@ class Vectors:
 
     @classmethod
     def of(cls, samples: np.ndarray, probes: np.ndarray, *, cosine: bool) -> "Vectors":
-        return cls(samples, probes, cosine, _distances(probes, samples), _distances(samples, samples))
+        made = cls(samples, probes, cosine, _distances(probes, samples), _distances(samples, samples))
+        np.fill_diagonal(made.distances, np.inf)
+        np.fill_diagonal(made.between, np.inf)
+        return made
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Gallery:
-    """People, as the numbers of the faces enrolled for each."""
+    """People, as the numbers of the faces enrolled for each.
+
+    nearest, mean, others_of_people: what several policies start from, (faces, people) each; computed once.
+    """
 
     vectors: Vectors
     people: Sequence[np.ndarray]
+
+    @cached_property
+    def nearest(self) -> np.ndarray:
+        return np.stack([self.vectors.distances[:, faces].min(1) for faces in self.people], axis=1)
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        return _to_means(self.vectors, self.people)
+
+    @cached_property
+    def others_of_people(self) -> tuple[np.ndarray, np.ndarray]:
+        return _others_of_people(self.vectors.between, self.people)
 
 
 Policy = Callable[[Gallery], np.ndarray]
@@ -46,8 +65,7 @@ Policy = Callable[[Gallery], np.ndarray]
 
 def nearest(gallery: Gallery) -> np.ndarray:
     """The distance to the person's nearest sample; inf if there is none but the face itself."""
-    distances = gallery.vectors.distances
-    return np.stack([distances[:, faces].min(1) for faces in gallery.people], axis=1)
+    return gallery.nearest
 
 
 def best_few(gallery: Gallery) -> np.ndarray:
@@ -64,24 +82,26 @@ def _mean_of_few(distances: np.ndarray) -> np.ndarray:
 
 def mean_vector(gallery: Gallery) -> np.ndarray:
     """The distance to the mean of the person's samples, scaled to unit length for cosine packs."""
-    return np.stack([_to_mean(gallery.vectors, faces) for faces in gallery.people], axis=1)
+    return gallery.mean
 
 
-def _to_mean(vectors: Vectors, faces: np.ndarray) -> np.ndarray:
-    samples = vectors.samples[faces]
+def _to_means(vectors: Vectors, people: Sequence[np.ndarray]) -> np.ndarray:
     scaled = _unit if vectors.cosine else np.asarray
-    distances = np.linalg.norm(vectors.probes - scaled(samples.mean(0, keepdims=True)), axis=1)
-    if len(faces) == 1:
-        distances[faces] = np.inf
-    else:
-        without = scaled((samples.sum(0) - samples) / (len(faces) - 1))
-        distances[faces] = np.linalg.norm(vectors.probes[faces] - without, axis=1)
+    means = scaled(np.stack([vectors.samples[faces].mean(0) for faces in people]))
+    distances = _distances(vectors.probes, means)
+    for person, faces in enumerate(people):
+        if len(faces) == 1:
+            distances[faces, person] = np.inf
+        else:
+            samples = vectors.samples[faces]
+            without = scaled((samples.sum(0) - samples) / (len(faces) - 1))
+            distances[faces, person] = np.linalg.norm(vectors.probes[faces] - without, axis=1)
     return distances
 
 
 def nearest_or_mean(gallery: Gallery) -> np.ndarray:
     """The nearest sample, with the mean of the samples as one more sample."""
-    return np.minimum(nearest(gallery), mean_vector(gallery))
+    return np.minimum(gallery.nearest, gallery.mean)
 
 
 def s_norm(gallery: Gallery) -> np.ndarray:
@@ -91,16 +111,16 @@ def s_norm(gallery: Gallery) -> np.ndarray:
     people to the person; the average of the two. The cohort is the gallery itself (Matejka et al., Interspeech 2017). Needs
     at least three people.
     """
-    scores = nearest(gallery).astype("float64")
-    cohorts = (_others_of_faces(scores), _others_of_people(gallery))
+    scores = gallery.nearest.astype("float64")
+    cohorts = (_others_of_faces(scores), gallery.others_of_people)
     parts = [(scores - mean) / np.maximum(deviation, LEAST_DEVIATION) for mean, deviation in cohorts]
     return sum(parts) / 2
 
 
 def s_shift(gallery: Gallery) -> np.ndarray:
     """As `s_norm`, but from the means alone: a deviation of few impostors is itself uncertain."""
-    scores = nearest(gallery).astype("float64")
-    return scores - (_others_of_faces(scores)[0] + _others_of_people(gallery)[0]) / 2
+    scores = gallery.nearest.astype("float64")
+    return scores - (_others_of_faces(scores)[0] + gallery.others_of_people[0]) / 2
 
 
 def _others_of_faces(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -114,19 +134,18 @@ def _others_of_faces(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.sqrt(np.maximum(squares - mean**2, 0))
 
 
-def _others_of_people(gallery: Gallery) -> tuple[np.ndarray, np.ndarray]:
+def _others_of_people(between: np.ndarray, people: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of each person's nearest samples of others, (faces, people) each.
 
     A face that is enrolled is left out: of its own person's samples, and of the other people's impostors.
     """
-    between = gallery.vectors.between
-    enrolled = np.concatenate(gallery.people)
-    scores = np.full((len(between), len(gallery.people)), np.inf)
-    for person, faces in enumerate(gallery.people):
+    enrolled = np.concatenate(people)
+    scores = np.full((len(between), len(people)), np.inf)
+    for person, faces in enumerate(people):
         scores[enrolled, person] = between[np.ix_(enrolled, faces)].min(1)
         scores[faces, person] = np.inf
     mean, deviation = (values.T.copy() for values in _others_of_faces(scores.T))
-    for person, faces in enumerate(gallery.people):
+    for person, faces in enumerate(people):
         if len(faces) > 1:
             others = between[np.ix_(np.setdiff1d(enrolled, faces), faces)]
             mean[faces, person], deviation[faces, person] = _without_each(others)
@@ -147,9 +166,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     squares = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
-    distances = np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
-    np.fill_diagonal(distances, np.inf)
-    return distances
+    return np.sqrt(np.maximum(squares, 0, out=squares), out=squares)
 
 
 POLICIES: dict[str, Policy] = {
