@@ -227,7 +227,7 @@ def evaluated(platform, tmp_path_factory, hopper, hopper_again, collins, no_face
         (folder / f"{name}.jpg").write_bytes(data)
     (folder / "faces.csv").write_text("a,b,same\na.jpg,b.jpg,1\na.jpg,c.jpg,0\nb.jpg,c.jpg,0\nd.jpg,a.jpg,0\n")
     for _ in range(2):
-        done = platform.manage("evaluate", "--set", str(folder / "faces.csv"))
+        done = platform.manage("evaluate", "--pack", "dlib-resnet", "--set", str(folder / "faces.csv"))
         assert done.returncode == 0, done.stderr
 
 

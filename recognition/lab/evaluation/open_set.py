@@ -70,6 +70,8 @@ class Plan:
             raise SetError("The share of strangers must lie between 0 and 1, such as 0.5.")
         if self.draws < 1 or (self.samples is not None and self.samples < 1):
             raise SetError("There must be at least one draw, and one sample of a person.")
+        if self.seed < 0:
+            raise SetError("The seed must be 0 or more.")
 
 
 @dataclass(slots=True)

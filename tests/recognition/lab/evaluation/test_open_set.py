@@ -271,6 +271,7 @@ def test_a_large_set_is_cut_to_people_drawn_at_random(monkeypatch):
         (people(12, 2), Plan(strangers=math.nan), "between 0 and 1"),
         (people(12, 2), Plan(draws=0), "at least one draw"),
         (people(12, 2), Plan(samples=0), "one sample"),
+        (people(12, 2), Plan(seed=-1), "0 or more"),
     ],
 )
 def test_what_cannot_be_evaluated_is_said(faces, plan, says):
