@@ -9,15 +9,14 @@ from django.db import DatabaseError
 from tqdm import tqdm
 
 from accounts.actor import cli_actor
-from faceplatform.errors import DomainError
-from recognition.engine.manifest import Manifest, PackError, load_manifest
+from recognition.engine.manifest import PackError, load_manifest
 from recognition.engine.mxnet_runtime import DeviceError
 from recognition.lab.evaluation.build import photos_in
 from recognition.lab.evaluation.figures import figures_of, in_pairs
-from recognition.lab.evaluation.open_set import DRAWS, STRANGERS, Plan
+from recognition.lab.evaluation.open_set import Plan
 from recognition.lab.evaluation.report import MOST_FAILURES, Evaluated, as_json, write_report
 from recognition.lab.evaluation.sets import PhotoFiles, SetError, VerificationSet, read_set
-from recognition.management.galleries import find_gallery
+from recognition.management.open_set import add_plan, evaluate_gallery_called, plan_of
 from recognition.management.progress_bars import advance
 
 
@@ -71,8 +70,6 @@ class Command(BaseCommand):
                     evaluated += self._evaluate(name, loaded, folders, plan, save=not no_save, quiet=json)
         except (SetError, PackError, DeviceError) as error:
             raise CommandError(str(error)) from error
-        except DomainError as error:
-            raise CommandError(error.message) from error
         if json:
             self.stdout.write(as_json(evaluated))
         if report:
@@ -116,15 +113,11 @@ class Command(BaseCommand):
         return evaluated
 
     def _evaluate_gallery(self, slug: str, plan: Plan, *, quiet: bool) -> Evaluated:
-        from recognition.evaluations.galleries import evaluate_gallery
-
-        gallery = find_gallery(slug)
-        with tqdm(desc=gallery.slug, unit="draw", disable=None) as bar:
-            evaluated = Evaluated(gallery.pack, evaluate_gallery(gallery, plan, progress=advance(bar)))
+        evaluated = evaluate_gallery_called(slug, plan)
         self._done(evaluated, None, save=False, quiet=quiet)
         return evaluated
 
-    def _done(self, evaluated: Evaluated, manifest: Manifest | None, *, save: bool, quiet: bool) -> None:
+    def _done(self, evaluated: Evaluated, manifest, *, save: bool, quiet: bool) -> None:
         if not quiet:
             self._print(evaluated)
         if save:
@@ -156,18 +149,3 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"The report cannot be written to {folder}: {error.strerror}.") from error
         (sys.stderr if quiet else self.stdout).write(f"Report: {folder / 'index.html'}\n")
-
-
-def add_plan(parser) -> None:
-    """The arguments of searches with strangers."""
-    group = parser.add_argument_group("searches with strangers (--people, --gallery)")
-    group.add_argument(
-        "--strangers", type=float, default=STRANGERS, metavar="SHARE", help="of the people; default: 0.5"
-    )
-    group.add_argument("--samples", type=int, metavar="N", help="faces enrolled of a person at most; default: all")
-    group.add_argument("--draws", type=int, default=DRAWS, metavar="N", help=f"of the strangers; default: {DRAWS}")
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="for the draws; default: 0")
-
-
-def plan_of(options: dict) -> Plan:
-    return Plan(options["draws"], options["strangers"], options["samples"], options["seed"])
