@@ -18,28 +18,55 @@ class OperatingSchema(serializers.Serializer):
     accepted = serializers.IntegerField(help_text="Pairs of two people accepted at this threshold.")
 
 
-class EvaluationSerializer(serializers.ModelSerializer):
-    """A figure that the set's pairs do not define is null; `numbers.notes` of the whole evaluation says why."""
+class EstimateSchema(serializers.Serializer):
+    value = serializers.FloatField()
+    low = serializers.FloatField(help_text="95 % interval.")
+    high = serializers.FloatField()
 
-    pairs = serializers.IntegerField(source="numbers.pairs")
-    compared = serializers.IntegerField(source="numbers.compared")
+
+class AtFpirSchema(serializers.Serializer):
+    fpir = serializers.FloatField()
+    fnir = EstimateSchema()
+    threshold = serializers.FloatField(help_text="L2 distance.")
+    accepted = serializers.IntegerField(help_text="Searches by strangers that found somebody at this threshold.")
+
+
+class OpenSetSchema(serializers.Serializer):
+    """As the platform compares: by a person's nearest sample. `numbers.policies` of the whole evaluation has the others."""
+
+    people = serializers.IntegerField()
+    faces = serializers.IntegerField()
+    rank1 = EstimateSchema()
+    at_fpir = AtFpirSchema(many=True)
+
+
+class EvaluationSerializer(serializers.ModelSerializer):
+    """A figure that the set does not define is null; `numbers.notes` of the whole evaluation says why."""
+
+    pairs = serializers.IntegerField(source="numbers.pairs", allow_null=True)
+    compared = serializers.IntegerField(source="numbers.compared", allow_null=True)
     accuracy = serializers.FloatField(source="numbers.accuracy", allow_null=True)
     deviation = serializers.FloatField(source="numbers.deviation", allow_null=True)
     auc = serializers.FloatField(source="numbers.auc", allow_null=True)
     eer = serializers.FloatField(source="numbers.eer", allow_null=True)
-    tar_at_far = OperatingSchema(source="numbers.tar_at_far", many=True)
+    tar_at_far = OperatingSchema(source="numbers.tar_at_far", many=True, default=list)
+    open_set = OpenSetSchema(
+        allow_null=True, help_text="Of searches with strangers among people; null for a set of pairs."
+    )
 
     class Meta:
         model = Evaluation
         fields = [
             "id", "pack", "pack_sha256", "set_name", "set_sha256", "pairs", "compared", "accuracy", "deviation", "auc", "eer",
-            "tar_at_far", "created_as", "created_at",
+            "tar_at_far", "open_set", "created_as", "created_at",
         ]  # fmt: skip
 
 
 class WholeEvaluationSerializer(EvaluationSerializer):
     numbers = serializers.DictField()
-    curves = serializers.DictField(help_text="roc: [FAR, TAR, distance] rows; histogram: edges and counts.")
+    curves = serializers.DictField(
+        help_text="roc: [FAR, TAR, distance] rows; histogram: edges, counts; det: by policy, [FPIR, FNIR, threshold] rows."
+    )
     failures = serializers.ListField(child=serializers.DictField())
 
     class Meta(EvaluationSerializer.Meta):

@@ -6,13 +6,15 @@ from django.db import models
 from django.db.models.functions import Now
 
 from recognition.evaluations.querysets import EvaluationQuerySet
+from recognition.lab.evaluation.figures import is_open_set
 
 
 class Evaluation(models.Model):
     """A pack's figures on a set, as `manage.py evaluate` measured them. The set itself is not kept.
 
     pack_sha256: of the pack's files, because another pack may be installed under the same name. numbers:
-    VerificationResult.as_dict without the curves ("roc", "histogram") and the failures, of which the first thousand are kept.
+    as_dict of VerificationResult or OpenSetResult, without the curves ("roc", "histogram", "det") and the failures, of which
+    the first thousand are kept.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
@@ -37,10 +39,28 @@ class Evaluation(models.Model):
 
     @property
     def values(self) -> dict:
-        """VerificationResult.as_dict put together again, with the failures that were kept."""
+        """as_dict of the result put together again, with the failures that were kept."""
         return {**self.numbers, **self.curves, "failures": self.failures}
 
     @property
     def tar_at_1e_3(self) -> float | None:
-        """TAR at a FAR of 0.001; None if there were too few pairs."""
-        return next((point["tar"] for point in self.numbers["tar_at_far"] if point["far"] == 1e-3), None)
+        """TAR at a FAR of 0.001; None if there were too few pairs, or people instead of pairs."""
+        return next((point["tar"] for point in self.numbers.get("tar_at_far", []) if point["far"] == 1e-3), None)
+
+    @property
+    def open_set(self) -> dict | None:
+        """Of searches with strangers, as the platform compares: people, faces, rank1 and at_fpir; None for pairs."""
+        if not is_open_set(self.numbers):
+            return None
+        today = self.numbers["policies"][0]
+        return {
+            **{name: self.numbers[name] for name in ("people", "faces")},
+            "rank1": today["rank1"],
+            "at_fpir": today["at_fpir"],
+        }
+
+    @property
+    def fnir_at_1e_2(self) -> float | None:
+        """FNIR at a FPIR of 0.01; None for pairs, or if there were too few searches."""
+        found = self.open_set["at_fpir"] if self.open_set else []
+        return next((point["fnir"]["value"] for point in found if point["fpir"] == 1e-2), None)

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from accounts.pages import actor_of, get_visible
 from faceplatform.errors import NotFound
 from recognition.evaluations.models import Evaluation
-from recognition.lab.evaluation.drawing import SERIES, distance_chart, roc_chart
+from recognition.lab.evaluation.drawing import SERIES, det_chart, distance_chart, roc_chart
 from recognition.lab.evaluation.figures import figures_of, for_legend, side_by_side
 
 MOST_COMPARED = len(SERIES)
@@ -26,7 +26,7 @@ def evaluations(request):
 
 @require_safe
 def evaluation(request, pk):
-    """Shows one pack on one set: figures, ROC, distances, and the images that could not be used."""
+    """Shows one pack on one set: figures, ROC and distances or DET, and the images that could not be used."""
     row = get_visible(Evaluation.objects.all(), request, pk=pk)
     values = row.values
     context = {
@@ -35,6 +35,7 @@ def evaluation(request, pk):
         "figures": figures_of(values),
         "roc": _svg(roc_chart([(row.pack, values)])),
         "distances": _svg(distance_chart(values)),
+        "det": _svg(det_chart(values)),
         "others": _visible(request).without_curves().filter(set_sha256=row.set_sha256).exclude(pk=pk)[:10],
     }
     return render(request, "recognition/evaluation.html", context)

@@ -227,7 +227,7 @@ def evaluated(platform, tmp_path_factory, hopper, hopper_again, collins, no_face
         (folder / f"{name}.jpg").write_bytes(data)
     (folder / "faces.csv").write_text("a,b,same\na.jpg,b.jpg,1\na.jpg,c.jpg,0\nb.jpg,c.jpg,0\nd.jpg,a.jpg,0\n")
     for _ in range(2):
-        done = platform.manage("evaluate", "--set", str(folder / "faces.csv"))
+        done = platform.manage("evaluate", "--pack", "dlib-resnet", "--set", str(folder / "faces.csv"))
         assert done.returncode == 0, done.stderr
 
 
@@ -245,3 +245,25 @@ def test_evaluations(page, evaluated):
     expect(page.get_by_role("img", name="ROC")).to_be_visible()
     expect(page.get_by_role("img", name="Distances")).to_be_visible()
     expect(page.locator("tbody")).to_contain_text(["Pairs", "d.jpg"])
+
+
+@pytest.fixture(scope="module")
+def searched(platform, tmp_path_factory, faces_dir):
+    """An evaluation of searches with strangers, among eight people with two photos each."""
+    folder = tmp_path_factory.mktemp("evaluated") / "people"
+    for number in range(1, 9):
+        (folder / f"s{number}").mkdir(parents=True)
+        for photo in (1, 2):
+            (folder / f"s{number}" / f"{photo}.pgm").symlink_to(faces_dir / "orl" / f"s{number}" / f"{photo}.pgm")
+    done = platform.manage("evaluate", "--pack", "dlib-resnet", "--people", str(folder), "--draws", "3")
+    assert done.returncode == 0, done.stderr
+
+
+def test_searches_with_strangers(page, searched):
+    page.get_by_role("link", name="Evaluations").click()
+    fits(page)
+    page.get_by_role("row").filter(has_text="8 people, with strangers").get_by_role("link").click()
+    fits(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("dlib-resnet on people")
+    expect(page.get_by_role("img", name="DET")).to_be_visible()
+    expect(page.locator("tbody").first).to_contain_text("6. s-norm, means alone: FNIR at FPIR 0.1")

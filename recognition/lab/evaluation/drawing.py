@@ -14,7 +14,9 @@ def roc_chart(named: Sequence[tuple[str, dict]]) -> str:
 
     named: a name for the legend and the values of each evaluation.
     """
-    drawn = [(name, SERIES[n % len(SERIES)], values["roc"]) for n, (name, values) in enumerate(named) if values["roc"]]
+    drawn = [
+        (name, SERIES[n % len(SERIES)], values["roc"]) for n, (name, values) in enumerate(named) if values.get("roc")
+    ]
     if not drawn:
         return ""
     smallest = min(far for *_, points in drawn for far, *_ in points if far > 0)
@@ -37,9 +39,33 @@ def _from(floor: float, points: Sequence[Sequence[float]]) -> list[tuple[float, 
     return [(floor, reached), (first, reached), *((far, tar) for far, tar, _ in points if far > floor)]
 
 
+def det_chart(values: dict) -> str:
+    """The DET curves of searches with strangers, as SVG with logarithmic axes: one for each way to compare with a person.
+
+    Empty if these are pairs.
+    """
+    curves = values.get("det")
+    if not curves:
+        return ""
+    floor_fpir, floor_fnir = (10.0 ** -math.ceil(math.log10(count)) for count in (
+        values["searches"]["strangers"], values["searches"]["enrolled"]
+    ))  # fmt: skip
+    lines = [
+        Line(str(number), [(fpir, fnir) for fpir, fnir, _ in rows], SERIES[(number - 1) % len(SERIES)])
+        for number, rows in enumerate(curves.values(), 1)
+    ]
+    return line_chart(
+        title="DET",
+        description="The share of searches for enrolled people that fail, for each share of strangers who find somebody.",
+        x=Axis("FPIR", min(floor_fpir, 0.1), 1.0, log=True),
+        y=Axis("FNIR", min(floor_fnir, 0.1), 1.0, log=True),
+        lines=lines,
+    )
+
+
 def distance_chart(values: dict) -> str:
     """Histograms of the distances, as SVG, with the best threshold; empty if no pair could be compared."""
-    counts = values["histogram"]
+    counts = values.get("histogram")
     if not counts:
         return ""
     bars = [

@@ -1,13 +1,31 @@
-"""The figures of an evaluation as text, from its stored values; see VerificationResult.as_dict."""
+"""The figures of an evaluation as text, from its stored values; see as_dict of VerificationResult and OpenSetResult."""
+
+from recognition.lab.evaluation.embedding import Failure
 
 Figures = list[tuple[str, str]]
 """(label, figure) each."""
+WAYS = {
+    "nearest": "Nearest sample",
+    "best_few": "Best three samples",
+    "mean_vector": "Mean vector",
+    "nearest_or_mean": "Nearest sample or mean",
+    "s_norm": "s-norm",
+    "s_shift": "s-norm, means alone",
+}
+"""The policies in words; the first is what the platform does."""
 LEGEND = 56  # characters that fit into a chart's legend
 
 
 def figures_of(values: dict) -> Figures:
     """All figures for people to read; docs/evaluation.md explains them."""
+    if is_open_set(values):
+        return [*_searches(values), *_policies(values), *_platform_threshold(values), *_engine(values)]
     return [*_counts(values), *_accuracy(values), *_rates(values), *_thresholds(values), *_engine(values)]
+
+
+def is_open_set(values: dict) -> bool:
+    """Whether these are searches with strangers, not pairs."""
+    return "policies" in values
 
 
 def side_by_side(columns: list[Figures]) -> list[tuple[str, list[str]]]:
@@ -79,6 +97,76 @@ def _thresholds(values: dict) -> Figures:
             ("At the pack’s threshold", f"{at['distance']:g}: TAR {share(at['tar'])}, FAR {share(at['far'])}")
         )
     return figures
+
+
+def _searches(values: dict) -> Figures:
+    enrolled, searches = values["enrolled"], values["searches"]
+    samples = f", at most {values['samples']} of each" if values["samples"] else ""
+    return [
+        ("People", f"{values['people']}, with {values['faces']} faces"),
+        (
+            "Gallery of a draw",
+            f"{enrolled['people']} people with {enrolled['faces']} faces{samples}; "
+            f"{values['people'] - enrolled['people']} people are strangers",
+        ),
+        (
+            "Searches",
+            f"{searches['enrolled']} for enrolled people, {searches['strangers']} by strangers, in {values['draws']} draws",
+        ),
+    ]
+
+
+def _policies(values: dict) -> Figures:
+    return [figure for number, found in enumerate(values["policies"], 1) for figure in _policy(number, found)]
+
+
+def _policy(number: int, found: dict) -> Figures:
+    name = f"{number}. " + WAYS.get(found["policy"], found["policy"])
+    return [
+        (f"{name}: rank-1", interval(found["rank1"])),
+        *(
+            (
+                f"{name}: FNIR at FPIR {at['fpir']:g}",
+                f"{interval(at['fnir'])} at {at['threshold']:.4f}{_against_today(at['difference'])}",
+            )
+            for at in found["at_fpir"]
+        ),
+    ]
+
+
+def _against_today(difference: dict | None) -> str:
+    if difference is None:
+        return ""
+    if verdict(difference) is None:
+        return "; no difference shown"
+    return f"; {verdict(difference)} by {abs(difference['value']):.4f} ({difference['low']:+.4f} to {difference['high']:+.4f})"
+
+
+def verdict(difference: dict) -> str | None:
+    """better or worse, if the whole interval of a difference of error rates lies on one side of 0."""
+    if difference["high"] < 0:
+        return "better"
+    return "worse" if difference["low"] > 0 else None
+
+
+def in_pairs(failure: Failure) -> str:
+    """In how many pairs an image is, for the end of a line; nothing if there are no pairs."""
+    return f" ({failure.pairs} pairs)" if failure.pairs else ""
+
+
+def interval(found: dict) -> str:
+    return f"{found['value']:.4f} ({found['low']:.4f}–{found['high']:.4f})"
+
+
+def _platform_threshold(values: dict) -> Figures:
+    if not (at := values["at_threshold"]):
+        return []
+    return [
+        (
+            "At the platform’s threshold",
+            f"{at['distance']:.4f}: FPIR {interval(at['fpir'])}, FNIR {interval(at['fnir'])}",
+        )
+    ]
 
 
 def _engine(values: dict) -> Figures:

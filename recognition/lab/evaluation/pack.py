@@ -90,22 +90,24 @@ def aligned_faces(
     pipeline: Pipeline, images: Sequence[np.ndarray | bytes], alignment: Alignment
 ) -> list[np.ndarray | Unusable]:
     """Finds the main face of each photo (see subject) and aligns it; uint8 RGB (chip_size, chip_size, 3) each."""
+    return [
+        found if isinstance(found, Unusable) else alignment.chip(found.image, subject(found).landmarks)
+        for found in photos_with_a_face(pipeline, images)
+    ]
+
+
+def photos_with_a_face(pipeline: Pipeline, images: Sequence[np.ndarray | bytes]) -> list[UprightPhoto | Unusable]:
+    """Finds the faces of each photo; there is at least one."""
     decoded = try_each(_decoded, images)
     usable = [image for image in decoded if not isinstance(image, Unusable)]
-    found = iter(pipeline.finder.find(usable))
-    return [image if isinstance(image, Unusable) else _chip(next(found), alignment) for image in decoded]
+    photos = iter([found if found.faces else Unusable(NO_FACE) for found in pipeline.finder.find(usable)])
+    return [image if isinstance(image, Unusable) else next(photos) for image in decoded]
 
 
 def _decoded(image: np.ndarray | bytes) -> np.ndarray:
     if isinstance(image, np.ndarray):
         return image
     return decode_reduced(image, REDUCED_LONG_SIDE, max_bytes=LARGEST_IMAGE).image
-
-
-def _chip(found: UprightPhoto, alignment: Alignment) -> np.ndarray | Unusable:
-    if not found.faces:
-        return Unusable(NO_FACE)
-    return alignment.chip(found.image, subject(found).landmarks)
 
 
 def subject(found: UprightPhoto) -> Detection:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from recognition.lab.evaluation.drawing import distance_chart, roc_chart
-from recognition.lab.evaluation.figures import figures_of, for_legend, side_by_side
+from recognition.lab.evaluation.drawing import det_chart, distance_chart, roc_chart
+from recognition.lab.evaluation.figures import figures_of, for_legend, in_pairs, is_open_set, side_by_side
+from recognition.lab.evaluation.open_set import OpenSetResult
 from recognition.lab.evaluation.protocol import VerificationResult
 
 STYLE = """
@@ -39,11 +40,11 @@ class Evaluated:
     """A pack's name, and its result on a set."""
 
     pack: str
-    result: VerificationResult
+    result: VerificationResult | OpenSetResult
 
 
 def as_json(evaluated: Sequence[Evaluated]) -> str:
-    """A JSON list: the pack's name and the values of VerificationResult.as_dict for each."""
+    """A JSON list: the pack's name and the values of as_dict of the result for each."""
     return json.dumps([{"pack": one.pack, **one.result.as_dict()} for one in evaluated], indent=1, ensure_ascii=False)
 
 
@@ -56,16 +57,21 @@ def write_report(folder: Path, evaluated: Sequence[Evaluated]) -> None:
     for number, (sha256, name) in enumerate(sets, 1):
         group = [one for one in evaluated if one.result.set_sha256 == sha256 and one.result.set_name == name]
         headings, legends = for_legend([one.pack for one in group])
-        named = zip(legends, (one.result.as_dict() for one in group), strict=True)
-        charts = {f"roc-{number}-{_slug(name)}": roc_chart(list(named))}
-        charts |= {
-            f"distances-{number}-{_slug(name)}-{_slug(one.pack)}": distance_chart(one.result.as_dict()) for one in group
-        }
+        charts = _charts(f"{number}-{_slug(name)}", legends, group)
         for file, svg in charts.items():
             if svg:
                 (folder / f"{file}.svg").write_text(_standalone(svg), encoding="utf-8")
         sections.append(_section(name, sha256, headings, group, [svg for svg in charts.values() if svg]))
     (folder / "index.html").write_text(_page("".join(sections)), encoding="utf-8")
+
+
+def _charts(name: str, legends: Sequence[str], group: Sequence[Evaluated]) -> dict[str, str]:
+    """File names without suffix, and the charts; some are empty."""
+    rows = [(one.pack, legend, one.result.as_dict()) for one, legend in zip(group, legends, strict=True)]
+    if all(is_open_set(values) for *_, values in rows):
+        return {f"det-{name}-{_slug(pack)}": det_chart(values) for pack, _, values in rows}
+    charts = {f"roc-{name}": roc_chart([(legend, values) for _, legend, values in rows])}
+    return charts | {f"distances-{name}-{_slug(pack)}": distance_chart(values) for pack, _, values in rows}
 
 
 def _standalone(svg: str) -> str:
@@ -90,7 +96,7 @@ def _section(name: str, sha256: str, headings: Sequence[str], group: Sequence[Ev
 def _notes(one: Evaluated) -> str:
     notes = "".join(f"<li>{escape(one.pack)}: {escape(note)}</li>" for note in one.result.notes)
     failures = "".join(
-        f"<li>{escape(failure.image)}: {escape(failure.reason)} ({failure.pairs} pairs)</li>"
+        f"<li>{escape(failure.image)}: {escape(failure.reason)}{in_pairs(failure)}</li>"
         for failure in one.result.failures[:MOST_FAILURES]
     )
     unlisted = len(one.result.failures) - MOST_FAILURES
