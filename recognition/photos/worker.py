@@ -273,7 +273,11 @@ class RecognitionWorker:
         """The pipeline of a pack, loaded on first use. Raises PackError, DeviceError."""
         if pack not in self._pipelines:
             self._pipelines[pack] = Pipeline.load(
-                self.models_dir / pack, device=settings.DEVICE, precision=settings.PRECISION
+                self.models_dir / pack,
+                device=settings.DEVICE,
+                precision=settings.PRECISION,
+                runtime=settings.RUNTIME,
+                cache_dir=settings.COMPILED_MODELS_DIR,
             )
             logger.info("loaded the pack %s: %s", pack, _describe_nets(self._pipelines[pack].engine))
             if self._worker_id:
@@ -396,6 +400,6 @@ def _log_lost(requests: Iterable[RecognitionRequest]) -> None:
 
 
 def _describe_nets(engine: dict[str, Any]) -> str:
-    """What the nets run on, each with its precision and the reason for it, on one log line."""
-    nets = [f"{net['name']} in {net['precision']} ({net['why']})" for net in engine["nets"]]
-    return f"on {engine['device']}: " + ", ".join(nets)
+    """What the nets run on, each with its runtime and precision and the reason for them, on one log line."""
+    nets = [f"{net['name']} in {net['runtime']} {net['precision']} ({net['why']})" for net in engine["nets"]]
+    return f"on {engine['device']}, {engine['runtime']}: " + ", ".join(nets)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from accounts.actor import cli_actor
 from recognition.engine.manifest import PackError, load_manifest
-from recognition.engine.mxnet_runtime import DeviceError
+from recognition.engine.runnable import DeviceError
 from recognition.lab.evaluation.figures import figures_of
 from recognition.lab.evaluation.report import MOST_FAILURES, Evaluated, as_json, write_report
 from recognition.lab.evaluation.sets import SetError, VerificationSet, read_set
@@ -69,7 +69,13 @@ class Command(BaseCommand):
     def _evaluate(self, name: str, sets: list[VerificationSet], *, save: bool, quiet: bool) -> list[Evaluated]:
         from recognition.lab.evaluation.pack import PackUnderTest
 
-        pack = PackUnderTest.load(settings.MODELS_DIR / name, device=settings.DEVICE, precision=settings.PRECISION)
+        pack = PackUnderTest.load(
+            settings.MODELS_DIR / name,
+            device=settings.DEVICE,
+            precision=settings.PRECISION,
+            runtime=settings.RUNTIME,
+            cache_dir=settings.COMPILED_MODELS_DIR,
+        )
         evaluated = []
         for pairs in sets:
             with tqdm(desc=f"{name} on {pairs.name}", total=len(pairs.images), unit="image", disable=None) as bar:

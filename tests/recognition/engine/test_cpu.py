@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from recognition.engine import cpu
-from recognition.engine.mxnet_runtime import DeviceError, context
+from recognition.engine.mxnet_runtime import context
+from recognition.engine.runnable import DeviceError
 
 ROOT = Path(__file__).resolve().parents[3]
 REAL_AMX = cpu._cpuinfo()[1] >= cpu.AMX_FLAGS
@@ -108,7 +109,7 @@ def test_no_cpuinfo_is_no_amx(monkeypatch, tmp_path):
 COMPUTES_BFLOAT16 = """
 from recognition.engine import cpu
 from recognition.engine.graph.passes import rewrite
-from recognition.engine.mxnet_runtime import NetError
+from recognition.engine.runnable import NetError
 from tests.recognition.engine.nets import noise, published, run
 try:
     run(rewrite(published("mbf"), "bf16").graph, noise(1, 3, 112, 112))
