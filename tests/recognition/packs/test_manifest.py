@@ -1,9 +1,11 @@
+import dataclasses
 import json
 import shutil
 
 import pytest
 
-from recognition.engine.manifest import PackError, load_manifest, verify_pack
+from recognition.engine.manifest import Manifest, PackError, load_manifest, verify_pack
+from recognition.packs.install import catalogue
 
 
 @pytest.fixture
@@ -76,8 +78,63 @@ def test_size_threshold_is_never_looser_than_one_to_one(pack_dir):
 
 
 def test_the_manifest_is_the_catalogue_entry(pack_dir):
-    from recognition.packs.install import catalogue
-
     entry = catalogue()["dlib-resnet"]
     manifest = json.loads((pack_dir / "manifest.json").read_text())
     assert {name: manifest[name] for name in entry} == entry
+
+
+CURVES = catalogue()
+
+
+@pytest.fixture(params=sorted(CURVES))
+def known(request):
+    """Each pack of the catalogue, as it would be installed."""
+    facts = {key: value for key, value in CURVES[request.param].items() if key != "page"}
+    return Manifest(name=request.param, files={}, **facts)
+
+
+def test_a_curve_rises(known):
+    for column in (0, 1, 2):
+        values = [row[column] for row in known.far_curve]
+        assert values == sorted(values)
+    assert known.far_curve[0][0] < known.threshold_1to1 < known.far_curve[-1][0]
+
+
+def test_the_share_recognised_falls_with_the_gallery(known):
+    shares = [known.tar_among(faces) for faces in (1, 10, 100, 1000)]
+    assert None not in shares[:3]
+    measured = [share for share in shares if share is not None]
+    assert measured == sorted(measured, reverse=True)
+    assert known.tar_at(known.far_curve[0][0] - 0.001) is None
+    assert known.tar_at(99.0) == known.far_curve[-1][2]
+
+
+def test_a_pack_is_advised_for_as_many_faces_as_its_curve_bears(known):
+    advised = known.advised_faces()
+    assert known.tar_among(advised) >= 0.95
+    assert dataclasses.replace(known, far_curve=[], far_pairs={}).advised_faces() == 0
+
+
+def test_what_the_packs_are_advised_for():
+    advised = {
+        name: Manifest(name=name, files={}, **{k: v for k, v in entry.items() if k != "page"}).advised_faces()
+        for name, entry in CURVES.items()
+    }
+    assert advised["dlib-resnet"] == 500
+    assert advised["sface"] == 10_000
+
+
+@pytest.mark.parametrize("views", [0, 3, "1"])
+def test_other_numbers_of_views_are_refused(copy, views):
+    path = copy / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"probe_views": views}))
+    with pytest.raises(PackError, match="probe_views"):
+        load_manifest(copy)
+
+
+def test_a_manifest_from_before_there_were_views_has_two(copy):
+    path = copy / "manifest.json"
+    content = json.loads(path.read_text())
+    content.pop("probe_views", None)
+    path.write_text(json.dumps(content))
+    assert load_manifest(copy).probe_views == 2
