@@ -158,6 +158,7 @@ def test_a_device_that_is_not_there_is_an_error(device):
         ("FACEPLATFORM_DEVICE", "gpu", "FACEPLATFORM_DEVICE=cpu"),
         ("FACEPLATFORM_DEVICE", "tpu", "must be cpu, gpu or gpu:N"),
         ("FACEPLATFORM_PRECISION", "int4", "must be auto, fp32 or bf16"),
+        ("FACEPLATFORM_RUNTIME", "tensorrt", "must be auto, mxnet or openvino"),
     ],
 )
 def test_a_command_that_cannot_have_its_device_says_so_and_fails(pack_dir, name, value, message):
