@@ -75,6 +75,12 @@ def _precision(text: str) -> str:
     return text
 
 
+def _runtime(text: str) -> str:
+    if text not in ("auto", "mxnet", "openvino"):
+        raise ValueError("must be auto, mxnet or openvino")
+    return text
+
+
 def _port(text: str) -> int:
     value = int(text)
     if not 0 < value < 65536:
@@ -166,6 +172,9 @@ SETTINGS = {
         Setting("FACEPLATFORM_WORKERS", str(len(os.sched_getaffinity(0))), _positive, "Number of recognition workers."),
         Setting("FACEPLATFORM_DEVICE", "cpu", _device, "What runs the models: cpu, gpu or gpu:N (needs a CUDA MXNet)."),
         Setting("FACEPLATFORM_PRECISION", "auto", _precision, "auto, fp32 or bf16; auto uses bf16 if it is faster."),
+        Setting(
+            "FACEPLATFORM_RUNTIME", "auto", _runtime, "auto, mxnet or openvino; auto uses OpenVINO where it is faster."
+        ),
         Setting("FACEPLATFORM_INDEX_MEMORY_MB", "1024", _positive, "Memory for building one vector index, in MiB."),
         Setting("FACEPLATFORM_BACKUP_RETENTION_DAYS", "30", _days, "Days you keep backups; quoted in erasure reports."),
         Setting(

@@ -7,9 +7,12 @@ import json
 import subprocess
 import sys
 
+FILES = ("requirements.txt", "requirements-openvino.txt")
+
 
 def main() -> int:
-    command = [sys.executable, "-m", "pip_audit", "--requirement", "requirements.txt", "--no-deps", "--disable-pip"]
+    command = [sys.executable, "-m", "pip_audit", "--no-deps", "--disable-pip"]
+    command += [part for name in FILES for part in ("--requirement", name)]
     done = subprocess.run(
         [*command, "--format", "json", "--progress-spinner", "off", "--timeout", "10"], capture_output=True, text=True
     )

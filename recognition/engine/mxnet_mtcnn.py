@@ -8,9 +8,9 @@ from recognition.engine import builtin_faces
 from recognition.engine.base import Box, Detection
 from recognition.engine.boxes import nms, nms_of_smaller, shifted, squared, widened
 from recognition.engine.mips import Mips
-from recognition.engine.mxnet_runtime import Net
 from recognition.engine.pack_nets import PackNets
 from recognition.engine.pyramid import Placed, canvas
+from recognition.engine.runnable import RunnableNet
 
 MIN_FACE = 40  # px, in a photo whose long side is at most LONG_SIDE
 LONG_SIDE = 1280  # px
@@ -33,7 +33,7 @@ class MtcnnDetector:
     def __init__(self, nets: PackNets):
         # bfloat16 is fast from 32 channels on; these nets have 10 to 64 and gain nothing.
         scene = _normalised(builtin_faces.scene(128, 96)[None])
-        self.pnet = nets.load("pnet", scene, bfloat16=False)
+        self.pnet = nets.load("pnet", scene, bfloat16=False, any_size=True)
         self.pnet.plans = CANVASES
         self.rnet = nets.load("rnet", _normalised(builtin_faces.faces(8, 24)), bfloat16=False)
         self.onet = nets.load("onet", _normalised(builtin_faces.faces(8, 48)), bfloat16=False)
@@ -77,7 +77,7 @@ class MtcnnDetector:
         return boxes[nms(boxes, 0.7)]
 
     def _refine(
-        self, net: Net, size: int, threshold: float, photos: Sequence[Mips], boxes: Sequence[np.ndarray]
+        self, net: RunnableNet, size: int, threshold: float, photos: Sequence[Mips], boxes: Sequence[np.ndarray]
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Runs R-net or O-net on the boxes of all photos: keeps those with a face and corrects them.
 
@@ -144,7 +144,7 @@ def _normalised(images: np.ndarray) -> np.ndarray:
     return out
 
 
-def _in_batches(net: Net, crops: list[np.ndarray], size: int) -> list[np.ndarray]:
+def _in_batches(net: RunnableNet, crops: list[np.ndarray], size: int) -> list[np.ndarray]:
     """Runs the net on crops in batches of fixed sizes, so that its memory plans are reused."""
     outputs = []
     sizes = BATCHES[size]

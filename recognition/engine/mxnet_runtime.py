@@ -13,13 +13,10 @@ import numpy as np
 from recognition.engine import cpu
 from recognition.engine.graph.cast_bfloat16 import bfloat16_params
 from recognition.engine.graph.ir import Graph, Symbol
+from recognition.engine.runnable import DeviceError, NetError
 
 PLANS = 32  # how many input shapes a net keeps memory plans for
 LARGE_NET = 10_000_000  # weights
-
-
-class DeviceError(Exception):
-    """The device is missing, or cannot compute what is asked for. The message says why and what to do."""
 
 
 def import_mxnet(*, threads: int = 1) -> ModuleType:
@@ -73,10 +70,6 @@ def context(device: str) -> Any:
             "(nvidia-smi), or set FACEPLATFORM_DEVICE=cpu."
         )
     return mx.gpu(int(number or 0))
-
-
-class NetError(Exception):
-    """MXNet could not run a net. The message is the last line of MXNet's own."""
 
 
 class Net:

@@ -25,7 +25,7 @@ class ScrfdDetector:
     """Shrinks photos to a long side of 640 px and finds faces from about 16 px on in that."""
 
     def __init__(self, nets: PackNets):
-        self.net = nets.load("detector", _normalised(builtin_faces.scene(128, 128)))
+        self.net = nets.load("detector", _normalised(builtin_faces.scene(128, 128)), any_size=True)
         self.net.plans = SHAPES
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:

@@ -50,10 +50,20 @@ class Pipeline:
         self.engine = engine or {}  # what runs where and why; see PackNets.describe
 
     @classmethod
-    def load(cls, pack_dir: Path, *, threads: int = 1, device: str = "cpu", precision: str = "auto") -> "Pipeline":
+    def load(
+        cls,
+        pack_dir: Path,
+        *,
+        threads: int = 1,
+        device: str = "cpu",
+        precision: str = "auto",
+        runtime: str = "mxnet",
+        cache_dir: Path | None = None,
+    ) -> "Pipeline":
         """Checks the pack's files, loads its nets and picks the form of each that is fastest on this machine.
 
-        threads: for computing. device: cpu, gpu or gpu:N. precision: auto, fp32 or bf16. Raises PackError, DeviceError.
+        threads: for computing. device: cpu, gpu or gpu:N. precision: auto, fp32 or bf16. runtime: auto, mxnet or
+        openvino. cache_dir: for OpenVINO's compiled models. Raises PackError, DeviceError.
         """
         from recognition.engine.mxnet_embedder import FaceEmbedder
         from recognition.engine.mxnet_mtcnn import MtcnnDetector
@@ -61,7 +71,9 @@ class Pipeline:
         from recognition.engine.pack_nets import PackNets
 
         manifest = verify_pack(pack_dir)
-        nets = PackNets(pack_dir, threads=threads, device=device, precision=precision)
+        nets = PackNets(
+            pack_dir, threads=threads, device=device, precision=precision, runtime=runtime, cache_dir=cache_dir
+        )
         detectors: dict[str, Callable[[PackNets], Detector]] = {"mtcnn": MtcnnDetector, "scrfd": ScrfdDetector}
         try:
             detector = detectors[manifest.detector](nets)

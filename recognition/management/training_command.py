@@ -13,7 +13,8 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from recognition.engine.manifest import PackError
-from recognition.engine.mxnet_runtime import DeviceError, import_mxnet
+from recognition.engine.mxnet_runtime import import_mxnet
+from recognition.engine.runnable import DeviceError
 from recognition.lab.evaluation.sets import SetError, VerificationSet, read_set
 from recognition.lab.training.errors import TrainingError
 from recognition.lab.training.export import PackFacts

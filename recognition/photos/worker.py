@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from faceplatform.database.listen import Subscription
 from faceplatform.database.trouble import described
@@ -24,6 +24,7 @@ from recognition.engine.base import PhotoAnalysis, PhotoError
 from recognition.engine.faults import leaves_unfit
 from recognition.engine.manifest import PackError
 from recognition.engine.pipeline import Pipeline
+from recognition.engine.runnable import DeviceError
 from recognition.photos import queue, results
 from recognition.photos.decode_watch import LONGEST_DECODE, TOO_SLOW, DecodeWatch
 from recognition.photos.faults import is_servers, reason_of
@@ -88,7 +89,7 @@ class RecognitionWorker:
         """Loads the packs that are in force, or the default one as long as there is no gallery, before photos come."""
         try:
             in_force = Gallery.objects.packs_in_force()
-        except (OperationalError, InterfaceError):
+        except (DatabaseError, InterfaceError):  # out of reach, or not migrated yet
             in_force = set()
         for pack in sorted(in_force & set(self.packs()) or {settings.DEFAULT_PACK}):
             if pipeline := self.pipeline_or_none(pack):
@@ -256,10 +257,13 @@ class RecognitionWorker:
             self._published = state
 
     def pipeline_or_none(self, pack: str) -> Pipeline | None:
-        """The pipeline of a pack. None if it cannot be loaded: then this worker claims no work for it for a while."""
+        """The pipeline of a pack. None if it cannot be loaded: then this worker claims no work for it for a while.
+
+        Raises DeviceError: what a setting asks of this machine and it does not have, it lacks for every pack.
+        """
         try:
             pipeline = self.pipeline(pack)
-        except (OperationalError, InterfaceError):
+        except (OperationalError, InterfaceError, DeviceError):
             raise
         except Exception as error:
             logger.error("the pack %s cannot be loaded: %s", pack, error, exc_info=not isinstance(error, PackError))
@@ -274,7 +278,11 @@ class RecognitionWorker:
         """The pipeline of a pack, loaded on first use. Raises PackError, DeviceError."""
         if pack not in self._pipelines:
             self._pipelines[pack] = Pipeline.load(
-                self.models_dir / pack, device=settings.DEVICE, precision=settings.PRECISION
+                self.models_dir / pack,
+                device=settings.DEVICE,
+                precision=settings.PRECISION,
+                runtime=settings.RUNTIME,
+                cache_dir=settings.COMPILED_MODELS_DIR,
             )
             logger.info("loaded the pack %s: %s", pack, _describe_nets(self._pipelines[pack].engine))
             if self._worker_id:
@@ -397,6 +405,6 @@ def _log_lost(requests: Iterable[RecognitionRequest]) -> None:
 
 
 def _describe_nets(engine: dict[str, Any]) -> str:
-    """What the nets run on, each with its precision and the reason for it, on one log line."""
-    nets = [f"{net['name']} in {net['precision']} ({net['why']})" for net in engine["nets"]]
-    return f"on {engine['device']}: " + ", ".join(nets)
+    """What the nets run on, each with its runtime and precision and the reason for them, on one log line."""
+    nets = [f"{net['name']} in {net['runtime']} {net['precision']} ({net['why']})" for net in engine["nets"]]
+    return f"on {engine['device']}, {engine['runtime']}: " + ", ".join(nets)

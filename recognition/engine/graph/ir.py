@@ -57,9 +57,13 @@ class Graph:
         return cls([(nodes[number], output) for number, output, *_ in content["heads"]], params)
 
     def to_symbol(self, mx: ModuleType) -> Symbol:
+        return mx.sym.load_json(json.dumps(self.content()))
+
+    def content(self) -> dict[str, Any]:
+        """The nodes as MXNet's JSON has them, without the params' values."""
         nodes = self.nodes()
         number_of = {node: number for number, node in enumerate(nodes)}
-        content = {
+        return {
             "nodes": [
                 {
                     "op": node.op,
@@ -73,7 +77,6 @@ class Graph:
             "heads": [[number_of[node], output, 0] for node, output in self.outputs],
             "attrs": {"mxnet_version": ["int", 10901]},
         }
-        return mx.sym.load_json(json.dumps(content))
 
     def copy(self) -> "Graph":
         """Copies the nodes. The arrays are shared, because passes replace them and never write into them."""

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from recognition.engine.choose_net import least_cosine
+from recognition.engine.export_onnx import export
 from recognition.lab.bench.cases import CASES
 from recognition.lab.bench.child import Child
-from recognition.lab.bench.export_onnx import export
 
 REFERENCE = "ort"
 NO_AMX = {"DNNL_MAX_CPU_ISA": "AVX512_CORE"}

@@ -15,12 +15,12 @@ import numpy as np
 
 Run = Callable[[np.ndarray], Sequence[np.ndarray]]
 """A net, ready to run: batch → outputs."""
-RUNTIMES = ("mxnet", "mxnet-fp32", "mxnet-stock", "ort", "openvino-bf16", "openvino-fp32")
+RUNTIMES = ("auto", "mxnet", "mxnet-fp32", "mxnet-stock", "ort", "openvino-bf16", "openvino-fp32")
 
 
 def main() -> None:
     job = json.loads(sys.argv[1])
-    nets = {"mxnet": _mxnet, "ort": _ort, "openvino": _openvino}[job["runtime"].partition("-")[0]](job)
+    nets = {"auto": _mxnet, "mxnet": _mxnet, "ort": _ort, "openvino": _openvino}[job["runtime"].partition("-")[0]](job)
     inputs = dict(np.load(job["inputs"]))
     outputs = [np.asarray(output) for net, batch in inputs.items() for output in nets[net](batch)]
     if job.get("outputs"):
@@ -58,10 +58,12 @@ def _mxnet(job: dict) -> dict[str, Run]:
     from recognition.engine.choose_net import choose_net
     from recognition.engine.graph.fold_batchnorm import fold_dense_batchnorm
     from recognition.engine.mxnet_runtime import Net, return_memory
+    from recognition.engine.openvino_runtime import OpenVino
     from recognition.lab.bench.cases import CASES
 
     case = CASES[job["case"]]
     inputs = dict(np.load(job["inputs"]))
+    openvino = OpenVino() if job["runtime"] == "auto" else None
     nets: dict[str, Run] = {}
     notes = []
     for name, graph in case.graphs(Path(job["models_dir"])).items():
@@ -70,8 +72,10 @@ def _mxnet(job: dict) -> dict[str, Run]:
             nets[name] = Net(graph, fused=False)
             continue
         precision = "fp32" if job["runtime"] == "mxnet-fp32" else "auto"
-        nets[name], choice = choose_net(graph, inputs[name], precision=precision, bfloat16=case.bfloat16)
-        notes.append(f"{choice.precision}: {choice.why}")
+        nets[name], choice = choose_net(
+            graph, inputs[name], precision=precision, bfloat16=case.bfloat16, openvino=openvino
+        )
+        notes.append(f"{choice.precision} in {choice.runtime}: {choice.why}")
     del graph
     return_memory()
     job["note"] = "; ".join(dict.fromkeys(notes))

@@ -31,9 +31,17 @@ class PackUnderTest:
         self._aligned_by_template = 0  # crops
 
     @classmethod
-    def load(cls, pack_dir: Path, *, device: str = "cpu", precision: str = "auto") -> "PackUnderTest":
+    def load(
+        cls,
+        pack_dir: Path,
+        *,
+        device: str = "cpu",
+        precision: str = "auto",
+        runtime: str = "mxnet",
+        cache_dir: Path | None = None,
+    ) -> "PackUnderTest":
         """Raises PackError, DeviceError."""
-        return cls(Pipeline.load(pack_dir, device=device, precision=precision))
+        return cls(Pipeline.load(pack_dir, device=device, precision=precision, runtime=runtime, cache_dir=cache_dir))
 
     def verify(self, pairs: VerificationSet, progress: OnProgress | None = None) -> VerificationResult:
         """Evaluates the pack on a set. Crops are brought to the pack's alignment; in photos the face is found first."""

@@ -6,6 +6,7 @@ import tempfile
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -13,7 +14,13 @@ from django.db import connection
 
 from recognition.lab.training.options import NETWORKS
 
-DEFAULT_RUNTIMES = ("mxnet", "mxnet-fp32", "mxnet-stock", "ort", "openvino-bf16")
+DEFAULT_RUNTIMES = ("auto", "mxnet", "mxnet-fp32", "mxnet-stock", "ort", "openvino-bf16")
+# Name of a run of the whole chain → what Pipeline.load is given.
+CHAINS: dict[str, dict[str, Any]] = {
+    "auto": {"runtime": "auto"},
+    "mxnet": {},
+    "fp32": {"precision": "fp32"},
+}
 
 
 class Command(BaseCommand):
@@ -161,7 +168,7 @@ class Command(BaseCommand):
         pack = settings.MODELS_DIR / settings.DEFAULT_PACK
         with prepared_calls(platform, photos, gallery) as calls:
             rows = []
-            with BareEngine(pack, photos, workers) if platform.processes else nullcontext() as engine:
+            with BareEngine(pack, photos, workers, settings.RUNTIME) if platform.processes else nullcontext() as engine:
                 for name, call in calls.items():
                     for count in clients:
                         bare_engine = engine if name == "recognise" else None
@@ -186,11 +193,11 @@ class Command(BaseCommand):
 
         jpegs = photos_in(photos)
         figures = {}
-        for precision in ("auto", "fp32"):
-            pipeline = Pipeline.load(settings.MODELS_DIR / settings.DEFAULT_PACK, precision=precision)
-            figures[precision] = measure(pipeline, jpegs, rounds=rounds)
-            stages = ", ".join(f"{stage} {value}" for stage, value in figures[precision]["ms"].items())
-            self.stdout.write(f"whole chain, 640x480, precision {precision}, ms a photo: {stages}")
+        for name, options in CHAINS.items():
+            pipeline = Pipeline.load(settings.MODELS_DIR / settings.DEFAULT_PACK, **options)
+            figures[name] = measure(pipeline, jpegs, rounds=rounds)
+            stages = ", ".join(f"{stage} {value}" for stage, value in figures[name]["ms"].items())
+            self.stdout.write(f"whole chain, 640x480, {name}, ms a photo: {stages}")
         return figures
 
     def _say(self, text: str) -> None:

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from recognition.engine.manifest import PackError
-from recognition.engine.mxnet_runtime import DeviceError
+from recognition.engine.runnable import DeviceError
 from recognition.management.progress_bars import advance
 
 

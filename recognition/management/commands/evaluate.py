@@ -11,7 +11,7 @@ from tqdm import tqdm
 from accounts.actor import cli_actor
 from faceplatform.database.trouble import cause_of, trouble_of
 from recognition.engine.manifest import PackError, load_manifest
-from recognition.engine.mxnet_runtime import DeviceError
+from recognition.engine.runnable import DeviceError
 from recognition.lab.evaluation.build import photos_in
 from recognition.lab.evaluation.figures import figures_of, in_pairs
 from recognition.lab.evaluation.open_set import Plan
@@ -101,7 +101,13 @@ class Command(BaseCommand):
         from recognition.lab.evaluation.pack import PackUnderTest
         from recognition.lab.evaluation.people import evaluate_people
 
-        pack = PackUnderTest.load(settings.MODELS_DIR / name, device=settings.DEVICE, precision=settings.PRECISION)
+        pack = PackUnderTest.load(
+            settings.MODELS_DIR / name,
+            device=settings.DEVICE,
+            precision=settings.PRECISION,
+            runtime=settings.RUNTIME,
+            cache_dir=settings.COMPILED_MODELS_DIR,
+        )
         evaluated = []
         for pairs in sets:
             with tqdm(desc=f"{name} on {pairs.name}", total=len(pairs.images), unit="image", disable=None) as bar:

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from recognition.engine.manifest import COLOURS, METRICS, PackError, load_manifest, sha256_of, verify_pack
-from recognition.engine.mxnet_runtime import DeviceError
+from recognition.engine.runnable import DeviceError
 from recognition.management.progress_bars import advance
 from recognition.packs.install import catalogue, install_pack
 
@@ -107,12 +107,21 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{pack}: {len(manifest.files)} files are intact; {manifest.licence}; commercial use: {use}"
             )
-            pipeline = Pipeline.load(settings.MODELS_DIR / pack, device=settings.DEVICE, precision=settings.PRECISION)
+            pipeline = Pipeline.load(
+                settings.MODELS_DIR / pack,
+                device=settings.DEVICE,
+                precision=settings.PRECISION,
+                runtime=settings.RUNTIME,
+                cache_dir=settings.COMPILED_MODELS_DIR,
+            )
             self.stdout.write(
-                f"  on {pipeline.engine['device']}: {pipeline.engine['processor']}, {pipeline.engine['amx']}"
+                f"  on {pipeline.engine['device']}: {pipeline.engine['processor']}, {pipeline.engine['amx']}; "
+                f"{pipeline.engine['runtime']}"
             )
             for net in pipeline.engine["nets"]:
-                self.stdout.write(f"  {net['name']}: {net['precision']} – {net['why']}; cosine {net['cosine']:.7f}")
+                self.stdout.write(
+                    f"  {net['name']}: {net['precision']} in {net['runtime']} – {net['why']}; cosine {net['cosine']:.7f}"
+                )
                 for step in net["passes"]:
                     self.stdout.write(f"    {step}")
 

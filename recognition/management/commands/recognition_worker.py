@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from faceplatform.processes.stop_flag import StopFlag
 from recognition.engine.manifest import PackError
-from recognition.engine.mxnet_runtime import DeviceError
+from recognition.engine.runnable import DeviceError
 from recognition.photos.worker import RecognitionWorker, Unfit
 from recognition.reembedding.embed import embed_part
 

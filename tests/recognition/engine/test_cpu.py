@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from recognition.engine import cpu
-from recognition.engine.mxnet_runtime import DeviceError, context
+from recognition.engine.mxnet_runtime import context
+from recognition.engine.runnable import DeviceError
 
 ROOT = Path(__file__).resolve().parents[3]
 REAL_AMX = cpu._cpuinfo()[1] >= cpu.AMX_FLAGS
@@ -108,7 +109,7 @@ def test_no_cpuinfo_is_no_amx(monkeypatch, tmp_path):
 COMPUTES_BFLOAT16 = """
 from recognition.engine import cpu
 from recognition.engine.graph.passes import rewrite
-from recognition.engine.mxnet_runtime import NetError
+from recognition.engine.runnable import NetError
 from tests.recognition.engine.nets import noise, published, run
 try:
     run(rewrite(published("mbf"), "bf16").graph, noise(1, 3, 112, 112))
@@ -157,6 +158,7 @@ def test_a_device_that_is_not_there_is_an_error(device):
         ("FACEPLATFORM_DEVICE", "gpu", "FACEPLATFORM_DEVICE=cpu"),
         ("FACEPLATFORM_DEVICE", "tpu", "must be cpu, gpu or gpu:N"),
         ("FACEPLATFORM_PRECISION", "int4", "must be auto, fp32 or bf16"),
+        ("FACEPLATFORM_RUNTIME", "tensorrt", "must be auto, mxnet or openvino"),
     ],
 )
 def test_a_command_that_cannot_have_its_device_says_so_and_fails(pack_dir, name, value, message):

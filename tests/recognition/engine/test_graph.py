@@ -13,7 +13,8 @@ from recognition.engine.graph.pad_channels import pad_channels
 from recognition.engine.graph.passes import rewrite
 from recognition.engine.graph.replace_prelu import replace_prelu
 from recognition.engine.graph.strip_scaling import strip_scaling
-from recognition.engine.mxnet_runtime import DeviceError, import_mxnet
+from recognition.engine.mxnet_runtime import import_mxnet
+from recognition.engine.runnable import DeviceError
 from recognition.lab.training.symbols import network, seeded_params
 from tests.recognition.engine.nets import drawn, noise, published, run
 
@@ -219,7 +220,7 @@ def test_the_default_packs_nets_compute_the_same(pack_dir, name):
 # --- The choice ---
 def test_a_fast_net_that_differs_is_refused(monkeypatch):
     """A broken pass may cost speed, but no face."""
-    import recognition.engine.choose_net as module
+    import recognition.engine.net_forms as module
 
     def broken(graph, precision, **options):
         rewritten = rewrite(graph, precision, **options)
@@ -282,7 +283,7 @@ def test_emulated_bfloat16_is_used_only_when_asked_for(processor):
 @pytest.mark.parametrize(("speedup", "precision"), [(0.9, "fp32"), pytest.param(1.3, "bf16", marks=needs_bfloat16)])
 def test_auto_takes_bfloat16_only_where_it_is_faster(processor, monkeypatch, speedup, precision):
     processor("native")
-    monkeypatch.setattr("recognition.engine.choose_net._bfloat16_speedup", lambda nets, probe: speedup)
+    monkeypatch.setattr("recognition.engine.net_forms._bfloat16_speedup", lambda nets, probe: speedup)
     _, choice = choose_net(published("mbf"), noise(2, 3, 112, 112))
     assert choice.precision == precision
     assert f"measured {speedup:.2f}x" in choice.why

@@ -6,11 +6,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from recognition.engine.choose_net import least_cosine
+from recognition.engine.export_onnx import export
 from recognition.engine.graph.fold_batchnorm import fold_dense_batchnorm
 from recognition.engine.graph.ir import Graph
 from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import Net, import_mxnet
-from recognition.lab.bench.export_onnx import export
 from recognition.lab.training.symbols import network, seeded_params
 from recognition.packs.import_onnx import embedder_graph, scrfd_graph
 

@@ -15,8 +15,8 @@ from faceplatform.errors import DomainError, Unavailable
 from gallery.models import Gallery
 from recognition.compreface.errors import CODES
 from recognition.engine.base import PhotoAnalysis
-from recognition.engine.mxnet_runtime import NetError
 from recognition.engine.pipeline import Pipeline
+from recognition.engine.runnable import NetError
 from recognition.photos import queue, results
 from recognition.photos.faults import FAULTS, SERVER, Whose, is_servers, status_of
 from recognition.photos.in_process import process_requests

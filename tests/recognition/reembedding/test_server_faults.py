@@ -4,8 +4,8 @@ import pytest
 from reembedded import SECOND, SYSTEM, work_off
 
 from recognition.engine.manifest import PackError
-from recognition.engine.mxnet_runtime import NetError
 from recognition.engine.pipeline import Pipeline
+from recognition.engine.runnable import NetError
 from recognition.photos.worker import Unfit
 from recognition.reembedding import services
 from recognition.reembedding.embed import embed_part

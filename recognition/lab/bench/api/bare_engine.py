@@ -1,6 +1,6 @@
 """The engine without a platform around it, on the same photos: the most that the platform's queue could reach.
 
-For each line it reads, python -m recognition.lab.bench.api.bare_engine PACK PHOTOS works for that many seconds.
+For each line it reads, python -m recognition.lab.bench.api.bare_engine PACK PHOTOS RUNTIME works for that many seconds.
 """
 
 import contextlib
@@ -23,11 +23,12 @@ BATCH = 8  # photos, as many as a worker claims at a time
 class BareEngine:
     """As many single-threaded processes as the platform has workers. They are idle between turns."""
 
-    def __init__(self, pack_dir: Path, photos: Sequence[bytes], processes: int):
+    def __init__(self, pack_dir: Path, photos: Sequence[bytes], processes: int, runtime: str = "mxnet"):
         self._folder = tempfile.TemporaryDirectory()
         for number, photo in enumerate(photos):
             (Path(self._folder.name) / f"{number:04}.jpg").write_bytes(photo)
-        command = [sys.executable, "-m", "recognition.lab.bench.api.bare_engine", str(pack_dir), self._folder.name]
+        module = "recognition.lab.bench.api.bare_engine"
+        command = [sys.executable, "-m", module, str(pack_dir), self._folder.name, runtime]
         variables = os.environ | {"OMP_NUM_THREADS": "1"}
         self._children = [Child(command, variables) for _ in range(processes)]
 
@@ -58,10 +59,10 @@ class BareEngine:
         return json.loads(line)
 
 
-def main(pack_dir: Path, folder: Path) -> None:
+def main(pack_dir: Path, folder: Path, runtime: str) -> None:
     photos = [path.read_bytes() for path in sorted(folder.iterdir())]
     batches = [[photos[(start + n) % len(photos)] for n in range(BATCH)] for start in range(0, len(photos), BATCH)]
-    pipeline = Pipeline.load(pack_dir)
+    pipeline = Pipeline.load(pack_dir, runtime=runtime)
     pipeline.warm()
     pipeline.analyse(batches[0], purposes=["probe"] * BATCH)
     print(json.dumps({"ready": True}), flush=True)
@@ -80,4 +81,4 @@ def _run_for(pipeline: Pipeline, batches: Sequence[Sequence[bytes]], seconds: fl
 if __name__ == "__main__":
     cpu.prepare()
     with contextlib.suppress(KeyboardInterrupt):
-        main(Path(sys.argv[1]), Path(sys.argv[2]))
+        main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

@@ -18,7 +18,7 @@ from recognition.engine.mxnet_runtime import import_mxnet
 from recognition.engine.pipeline import Pipeline
 from recognition.finetuning.services import take_faces_for_finetuning
 from recognition.lab.training.export import PackFacts, export_pack
-from recognition.lab.training.faces import write_records
+from recognition.lab.training.faces import MemoryFaces, write_records
 from recognition.lab.training.folders import open_faces
 from recognition.lab.training.nets import net_of_pack, new_net
 from tests.factories import GalleryFactory, IdentityFactory, SampleFactory, member
@@ -71,11 +71,38 @@ def test_from_a_set_to_a_pack(place, records, settings, hopper, capsys):
     manifest = verify_pack(settings.MODELS_DIR / "mine")
     assert (manifest.dim, manifest.metric, manifest.alignment) == (32, "cosine", "arcface-112")
     assert (manifest.licence, manifest.commercial_use) == ("our own (embedder), MIT (detector)", True)
-    assert manifest.far_pairs == {"genuine": 8 * 6 * 5, "impostor": 48 * 42}
-    assert manifest.measured_on == "8 people of set, kept out of the training"
-    assert manifest.far_curve[0][0] <= manifest.threshold_1to1 <= manifest.far_curve[-1][0]
+    # Eighteen steps make no net that tells people apart on every processor; one that does not is said to be unmeasured.
+    assert bool(manifest.far_curve) == ("Its thresholds are guesses" not in out)
+    if manifest.far_curve:
+        assert manifest.measured_on == "8 people of set, kept out of the training"
     [face] = Pipeline.load(settings.MODELS_DIR / "mine").analyse([hopper], purposes=["probe"])[0].faces
     assert np.linalg.norm(face.embedding) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_far_curve_is_measured_on_those_held_out(place, settings):
+    """Of a net with seeded weights, whose vectors hardly depend on the processor."""
+    net, said = new_net("mbf", 32, 0, 0.125), []
+    held_out = MemoryFaces(*patterns(8, 6, size=112, noise=90))
+    manifest, found = export_pack(
+        net, PackFacts("mine", "our own", "dlib-resnet"), settings.MODELS_DIR, held_out=held_out,
+        described="8 people", say=said.append,
+    )  # fmt: skip
+    assert manifest == load_manifest(settings.MODELS_DIR / "mine")
+    assert manifest.far_pairs == {"genuine": 8 * 6 * 5, "impostor": 48 * 42}
+    assert (manifest.measured_on, found.people) == ("8 people", 8)
+    assert manifest.far_curve[0][0] <= manifest.threshold_1to1 <= manifest.far_curve[-1][0]
+    assert not any("guesses" in text for text in said)
+
+
+def test_too_few_held_out_leave_the_thresholds_guesses(place, settings):
+    said = []
+    held_out = MemoryFaces(*patterns(2, 2, size=112))
+    manifest, found = export_pack(
+        new_net("mbf", 32, 0, 0.125), PackFacts("mine", "our own", "dlib-resnet"), settings.MODELS_DIR,
+        held_out=held_out, say=said.append,
+    )  # fmt: skip
+    assert (found, manifest.far_curve) == (None, [])
+    assert any("Its thresholds are guesses." in text for text in said)
 
 
 def test_a_pack_is_trained_on_with_triplets(place, records, settings, capsys):

@@ -1,4 +1,4 @@
-"""Exports a graph to ONNX, so that other runtimes can be measured on the same net. For benchmarks and tests."""
+"""Exports a graph to ONNX, so that other runtimes can run the same net."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,12 @@ SAME_OPERATORS = {"elemwise_add": "Add", "_Plus": "Add", "broadcast_add": "Add",
 
 
 def export(graph: Graph, path: Path, *, data: tuple[int | str, ...]) -> None:
-    """Writes `graph` as an ONNX model for an input of shape `data`, where a string names a dimension of any size.
+    """Writes `graph` as an ONNX model; see onnx_bytes."""
+    path.write_bytes(onnx_bytes(graph, data=data))
+
+
+def onnx_bytes(graph: Graph, *, data: tuple[int | str, ...]) -> bytes:
+    """Returns `graph` as an ONNX model for an input of shape `data`, where a string names a dimension of any size.
 
     Raises KeyError for an operator that cannot be exported.
     """
@@ -29,7 +34,7 @@ def export(graph: Graph, path: Path, *, data: tuple[int | str, ...]) -> None:
         exporter.constants,
     )
     model = helper.make_model(onnx_graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
-    path.write_bytes(model.SerializeToString())
+    return model.SerializeToString()
 
 
 class _Exporter:
