@@ -3,7 +3,6 @@
 import base64
 import io
 import zipfile
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from recognition.evaluations.models import Evaluation
 from recognition.health.models import HealthFinding
 from recognition.imports.models import Import
 from recognition.photos import queue
-from recognition.photos.models import Purpose, RecognitionFace, RecognitionRequest, Worker
+from recognition.photos.models import Purpose, RecognitionFace, RecognitionRequest
 from recognition.privacy.models import Erasure
 from recognition.reembedding.models import ReEmbedding
 
@@ -58,13 +57,15 @@ def undocumented_operations() -> set[str]:
 
 
 def make_rows() -> dict[str, Any]:
-    """A gallery with a row of each kind; returns what identifies them in paths and bodies, by name."""
+    """A gallery with a row of each kind; returns what identifies them in paths and bodies, by name.
+
+    Its worker lives for as long as the test takes if the test uses the fixture `lasting_workers`.
+    """
     gallery = GalleryFactory(slug="staff")
     ada, ben, deleted = (IdentityFactory(gallery=gallery, name=name) for name in ("Ada", "Ben", "Deleted"))
     samples = [SampleFactory(identity=ada, vector=unit(number)) for number in range(2)]
     SampleFactory(identity=ben, vector=unit(2))
     queue.register_worker(host="test", process_id=1)
-    Worker.objects.update(last_seen_at=timezone.now() + timedelta(hours=1))  # alive however long the test takes
     delete_identity(actor=system_actor(), identity=deleted)
     photo = picture()
     requests = {purpose: make_request(gallery, purpose, photo, samples[0]) for purpose in Purpose if purpose != "enrol"}

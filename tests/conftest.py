@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import matplotlib
@@ -177,7 +178,16 @@ def running_worker(transactional_db, worker):
 
 
 @pytest.fixture
-def instant_worker(db, pack_dir, monkeypatch):
+def lasting_workers(monkeypatch):
+    """A worker that has registered is alive however long the test takes."""
+    from recognition.photos import querysets, queue, readiness
+
+    for module in (querysets, queue, readiness):
+        monkeypatch.setattr(module, "WORKER_ALIVE_FOR", timedelta(hours=2))
+
+
+@pytest.fixture
+def instant_worker(db, pack_dir, monkeypatch, lasting_workers):
     """Who waits for a photo looks at it, in the test's own transaction, and finds one unknown face in it."""
     from api_world import OneFace
 

@@ -1,5 +1,6 @@
 """What was wrong with the file of a photo although it was read. A constant default, so adding the column rewrites nothing."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import migrations, models
 
 
@@ -7,5 +8,9 @@ class Migration(migrations.Migration):
     dependencies = [("recognition", "0019_validate_enrolments")]
 
     operations = [
-        migrations.AddField("recognitionrequest", "warnings", models.JSONField(default=list, db_default=[])),
+        migrations.AddField(
+            "recognitionrequest",
+            "warnings",
+            ArrayField(models.CharField(max_length=40), default=list, db_default=[]),
+        ),
     ]

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import uuid6
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -101,7 +102,7 @@ class RecognitionRequest(models.Model):
     threshold_distance = models.FloatField(null=True)
     threshold_source = models.CharField(max_length=10, blank=True)
     timings_ms = models.JSONField(default=dict)
-    warnings = models.JSONField(default=list, db_default=[])
+    warnings = ArrayField(models.CharField(max_length=40), default=list, db_default=[])
 
     served: bool  # added by with_served()
 

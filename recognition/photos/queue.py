@@ -125,10 +125,10 @@ SET status = result.status, finished_at = clock_timestamp(), claim_token = NULL,
     image_width = result.image_width, image_height = result.image_height,
     image_rotation = coalesce(result.image_rotation, 0), threshold_distance = result.threshold_distance,
     threshold_source = coalesce(result.threshold_source, ''), timings_ms = coalesce(result.timings_ms, '{}'),
-    warnings = coalesce(result.warnings, '[]')
+    warnings = coalesce(result.warnings, '{}')
 FROM jsonb_to_recordset(%(results)s) AS result (
     id uuid, status text, sample_id uuid, error_code text, error_message text, image_width int, image_height int,
-    image_rotation int, threshold_distance float, threshold_source text, timings_ms jsonb, warnings jsonb
+    image_rotation int, threshold_distance float, threshold_source text, timings_ms jsonb, warnings varchar[]
 )
 WHERE request.id = result.id
 RETURNING pg_notify(%(channel)s, request.id::text)

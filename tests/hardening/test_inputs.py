@@ -25,7 +25,7 @@ TAKING = {
 
 
 @pytest.fixture
-def rows(db, pack_dir, settings):
+def rows(db, pack_dir, settings, lasting_workers):
     settings.KEY_RATE = settings.USER_RATE = 0
     return make_rows()
 

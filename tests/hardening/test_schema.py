@@ -36,7 +36,7 @@ WANTED = (
 
 
 @pytest.fixture
-def rows(db, pack_dir, settings):
+def rows(db, pack_dir, settings, lasting_workers):
     settings.KEY_RATE = settings.USER_RATE = 0
     settings.ALLOWED_HOSTS = ["*"]
     found = make_rows()

@@ -20,7 +20,7 @@ VECTORS = ["embeddings", "source", "targets"]
 
 
 @pytest.fixture
-def rows(pack_dir, settings) -> dict:
+def rows(pack_dir, settings, lasting_workers) -> dict:
     settings.KEY_RATE = settings.USER_RATE = 0
     return make_rows()
 

@@ -25,7 +25,7 @@ def accepted(operation: dict) -> list[str]:
 
 
 @pytest.fixture
-def rows(pack_dir, settings) -> dict:
+def rows(pack_dir, settings, lasting_workers) -> dict:
     settings.KEY_RATE = settings.USER_RATE = 0
     found = make_rows()
     FaceCrop.objects.get_or_create(

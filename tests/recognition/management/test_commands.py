@@ -181,7 +181,7 @@ def test_a_folder_that_may_not_be_read_is_told_and_the_others_are_recognised(tmp
 def test_an_import_leaves_out_a_folder_that_may_not_be_read_and_says_so(folder, monkeypatch):
     closed_to_us(monkeypatch, folder / "grace_hopper")
     said = run("import_faces", folder, "--gallery", "staff", "--create", "--quality", "off")
-    assert "refused  grace hopper: grace_hopper/: The folder cannot be read: Permission denied." in said
+    assert "grace_hopper/: The file cannot be read: Permission denied." in said
     assert sorted(Identity.objects.values_list("name", flat=True)) == ["Eileen Collins"]
     assert "1 samples of 1 people enrolled, 0 were already enrolled, 2 refused." in said
 

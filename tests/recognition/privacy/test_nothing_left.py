@@ -5,7 +5,6 @@ The person comes in by every way there is, with values that nothing else has.
 
 import base64
 import json
-from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +16,6 @@ from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 from django.db.models.functions import Length
-from django.utils import timezone
 from factories import GalleryFactory, member, unit
 from rest_framework.test import APIClient
 from subjects import erase
@@ -33,7 +31,7 @@ from recognition.health.services import request_health, run_health
 from recognition.imports.models import Import
 from recognition.imports.running import run_import
 from recognition.photos import queue
-from recognition.photos.models import RecognitionFace, RecognitionRequest, Worker
+from recognition.photos.models import RecognitionFace, RecognitionRequest
 from recognition.privacy.erasure import report_of
 from recognition.privacy.gallery_deletion import delete_due
 from recognition.privacy.subject import find_subject
@@ -59,7 +57,7 @@ def gallery():
 
 
 @pytest.fixture
-def at_once(worker, monkeypatch):
+def at_once(worker, monkeypatch, lasting_workers):
     """Who waits for a photo looks at it, in the test's own transaction."""
     arrival_of = queue.arrival_of
 
@@ -69,7 +67,6 @@ def at_once(worker, monkeypatch):
 
     monkeypatch.setattr(queue, "arrival_of", looked_at)
     queue.register_worker(host="test", process_id=1)
-    Worker.objects.update(last_seen_at=timezone.now() + timedelta(hours=1))  # alive however long the test takes
     return worker
 
 
