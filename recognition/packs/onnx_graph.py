@@ -7,23 +7,17 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from recognition.engine.graph.ir import Graph, Shape, Symbol
 from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import import_mxnet
+from recognition.packs.onnx_constants import FOLDED, MAX_BYTES, Attributes, Inputs, Value, array_of, fold
 
-MAX_BYTES = 1 << 30
 MAX_NODES = 5000
 MAX_ELEMENTS = 1 << 26  # of any array on the way, for one image
-ARITHMETIC: dict[str, np.ufunc] = {"Mul": np.multiply, "Add": np.add, "Sub": np.subtract, "Div": np.divide}
-# Operators that are computed at once if all their inputs are constants, as in the arithmetic on shapes.
-FOLDED = ("Shape", "Gather", "Unsqueeze", "Squeeze", "Slice", "Concat", "Cast", "Floor", *ARITHMETIC)
-FOLDED += ("DequantizeLinear", "Reshape")
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
@@ -80,11 +74,6 @@ def _input_shape(model: onnx.ModelProto) -> list[int]:
     return shape
 
 
-Value: TypeAlias = Any  # a Symbol, or a constant as np.ndarray
-Inputs = Sequence[Value]  # None for an input that is left out
-Attributes = dict[str, Any]
-
-
 class _SymbolBuilder:
     """Builds a symbol. values: what each ONNX name stands for, a symbol or a constant array."""
 
@@ -92,7 +81,7 @@ class _SymbolBuilder:
         self.mx = import_mxnet()
         self.maps = maps
         self.params: dict[str, np.ndarray] = {}
-        self.values: dict[str, Value] = {tensor.name: _array(tensor) for tensor in model.graph.initializer}
+        self.values: dict[str, Value] = {tensor.name: array_of(tensor) for tensor in model.graph.initializer}
         self.data_shape = (1, 3, size, size)
         _input_shape(model)
         self.values[_images(model)[0].name] = self.mx.sym.var("data")
@@ -109,7 +98,7 @@ class _SymbolBuilder:
         value: Value
         try:
             if node.op_type == "Constant" or self._is_constant(node, inputs):
-                value = self._fold(node.op_type, inputs, attributes)
+                value = fold(node.op_type, inputs, attributes, self.shape)
             else:
                 value = self._convert(node, inputs, attributes)
         except PackError:
@@ -158,37 +147,6 @@ class _SymbolBuilder:
         """Adds a param and returns its symbol."""
         self.params[name] = np.ascontiguousarray(value, "float32")
         return self.mx.sym.var(name, shape=value.shape)
-
-    # --- Constants ---
-    def _fold(self, op: str, inputs: Inputs, attributes: Attributes) -> np.ndarray:
-        match op:
-            case "Constant":
-                value = attributes.get("value", attributes.get("value_float", attributes.get("value_int")))
-                value = attributes.get("value_ints", attributes.get("value_floats", value))
-                return _array(value) if isinstance(value, onnx.TensorProto) else np.array(value)
-            case "Shape":
-                [value] = inputs
-                shape = value.shape if isinstance(value, np.ndarray) else self.shape(value)
-                return np.array(shape, "int64")
-            case "Gather":
-                return np.take(inputs[0], inputs[1].astype("int64"), axis=attributes.get("axis", 0))
-            case "Unsqueeze" | "Squeeze":
-                axes = attributes.get("axes") or [int(axis) for axis in inputs[1]]
-                return getattr(np, {"Unsqueeze": "expand_dims", "Squeeze": "squeeze"}[op])(inputs[0], tuple(axes))
-            case "Slice":
-                starts, ends = (attributes.get(key) or inputs[n].tolist() for n, key in ((1, "starts"), (2, "ends")))
-                return inputs[0][slice(starts[0], ends[0])]
-            case "Concat":
-                return np.concatenate(inputs, attributes.get("axis", 0))
-            case "Cast":
-                return inputs[0].astype(onnx.helper.tensor_dtype_to_np_dtype(attributes["to"]))
-            case "Floor":
-                return np.floor(inputs[0])
-            case "DequantizeLinear":
-                return _dequantised(*inputs, **attributes)
-            case "Reshape":
-                return inputs[0].reshape([int(side) for side in inputs[1]])
-        return ARITHMETIC[op](*inputs)
 
     # --- Layers with weights ---
     def _conv(self, inputs: Inputs, attributes: Attributes, name: str) -> Symbol:
@@ -374,42 +332,6 @@ class _SymbolBuilder:
         return self.mx.sym.UpSampling(data, scale=int(factor[0]), sample_type="nearest", name=name)
 
     _upsample = _resize
-
-
-def _array(tensor: onnx.TensorProto) -> np.ndarray:
-    if tensor.data_location == onnx.TensorProto.EXTERNAL:
-        raise PackError(
-            "The model keeps its weights in other files (external data), which are not opened. Save it as one file."
-        )
-    if math.prod(tensor.dims) > MAX_BYTES:
-        raise PackError(
-            f"The weight {tensor.name} claims the shape {list(tensor.dims)}, larger than in any face model."
-        )
-    try:
-        return numpy_helper.to_array(tensor)
-    except Exception as error:
-        message = f"The weight {tensor.name} is damaged: its data are not of shape {list(tensor.dims)}."
-        raise PackError(message) from error
-
-
-def _dequantised(
-    values: np.ndarray,
-    scale: np.ndarray,
-    zero: np.ndarray | None = None,
-    *,
-    axis: int = 1,
-    block_size: int = 0,
-    **_: int,
-) -> np.ndarray:
-    """(values - zero) * scale; a scale and zero point for all values, for each place along `axis`, or for each block of them."""
-
-    def along_axis(given: np.ndarray) -> np.ndarray:
-        if block_size:
-            return np.take(np.repeat(given, block_size, axis), np.arange(values.shape[axis]), axis)
-        return given.reshape([-1 if side == axis % values.ndim else 1 for side in range(values.ndim)])
-
-    difference = values.astype("int32") - (0 if zero is None else along_axis(zero).astype("int32"))
-    return difference.astype("float32") * along_axis(scale).astype("float32")
 
 
 def _short(error: Exception) -> str:

@@ -8,6 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from recognition.engine.manifest import PackError
 from recognition.engine.pipeline import Pipeline
 from recognition.packs.import_onnx import embedder_graph
 from tests.recognition.packs.chips import golden_chips
@@ -84,3 +85,18 @@ def test_blocks_of_int8_are_unfolded(tmp_path, axis, block):
     [weight] = [array for name, array in graph.params.items() if name.endswith("weight")]
     assert size == 3
     assert np.allclose(weight.reshape(8, 27), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("block", [1, 5, 10**12])
+def test_blocks_that_do_not_fit_are_refused(tmp_path, block):
+    nodes = [
+        helper.make_node("DequantizeLinear", ["q", "scale"], ["weight"], axis=1, block_size=block),
+        helper.make_node("Conv", ["image", "weight"], ["vector"]),
+    ]
+    constants = {"q": np.zeros((8, 3, 3, 3), "int8"), "scale": np.ones((8, 2, 3, 3), "float32")}
+    weights = [numpy_helper.from_array(array, name) for name, array in constants.items()]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, (1, 3, 3, 3))
+    output = helper.make_tensor_value_info("vector", TensorProto.FLOAT, (1, 8))
+    onnx.save(helper.make_model(helper.make_graph(nodes, "net", [image], [output], weights)), str(tmp_path / "n.onnx"))
+    with pytest.raises(PackError, match=r"DequantizeLinear .* blocks of"):
+        embedder_graph(tmp_path / "n.onnx")
