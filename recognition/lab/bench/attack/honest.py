@@ -11,6 +11,8 @@ import numpy as np
 
 from recognition.lab.bench.attack.target import PATIENCE
 
+SETTLE_LIMIT = 60.0  # seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Errand:
@@ -47,6 +49,13 @@ def run_errands(port: int, errands: list[Errand], seconds: float, noticed: Mappi
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def settle(port: int, errands: list[Errand]) -> None:
+    """Waits until all calls are answered as they should be, so that one attack's end is not taken for a quiet time."""
+    deadline = time.monotonic() + SETTLE_LIMIT
+    while time.monotonic() < deadline and any(_call(port, errand) != errand.expected for errand in errands):
+        time.sleep(0.5)
 
 
 def _repeat(port: int, errand: Errand, deadline: float, noticed: Noticed) -> None:

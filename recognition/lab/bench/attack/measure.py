@@ -14,7 +14,7 @@ from recognition.lab.bench.api.client import form
 from recognition.lab.bench.api.measure import enrol
 from recognition.lab.bench.api.platform import OwnPlatform
 from recognition.lab.bench.api.processes import web_of
-from recognition.lab.bench.attack.honest import Errand, Noticed, run_errands
+from recognition.lab.bench.attack.honest import Errand, Noticed, run_errands, settle
 from recognition.lab.bench.attack.target import Target
 from recognition.lab.bench.attack.watch import Watch
 from recognition.lab.bench.child import Child
@@ -97,6 +97,7 @@ def _measure(name: str, target: Target, child: Child, port: int, web: int | None
     before: list[Watch] = []
     seen: list[Watch] = []
     for _ in range(ROUNDS):
+        settle(port, errands)
         with Watch(Path(target.folder), pids) as watch:
             run_errands(port, errands, seconds, quiet)
         before.append(watch)
