@@ -36,7 +36,9 @@ class LongImports(Attack):
     def _has_ended(self, job: str) -> bool:
         return self._ask("GET", f"/{job}")[1].get("status") in ENDED
 
-    def _ask(self, method: str, path: str, body: bytes | None = None, kind: dict[str, str] | None = None):
+    def _ask(
+        self, method: str, path: str, body: bytes | None = None, kind: dict[str, str] | None = None
+    ) -> tuple[str, dict]:
         status, content, _ = ask(
             self.target, method, f"/api/v1/imports{path}", body, self.target.headers | (kind or {})
         )

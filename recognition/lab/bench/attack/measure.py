@@ -131,8 +131,15 @@ def _errands(target: Target) -> list[Errand]:
 
 
 def _seen(call: str, quiet: Noticed, attacked: Noticed) -> Seen:
-    times = [noticed.percentile(percent) for noticed in (quiet, attacked) for percent in (50, 95)]
-    return Seen(call, *times, answered=len(attacked.ms), failed=dict(attacked.failed))
+    return Seen(
+        call=call,
+        p50=quiet.percentile(50),
+        p95=quiet.percentile(95),
+        p50_attacked=attacked.percentile(50),
+        p95_attacked=attacked.percentile(95),
+        answered=len(attacked.ms),
+        failed=dict(attacked.failed),
+    )
 
 
 def _read(child: Child, name: str) -> dict:
