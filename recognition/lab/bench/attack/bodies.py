@@ -13,7 +13,7 @@ from recognition.lab.bench.attack.target import Attack, Target, ask, connected, 
 HUGE = 2 * 2**30
 PIECE = bytes(64 * 1024)
 STREAMS = 8
-SLOW = 190  # of the 200 connections that one address may have
+SLOW = 200
 STEP = 0.5  # seconds between two bytes of a slow upload
 
 

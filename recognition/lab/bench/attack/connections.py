@@ -13,7 +13,7 @@ REQUESTS = 200  # sent one after another down each connection, whose answers nob
 
 
 class Idle(Attack):
-    """300 connections that say nothing. One address may hold 200; further ones close the longest silent."""
+    """300 connections that say nothing. Loopback has no limit for each address, so all may stay until their time is over."""
 
     def run(self, seconds: float) -> Counter[str]:
         return held([connected(self.target) for _ in range(IDLE)], seconds)
