@@ -26,6 +26,13 @@ class Child:
         """Waits for the next line; empty when the process has ended."""
         return self._stdout.readline()
 
+    def finish(self, limit: float = 60.0) -> None:
+        """Closes its input and waits for its end; kills it if that takes longer than `limit` seconds."""
+        try:
+            self._process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            self.end()
+
     def end(self) -> str:
         """Kills the process; what it wrote to stderr."""
         self._process.kill()

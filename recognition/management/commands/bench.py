@@ -55,6 +55,9 @@ class Command(BaseCommand):
         _add_api_arguments(
             parts.add_parser("api", help="the REST API, of a platform started for this or of a running one")
         )
+        _add_attack_arguments(
+            parts.add_parser("attack", help="what honest callers notice while a platform started for this is attacked")
+        )
 
         training = parts.add_parser("training", help="how many faces per second each network learns from")
         training.add_argument("--nets", nargs="+", choices=NETWORKS, default=NETWORKS)
@@ -180,6 +183,27 @@ class Command(BaseCommand):
                 figures["soak"] = soak(platform, mixed, clients=max(clients), minutes=minutes, say=self.stdout.write)
         return figures
 
+    def bench_attack(self, *, seconds, only, workers, json: Path | None, **options):
+        from recognition.lab.bench.api.measure import drawn_photos
+        from recognition.lab.bench.api.platform import OwnPlatform
+        from recognition.lab.bench.attack.measure import measure, prepared_target, table
+        from recognition.lab.bench.engine import BenchError
+
+        rows = []
+        try:
+            with (
+                tempfile.TemporaryDirectory(prefix="faceplatform-bench-") as folder,
+                OwnPlatform(Path(folder), settings.MODELS_DIR, workers) as platform,
+                prepared_target(platform, drawn_photos()) as target,
+            ):
+                for name in only:
+                    rows.append(measure(name, target, seconds))
+                    self.stdout.write("\n".join(table(rows[-1:])))
+        except BenchError as error:
+            raise CommandError(str(error)) from error
+        if json:
+            self._write(json, {"workers": workers, "seconds": seconds, "attacks": [row.as_dict() for row in rows]})
+
     def _table(self, lines, rows):
         for line in lines:
             self.stdout.write(line)
@@ -207,6 +231,16 @@ class Command(BaseCommand):
     @staticmethod
     def _write(path: Path, figures: dict) -> None:
         path.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def _add_attack_arguments(attack) -> None:
+    from recognition.lab.bench.attack.attacker import ATTACKS
+
+    attack.add_argument("--seconds", type=float, default=20, help="length of each attack, and of the time without it")
+    attack.add_argument("--only", nargs="+", choices=ATTACKS, default=list(ATTACKS), metavar="NAME",
+                        help=f"some of {', '.join(ATTACKS)}")  # fmt: skip
+    attack.add_argument("--workers", type=int, default=os.cpu_count(), help="of the platform that the bench starts")
+    attack.add_argument("--json", type=Path, help="write the figures to this file")
 
 
 def _add_api_arguments(api) -> None:

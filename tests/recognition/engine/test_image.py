@@ -7,7 +7,6 @@ import zlib
 from pathlib import Path
 
 import cv2
-import hard_photos
 import numpy as np
 import pillow_heif
 import pytest
@@ -21,6 +20,7 @@ from recognition.engine.annotate import annotate
 from recognition.engine.base import Box, PhotoError
 from recognition.engine.faults import lacks_memory, leaves_unfit
 from recognition.engine.image import decode, decode_reduced, inspect
+from recognition.lab.bench.attack import photos as hard_photos
 
 PICTURE = Image.fromarray(np.arange(40 * 60 * 3, dtype="uint8").reshape(40, 60, 3))
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from factories import GalleryFactory
-from hard_photos import scan_bomb
 from PIL import Image
 
 from accounts.actor import system_actor
 from faceplatform.errors import Unavailable
+from recognition.lab.bench.attack.photos import scan_bomb
 from recognition.photos.decode_watch import DecodeWatch
 from recognition.photos.models import RecognitionRequest, Worker
 from recognition.photos.services import Photo, raise_if_failed, submit_recognition

@@ -74,14 +74,14 @@ def prepared_calls(
     except CallFailed as error:
         raise BenchError(f"No gallery could be made for the benchmark: {error}") from error
     try:
-        yield _calls(slug, _enrol(client, slug, photos), photos)
+        yield _calls(slug, enrol(client, slug, photos), photos)
     finally:
         if not gallery:
             client.call_checked("DELETE", f"/galleries/{slug}")
         client.close()
 
 
-def _enrol(client: Client, slug: str, photos: Sequence[bytes]) -> list[str]:
+def enrol(client: Client, slug: str, photos: Sequence[bytes]) -> list[str]:
     """The ids of the people enrolled. Raises BenchError if none of the photos was accepted."""
     people: list[str] = []
     refusals: list[dict] = []

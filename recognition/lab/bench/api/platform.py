@@ -36,7 +36,7 @@ class OwnPlatform(RunningPlatform):
     """`manage.py up` with its own folder and port, the embedded database and no limit on calls. A context manager."""
 
     def __init__(self, folder: Path, models_dir: Path, workers: int):
-        self.port = _free_port()
+        self.port = free_port()
         super().__init__(f"http://127.0.0.1:{self.port}", "")
         self.folder = folder
         inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
@@ -75,6 +75,10 @@ class OwnPlatform(RunningPlatform):
         self._process.wait()
         self._reader.join()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def manage(self, *arguments: str) -> str:
         """Runs a manage.py command; what it prints. Raises BenchError."""
         command = [sys.executable, str(ROOT / "manage.py"), *arguments]
@@ -108,7 +112,7 @@ class OwnPlatform(RunningPlatform):
             return None
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

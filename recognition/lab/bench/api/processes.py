@@ -43,7 +43,7 @@ class Processes:
             found["database"].append((server, rows[server][1] + rows[server][2]))
         found["clients"].append((os.getpid(), rows[os.getpid()][1]))
         return {
-            part: Usage(sum(cpu for _, cpu in processes), tuple(_megabytes(pid) for pid, _ in sorted(processes)))
+            part: Usage(sum(cpu for _, cpu in processes), tuple(megabytes_of(pid) for pid, _ in sorted(processes)))
             for part, processes in found.items()
         }
 
@@ -62,6 +62,19 @@ def megabytes(usage: dict[str, Usage]) -> dict[str, list[int]]:
         for part, used in usage.items()
         if part != "clients"
     }
+
+
+def workers_of(supervisor: int) -> list[int]:
+    return _parts_of(supervisor, "workers")
+
+
+def web_of(supervisor: int) -> list[int]:
+    return _parts_of(supervisor, "web")
+
+
+def _parts_of(supervisor: int, part: str) -> list[int]:
+    rows = ((pid, _stat(pid)) for pid in _pids())
+    return [pid for pid, row in rows if row and row[0] == supervisor and _part(pid) == part]
 
 
 def _pids() -> list[int]:
@@ -86,7 +99,7 @@ def _part(pid: int) -> str | None:
     return next((part for word, part in PARTS if word in command), None)
 
 
-def _megabytes(pid: int) -> int:
+def megabytes_of(pid: int) -> int:
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""Photos made to cost their reader as much as possible, for tests."""
+"""Photos made to cost their reader as much as possible."""
 
 import io
 import struct
