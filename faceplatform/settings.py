@@ -18,6 +18,7 @@ ALLOWED_HOSTS = env.get("FACEPLATFORM_ALLOWED_HOSTS")
 INSTALLED_APPS = [
     "unfold",
     "django.contrib.admin",
+    "accounts",  # before auth, two of whose commands it replaces
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -32,7 +33,6 @@ INSTALLED_APPS = [
     "procrastinate.contrib.django",
     "pgtrigger",
     "pghistory",
-    "accounts",
     "gallery",
     "recognition",
 ]

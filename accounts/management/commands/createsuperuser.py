@@ -1,0 +1,3 @@
+from accounts.management.refused import Refused as Command
+
+__all__ = ["Command"]
