@@ -2,6 +2,7 @@
 
 from django.contrib.admin import RelatedFieldListFilter
 from django.db import transaction
+from django.db.models import BinaryField
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
@@ -24,6 +25,11 @@ class VisibleGalleries(RelatedFieldListFilter):
 
 class ReadOnlyAdmin(ModelAdmin):
     """Shows rows to those who may view them; nobody can add, change or delete them here."""
+
+    def lookup_allowed(self, lookup, value, request):
+        """Not by bytes: an address holds text, which PostgreSQL would not compare with them."""
+        names = {field.name for field in self.opts.get_fields() if isinstance(field, BinaryField)}
+        return lookup.partition("__")[0] not in names and super().lookup_allowed(lookup, value, request)
 
     def has_add_permission(self, request, obj=None):
         return False

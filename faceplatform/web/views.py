@@ -4,6 +4,7 @@ import logging
 import sys
 
 from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import ValidationError
 from django.db import DataError
 from django.http import JsonResponse
 from django.shortcuts import render
@@ -14,6 +15,7 @@ from faceplatform.errors import Unavailable
 from faceplatform.web.api import NOT_STORABLE, problem_json
 
 logger = logging.getLogger(__name__)
+NOT_VALID = "The address holds something that is not valid there. Go back, or choose again from the list."
 
 
 @login_not_required
@@ -45,6 +47,10 @@ def server_error(request):
     error = sys.exc_info()[1]
     if isinstance(error, DataError):
         return _answer(request, 400, "invalid_input", NOT_STORABLE)
+    if isinstance(error, ValidationError) and request.path.startswith(
+        "/admin/"
+    ):  # Django's own reads addresses unchecked
+        return _answer(request, 400, "invalid_input", NOT_VALID)
     if problem := unavailable(error):
         return unavailable_now(request, problem)
     detail = "Something went wrong on the server. Tell your operator the request id: the log has the details."
