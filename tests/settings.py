@@ -3,6 +3,8 @@
 import os
 
 os.environ.setdefault("FACEPLATFORM_DATA_DIR", "var/test")
+# What an installation has by default, although the requirements for development include OpenVINO.
+os.environ.setdefault("FACEPLATFORM_RUNTIME", "mxnet")
 
 from faceplatform.settings import *  # noqa: F403
 
