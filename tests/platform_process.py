@@ -94,7 +94,7 @@ class Platform:
                 fields = re.sub(r"\(.*\)", "x", stat.read_text()).split()
             except OSError:
                 continue
-            command = (stat.parent / "cmdline").read_text().replace("\0", " ")
+            command = (stat.parent / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
             if int(fields[3]) == (of_process or self.process.pid) and fields[2] != "Z" and of in command:
                 children.append(int(fields[0]))
         return children
