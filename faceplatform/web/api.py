@@ -174,26 +174,28 @@ class CursorPagination(pagination.CursorPagination):
 
 @extend_schema_field(OpenApiTypes.BINARY)
 class PhotoField(serializers.Field):
-    """A photo: a file in multipart, or base64 text in JSON. Its value is (name, bytes), or with the file's size after them."""
+    """A photo: a file in multipart, or base64 text in JSON. Its value is as `read_upload` returns it."""
 
     default_error_messages = {
         "invalid": "Send the photo as a file (multipart/form-data) or as base64 text (JSON).",
         "no_base64": "This text is not base64. Send the photo's bytes as base64, or send it as a file (multipart/form-data).",
     }
 
-    def to_internal_value(self, value: Any) -> tuple[str, bytes] | tuple[str, bytes, int | None]:
+    def to_internal_value(self, value: Any) -> tuple[str, bytes, int | None]:
         if hasattr(value, "read"):
             return read_upload(value)
         if not isinstance(value, str):
             self.fail("invalid")
         try:
-            return "", decoded(value)
+            return "", decoded(value), None
         except ValueError:
             self.fail("no_base64")
 
 
 def read_upload(upload: UploadedFile) -> tuple[str, bytes, int | None]:
-    """An uploaded file's name, bytes and size. Of a file over the limit, just enough bytes for the size check to refuse it."""
+    """An uploaded file's name, bytes and size, if that is known. Of a file over the limit, just enough bytes for the size check
+    to refuse it.
+    """
     return upload.name or "", upload.read(settings.MAX_PHOTO_BYTES + 1), upload.size
 
 

@@ -16,8 +16,8 @@ from recognition.engine.base import PhotoError
 from recognition.engine.formats import foreign, sniff
 from recognition.engine.frames import seek_to_something
 from recognition.engine.jpeg import check_scans
+from recognition.engine.tiles import PANORAMA
 from recognition.engine.tones import to_rgb
-from recognition.engine.tones import upright as turned
 from recognition.engine.truncated import LEAST_SHOWN, completed, rows_shown
 from recognition.engine.wide import is_wide, read_wide, tiff_size
 
@@ -27,7 +27,6 @@ MAX_PIXELS = 40_000_000
 CLAIMED = {"JPEG": 5.0, "HEIF": 1.5}
 SHARE = {"JPEG2000": 0.5}  # of `max_pixels` that is decoded at once, as its decoder takes more memory
 SHRINKS = (1, 2, 4, 8)
-PANORAMA = 3  # sides in this ratio, or more: it is searched part by part (tiles.py), and so not decoded smaller
 ORIENTATION = 0x0112  # the EXIF tag
 DECODING_BYTES = 8  # for each pixel, while a photo is decoded
 SPARE_BYTES = 16 * 2**20
@@ -230,7 +229,7 @@ def _shrink(image: Image.Image, source: _Source, long_side: int | None, max_pixe
     pixels = image.width * image.height
     at_once = max_pixels * SHARE.get(image.format or "", 1.0)
     least = next((shrink for shrink in SHRINKS if pixels <= at_once * shrink**2), SHRINKS[-1])
-    is_panorama = max(image.size) >= PANORAMA * min(image.size)
+    is_panorama = max(image.size) >= PANORAMA * min(image.size)  # searched part by part, and so not decoded smaller
     if not long_side or is_panorama or image.format not in ("JPEG", "MPO"):
         return least
     return max([least, *(shrink for shrink in SHRINKS if max(image.size) >= shrink * long_side)])
@@ -244,8 +243,7 @@ def _halved_heif(data: bytes) -> Image.Image:
 
 
 def _upright(image: Image.Image, source: _Source) -> Image.Image:
-    if source.orientation != 1 and image.getexif().get(ORIENTATION) is None:
-        return turned(image, source.orientation)
+    image.getexif().setdefault(ORIENTATION, source.orientation)
     return ImageOps.exif_transpose(image)
 
 

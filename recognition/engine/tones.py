@@ -1,4 +1,4 @@
-"""Turns pixels of any kind into 8 bits of red, green and blue: wide greys and colours, transparency, orientation."""
+"""Turns pixels of any kind into 8 bits of red, green and blue: wide greys and colours, transparency."""
 
 import cv2
 import numpy as np
@@ -55,17 +55,3 @@ def _range_of_fractions(values: np.ndarray) -> tuple[float, float]:
     if high <= 1.0:
         return low, 1.0 if middle - low > 1 / 255 else max(high, 1e-9)
     return low, 255.0 if 16 < high <= 255 else high
-
-
-def upright(image: Image.Image, orientation: int) -> Image.Image:
-    """Turns and mirrors an image as its EXIF orientation (1–8) asks for."""
-    method = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_270,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_90,
-    }.get(orientation)
-    return image if method is None else image.transpose(method)

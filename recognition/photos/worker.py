@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 
 from faceplatform.database.listen import Subscription
 from faceplatform.database.trouble import described
-from faceplatform.errors import DomainError
 from faceplatform.processes.stop_flag import StopFlag
 from gallery.models import Gallery
 from recognition.engine.base import PhotoAnalysis, PhotoError
@@ -27,10 +26,11 @@ from recognition.engine.pipeline import Pipeline
 from recognition.engine.runnable import DeviceError
 from recognition.photos import queue, results
 from recognition.photos.decode_watch import LONGEST_DECODE, TOO_SLOW, DecodeWatch
-from recognition.photos.faults import is_servers, reason_of
+from recognition.photos.faults import reason_of
 from recognition.photos.models import Purpose, RecognitionRequest, Worker
 from recognition.photos.queue import Claim
 from recognition.photos.usable_packs import UsablePacks
+from recognition.photos.writing import Writer
 
 logger = logging.getLogger(__name__)
 BATCH = 8  # photos per claim
@@ -94,6 +94,7 @@ class RecognitionWorker:
         for pack in sorted(in_force & set(self.packs()) or {settings.DEFAULT_PACK}):
             if pipeline := self.pipeline_or_none(pack):
                 pipeline.warm()
+            self.raise_if_unfit()
 
     def _run(self, stop: threading.Event | StopFlag) -> None:
         pause = 0.5
@@ -173,7 +174,7 @@ class RecognitionWorker:
         if analyses is None:  # no longer in the except block, which would keep the batch's memory
             self._process_singly(pipeline, claim)
         else:
-            self._write_batch(claim.token, list(zip(claim.requests, analyses, strict=True)))
+            self._writer(claim.token).write_all(list(zip(claim.requests, analyses, strict=True)))
 
     def _process_singly(self, pipeline: Pipeline, claim: Claim) -> None:
         """Until the process is unfit; the rest is then handed back."""
@@ -184,7 +185,7 @@ class RecognitionWorker:
                 logger.exception("the engine failed on request %s", request.pk)
                 self._retry(request, claim.token, error, "engine_error")
             else:
-                self._write(request, claim.token, analysis)
+                self._writer(claim.token).write(request, analysis)
             if self._unfit:
                 return
 
@@ -195,6 +196,9 @@ class RecognitionWorker:
         code, message = reason_of(error, otherwise)
         queue.retry(request_id=request.pk, token=token, code=code, message=message)
 
+    def _writer(self, token: UUID) -> Writer:
+        return Writer(token, lambda request, error: self._retry(request, token, error, "not_stored"))
+
     def _analyse(self, pipeline: Pipeline, requests: Sequence[RecognitionRequest]) -> list[PhotoAnalysis | PhotoError]:
         self._watch.requests = requests
         return pipeline.analyse(
@@ -204,40 +208,6 @@ class RecognitionWorker:
             max_pixels=settings.MAX_PHOTO_PIXELS,
             decoding=self._watch.decoding,
         )
-
-    def _write_batch(
-        self, token: UUID, analysed: Sequence[tuple[RecognitionRequest, PhotoAnalysis | PhotoError]]
-    ) -> None:
-        """Writes recognitions and analyses in one transaction; the rest, and all of them if that fails, one at a time."""
-        batch: list[tuple[RecognitionRequest, PhotoAnalysis]] = []
-        singly: list[tuple[RecognitionRequest, PhotoAnalysis | PhotoError]] = []
-        for request, analysis in analysed:
-            if request.purpose == Purpose.ENROL or isinstance(analysis, PhotoError):
-                singly.append((request, analysis))
-            else:
-                batch.append((request, analysis))
-        try:
-            written = results.write_results(analysed=batch, token=token)
-        except Exception as error:
-            if _is_connection_lost(error):
-                raise
-            logger.info("the results of a claim are written one at a time: %s", error)
-            singly += batch
-        else:
-            _log_lost(request for request, _ in batch if request.pk not in written)
-        for request, analysis in singly:
-            self._write(request, token, analysis)
-
-    def _write(self, request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis | PhotoError) -> None:
-        """Writes one result. If it cannot be written, the photo is queued again: a person found may have been deleted since."""
-        try:
-            if not _written(request, token, analysis):
-                _log_lost([request])
-        except Exception as error:
-            if _is_connection_lost(error):
-                raise
-            logger.warning("request %s is queued again: its result could not be written", request.pk, exc_info=True)
-            self._retry(request, token, error, "not_stored")
 
     # --- Packs ---
     def packs(self) -> list[str]:
@@ -378,30 +348,6 @@ class RecognitionWorker:
 def _photo_of(request: RecognitionRequest) -> bytes:
     assert request.photo is not None  # the constraint request_waiting_has_photo
     return bytes(request.photo)
-
-
-def _written(request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis | PhotoError) -> bool:
-    """Writes one result, or why there is none. Returns False if the lease has been lost."""
-    try:
-        if isinstance(analysis, PhotoError):
-            return results.fail(request=request, token=token, code=analysis.code, message=analysis.message)
-        if request.purpose == Purpose.ENROL:
-            return results.enrol(request=request, token=token, analysis=analysis)
-        return bool(results.write_results(analysed=[(request, analysis)], token=token))
-    except DomainError as error:  # for example, the account has been deleted
-        if is_servers(error.code):
-            raise
-        return results.fail(request=request, token=token, code=error.code, message=error.message)
-
-
-def _is_connection_lost(error: Exception) -> bool:
-    """Whether the database is out of reach, so that nothing can be written at all."""
-    return isinstance(error, OperationalError | InterfaceError) and not connection.is_usable()
-
-
-def _log_lost(requests: Iterable[RecognitionRequest]) -> None:
-    for request in requests:
-        logger.warning("request %s was taken over by another worker, or deleted", request.pk)
 
 
 def _describe_nets(engine: dict[str, Any]) -> str:
