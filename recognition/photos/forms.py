@@ -1,11 +1,13 @@
 """Forms of the pages. They only parse; the services decide."""
 
 from django import forms
+from django.conf import settings
 from django.utils import timezone
 
 from gallery.forms import DateInput
 from gallery.models import Consent, Identity
 from gallery.services import CONSENT_FIELDS
+from recognition.engine.image import FORMAT_NAMES
 
 ACCEPT = "image/*,.heic,.heif,.hif,.avif,.jp2,.tga,.dng,.cr2,.nef,.arw,.rw2,.raf"
 ACCEPT_TRUNCATED = "Also take photos that are cut off (their file ends too early)"
@@ -33,7 +35,7 @@ class AddFacesForm(forms.Form):
     department = forms.CharField(max_length=100, required=False)
     position = forms.CharField(max_length=100, required=False)
     external_id = forms.CharField(
-        max_length=100, required=False, label="External id", help_text="The person's number in your own system."
+        max_length=200, required=False, label="External id", help_text="The person's number in your own system."
     )
     accept_truncated = forms.BooleanField(required=False, label=ACCEPT_TRUNCATED)
     another = forms.BooleanField(required=False, label="This is another person with the same name")
@@ -66,9 +68,16 @@ class MorePhotosForm(forms.Form):
 
 class RecogniseForm(forms.Form):
     photo = forms.FileField(
-        label="Photo", widget=forms.FileInput(attrs={"accept": ACCEPT}), error_messages={"required": "Choose a photo."}
+        label="Photo",
+        widget=forms.FileInput(attrs={"accept": ACCEPT, "aria-label": "Photo"}),
+        error_messages={"required": "Choose a photo."},
     )
     keep_photo = forms.BooleanField(required=False, label="Keep the photo with the result")
+
+    @property
+    def accepted(self) -> str:
+        """Which photos are, for people."""
+        return f"{FORMAT_NAMES}, up to {settings.MAX_PHOTO_BYTES // 2**20} MiB"
 
 
 class RejectForm(forms.Form):

@@ -13,6 +13,7 @@ from recognition.management.photo_arguments import GivenPhoto, given_photos
 from recognition.photos.drawing import draw
 from recognition.photos.in_process import process_requests
 from recognition.photos.models import RecognitionRequest
+from recognition.photos.quality_words import reason_in_words
 from recognition.photos.representation import recognition_as_dict, refused_as_dict
 from recognition.photos.services import DEFAULT_TOP_K, Photo, submit_recognition
 
@@ -90,6 +91,7 @@ def _as_text(answer: dict) -> str:
     if answer["error"]:
         return f"{answer['photo']}: {answer['error']['detail']}"
     lines = [f"{answer['photo']}: {len(answer['faces'])} face{'s' * (len(answer['faces']) != 1)}"]
+    lines += [f"  (look with care: {reason_in_words(warning)})" for warning in answer["warnings"]]
     for face in answer["faces"]:
         best = face["candidates"][0] if face["candidates"] else None
         name = face["identity"]["name"] if face["identity"] else face["decision"]

@@ -122,6 +122,12 @@ def test_recognize_draws_and_tells(folder, tmp_path, both):
         assert drawn.size == (1024, 600)
 
 
+def test_recognize_says_that_a_file_ends_too_early(folder, tmp_path, hopper):
+    run("import_faces", folder, "--gallery", "staff", "--create")
+    (tmp_path / "cut.jpg").write_bytes(hopper[: len(hopper) * 3 // 4])
+    assert "(look with care: the file ends too early" in run("recognize", tmp_path / "cut.jpg", "--gallery", "staff")
+
+
 def test_recognize_names_the_galleries_there_are(tmp_path):
     GalleryFactory(slug="staff")
     with pytest.raises(CommandError, match=r"no gallery “guests”\. Galleries: staff"):
