@@ -35,6 +35,9 @@ INSTALLED_APPS = [
     "pghistory",
     "gallery",
     "recognition",
+    "recognition.cameras",
+    "recognition.attendance",
+    "recognition.alerts",
 ]
 
 MIDDLEWARE = [
@@ -210,6 +213,11 @@ IMPORT_BODIES_AT_ONCE = (8, 2 * MAX_IMPORT_BYTES)
 PURGE_DAYS = env.get("FACEPLATFORM_PURGE_DAYS")
 GALLERY_DELETION_DAYS = env.get("FACEPLATFORM_GALLERY_DELETION_DAYS")
 INDEX_MEMORY_MB = env.get("FACEPLATFORM_INDEX_MEMORY_MB")
+
+# --- Cameras ----------------------------------------------------------------------------------------------------------
+CAMERA_FOLDER = env.get("FACEPLATFORM_CAMERA_FOLDER")
+CAMERA_DEVICES = env.get("FACEPLATFORM_CAMERA_DEVICES")
+OUTGOING_NETWORKS = env.get("FACEPLATFORM_OUTGOING_NETWORKS")
 
 # --- REST API ---------------------------------------------------------------------------------------------------------
 KEY_MAX_DAYS = env.get("FACEPLATFORM_KEY_MAX_DAYS")
