@@ -32,6 +32,7 @@ SPECIAL: dict[str, list[Network]] = {
         "::/3 4000::/2 8000::/2 c000::/3 e000::/4 f000::/5 f800::/6 fe00::/7"
     ),
 }
+PRIVATE = _networks("10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7")
 # What stands for an IPv4 address, and how many bits follow that address: mapped, NAT64 (RFC 6052), 6to4 (RFC 3056).
 WRAPPED = [(IPv6Network("::ffff:0:0/96"), 0), (IPv6Network("64:ff9b::/96"), 0), (IPv6Network("2002::/16"), 80)]
 
@@ -44,6 +45,24 @@ class AddressNotAllowed(Exception):
         super().__init__(f"{host} is {what}, which the platform may not call.")
         self.host = host
         self.kind = kind
+
+
+def networks_of(parts: Iterable[str]) -> list[Network]:
+    """What FACEPLATFORM_OUTGOING_NETWORKS allows, for `checked_addresses`. parts: each public, private, or a network."""
+    named = {"public": _public(), "private": PRIVATE}
+    return [network for part in parts for network in named.get(part) or [ip_network(part)]]
+
+
+def _public() -> list[Network]:
+    """All addresses but the private ones; the special ranges are refused all the same."""
+    left = _networks("0.0.0.0/0 ::/0")
+    for private in PRIVATE:
+        left = [part for network in left for part in _without(network, private)]
+    return left
+
+
+def _without(network: Network, part: Network) -> list[Network]:
+    return list(network.address_exclude(part)) if _inside(part, network) else [network]  # type: ignore[arg-type]
 
 
 def checked_addresses(host: str, port: int, allowed_networks: Sequence[Network] | None = None) -> list[str]:

@@ -5,7 +5,13 @@ from ipaddress import ip_network
 
 import pytest
 
-from faceplatform.addresses import AddressNotAllowed, CheckedHTTPConnection, checked_addresses, refused_kind
+from faceplatform.addresses import (
+    AddressNotAllowed,
+    CheckedHTTPConnection,
+    checked_addresses,
+    networks_of,
+    refused_kind,
+)
 
 LOOPBACK = [ip_network("127.0.0.0/8")]
 
@@ -74,3 +80,18 @@ def test_one_bad_address_refuses_the_name(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
     with pytest.raises(AddressNotAllowed, match="metadata"):
         checked_addresses("two.example", 80)
+
+
+@pytest.mark.parametrize(
+    ("parts", "allowed"),
+    [
+        (["public", "private"], {"8.8.8.8", "2606:4700::1", "10.1.2.3", "fd00::1"}),
+        (["public"], {"8.8.8.8", "2606:4700::1"}),
+        (["private"], {"10.1.2.3", "fd00::1"}),
+        (["10.1.0.0/16", "127.0.0.1/32"], {"10.1.2.3", "127.0.0.1"}),
+        ([], set()),
+    ],
+)
+def test_the_setting_says_where_calls_may_go(parts, allowed):
+    tried = ("8.8.8.8", "2606:4700::1", "10.1.2.3", "fd00::1", "127.0.0.1", "::1", "169.254.169.254")
+    assert {address for address in tried if not refused_kind(address, networks_of(parts))} == allowed
