@@ -43,7 +43,7 @@ BEAT = 5.0  # seconds
 CLAIM_EVERY = 2.0
 SWEEP_EVERY = 30.0
 TIDY_EVERY = 10.0
-IDLE = 0.05  # seconds to wait for a picture
+IDLE, NO_CAMERA = 0.05, 0.5  # seconds to wait for a picture
 PAUSE = 1.0  # seconds before the database is tried again
 NICENESS = 10
 NO_SECRET = "The password was encrypted under another secret key. Enter it again."
@@ -86,7 +86,7 @@ class CameraWorker:
         due = self._due()
         if not due:
             with self._arrived:
-                self._arrived.wait(IDLE)
+                self._arrived.wait(IDLE if self.runs else NO_CAMERA)
             return 0
         for batch in _batches(due):
             self._analyse(batch)

@@ -13,7 +13,7 @@ from factories import GalleryFactory, IdentityFactory
 
 from recognition.attendance import services as attendance
 from recognition.cameras import claims
-from recognition.cameras.claims import Claim, Lost
+from recognition.cameras.claims import Lost
 from recognition.cameras.models import Camera, CameraState, Sighting, SightingFace, UnknownPerson
 from recognition.engine.base import Box, Crop, Face, Quality
 from recognition.sightings import unknown_people, writing
