@@ -205,7 +205,9 @@ class RtspServer(TcpServer):
             packets = list(packets_of(clip.codec, units, sequence + 1, number * 6000))
             if is_key:
                 payload = aggregate(clip.codec, clip.parameters)
-                packets.insert(0, struct.pack(">BBHII", 0x80, 96, sequence & 0xFFFF, number * 6000 & 0xFFFFFFFF, 7) + payload)
+                packets.insert(
+                    0, struct.pack(">BBHII", 0x80, 96, sequence & 0xFFFF, number * 6000 & 0xFFFFFFFF, 7) + payload
+                )
                 sequence += 1
             else:
                 packets = list(packets_of(clip.codec, units, sequence, number * 6000))
