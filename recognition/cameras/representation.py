@@ -3,8 +3,8 @@
 from typing import Any
 
 from recognition.cameras.models import Camera
-from recognition.cameras.services import user_of
-from recognition.cameras.words import words_of
+from recognition.cameras.sources import readable_credentials_of
+from recognition.cameras.words import state_of, words_of
 
 STATE_FIELDS = ("last_frame_at", "width", "height", "fps", "analysed_fps", "drops", "reconnects")
 SETTINGS = (
@@ -21,14 +21,14 @@ def camera_as_dict(camera: Camera, *, is_owner: bool) -> dict[str, Any]:
         "gallery": camera.gallery.slug,
         **{name: getattr(camera, name) for name in SETTINGS},
         "address": camera.address if is_owner else None,
-        "user": user_of(camera) if is_owner else None,
+        "user": readable_credentials_of(camera)[0] if is_owner else None,
         "has_password": bool(camera.credentials),
         "state": {
             "status": words.status,
             "text": words.text,
             "detail": words.detail,
             "since": words.since,
-            **{name: getattr(camera.state, name) for name in STATE_FIELDS},
+            **{name: getattr(state_of(camera), name) for name in STATE_FIELDS},
         },
         "picture": camera.picture_seq,  # type: ignore[attr-defined]
     }

@@ -1,13 +1,11 @@
 """Writes to cameras: made, changed and deleted by a gallery's owners; and the pictures that a browser posts for a webcam.
 
-A change wakes the camera workers (channels.CAMERAS). Whoever reads a camera calls `source_of` and `allowed_sources`.
+A change wakes the camera workers (channels.CAMERAS).
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Now
 
@@ -16,9 +14,8 @@ from accounts.actor import Actor
 from accounts.audit import audited
 from accounts.models import AuditEvent
 from accounts.roles import Role, Scope
-from faceplatform.addresses import networks_of
 from faceplatform.errors import Conflict, InvalidInput, TooManyAttempts, Unprocessable
-from faceplatform.sealed import CannotOpen, seal, unseal
+from faceplatform.sealed import CannotOpen, seal
 from faceplatform.text import clean_name
 from gallery.models import Gallery
 from gallery.services import assign, validate_and_save
@@ -26,8 +23,9 @@ from gallery.slugs import slugs_for
 from recognition.cameras.addresses import machine_of, take_apart
 from recognition.cameras.channels import CAMERAS, INCOMING, notify
 from recognition.cameras.models import Camera, CameraKind, CameraState, CameraStatus
+from recognition.cameras.sources import allowed_sources, readable_credentials_of, source_of
 from recognition.engine.jpeg import layout
-from recognition.video.source import Allowed, Kind, Reason, Source, SourceError, check_source
+from recognition.video.source import Reason, Source, SourceError, check_source
 
 CAMERA_FIELDS = (
     "name", "slug", "kind", "address", "enabled", "role", "fps", "min_face_px", "min_frames", "masks", "live", "repeats",
@@ -40,48 +38,6 @@ LONGEST_CREDENTIAL = 200
 MOST_POSTED_BYTES = 1_000_000
 MOST_POSTED_PIXELS = 1920 * 1080
 SHORTEST_PAUSE = "0.3 seconds"  # between two posted pictures of a camera: three a second, and some jitter
-
-# --- What is read ---
-
-
-def allowed_sources() -> Allowed:
-    """Where cameras may be read, as the operator has set it."""
-    folder = settings.CAMERA_FOLDER
-    return Allowed(
-        networks=networks_of(settings.OUTGOING_NETWORKS),
-        folder=Path(folder) if folder else None,
-        devices=settings.CAMERA_DEVICES,
-    )
-
-
-def source_of(camera: Camera) -> Source:
-    """What a camera worker reads, with user and password. Not for a webcam, whose pictures a browser posts.
-
-    Raises SourceError if the password was encrypted under another secret key.
-    """
-    user, password = _credentials_of(camera)
-    return Source(Kind(camera.kind), camera.address, user, password, fps=camera.fps, loop=camera.repeats)
-
-
-def user_of(camera: Camera) -> str:
-    """The name that the platform shows to the camera; empty if there is none, or it cannot be read."""
-    try:
-        return _credentials_of(camera)[0]
-    except SourceError:
-        return ""
-
-
-def _credentials_of(camera: Camera) -> tuple[str, str]:
-    if not camera.credentials:
-        return "", ""
-    try:
-        found = unseal(camera.credentials)
-    except CannotOpen:
-        message = (
-            "The camera's password was encrypted under another secret key. Enter it again in the camera's settings."
-        )
-        raise SourceError(Reason.WRONG_PASSWORD, message) from None
-    return found["user"], found["password"]
 
 
 def require_owner(actor: Actor, gallery: Gallery) -> None:
@@ -194,13 +150,14 @@ def _change(
 
 
 def _note_switch(camera: Camera) -> None:
-    """Tells the page at once where no worker would: one that reads the camera writes its state itself."""
+    """Tells the page at once where no worker would: one that reads the camera writes its state itself. A video that is over
+    begins again."""
     unread = CameraState.objects.filter(camera=camera, claim_token=None)
-    switched_off = unread.filter(status=CameraStatus.DISABLED)
+    new = {"status": CameraStatus.WAITING if camera.enabled else CameraStatus.DISABLED, "reason": "", "since": Now()}
     if camera.enabled:
-        switched_off.update(status=CameraStatus.WAITING, reason="", since=Now())
+        unread.filter(status__in=(CameraStatus.DISABLED, CameraStatus.ENDED)).update(**new)
     else:
-        unread.exclude(status=CameraStatus.DISABLED).update(status=CameraStatus.DISABLED, reason="", since=Now())
+        unread.exclude(status=CameraStatus.DISABLED).update(**new)
 
 
 @audited
@@ -275,7 +232,7 @@ def _set_credentials(camera: Camera, user: str | None, password: str | None, *, 
         )
     if user is None and password is None:
         return
-    kept = _credentials_or_nothing(camera)
+    kept = readable_credentials_of(camera)
     old_user, old_password = ("", "") if moved or user == "" else kept
     pair = (old_user if user is None else user, old_password if password is None else password)
     if any(len(value) > LONGEST_CREDENTIAL for value in pair):
@@ -284,19 +241,14 @@ def _set_credentials(camera: Camera, user: str | None, password: str | None, *, 
         camera.credentials = seal({"user": pair[0], "password": pair[1]}) if any(pair) else ""
 
 
-def _credentials_or_nothing(camera: Camera) -> tuple[str, str]:
-    try:
-        return _credentials_of(camera)
-    except SourceError:
-        return "", ""
-
-
 def _check_readable(camera: Camera) -> None:
     """Raises InvalidInput, with the sentence. A name that nobody has yet is no mistake: the camera may come later."""
     if not camera.address:
         raise InvalidInput("Enter the camera's address.")
     try:
         check_source(source_of(camera), allowed_sources())
+    except CannotOpen:
+        raise InvalidInput("The password was encrypted under another secret key. Enter it again.") from None
     except SourceError as error:
         if error.reason != Reason.UNKNOWN_NAME:
             raise InvalidInput(error.sentence, code=f"camera_{error.reason}") from None

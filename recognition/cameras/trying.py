@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import cv2
 
 from faceplatform.errors import TooManyAttempts, Unprocessable
-from recognition.cameras.services import allowed_sources
+from recognition.cameras.sources import allowed_sources
 from recognition.video.source import Allowed, Source, SourceError
 
 AT_ONCE, WAITING = 2, 4

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from recognition.cameras.models import Camera, CameraKind, CameraStatus
+from recognition.cameras.models import Camera, CameraKind, CameraState, CameraStatus
 
 LIVE = (CameraStatus.LIVE, CameraStatus.DEGRADED)
 NO_WORKER = "No camera worker reads it. The platform starts one by itself; your operator sees why it does not run."
@@ -28,7 +28,7 @@ class CameraWords:
 
 def words_of(camera: Camera) -> CameraWords:
     """camera: read by `with_state`. What a worker wrote counts while its lease does."""
-    state = camera.state
+    state = state_of(camera)
     if not camera.enabled:
         return CameraWords(CameraStatus.DISABLED, CameraStatus.DISABLED.label)
     if state.lease_expires_at is None or state.lease_expires_at < timezone.now():
@@ -39,8 +39,13 @@ def words_of(camera: Camera) -> CameraWords:
     return CameraWords(status, status.label, state.reason or _detail(camera, status), state.since)
 
 
+def state_of(camera: Camera) -> CameraState:
+    """Its row; an empty one if there is none yet."""
+    return camera.state if hasattr(camera, "state") else CameraState(camera=camera)
+
+
 def _detail(camera: Camera, status: CameraStatus) -> str:
-    state = camera.state
+    state = state_of(camera)
     if status in LIVE and state.analysed_fps is not None:
         size = f"{state.width} x {state.height}, " if state.width and state.height else ""
         return f"{size}analysing {state.analysed_fps:.2g} of {camera.fps:.2g} pictures a second"
