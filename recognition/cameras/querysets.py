@@ -3,7 +3,9 @@
 from django.db.models import OuterRef, Q, Subquery
 
 from accounts.querysets import GalleryScopedQuerySet
-from faceplatform.text import clean_name
+from faceplatform.text import clean_name, storable
+
+LONGEST_SEARCH = 200  # characters
 
 
 class CameraQuerySet(GalleryScopedQuerySet):
@@ -23,7 +25,7 @@ class SightingQuerySet(GalleryScopedQuerySet):
 
     def of_anybody_like(self, text: str):
         """Sightings of people whose name or other data contain `text`, and of the unknown person with this number."""
-        text = clean_name(text)
+        text = clean_name(storable(text, LONGEST_SEARCH))
         if not text:
             return self
         number = text.lower().removeprefix("unknown").strip(" #")
