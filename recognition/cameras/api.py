@@ -251,7 +251,7 @@ class LiveView(ActorMixin, APIView):
 
 class TryCameraView(ActorMixin, APIView):
     write_scope = Scope.MANAGE
-    writes = False
+    happens_once = False  # nothing is written
     answers_with = ("image/jpeg",)
 
     @extend_schema(
@@ -273,6 +273,7 @@ class TryCameraView(ActorMixin, APIView):
 
 class PostedFrameView(ActorMixin, APIView):
     write_scope = Scope.RECOGNIZE
+    happens_once = False  # the next picture replaces it in any case
     parser_classes = [JpegParser]
 
     @extend_schema(
