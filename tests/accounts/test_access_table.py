@@ -34,8 +34,9 @@ class Row:
     """What an operation needs, and how it answers.
 
     least: the lowest role that may. scopes: those of which a key needs one. body: JSON; a text in braces is replaced by the value
-    of that name in the world's `rows`, a field `file` makes it multipart, and one text alone is sent as it is, as a JPEG. Statuses: ok for those who may, below for a lower
-    role, outside for a stranger, elsewhere for an operator's key of another gallery, if not the same as outside.
+    of that name in the world's `rows`, a field `file` makes it multipart, and one text alone is sent as it is, as a JPEG.
+    Statuses: ok for those who may, below for a lower role, outside for a stranger, elsewhere for an operator's key of another
+    gallery, if not the same as outside.
     """
 
     least: int
