@@ -49,6 +49,8 @@ class CameraForm(forms.ModelForm):
             "address": "rtsp://… or http://…; of a file its name, of a device its path; empty for a webcam.",
             "min_face_px": "Smaller faces are left out: they are seldom recognised rightly.",
             "min_frames": "More is surer, fewer is quicker. A door may take 1 with a stricter threshold.",
+            "live": "",
+            "repeats": "",
             "retention_days": "Empty: as the gallery's rule says.",
             "unknown_retention_days": "Empty: as the gallery's rule says.",
         }

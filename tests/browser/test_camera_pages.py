@@ -88,6 +88,17 @@ def changes(page: Page, image) -> None:
     )
 
 
+def hide(page: Page, hidden: bool) -> None:
+    """As if another tab came to the front."""
+    page.evaluate(
+        """hidden => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
 def test_a_network_camera_is_tried_added_watched_and_deleted(cameras, door):
     page, name = cameras, f"Entrance {cameras.viewport_size['width']}"
     fits(page)
@@ -115,6 +126,10 @@ def test_a_network_camera_is_tried_added_watched_and_deleted(cameras, door):
     changes(page, live)
     expect(page.get_by_text("Nobody was seen yet.")).to_be_visible()
     fits(page)
+    hide(page, True)
+    assert live.get_attribute("src") is None, "a hidden tab keeps a stream open"
+    hide(page, False)
+    changes(page, live)
 
     page.get_by_role("link", name="Cameras").first.click()
     tile = page.locator(".cameras li").filter(has_text=name)
@@ -147,4 +162,4 @@ def test_the_browsers_webcam_is_a_camera(cameras):
     watching.wait_for_function("document.querySelector('img[data-live]').naturalWidth > 100", timeout=SLOW)
     fits(watching)
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_text("Press “Start”.")).to_be_visible()
+    expect(page.get_by_text("The browser then asks whether it may use the camera.")).to_be_visible()
