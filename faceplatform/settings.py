@@ -255,6 +255,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "DecisionEnum": "recognition.photos.models.Decision",
         "RequestStatusEnum": "recognition.photos.models.Status",
+        "PresenceEnum": "recognition.attendance.models.Presence",
         "ImportStatusEnum": "recognition.imports.models.Import.Status",
     },
 }

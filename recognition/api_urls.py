@@ -10,4 +10,5 @@ urlpatterns = [
     path("", include("recognition.reembedding.api_urls")),
     path("", include("recognition.evaluations.api_urls")),
     path("", include("recognition.compreface.api_urls")),
+    path("", include("recognition.attendance.api_urls")),
 ]

@@ -18,6 +18,7 @@ from accounts.keys.services import create_api_key
 from accounts.models import ApiKey, AuditEvent
 from accounts.roles import Role
 from gallery.services import delete_identity
+from recognition.attendance.models import AttendanceCorrection
 from recognition.engine.base import Box, Crop, Face, PhotoAnalysis, Quality
 from recognition.evaluations.models import Evaluation
 from recognition.health.models import HealthFinding
@@ -37,6 +38,7 @@ IDS = {
     "samples": "sample",
     "recognitions": "recognition",
     "undo": "event",
+    "attendance-corrections": "correction",
 }
 
 
@@ -104,6 +106,9 @@ def make_rows() -> dict[str, Any]:
         ).pk,
         "evaluations": Evaluation.objects.create(
             pack="dlib-resnet", pack_sha256="a", set_name="set", set_sha256="b", numbers=NUMBERS, curves={}
+        ).pk,
+        "correction": AttendanceCorrection.objects.create(
+            gallery=gallery, identity=ada, date="2026-05-03", presence="absent", reason="ill"
         ).pk,
         "recognition": requests["recognize"].pk,
         "detections": requests["detect"].pk,

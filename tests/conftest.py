@@ -12,14 +12,14 @@ import matplotlib
 import numpy as np
 import pytest
 import skimage
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's sync API runs a loop in the test's thread
 sys.path.insert(0, str(Path(__file__).parent))
 
 # The same examples at every run; others with --hypothesis-profile=default.
-settings.register_profile("steady", derandomize=True)
+settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "faces"
