@@ -256,6 +256,7 @@ SPECTACULAR_SETTINGS = {
         "DecisionEnum": "recognition.photos.models.Decision",
         "RequestStatusEnum": "recognition.photos.models.Status",
         "PresenceEnum": "recognition.attendance.models.Presence",
+        "CorrectedPresenceEnum": "recognition.attendance.models.TO_WRITE_DOWN",
         "ImportStatusEnum": "recognition.imports.models.Import.Status",
     },
 }

@@ -21,7 +21,7 @@ from gallery.api import PROBLEMS
 from gallery.models import Gallery, Identity
 from recognition.attendance import services
 from recognition.attendance.days import day_of
-from recognition.attendance.models import AttendanceCorrection, Presence
+from recognition.attendance.models import TO_WRITE_DOWN, AttendanceCorrection, Presence
 from recognition.attendance.report import Days, PersonDay, csv_lines, people_of
 from recognition.photos.schema import IdentityReferenceSchema
 
@@ -38,7 +38,7 @@ PARAMETERS = [
 
 class CorrectionSchema(serializers.Serializer):
     id = serializers.UUIDField()
-    presence = serializers.ChoiceField(choices=[Presence.PRESENT.value, Presence.ABSENT.value])
+    presence = serializers.ChoiceField(choices=TO_WRITE_DOWN)
     came = serializers.TimeField(allow_null=True)
     left = serializers.TimeField(allow_null=True)
     reason = serializers.CharField()
@@ -73,7 +73,7 @@ class AttendanceSchema(serializers.Serializer):
 class CorrectionInput(serializers.Serializer):
     identity = serializers.UUIDField()
     date = serializers.DateField()
-    presence = serializers.ChoiceField(choices=[Presence.PRESENT.value, Presence.ABSENT.value])
+    presence = serializers.ChoiceField(choices=TO_WRITE_DOWN)
     reason = serializers.CharField(max_length=200)
     came = serializers.TimeField(required=False, allow_null=True, help_text="In the gallery's time zone.")
     left = serializers.TimeField(required=False, allow_null=True)

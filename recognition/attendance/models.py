@@ -49,6 +49,9 @@ class Presence(models.TextChoices):
     NO_DATA = "no_data", "No data"
 
 
+TO_WRITE_DOWN = [(presence.value, presence.label) for presence in (Presence.PRESENT, Presence.ABSENT)]
+
+
 class AttendanceCorrection(models.Model):
     """What somebody wrote down by hand about a person's day. The latest that is not withdrawn counts.
 
@@ -59,9 +62,7 @@ class AttendanceCorrection(models.Model):
     gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="+", db_index=False)
     identity = models.ForeignKey(Identity, on_delete=models.CASCADE, related_name="+", db_index=False)
     date = models.DateField()
-    presence = models.CharField(
-        max_length=10, choices=[(p.value, p.label) for p in (Presence.PRESENT, Presence.ABSENT)]
-    )
+    presence = models.CharField(max_length=10, choices=TO_WRITE_DOWN)
     came = models.TimeField(null=True, blank=True)
     left = models.TimeField(null=True, blank=True)
     reason = NameField(max_length=200)
