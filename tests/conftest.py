@@ -211,12 +211,12 @@ def instant_worker(db, pack_dir, monkeypatch, lasting_workers):
     return made
 
 
-@pytest.fixture
-def web(tmp_path, db):
-    """A web server in a process of its own; `web` is its name in the database."""
+@pytest.fixture(scope="module")
+def web(tmp_path_factory, django_db_setup):
+    """A web server in a process of its own, for all tests of a module; `web` is its name in the database."""
     from web_process import WebProcess
 
-    running = WebProcess(tmp_path, PGAPPNAME="web")
+    running = WebProcess(tmp_path_factory.mktemp("web"), PGAPPNAME="web")
     yield running
     running.stop()
 
