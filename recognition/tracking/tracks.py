@@ -44,7 +44,7 @@ class Track:
         if usable:
             self.usable += 1
             self._keep(SeenFace(face, frame, at, _weight(face)))
-        elif self.glimpse is None or face.quality.score >= self.glimpse.face.quality.score:
+        elif self.glimpse is None or face.quality.score > self.glimpse.face.quality.score:
             self.glimpse = SeenFace(face, frame, at, 0.0)
 
     def _keep(self, seen: SeenFace) -> None:
