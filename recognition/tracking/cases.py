@@ -18,13 +18,14 @@ SEARCHED_FRAMES = 3  # the best ones, beside the mean
 
 @dataclass(slots=True, eq=False)
 class Evidence:
-    """What the searches for a track found. usable, weight: how many usable frames there were at the last one, and the weight
-    of the best."""
+    """What the searches for a track found. usable, weight, spread: at the last one, how many usable frames there were, the
+    weight of the best, and how far the best lay from their mean."""
 
     found: Sequence[Sequence[Match]] = ()
     searches: int = 0
     usable: int = 0
     weight: float = 0.0
+    spread: float = 0.0
 
     def is_due(self, track: Track, limits: Limits) -> bool:
         """Whether to search again: at certain numbers of frames, and when a clearly better one came."""
@@ -43,12 +44,13 @@ class Evidence:
         assert track.mean is not None
         best = track.best[:SEARCHED_FRAMES]
         self.found = search(np.stack([track.mean, *(seen.face.embedding for seen in best)]).astype("float32"))
-        self.searches, self.usable, self.weight = self.searches + 1, track.usable, best[0].weight
+        self.searches += 1
+        self.usable, self.weight, self.spread = track.usable, best[0].weight, track.spread
 
     def verdict(self, limits: Limits, *, usable: int, ended: bool = False) -> Verdict:
         if not self.found:
             return Verdict("unusable", limits.threshold, reason="too_few_frames")
-        return judge(self.found, usable=usable, limits=limits, ended=ended)
+        return judge(self.found, spread=self.spread, usable=usable, limits=limits, ended=ended)
 
 
 @dataclass(slots=True, eq=False)

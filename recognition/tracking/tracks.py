@@ -9,7 +9,7 @@ import numpy as np
 
 from recognition.tracking.association import Row, as_row, as_rows, associate
 from recognition.tracking.base import Limits, Reason, SeenFace
-from recognition.tracking.vectors import mean_vector
+from recognition.tracking.vectors import mean_vector, spread_around
 
 if TYPE_CHECKING:
     from recognition.engine.base import Face
@@ -25,7 +25,8 @@ LARGE_FACE = 112.0  # px; a larger one tells no more
 @dataclass(slots=True, eq=False)
 class Track:
     """A face followed through frames. frames: how many have it; usable: in how many it can be compared. best: of these, best
-    first, at most KEPT. glimpse: the best of the others."""
+    first, at most KEPT. glimpse: the best of the others. mean, spread: of the best frames; float32 (dim,), None without one.
+    """
 
     number: int
     first_seen: float
@@ -35,8 +36,9 @@ class Track:
     usable: int = 0
     best: list[SeenFace] = field(default_factory=list)
     glimpse: SeenFace | None = None
+    mean: np.ndarray | None = None
+    spread: float = 0.0
     _speed: tuple[float, float] = (0.0, 0.0)  # px a second
-    _mean: np.ndarray | None = None
 
     def add(self, face: "Face", *, frame: int, at: float, usable: bool) -> None:
         self._move(as_row(face.box), at)
@@ -50,12 +52,9 @@ class Track:
     def _keep(self, seen: SeenFace) -> None:
         self.best = sorted([*self.best, seen], key=lambda kept: -kept.weight)[:KEPT]
         vectors = np.stack([kept.face.embedding for kept in self.best])
-        self._mean = mean_vector(vectors, np.array([kept.weight for kept in self.best]))
-
-    @property
-    def mean(self) -> np.ndarray | None:
-        """Of the best frames, float32 (dim,); None while no frame was usable."""
-        return self._mean
+        weights = np.array([kept.weight for kept in self.best])
+        self.mean = mean_vector(vectors, weights)
+        self.spread = spread_around(self.mean, vectors, weights)
 
     @property
     def shown(self) -> tuple[SeenFace, ...]:

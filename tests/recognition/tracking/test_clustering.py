@@ -18,8 +18,8 @@ def on_a_line(*places) -> np.ndarray:
 # --- Joining ---
 def test_a_sighting_joins_the_nearest_person_if_near_enough():
     centroids = rows(person(0), person(1))
-    assert nearest_person(off(person(1), 0.47), centroids, T) == 1
-    assert nearest_person(off(person(1), 0.48), centroids, T) is None  # within the threshold, but not surely
+    assert nearest_person(off(person(1), 0.42), centroids, T) == 1
+    assert nearest_person(off(person(1), 0.43), centroids, T) is None  # within the threshold, but not surely
 
 
 def test_the_first_sighting_is_a_new_person():
@@ -81,7 +81,7 @@ def test_no_people_and_one_person_have_no_merges():
 def test_merges_are_what_a_plain_computation_gives():
     """Compared with average link computed anew from all pairs after each merge."""
     random = np.random.default_rng(1)
-    vectors = random.normal(size=(60, 4)).astype("float32") * 0.35
+    vectors = random.normal(size=(60, 4)).astype("float32") * 0.28
     people = np.concatenate([np.arange(30), random.integers(0, 30, 30)])
     done, suggested = find_merges(vectors, people, T, forbidden=[(0, 1), (2, 3)])
     members = {place: set(np.nonzero(people == place)[0]) for place in range(30)}
@@ -104,7 +104,7 @@ def test_merges_are_what_a_plain_computation_gives():
         assert merge.distance == pytest.approx(nearest.distance, abs=1e-3)
         members[merge.kept] |= members.pop(merge.merged)
     left = [merge for merge in pairs() if merge.distance <= T]
-    assert left[0].distance > 0.9 * T
+    assert left[0].distance > 0.85 * T
     assert [(merge.kept, merge.merged) for merge in suggested] == [(merge.kept, merge.merged) for merge in left]
 
 

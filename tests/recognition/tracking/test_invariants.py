@@ -13,7 +13,12 @@ from recognition.tracking.cases import MOST_SEARCHES
 from tests.recognition.tracking.made_up import THRESHOLD, Camera, Gallery, between, face, off, person
 
 # Two sisters, somebody between them, somebody near one of them, others, and two strangers.
-LOOKS = [between(0, 1, share) for share in (0.0, 0.25, 0.12)] + [off(person(0), 0.3, 2), person(3), person(4), person(5)]
+LOOKS = [between(0, 1, share) for share in (0.0, 0.25, 0.12)] + [
+    off(person(0), 0.3, 2),
+    person(3),
+    person(4),
+    person(5),
+]
 ENROLLED = (0, 1, 4)
 
 glances = st.tuples(

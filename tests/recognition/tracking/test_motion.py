@@ -124,8 +124,8 @@ def test_a_mask_may_be_hollow_and_of_several_parts():
 
 @pytest.mark.parametrize(
     "polygon",
-    [[[0, 0], [1, 1]], [[0, 0], [1, 0], [1, 1.01]], [[0, 0], [1, 0], [float("nan"), 1]], [[0, 0, 0]] * 3, [[0, 0], [1]], "abc", [],
-     [["a", "b"]] * 3, None, 5],
+    [[[0, 0], [1, 1]], [[0, 0], [1, 0], [1, 1.01]], [[0, 0], [1, 0], [float("nan"), 1]], [[0, 0, 0]] * 3, [[0, 0], [1]], "abc",
+     [],     [["a", "b"]] * 3, None, 5],
 )  # fmt: skip
 def test_what_is_no_polygon_is_refused(polygon):
     with pytest.raises(ValueError, match="mask"):

@@ -1,16 +1,17 @@
 import numpy as np
 import pytest
-from tests.recognition.tracking.made_up import THRESHOLD, between, face, off, person
 
 from recognition.tracking.base import Limits
 from recognition.tracking.tracks import KEPT, Tracker
+from tests.recognition.tracking.made_up import THRESHOLD, between, face, off, person
 
 
 class Followed:
     """A tracker whose frames come four times a second. tracks: the numbers of each frame's faces."""
 
-    def __init__(self, limits: Limits = Limits(THRESHOLD)):
-        self.tracker, self.at, self.frame, self.tracks = Tracker(limits), 1000.0, 0, []
+    def __init__(self, min_face_px: float = 48):
+        self.tracker = Tracker(Limits(THRESHOLD, min_face_px=min_face_px))
+        self.at, self.frame, self.tracks = 1000.0, 0, []
 
     def see(self, *faces, after=0.25):
         self.at, self.frame = self.at + after, self.frame + 1
@@ -129,7 +130,7 @@ def test_a_clock_that_is_set_ends_all_tracks(step, tracks):
 
 
 def test_the_best_frames_are_kept_by_quality_and_size():
-    followed = Followed(Limits(THRESHOLD, min_face_px=80))
+    followed = Followed(min_face_px=80)
     for k in range(12):
         followed.see(face(person(0), size=100 + k, quality=0.5 + 0.04 * (k % 6)))
     followed.see(face(person(0), size=79, quality=1.0))
@@ -152,7 +153,8 @@ def test_a_mean_is_as_long_as_its_vectors():
 
 
 def test_vectors_that_cancel_out_make_no_nan():
-    followed = Followed(Limits(5.0))
+    followed = Followed()
+    followed.tracker.limits = Limits(5.0)
     followed.see(face(person(0)))
     followed.see(face(-person(0)))
     [track] = followed.tracker.tracks
