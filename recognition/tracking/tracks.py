@@ -141,9 +141,10 @@ class Tracker:
     def _distances(self, faces: Sequence["Face"]) -> np.ndarray:
         distances = np.full((len(self.tracks), len(faces)), np.nan)
         for column, face in enumerate(faces):
-            for row, track in enumerate(self.tracks):
-                if track.mean is not None and self._is_usable(face):
-                    distances[row, column] = np.linalg.norm(track.mean - face.embedding)
+            if self._is_usable(face):
+                for row, track in enumerate(self.tracks):
+                    if track.mean is not None:
+                        distances[row, column] = np.linalg.norm(track.mean - face.embedding)
         return distances
 
     def _is_usable(self, face: "Face") -> bool:
