@@ -14,8 +14,8 @@ ENOUGH_AT_THE_END = 3
 AGREEING = 2  # frames whose own nearest is the person that the mean is nearest to
 FEW_FRAMES, FEW_FRAMES_SHARE = 2, 0.9  # up to so many frames, so much of the threshold
 # Thresholds are measured on single faces. The mean of several is nearer to everybody, as what is random in them cancels out:
-# among 20 people, strangers were named four times as often. With half of the variance added, they are named no more often than
-# by a single face, and the people themselves are still found far more often (docs/performance.md).
+# one stranger in twenty was named. With half of the frames' variance added, strangers are as far away as the threshold takes
+# them to be, and the people themselves are still found far more often than by one face (docs/performance.md).
 SPREAD_SHARE = math.sqrt(0.5)
 Subject: TypeAlias = tuple[Decision, UUID | None]
 

@@ -73,11 +73,12 @@ def test_who_walks_fast_is_known_again_from_afar_if_alike():
     assert followed.tracks == [[1], [2]]
 
 
-def test_who_turns_round_is_found_where_they_were():
+@pytest.mark.parametrize("places", [(100, 190, 280, 190), (100, 190, 350, 480)])
+def test_who_turns_round_is_found_where_they_were_and_who_goes_on_faster_where_they_should_be(places):
     followed = Followed()
-    for x in (100, 200, 300, 300, 200):
+    for x in places:
         followed.see(face(person(0), x, usable=False))
-    assert followed.tracks == [[1]] * 5
+    assert followed.tracks == [[1]] * 4
 
 
 @pytest.mark.parametrize("size", [45, 220])
@@ -86,6 +87,13 @@ def test_a_face_at_once_much_larger_or_smaller_is_another(size):
     followed.see(face(person(0), size=100, usable=False))
     followed.see(face(person(0), 180, 180, size, usable=False))
     assert followed.tracks == [[1], [2]]
+
+
+def test_a_face_that_fills_much_of_the_same_place_is_the_same_however_it_grew():
+    followed = Followed()
+    followed.see(face(person(0), size=100, usable=False))
+    followed.see(face(person(0), 45, 45, 210, usable=False))
+    assert followed.tracks == [[1], [1]]
 
 
 @pytest.mark.parametrize(("hidden_for", "track"), [(1.9, 1), (2.1, 2)])
