@@ -61,7 +61,7 @@ class Case:
     it, when it was last told about.
 
     met: the open cases that had a face in one frame with this one. beside: the tracks of all that had. taken: the names of
-    those that are over, and how near each was.
+    those that are over.
     """
 
     track: Track
@@ -74,7 +74,7 @@ class Case:
     told_at: float = 0.0
     met: set["Case"] = field(default_factory=set)
     beside: set[int] = field(default_factory=set)
-    taken: dict[UUID, float] = field(default_factory=dict)
+    taken: set[UUID] = field(default_factory=set)
 
     @property
     def identity_id(self) -> UUID | None:
@@ -108,7 +108,7 @@ class Case:
         for other in self.met:
             other.met.discard(self)
             if self.identity_id:
-                other.taken[self.identity_id] = min(self.distance, other.taken.get(self.identity_id, np.inf))
+                other.taken.add(self.identity_id)
 
     def sighting(self) -> Sighting:
         """As it stands. Only once it has a verdict."""

@@ -63,10 +63,9 @@ class Track:
 
     def why_unusable(self, min_face_px: float) -> Reason:
         """Of a track without a usable frame."""
-        small = (
-            self.glimpse is not None and min(self.glimpse.face.box.width, self.glimpse.face.box.height) < min_face_px
-        )
-        return "face_too_small" if small else "low_quality"
+        assert self.glimpse is not None
+        box = self.glimpse.face.box
+        return "face_too_small" if min(box.width, box.height) < min_face_px else "low_quality"
 
     def expected(self, at: float) -> Row:
         """Where its face should be, if it goes on as it did."""
@@ -91,7 +90,6 @@ def _weight(face: "Face") -> float:
 class Step:
     """What a frame changed. seen: tracks with a face in it. ended: those that are over."""
 
-    at: float
     seen: list[Track]
     ended: list[Track]
 
@@ -116,12 +114,12 @@ class Tracker:
         seen = [found.get(number) or self._begin() for number in range(len(faces))]
         for track, face in zip(seen, faces, strict=True):
             track.add(face, frame=frame, at=self._at, usable=self._is_usable(face))
-        return Step(self._at, seen, ended)
+        return Step(seen, ended)
 
     def close(self) -> Step:
         """Ends all tracks, as the camera is lost or switched off."""
         ended, self.tracks = self.tracks, []
-        return Step(self._at, [], ended)
+        return Step([], ended)
 
     def _is_over(self, track: Track, before: float) -> bool:
         """before: the time of the frame before this one. Where few frames are analysed, it may be long ago."""

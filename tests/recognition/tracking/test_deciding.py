@@ -305,6 +305,18 @@ def test_who_stood_beside_a_person_is_not_named_after_them_later(camera, anna):
     assert camera.events[-1].sighting.beside == {1}
 
 
+def test_who_stood_beside_a_named_person_does_not_get_the_name_once_that_is_over_even_if_nearer(camera, anna):
+    first, second = face(off(person(0), 0.3), 100), face(person(0), 600)
+    camera.see(first, second, times=2)
+    camera.see(first, face(person(0), 600, usable=False))
+    camera.see(face(person(0), 600, usable=False), times=12)
+    assert kinds(camera.events) == [Opened, Ended]
+    camera.see(second, times=8)
+    camera.close()
+    assert camera.decided() == [("known", anna), ("unusable", None)]
+    assert camera.events[-1].sighting.reason == "identity_elsewhere"
+
+
 def test_a_person_whose_track_was_lost_is_named_again(camera, anna):
     """The first track is open for two more seconds, but was never in one frame with the second."""
     camera.see(face(person(0), 100), times=4)

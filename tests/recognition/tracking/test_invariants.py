@@ -35,7 +35,7 @@ frames = st.tuples(
 )
 
 
-@examples(max_examples=60, deadline=None)
+@examples(max_examples=120, deadline=None)
 @given(st.lists(frames, min_size=1, max_size=14), st.sampled_from([1, 2, 3, 6, 10]))
 def test_whatever_passes(passing, min_frames):
     gallery = Gallery()
