@@ -4,9 +4,11 @@ import base64
 import random
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,7 +53,7 @@ def _units(data: bytes):
 
 
 def packets_of(codec: str, units: list[bytes], sequence: int, timestamp: int):
-    """RTP packets of one picture: units in fragments where they are long, small ones first aggregated."""
+    """RTP packets of one picture: long units in fragments."""
     parts: list[bytes] = []
     for unit in units:
         parts += [unit] if len(unit) <= MTU else _fragments(codec, unit)
@@ -99,17 +101,18 @@ class RtspServer(TcpServer):
         other: Clip | None = None,
         location: str = "",
         session_seconds: int = 60,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.clip, self.fault, self.after, self.speed = clip, fault, after, speed
         self.auth, self.digest, self.other, self.location = auth, digest, other, location
         self.session_seconds = session_seconds
         self.requests: list[str] = []
         self.kept_alive = threading.Event()
-        super().__init__()
+        super().__init__(tls)
 
     @property
     def address(self) -> str:
-        return f"rtsp://127.0.0.1:{self.port}/cam?stream=1"
+        return f"rtsp{'s' if self.tls else ''}://127.0.0.1:{self.port}/cam?stream=1"
 
     def serve(self, connection: socket.socket) -> None:
         if self.fault == "silent":
@@ -184,13 +187,11 @@ class RtspServer(TcpServer):
         return (lines + ("" if self.fault == "audio" else video)).replace("\n", "\r\n")
 
     def _play(self, connection: socket.socket, lock: threading.Lock) -> None:
-        try:
+        with suppress(OSError):
             self._send(connection, lock)
-        except OSError:
-            pass
 
     def _send(self, connection: socket.socket, lock: threading.Lock) -> None:
-        began, sequence, clip, at = time.monotonic(), 65500, self.clip, 0
+        began, sequence, clip, at = time.monotonic(), 65500, self.clip, 0  # the number begins anew soon
         chance = random.Random(1)
         for number in range(10**9):
             if self.stopping.wait(began + number / clip.fps / self.speed - time.monotonic()):
@@ -202,15 +203,10 @@ class RtspServer(TcpServer):
                 clip, at = self.other, 0
             is_key, units = clip.pictures[at % len(clip.pictures)]
             at += 1
-            packets = list(packets_of(clip.codec, units, sequence + 1, number * 6000))
             if is_key:
-                payload = aggregate(clip.codec, clip.parameters)
-                packets.insert(0, struct.pack(">BBHII", 0x80, 96, sequence & 0xFFFF, number * 6000 & 0xFFFFFFFF, 7) + payload)
+                units = [aggregate(clip.codec, clip.parameters), *units]
+            for packet in packets_of(clip.codec, units, sequence, number * 6000):
                 sequence += 1
-            else:
-                packets = list(packets_of(clip.codec, units, sequence, number * 6000))
-            sequence += len(packets) - is_key
-            for packet in packets:
                 if sent := self._harmed(packet, chance) if has_fault else packet:
                     with lock:
                         connection.sendall(b"$\0" + struct.pack(">H", len(sent)) + sent)
@@ -241,6 +237,6 @@ class RtspServer(TcpServer):
         if self.fault == "corrupt" and chance.random() < 0.5:
             harmed = bytearray(packet)
             for _ in range(20):
-                harmed[chance.randrange(13, len(harmed))] = chance.randrange(256)
+                harmed[chance.randrange(12, len(harmed))] = chance.randrange(256)
             return bytes(harmed)
         return packet
