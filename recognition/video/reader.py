@@ -177,7 +177,9 @@ class Reader:
                 self._watch.allow(self._patience.stalled)
                 self._note(picture)
                 if is_wanted:
-                    self._mark = max(self._mark + self._period, now - self._period)
+                    # The rate is kept on average, but nothing is made up for after a pause.
+                    due = self._mark + self._period
+                    self._mark = due if due + self._period > now else now
                     self._hand_on(picture, now)
             self._pulse.check(now)
 
