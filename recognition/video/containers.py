@@ -68,6 +68,7 @@ def _frames(container: InputContainer, most_pixels: int) -> Iterator[av.VideoFra
     if not container.streams.video:
         raise SourceError(Reason.NO_VIDEO)
     stream = container.streams.video[0]
+    stream.codec_context.thread_count = 1
     stream.codec_context.options = {"max_pixels": str(4 * most_pixels)}
     for packet in container.demux(stream):
         try:

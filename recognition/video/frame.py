@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from av import VideoFrame
 
-from recognition.engine.jpeg import layout
+from recognition.engine.base import PhotoError
+from recognition.engine.jpeg import check_scans, layout
 from recognition.video.source import Reason, SourceError
 
 MOST_PIXELS = 2 * 3840 * 2160
@@ -76,7 +77,7 @@ class JpegPicture:
 
     def __init__(self, data: bytes, most_pixels: int) -> None:
         found = layout(data)
-        if found is None or not found.is_decodable or not data.endswith(END_OF_JPEG):
+        if found is None or not found.is_decodable or not found.width * found.height or data[-2:] != END_OF_JPEG:
             raise SourceError(Reason.BROKEN)
         check_size(found.width, found.height, most_pixels)
         self.width, self.height = found.width, found.height
@@ -94,6 +95,10 @@ class JpegPicture:
 
     @cached_property
     def _pixels(self) -> np.ndarray:
+        try:
+            check_scans(self._data, self.width * self.height)
+        except PhotoError:
+            raise SourceError(Reason.BROKEN) from None
         # A camera's picture is shown as it is: EXIF's orientation, which none writes, would change its size.
         pixels = cv2.imdecode(np.frombuffer(self._data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if pixels is None or pixels.shape[:2] != (self.height, self.width):

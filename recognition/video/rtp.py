@@ -50,7 +50,10 @@ class Assembler:
         self._video = video
         self._parts = _h264 if video.codec == "h264" else _h265
         self._sequence: int | None = None
-        self._begin(None)
+        self._timestamp: int | None = None
+        self._whole = True
+        self._data = bytearray()
+        self._types: set[int] = set()
 
     def add(self, packet: Packet) -> Iterator[AccessUnit]:
         has_gap = self._sequence is not None and packet.sequence != self._sequence + 1 & 0xFFFF
@@ -75,7 +78,7 @@ class Assembler:
         self._timestamp = timestamp
         self._whole = True
         self._data = bytearray()
-        self._types: set[int] = set()
+        self._types = set()
 
     def _finish(self) -> Iterator[AccessUnit]:
         if not self._data:
