@@ -87,6 +87,8 @@ class RtspServer(TcpServer):
     packets), corrupt, garbage (between packets), resize (`other` is played). Or from the beginning: silent, missing,
     forbidden, redirect (to `location`), no_play (the reply comes, pictures do not), audio (no video is offered), busy
     (453), other_port (what to SETUP is said to be at `location`), no_parameters (in the SDP; they come in the stream).
+    Or in form: channels (others than those asked for), early (the first picture comes before the reply to PLAY), stale
+    (the first right answer to a challenge is said to be too old).
     """
 
     def __init__(
@@ -108,6 +110,9 @@ class RtspServer(TcpServer):
         self.session_seconds = session_seconds
         self.requests: list[str] = []
         self.kept_alive = threading.Event()
+        self.begun = threading.Event()
+        self.channel = 4 if fault == "channels" else 0
+        self.is_stale = fault == "stale"
         super().__init__(tls)
 
     @property
@@ -124,11 +129,15 @@ class RtspServer(TcpServer):
             self.requests.append(head)
             if sender and method == "OPTIONS":
                 self.kept_alive.set()
-            with lock:
-                connection.sendall(self._reply(method, head))
             if method == "PLAY" and self.fault != "no_play":
                 sender = threading.Thread(target=self._play, args=(connection, lock), daemon=True)
                 self._threads.append(sender)
+            if sender and method == "PLAY" and self.fault == "early":
+                sender.start()
+                self.begun.wait(10)
+            with lock:
+                connection.sendall(self._reply(method, head))
+            if sender and method == "PLAY" and self.fault != "early":
                 sender.start()
 
     @staticmethod
@@ -150,14 +159,21 @@ class RtspServer(TcpServer):
 
     def _answer(self, method: str, head: str) -> tuple[str, str, str]:
         given = re.search("(?m)^Authorization: (.*?)\r?$", head)
-        if self.auth and not (given and is_authorized(given[1], method, *self.auth, self.digest)):
-            kind = f'Digest realm="cam", nonce="n0", {self.digest}' if self.digest else 'Basic realm="cam"'
+        is_right = not self.auth or (given and is_authorized(given[1], method, *self.auth, self.digest))
+        if not is_right or (given and self.is_stale):
+            stale = ", stale=true" if is_right else ""
+            self.is_stale = self.is_stale and not is_right
+            kind = f'Digest realm="cam", nonce="n0", {self.digest}{stale}' if self.digest else 'Basic realm="cam"'
             return "401 Unauthorized", f"WWW-Authenticate: {kind}\r\n", ""
         if method == "DESCRIBE":
             return self._described()
         if method == "SETUP":
             session = f"Session: 12;timeout={self.session_seconds}\r\n"
-            return "200 OK", f"Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n{session}", ""
+            return (
+                "200 OK",
+                f"Transport: RTP/AVP/TCP;unicast;interleaved={self.channel}-{self.channel + 1}\r\n{session}",
+                "",
+            )
         return "200 OK", "Session: 12\r\n" if method == "PLAY" else "Public: DESCRIBE, SETUP, PLAY\r\n", ""
 
     def _described(self) -> tuple[str, str, str]:
@@ -209,7 +225,8 @@ class RtspServer(TcpServer):
                 sequence += 1
                 if sent := self._harmed(packet, chance) if has_fault else packet:
                     with lock:
-                        connection.sendall(b"$\0" + struct.pack(">H", len(sent)) + sent)
+                        connection.sendall(struct.pack(">cBH", b"$", self.channel, len(sent)) + sent)
+            self.begun.set()
             if has_fault and self.fault == "garbage":
                 with lock:
                     connection.sendall(GARBAGE)

@@ -29,6 +29,7 @@ from recognition.video.wire import Wire, wired
 
 STATUS = re.compile(rb"RTSP/1\.\d (\d{3})\b")
 MOST_EARLY = 2000  # packets that may come before the reply to PLAY, with the first key picture among them
+MOST_ATTEMPTS = 3  # at a request: without a password, with it, and again if the challenge is too old by then
 LONGEST_LINE = 4096
 MOST_BODY = 64 * 1024
 KEEP_ALIVE = 20.0  # seconds, or half of what the camera says
@@ -103,10 +104,11 @@ class Talk:
 
     def _ask(self, method: str, url: str, headers: dict[str, str]) -> Reply:
         """A good reply. The password is shown once the camera has asked for it. Raises SourceError."""
-        reply = self._exchange(method, url, headers)
-        if reply.status == 401 and (self._credentials is None or is_stale(reply.headers)):
-            self._credentials = answer_to(reply.headers, self._source)
+        for _ in range(MOST_ATTEMPTS):
             reply = self._exchange(method, url, headers)
+            if reply.status != 401 or (self._credentials and not is_stale(reply.headers)):
+                break
+            self._credentials = answer_to(reply.headers, self._source)
         if reply.status // 100 == 3:
             raise SourceError(Reason.MOVED)
         if reply.status // 100 != 2:

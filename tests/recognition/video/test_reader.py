@@ -40,7 +40,7 @@ def camera_threads():
 def test_frames_arrive_in_order_and_the_newest_wins(clips, allowed):
     with RtspServer(clips["h264"], speed=10) as server, Reader(rtsp(server), allowed) as reader:
         first = reader.wait(SOON)
-        assert (first.seq, number_of(first.bgr), first.luma.shape) == (1, 0, (90, 160))
+        assert number_of(first.bgr) == (first.seq - 1) % 25 and first.luma.shape == (90, 160)
         until(reader, lambda state: state.drops >= 5)
         late = reader.take()
         assert late.seq >= first.seq + 6

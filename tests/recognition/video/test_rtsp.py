@@ -31,9 +31,11 @@ def read(server, allowed, count, **options):
         return [picture for picture, _ in zip(pictures, range(count), strict=False)]
 
 
-@pytest.mark.parametrize("codec", ["h264", "h265"])
-def test_every_picture_comes_once_and_in_order(clips, allowed, codec):
-    with RtspServer(clips[codec], speed=10) as server:
+@pytest.mark.parametrize(
+    ("codec", "form"), [("h264", "none"), ("h265", "none"), ("h264", "channels"), ("h264", "early")]
+)
+def test_every_picture_comes_once_and_in_order(clips, allowed, codec, form):
+    with RtspServer(clips[codec], fault=form, speed=10) as server:
         pictures = read(server, allowed, 30)
     assert [number_of(picture.bgr(1920)) for picture in pictures] == [number % 25 for number in range(30)]
     assert {(picture.width, picture.height) for picture in pictures} == {(320, 240)}
@@ -89,6 +91,12 @@ def test_passwords(clips, allowed, digest):
             assert error.reason == Reason.WRONG_PASSWORD
             assert "hunter2" not in str(error)
         assert len(server.requests) == 4 + 2 + 1  # asked once for the password, which is shown once each time
+
+
+def test_a_challenge_that_is_too_old_is_answered_again(clips, allowed):
+    with RtspServer(clips["h264"], fault="stale", auth=("admin", "x"), digest='qop="auth"') as server:
+        assert grab_frame(camera(server, user="admin", password="x"), allowed, 5).width == 320
+        assert len(server.requests) == 5
 
 
 def test_a_password_that_nobody_asks_for_stays_here(clips, allowed):
