@@ -16,7 +16,7 @@ from recognition.video.source import Reason, SourceError
 MOST_PIXELS = 2 * 3840 * 2160
 MOST_SIDE = 1920
 LUMA_SIZE = (160, 90)
-END_OF_JPEG = b"\xff\xd9"
+START_OF_JPEG, END_OF_JPEG = b"\xff\xd8", b"\xff\xd9"
 AREA = cv2.INTER_AREA
 WITH_LUMA_PLANE = {
     "gray", "nv12", "nv21", "yuv420p", "yuv422p", "yuv440p", "yuv444p", "yuvj420p", "yuvj422p", "yuvj444p",
@@ -77,7 +77,8 @@ class JpegPicture:
 
     def __init__(self, data: bytes, most_pixels: int) -> None:
         found = layout(data)
-        if found is None or not found.is_decodable or not found.width * found.height or data[-2:] != END_OF_JPEG:
+        is_whole = data.startswith(START_OF_JPEG) and data.endswith(END_OF_JPEG)
+        if not is_whole or found is None or not found.is_decodable or not found.width * found.height:
             raise SourceError(Reason.BROKEN)
         check_size(found.width, found.height, most_pixels)
         self.width, self.height = found.width, found.height

@@ -228,4 +228,4 @@ def test_trying_a_camera_leaves_nothing_behind(clips, allowed):
             except SourceError:
                 assert fault != "none"
             assert threading.active_count() <= during + 2  # the server's own
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
