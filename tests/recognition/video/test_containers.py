@@ -2,15 +2,16 @@
 
 from itertools import pairwise
 
+import av
 import numpy as np
 import pytest
 from video_files import number_of, numbered, write_video
 
-from recognition.video.containers import open_device
+from recognition.video.containers import _polled, open_device
 from recognition.video.frame import MOST_PIXELS
 from recognition.video.opening import grab_frame, open_source
 from recognition.video.source import Allowed, Kind, Reason, Source, SourceError
-from recognition.video.watch import Watch
+from recognition.video.watch import Cancelled, Watch
 
 
 class Unhurried(Watch):
@@ -52,8 +53,6 @@ def test_a_file_begins_again(tmp_path, allowed):
 
 def test_a_turned_film_is_shown_upright(tmp_path, allowed):
     """As phones record it: the pixels lie on their side, and the file says how to turn them."""
-    import av
-
     write_video(tmp_path / "a.mp4", [np.full((120, 160, 3), 60, np.uint8)] * 3)
     data = (tmp_path / "a.mp4").read_bytes()
     upright = b"\0\1\0\0" + bytes(12) + b"\0\1\0\0" + bytes(12) + b"\x40\0\0\0"
@@ -96,6 +95,27 @@ def test_a_device():
         frames = [next(pictures) for _ in range(3)]
     assert {(picture.bgr(1920).shape, picture.luma().shape) for picture in frames} == {((240, 320, 3), (90, 160))}
     assert frames[0].bgr(1920).std() > 20
+
+
+class Hesitant:
+    """A device that has no next picture yet, after each one."""
+
+    def __init__(self, container):
+        self.streams, self._container = container.streams, container
+
+    def demux(self, stream):
+        yield next(self._container.demux(stream))
+        raise av.error.BlockingIOError(11, "Resource temporarily unavailable")
+
+
+def test_a_device_is_asked_again_and_never_waited_for_in_ffmpeg():
+    watch = Watch(60)
+    with av.open("testsrc2=s=320x240:r=10", format="lavfi") as container:
+        pictures = _polled(Hesitant(container), watch, MOST_PIXELS)
+        assert [next(pictures).width for _ in range(5)] == [320] * 5
+        watch.cancel()
+        with pytest.raises(Cancelled):
+            next(pictures)
 
 
 def test_devices_that_are_none(tmp_path):
