@@ -260,6 +260,8 @@ SPECTACULAR_SETTINGS = {
         "RoleEnum": ["viewer", "curator", "owner"],
         "DecisionEnum": "recognition.photos.models.Decision",
         "RequestStatusEnum": "recognition.photos.models.Status",
+        "PresenceEnum": "recognition.attendance.models.Presence",
+        "CorrectedPresenceEnum": "recognition.attendance.models.TO_WRITE_DOWN",
         "ImportStatusEnum": "recognition.imports.models.Import.Status",
     },
 }

@@ -9,4 +9,5 @@ urlpatterns = [
     path("", include("recognition.reembedding.urls")),
     path("", include("recognition.evaluations.urls")),
     path("", include("recognition.cameras.urls")),
+    path("", include("recognition.attendance.urls")),
 ]

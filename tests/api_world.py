@@ -18,6 +18,7 @@ from accounts.keys.services import create_api_key
 from accounts.models import ApiKey, AuditEvent
 from accounts.roles import Role
 from gallery.services import delete_identity
+from recognition.attendance.models import AttendanceCorrection
 from recognition.cameras.live import note_watched
 from recognition.cameras.models import Camera
 from recognition.engine.base import Box, Crop, Face, PhotoAnalysis, Quality
@@ -39,6 +40,7 @@ IDS = {
     "samples": "sample",
     "recognitions": "recognition",
     "undo": "event",
+    "attendance-corrections": "correction",
 }
 
 
@@ -108,6 +110,9 @@ def make_rows() -> dict[str, Any]:
             pack="dlib-resnet", pack_sha256="a", set_name="set", set_sha256="b", numbers=NUMBERS, curves={}
         ).pk,
         "cameras": make_camera(gallery, photo).pk,
+        "correction": AttendanceCorrection.objects.create(
+            gallery=gallery, identity=ada, date="2026-05-03", presence="absent", reason="ill"
+        ).pk,
         "recognition": requests["recognize"].pk,
         "detections": requests["detect"].pk,
         "embeddings": requests["embed"].pk,

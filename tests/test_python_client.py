@@ -2,18 +2,15 @@
 
 import re
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 from factories import GalleryFactory, member, show
-from web_process import WebProcess
 
 from accounts.keys.services import create_api_key
 from accounts.roles import Role
 from gallery.models import Identity
 from recognition.cameras.models import Camera
-from recognition.photos.models import Worker
 
 CLIENT = Path(__file__).resolve().parents[1] / "clients" / "python"
 sys.path.insert(0, str(CLIENT / "src"))
@@ -23,20 +20,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def address(tmp_path, worker, db):
+def address(web, running_worker):
     """A platform: a web server in its own process, a worker in a thread of this one."""
-    stop = threading.Event()
-    running = threading.Thread(target=worker.run, args=(stop,))
-    running.start()
-    web = WebProcess(tmp_path)
-    try:
-        while not Worker.objects.exists():
-            stop.wait(0.05)
-        yield web.address
-    finally:
-        stop.set()
-        running.join()
-        web.stop()
+    return web.address
 
 
 @pytest.fixture

@@ -51,6 +51,7 @@ class Row:
 VIEWER, CURATOR, OWNER = Role.VIEWER, Role.CURATOR, Role.OWNER
 PHOTO = {"gallery": "staff", "photo": "{photo}"}
 HIDDEN = {"below": 404}
+CORRECTION = {"date": "2026-05-04", "presence": "present", "reason": "at a customer's"}
 GALLERY, PERSON = "/api/v1/galleries/{slug}", "/api/v1/identities/{id}"
 SAMPLE, RECOGNITION, CAMERA = "/api/v1/samples/{id}", "/api/v1/recognitions/{id}", "/api/v1/cameras/{id}"
 TABLE = {
@@ -95,6 +96,10 @@ TABLE = {
     f"POST {GALLERY}/reembeddings/{{id}}/stop": Row(OWNER, MANAGE, **HIDDEN),
     f"POST {GALLERY}/pack/back": Row(OWNER, MANAGE, 409),  # there was no other
     f"POST {GALLERY}/pack/forget-old": Row(OWNER, MANAGE, 409),  # while one runs
+    f"GET {GALLERY}/attendance": Row(VIEWER, READ),
+    f"GET {GALLERY}/attendance.csv": Row(VIEWER, READ),
+    "POST /api/v1/attendance-corrections": Row(CURATOR, ENROL, 201, CORRECTION | {"identity": "{other}"}),
+    "DELETE /api/v1/attendance-corrections/{id}": Row(CURATOR, ENROL, 204),
     # People
     "GET /api/v1/identities": Row(ANYBODY, READ),
     "POST /api/v1/identities": Row(CURATOR, ENROL, 201, {"gallery": "staff", "name": "New"}),
