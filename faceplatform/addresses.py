@@ -6,7 +6,7 @@ not (RFC 6890 and the IANA registries of special-purpose addresses; metadata ser
 """
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from http.client import HTTPConnection, HTTPSConnection
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from ssl import SSLContext

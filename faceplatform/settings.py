@@ -253,6 +253,11 @@ SPECTACULAR_SETTINGS = {
         "faceplatform.web.openapi.add_errors_and_examples",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "CameraKindEnum": "recognition.cameras.models.CameraKind",
+        "CameraRoleEnum": "recognition.cameras.models.CameraRole",
+        "CameraStatusEnum": "recognition.cameras.models.CameraStatus",
+        "KindEnum": "recognition.health.models.HealthFinding.Kind",
+        "RoleEnum": ["viewer", "curator", "owner"],
         "DecisionEnum": "recognition.photos.models.Decision",
         "RequestStatusEnum": "recognition.photos.models.Status",
         "PresenceEnum": "recognition.attendance.models.Presence",

@@ -9,7 +9,7 @@ import numpy as np
 from django.apps import apps
 from django.db import connection
 from django.utils import timezone
-from factories import GalleryFactory, IdentityFactory, SampleFactory, UserFactory, member, unit
+from factories import CameraFactory, GalleryFactory, IdentityFactory, SampleFactory, UserFactory, member, show, unit
 from PIL import Image
 from rest_framework.schemas.generators import EndpointEnumerator
 
@@ -19,6 +19,8 @@ from accounts.models import ApiKey, AuditEvent
 from accounts.roles import Role
 from gallery.services import delete_identity
 from recognition.attendance.models import AttendanceCorrection
+from recognition.cameras.live import note_watched
+from recognition.cameras.models import Camera
 from recognition.engine.base import Box, Crop, Face, PhotoAnalysis, Quality
 from recognition.evaluations.models import Evaluation
 from recognition.health.models import HealthFinding
@@ -110,6 +112,7 @@ def make_rows() -> dict[str, Any]:
         "correction": AttendanceCorrection.objects.create(
             gallery=gallery, identity=ada, date="2026-05-03", presence="absent", reason="ill"
         ).pk,
+        "cameras": make_camera(gallery, photo).pk,
         "recognition": requests["recognize"].pk,
         "detections": requests["detect"].pk,
         "embeddings": requests["embed"].pk,
@@ -141,6 +144,13 @@ def make_reembedding(gallery) -> ReEmbedding:
     return ReEmbedding.objects.create(
         gallery=gallery, old_pack="dlib-resnet", old_embedding_id="a", pack="second", embedding_id="b"
     )
+
+
+def make_camera(gallery, jpeg: bytes) -> Camera:
+    camera = CameraFactory(gallery=gallery, name="Entrance 1", slug="entrance-1")
+    show(camera, jpeg)
+    note_watched(camera.pk)
+    return camera
 
 
 def picture() -> bytes:
