@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 
 import numpy as np
 import pytest
@@ -201,6 +201,8 @@ def test_over_http_pictures_come_as_they_are_written_until_the_server_stops(own_
             rest = await call.reader.read()
         for each in (call, *others):
             each.hang_up()
+            with suppress(ConnectionError):
+                await each.writer.wait_closed()
         return rest
 
     assert asyncio.run(watched()).endswith(b"0\r\n\r\n")
