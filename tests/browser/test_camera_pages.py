@@ -1,5 +1,6 @@
 """Cameras in real Chromium: a network camera that is tried, added and watched, and the browser's own webcam."""
 
+import json
 import os
 import shutil
 
@@ -141,6 +142,17 @@ def test_a_network_camera_is_tried_added_watched_and_deleted(cameras, door):
     page.get_by_role("link", name="Settings").click()
     fits(page)
     assert page.input_value("[name=user]") == "ada" and page.input_value("[name=password]") == ""
+    page.get_by_text("More settings").click()
+    drawing = page.locator(".drawn svg")
+    size = drawing.bounding_box()
+    for x, y in ((0.1, 0.1), (0.9, 0.1), (0.9, 0.5), (0.1, 0.1)):
+        drawing.click(position={"x": x * size["width"], "y": y * size["height"]})
+    expect(drawing.locator("polygon")).to_have_count(1)
+    fits(page)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    page.get_by_role("link", name="Settings").click()
+    assert [len(shape) for shape in json.loads(page.input_value("[name=masks]"))] == [3]
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete the camera").click()
     expect(page.get_by_text(f"{name} was deleted.")).to_be_visible()
