@@ -67,6 +67,14 @@ def sight(gallery, vector, *, later: float = 0, faces: int = 3, crops=(), identi
     return sighting
 
 
+def sight_photo(gallery, pipeline, photo: bytes, **fields) -> Sighting:
+    """Writes one of the one face in a photo, as the pipeline's pack sees it."""
+    [analysis] = pipeline.analyse([photo], purposes=["probe"])
+    [face] = analysis.faces
+    crops = [(face.crop.jpeg, face.crop.landmarks.tolist())]
+    return sight(gallery, face.embedding, faces=1, crops=crops, **fields)
+
+
 def add_face(sighting, rank, jpeg, landmarks, vector, **fields) -> SightingFace:
     with Image.open(io.BytesIO(jpeg)) as image:
         width, height = image.size
