@@ -45,7 +45,7 @@ def confirm_name(*, actor: Actor, sighting: Sighting) -> CorrectionResult:
     if locked.identity_id is None or locked.identity_id != sighting.identity_id:
         raise Conflict(MEANWHILE, code="edited_meanwhile")
     _sign(actor, locked)
-    return CorrectionResult(locked, _record(actor, "sighting.confirmed", locked, identity=str(locked.identity_id)))
+    return CorrectionResult(locked, _record(actor, "sighting.confirmed", locked, locked.identity))
 
 
 @audited
@@ -54,15 +54,15 @@ def reject_name(*, actor: Actor, sighting: Sighting, identity: Identity) -> Corr
     of an unknown person again. Raises Conflict (edited_meanwhile) if it does not name this person.
     """
     locked = _lock(actor, sighting)
-    if locked.identity_id is None or _now(locked.identity) != _now(identity):
+    named, unknowns = locked.identity, {locked.unknown_id}
+    if named is None or _now(named) != _now(identity):
         raise Conflict(MEANWHILE, code="edited_meanwhile")
-    named, unknowns = locked.identity_id, {locked.unknown_id}
     remembered = _remember_not(actor, locked)
     _make_nameless(locked)
     _sign(actor, locked)
     refresh(pk for pk in {*unknowns, locked.unknown_id} if pk is not None)
-    attendance.recount([named])
-    event = _record(actor, "sighting.corrected", locked, **{"from": str(named), "remembered": remembered})
+    attendance.recount([named.pk])
+    event = _record(actor, "sighting.corrected", locked, named, remembered=remembered)
     return CorrectionResult(locked, event)
 
 
@@ -92,7 +92,7 @@ def name_sighting(
     refresh([unknown.pk] if unknown else [])
     attendance.recount({person.pk, *([before] if before else [])})
     details = {"identity": str(person.pk), "enrolled": [str(sample.pk) for sample in samples]}
-    event = _record(actor, "sighting.corrected", locked, **details | ({"from": str(before)} if before else {}))
+    event = _record(actor, "sighting.corrected", locked, person, **details | ({"from": str(before)} if before else {}))
     return CorrectionResult(locked, event, tuple(refused))
 
 
@@ -118,13 +118,15 @@ def _sign(actor: Actor, sighting: Sighting) -> None:
     sighting.save(update_fields=["decision", "identity", "unknown", "reason", "named_later_by", "named_at"])
 
 
-def _record(actor: Actor, action: str, sighting: Sighting, **details: object) -> AuditEvent:
-    return audit.record(actor=actor, action=action, gallery=sighting.gallery, target=sighting, details=details)
+def _record(actor: Actor, action: str, sighting: Sighting, person: Identity | None, **details: object) -> AuditEvent:
+    """On the person, not the sighting: an erasure finds it, and it is in the person's history."""
+    details = {"sighting": str(sighting.pk)} | details
+    return audit.record(actor=actor, action=action, gallery=sighting.gallery, target=person, details=details)
 
 
-def _now(identity: Identity | None) -> UUID | None:
-    current = identity.current if identity else None
-    return current.pk if current else identity.pk if identity else None
+def _now(identity: Identity) -> UUID:
+    """Whose it is now, after merges."""
+    return (identity.current or identity).pk
 
 
 def _faces_of(sighting: Sighting) -> QuerySet[SightingFace]:

@@ -1,6 +1,7 @@
 """Writes to unknown people: naming, merging, ignoring, splitting. All are audited and can be undone.
 
-Each takes the gallery's lock first; see unknown_people.py.
+Each takes the gallery's lock first; see unknown_people.py. An audit event that tells a person's name is one on that person, so
+that an erasure finds it.
 """
 
 from collections.abc import Collection, Sequence
@@ -82,8 +83,9 @@ def name_unknown(
     refresh([unknown.pk])
     Suggestion.objects.filter(Q(unknown=unknown) | Q(other=unknown)).delete()
     attendance.recount([person.pk])
-    details = {"identity": str(person.pk), "sightings": named, "enrolled": [str(sample.pk) for sample in samples]}
-    event = audit.record(actor=actor, action="unknown.named", gallery=unknown.gallery, target=unknown, details=details)
+    details = {"unknown": unknown.number, "identity": str(person.pk), "sightings": named}
+    details["enrolled"] = [str(sample.pk) for sample in samples]
+    event = audit.record(actor=actor, action="unknown.named", gallery=unknown.gallery, target=person, details=details)
     return NamingResult(person, samples, refused, event)
 
 
@@ -153,8 +155,8 @@ def deny_suggestion(
     )
     pair = Q(unknown=unknown, identity=identity, other=other)
     Suggestion.objects.filter(pair | Q(unknown=other, other=unknown) if other else pair).delete()
-    details = {"identity" if identity else "unknown": str(who.pk)}
-    audit.record(actor=actor, action="unknown.denied", gallery=unknown.gallery, target=unknown, details=details)
+    details = {"unknown": unknown.number}
+    audit.record(actor=actor, action="unknown.denied", gallery=unknown.gallery, target=who, details=details)
 
 
 def person_for(actor: Actor, gallery: Gallery, identity: Identity | None, name: str) -> Identity:
