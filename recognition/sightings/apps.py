@@ -7,7 +7,6 @@ class SightingsConfig(AppConfig):
     verbose_name = "Sightings"
     sections = {
         "sightings": "sightings",
-        "sighting": "sightings",
         "unknown-people": "unknown",
         "unknown-person": "unknown",
         "seen": "people",
