@@ -12,6 +12,7 @@ from django.utils import timezone
 from factories import CameraFactory, GalleryFactory, IdentityFactory, SampleFactory, UserFactory, member, show, unit
 from PIL import Image
 from rest_framework.schemas.generators import EndpointEnumerator
+from seen import sight
 
 from accounts.actor import system_actor
 from accounts.keys.services import create_api_key
@@ -41,6 +42,8 @@ IDS = {
     "recognitions": "recognition",
     "undo": "event",
     "attendance-corrections": "correction",
+    "sightings": "sighting",
+    "unknowns": "unknown",
 }
 
 
@@ -77,6 +80,8 @@ def make_rows() -> dict[str, Any]:
         request=requests["recognize"], index=0, box=[10, 10, 50, 50], landmarks=[[0, 0]] * 5, detection_score=0.9,
         quality_score=0.9, crop=photo, crop_landmarks=[[0, 0]] * 5, decision="unknown", vector=unit(5),
     )  # fmt: skip
+    seen = [sight(gallery, unit(8), later=60 * number) for number in range(2)]
+    known, other_unknown = sight(gallery, unit(0), identity=ada), sight(gallery, unit(9)).unknown
     operator = UserFactory(is_superuser=True)
     key, _ = create_api_key(actor=system_actor(), user=operator, scopes=["manage"])
     return {
@@ -114,6 +119,12 @@ def make_rows() -> dict[str, Any]:
         ).pk,
         "cameras": make_camera(gallery, photo).pk,
         "recognition": requests["recognize"].pk,
+        "sighting": known.pk,
+        "rank": 0,
+        "unknown": seen[0].unknown_id,
+        "unknown_other": str(other_unknown.pk),
+        "unknown_sighting": str(seen[1].pk),
+        "ada": str(ada.pk),
         "detections": requests["detect"].pk,
         "embeddings": requests["embed"].pk,
         "comparisons": requests["compare"].pk,
