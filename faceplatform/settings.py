@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "recognition.cameras",
     "recognition.attendance",
     "recognition.alerts",
+    "recognition.sightings",
 ]
 
 MIDDLEWARE = [

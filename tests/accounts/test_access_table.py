@@ -54,6 +54,7 @@ HIDDEN = {"below": 404}
 CORRECTION = {"date": "2026-05-04", "presence": "present", "reason": "at a customer's"}
 GALLERY, PERSON = "/api/v1/galleries/{slug}", "/api/v1/identities/{id}"
 SAMPLE, RECOGNITION, CAMERA = "/api/v1/samples/{id}", "/api/v1/recognitions/{id}", "/api/v1/cameras/{id}"
+SIGHTING, UNKNOWN = "/api/v1/sightings/{id}", "/api/v1/unknowns/{id}"
 TABLE = {
     "GET /api/v1/me": Row(ANYBODY, READ),
     "GET /api/v1/api-keys": Row(ANYBODY, MANAGE),
@@ -148,6 +149,22 @@ TABLE = {
     f"GET {CAMERA}/live.mjpeg": Row(VIEWER, READ),
     f"POST {CAMERA}/frames": Row(CURATOR, RECOGNIZE, 204, "{jpeg}"),
     # Imports
+    # Cameras' sightings
+    "GET /api/v1/sightings": Row(ANYBODY, READ),
+    f"GET {SIGHTING}": Row(VIEWER, READ),
+    f"GET {SIGHTING}/crop.jpg": Row(VIEWER, READ),
+    f"GET {SIGHTING}/faces/{{rank}}": Row(VIEWER, READ),
+    f"POST {SIGHTING}/confirm": Row(CURATOR, ENROL),
+    f"POST {SIGHTING}/reject": Row(CURATOR, ENROL, 200, {"identity": "{ada}"}),
+    f"POST {SIGHTING}/name": Row(CURATOR, ENROL, 200, {"identity": "{other}", "enrol": True}),
+    "GET /api/v1/unknowns": Row(ANYBODY, READ),
+    f"GET {UNKNOWN}": Row(VIEWER, READ),
+    f"POST {UNKNOWN}/name": Row(CURATOR, ENROL, 200, {"identity": "{other}"}),
+    f"POST {UNKNOWN}/merge": Row(CURATOR, ENROL, 200, {"others": ["{unknown_other}"]}),
+    f"POST {UNKNOWN}/ignore": Row(CURATOR, ENROL, 200, {}),
+    f"POST {UNKNOWN}/split": Row(CURATOR, ENROL, 200, {"sightings": ["{unknown_sighting}"]}),
+    f"POST {UNKNOWN}/deny": Row(CURATOR, ENROL, 200, {"unknown": "{unknown_other}"}),
+    f"POST {GALLERY}/unknowns/merge": Row(CURATOR, ENROL, 202),
     "GET /api/v1/imports": Row(ANYBODY, READ),
     "POST /api/v1/imports": Row(CURATOR, ENROL, 202, {"gallery": "staff", "file": "{zip}"}),
     "GET /api/v1/imports/{id}": Row(CURATOR, READ, **HIDDEN),
@@ -206,6 +223,8 @@ SECRETS = (
     "imports",
     "erasures",
     "recognition",
+    "sighting",
+    "unknown",
     "key",
 )
 
