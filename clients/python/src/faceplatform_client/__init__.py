@@ -11,9 +11,12 @@ from faceplatform_client.types import (
     Face,
     Identity,
     Match,
+    Naming,
     Person,
     Recognition,
     Search,
+    Sighting,
+    UnknownPerson,
 )
 
 __all__ = [
@@ -29,7 +32,10 @@ __all__ = [
     "Face",
     "Identity",
     "Match",
+    "Naming",
     "Person",
     "Recognition",
     "Search",
+    "Sighting",
+    "UnknownPerson",
 ]
