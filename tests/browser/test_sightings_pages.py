@@ -26,9 +26,9 @@ FIRST = """
 ada = SampleFactory(identity__gallery=gallery, identity__name="Ada Lovelace", vector=unit(0)).identity
 FaceCrop.objects.update(jpeg=pictures[0])
 sight(gallery, near(unit(0), .3), identity=ada, crops=crops(0))
-strangers = [sight(gallery, near(unit(5), .1 * n), later=600 * n, crops=crops(1)) for n in range(4)]
+strangers = [sight(gallery, near(unit(0), .63 + .005 * n, axis=5), later=600 * n, crops=crops(1)) for n in range(4)]
 sight(gallery, unit(9), later=60, crops=crops(0))
-Suggestion.objects.create(gallery=gallery, unknown=strangers[0].unknown, identity=ada, distance=.61)
+Suggestion.objects.create(gallery=gallery, unknown=strangers[0].unknown, identity=ada, distance=.63)
 """
 LATER = "sight(gallery, unit(20), later=9000)"
 
