@@ -5,7 +5,7 @@ import uuid
 import pytest
 from api_client import client_of, problem
 from factories import GalleryFactory, IdentityFactory, SampleFactory, member, unit
-from seen import CameraFactory, camera_of, sight
+from seen import CameraFactory, camera_of, near, sight
 
 from accounts.models import Look
 from accounts.roles import Role
@@ -90,7 +90,7 @@ def test_a_sighting_with_its_pictures(api, gallery):
 
 def test_corrections_answer_with_the_sighting_as_it_is_now(api, gallery, curator):
     ada = SampleFactory(identity__gallery=gallery, identity__name="Ada", vector=unit(0)).identity
-    sighting = sight(gallery, unit(0), identity=ada)
+    sighting = sight(gallery, near(unit(0), 0.3), identity=ada)
     confirmed = post(api, f"sightings/{sighting.pk}/confirm")["sighting"]
     assert confirmed["named_by"] == curator.name and confirmed["identity"]["name"] == "Ada"
     rejected = post(api, f"sightings/{sighting.pk}/reject", identity=str(ada.pk))
