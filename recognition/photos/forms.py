@@ -20,7 +20,7 @@ class PhotosInput(forms.ClearableFileInput):
 class PhotosField(forms.FileField):
     """One file or many. Whether each is a usable photo is decided later."""
 
-    widget = PhotosInput(attrs={"accept": ACCEPT, "multiple": True})
+    widget = PhotosInput(attrs={"accept": ACCEPT, "multiple": True, "aria-label": "Photos"})
 
     def clean(self, data, initial=None):
         files = data if isinstance(data, list) else [data] if data else []

@@ -1,6 +1,7 @@
 """Photos as files: cut off, too large, and in formats that browsers do not show; over the API and on the pages."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 from accounts.actor import system_actor
 from accounts.roles import Role
 from gallery.models import FaceSample
+from recognition.photos.forms import ACCEPT
 from recognition.photos.models import RecognitionRequest
 from recognition.photos.representation import recognition_as_dict
 from recognition.photos.services import Photo, submit_enrolment, submit_recognition
@@ -145,6 +147,16 @@ def test_a_photo_of_48_megapixels_and_more_than_10_mebibytes_is_enrolled_and_rec
     [face] = curator.get(asked["Location"]).json()["faces"]
     assert face["identity"]["id"] == str(person.pk)
     assert face["box"]["pixels"]["width"] > 500
+
+
+# --- Chosen ---
+def test_every_page_offers_the_same_files_to_choose(gallery, page):
+    person = IdentityFactory(gallery=gallery)
+    for path in ("add-faces", "recognise", f"people/{person.pk}/"):
+        [chooser] = re.findall(r'<input type="file"[^>]*>', page.get(f"/galleries/staff/{path}").content.decode())
+        assert f'accept="{ACCEPT}"' in chooser
+        assert " required" in chooser
+        assert (" multiple" in chooser) == (path != "recognise")
 
 
 # --- Shown ---
