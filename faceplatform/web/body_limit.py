@@ -165,7 +165,9 @@ def limit_body(
             size = address.limit if chunked else int(length or 0)
             user = await _check(address, size, headers, known)
             if not user and chunked:  # how much it is, only its end tells
-                await _receive_all(application, scope, send, Body(receive, ANONYMOUS, patience, beyond=_no_key(address)))
+                await _receive_all(
+                    application, scope, send, Body(receive, ANONYMOUS, patience, beyond=_no_key(address))
+                )
                 return
             if not user:
                 raise _no_key(address)

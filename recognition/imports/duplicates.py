@@ -11,7 +11,9 @@ from recognition.imports.models import ImportRow
 # Of a photo that lies in another person's folder as well: the worker may find the face before we find the photo.
 CONFLICT = "identity_similarity_conflict"
 SKIPPED = "This photo is already enrolled for {name}."
-ENROLLED_AS_ANOTHER = "This photo is already enrolled as {name}, so it was not enrolled for {whose}. Check who it shows."
+ENROLLED_AS_ANOTHER = (
+    "This photo is already enrolled as {name}, so it was not enrolled for {whose}. Check who it shows."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,9 @@ def test_a_body_that_grows_over_the_limit_is_refused():
 )
 def test_strangers_send_small_bodies_only(path, status):
     for size in ({"content_length": 64 * KIB}, {"transfer_encoding": "chunked"}):
-        assert call(Sender(60 * KIB, 4 * KIB, **size), path, known=False).answers == [{"type": "done", "total": 64 * KIB}]
+        assert call(Sender(60 * KIB, 4 * KIB, **size), path, known=False).answers == [
+            {"type": "done", "total": 64 * KIB}
+        ]
     too_much = [30 * KIB, 34 * KIB, 1, 500 * KIB]
     for pieces, size, read in (
         ([], {"content_length": 64 * KIB + 1}, 0),
