@@ -1,4 +1,4 @@
-"""Accounts in the admin site. Every write goes through a service, so that it is audited. The audit is read-only."""
+"""Accounts in the admin site. Every write goes through a service, so that it is audited. Audit and looks are read-only."""
 
 from collections.abc import Callable
 from copy import copy
@@ -15,7 +15,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from accounts.actor import Actor
 from accounts.admin_base import ReadOnlyAdmin, ScopedAdmin, VisibleGalleries, actor_of
 from accounts.keys.services import revoke_api_key
-from accounts.models import ApiKey, AuditEvent, Membership, User
+from accounts.models import ApiKey, AuditEvent, Look, Membership, User
 from accounts.users import services
 
 admin.site.unregister(Group)
@@ -148,6 +148,17 @@ class AuditEventAdmin(ReadOnlyAdmin):
     list_filter = ["action", "via", "gallery_slug"]
     search_fields = ["action", "user_name", "object_name", "object_id", "gallery_slug", "request_id"]
     date_hierarchy = "at"
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).visible_to(actor_of(request))
+
+
+@admin.register(Look)
+class LookAdmin(ReadOnlyAdmin):
+    list_display = ["last_at", "user_name", "kind", "object_id", "gallery_slug", "count", "via", "ip"]
+    list_filter = ["kind", "via", "gallery_slug"]
+    search_fields = ["user_name", "object_id", "gallery_slug", "api_key_prefix"]
+    date_hierarchy = "hour"
 
     def get_queryset(self, request):
         return super().get_queryset(request).visible_to(actor_of(request))

@@ -201,7 +201,7 @@ SETTINGS = {
         Setting(
             "FACEPLATFORM_QUEUE_LIMIT", "1000", _positive, "How many photos may wait for workers; further ones get 503."
         ),
-        Setting("FACEPLATFORM_MAX_PHOTO_MB", "10", _positive, "Largest photo accepted, in MiB."),
+        Setting("FACEPLATFORM_MAX_PHOTO_MB", "25", _positive, "Largest photo accepted, in MiB."),
         Setting("FACEPLATFORM_MAX_MEGAPIXELS", "40", _positive, "How many megapixels of a photo are decoded at once."),
         Setting("FACEPLATFORM_MAX_IMPORT_MB", "2048", _positive, "Largest ZIP that may be uploaded, in MiB."),
         Setting("FACEPLATFORM_CAMERA_WORKERS", "1", _natural, "Processes of this machine that read cameras."),

@@ -3,6 +3,7 @@
 Asked by anybody, also while all else waits: one short statement on a connection of its own, never a second to wait.
 """
 
+import logging
 import shutil
 from functools import lru_cache
 
@@ -14,10 +15,11 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from faceplatform.database.postgres import PostgresError
-from faceplatform.database.probe import Probe
+from faceplatform.database.probe import PATIENCE, Probe
 from faceplatform.database.trouble import DATABASE_DOWN, DISK_FULL, disk_full_lately, unavailable
 from recognition.photos.querysets import WORKER_ALIVE_FOR
 
+logger = logging.getLogger(__name__)
 LEAST_FREE = 64 * 2**20  # bytes; with less the embedded database may not come far
 ASKED = """
 SELECT (SELECT count(*) FROM django_migrations), (SELECT max(id) FROM django_migrations),
@@ -27,6 +29,9 @@ SELECT (SELECT count(*) FROM django_migrations), (SELECT max(id) FROM django_mig
 MIGRATE = "Run: manage.py migrate"
 NO_WORKER = "No recognition worker is alive. Run: manage.py recognition_worker"
 
+SILENT = f"no answer within {PATIENCE:.0f} s: it is too busy, or the network swallows what is sent to it"
+
+_logged = ""  # why we were not ready when that was logged last
 _complete: tuple | None = None  # how the table of migrations looked when none was missing
 
 
@@ -38,7 +43,7 @@ def ready(request: HttpRequest) -> JsonResponse:
     try:
         workers = probe.answer()
     except TimeoutError:
-        return _unavailable(DATABASE_DOWN)
+        return _unavailable(DATABASE_DOWN, SILENT)
     except psycopg.errors.UndefinedTable:
         return _unavailable(MIGRATE)
     except (psycopg.Error, PostgresError, OSError) as error:
@@ -50,11 +55,24 @@ def ready(request: HttpRequest) -> JsonResponse:
         return _unavailable(DISK_FULL)
     if not workers:
         return _unavailable(NO_WORKER)
+    _log_change("")
     return JsonResponse({"status": "ok", "workers": workers})
 
 
-def _unavailable(detail: str) -> JsonResponse:
+def _unavailable(detail: str, cause: str = "") -> JsonResponse:
+    """cause: for the log, where nobody else has written it."""
+    _log_change(f"{detail} ({cause})" if cause else detail)
     return JsonResponse({"status": "unavailable", "detail": detail}, status=503)
+
+
+def _log_change(reason: str) -> None:
+    """Logs why we are not ready (empty if we are) when that changes, however often it is asked."""
+    global _logged
+    before, _logged = _logged, reason
+    if reason and reason != before:
+        logger.warning("not ready: %s", reason)
+    elif before and not reason:
+        logger.warning("ready again")
 
 
 def _living_workers(connection: psycopg.Connection) -> int | None:

@@ -34,7 +34,7 @@ from recognition.photos.usable_packs import UsablePacks
 from recognition.photos.writing import Writer
 
 logger = logging.getLogger(__name__)
-BATCH = 8  # photos per claim
+BATCH = 8  # photos per claim; queue.CLAIM_BYTES bounds their bytes
 IDLE_EVERY = 1.0  # seconds between checks for other work while no photo is waiting
 SWEEP_EVERY = 5.0  # seconds between searches for photos of dead workers
 LONGEST_BATCH = 300.0  # seconds; a batch that takes longer loses its lease
