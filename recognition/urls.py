@@ -8,4 +8,5 @@ urlpatterns = [
     path("", include("recognition.calibration.urls")),
     path("", include("recognition.reembedding.urls")),
     path("", include("recognition.evaluations.urls")),
+    path("", include("recognition.monitoring.urls")),
 ]

@@ -21,6 +21,7 @@ from faceplatform.database import postgres
 from faceplatform.errors import DomainError
 from faceplatform.processes.supervisor import Part, Supervisor, launched
 from gallery.models import Gallery
+from recognition.backups.upgrading import migrate
 from recognition.engine.manifest import PackError
 from recognition.packs.install import catalogue, install_pack
 from recognition.photos.models import Worker
@@ -63,7 +64,7 @@ class Command(BaseCommand):
         try:
             if settings.EMBEDDED_POSTGRES:
                 postgres.ensure_running(settings.DATA_DIR, say=self.say)
-            call_command("migrate", verbosity=0, interactive=False)
+            migrate(say=self.say)
             self._install_packs()
             administrator = create_first_administrator(
                 username=env.get("FACEPLATFORM_ADMIN_USERNAME"), password=env.get("FACEPLATFORM_ADMIN_PASSWORD")

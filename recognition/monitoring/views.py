@@ -1,4 +1,4 @@
-"""The System page, for operators: the running workers, what their models run on, and the installed packs."""
+"""The System page, for operators: the running workers, what their models run on, backups, and the installed packs."""
 
 from typing import Any
 
@@ -13,6 +13,8 @@ from faceplatform import __version__
 from faceplatform.errors import NotFound
 from faceplatform.processes.jobs import FAILED_KEPT, latest_failures
 from gallery.models import Gallery
+from recognition.backups.models import Backup
+from recognition.backups.state import backup_warning
 from recognition.photos.installed_packs import installed_manifests, pack_as_dict
 from recognition.photos.models import RecognitionRequest, Status, Worker
 
@@ -33,6 +35,8 @@ def system(request):
         "default_pack": settings.DEFAULT_PACK,
         "galleries": galleries,
         "outgrown": _outgrown(packs, {gallery.pack for gallery in galleries}),
+        "backups": Backup.objects.latest_of_each_kind(),
+        "backup_warning": backup_warning(),
         "failures": latest_failures(),
         "failed_kept": FAILED_KEPT.days,
         "unserved": RecognitionRequest.objects.packs_without_worker(),
