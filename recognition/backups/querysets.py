@@ -17,9 +17,6 @@ class BackupQuerySet(QuerySet):
     def latest_of_each_kind(self) -> list[Any]:
         """The newest SHOWN of each kind, newest first, without those whose files were deleted to make room."""
         there = self.filter(removed_at=None)
-        found = [
-            row
-            for kind in self.values_list("kind", flat=True).order_by("kind").distinct()
-            for row in there.filter(kind=kind)[:SHOWN]
-        ]
+        kinds = there.order_by("kind").values_list("kind", flat=True).distinct()
+        found = [row for kind in list(kinds) for row in there.filter(kind=kind)[:SHOWN]]
         return sorted(found, key=lambda row: row.started_at, reverse=True)

@@ -82,6 +82,7 @@ def restore(
         outcome = Outcome(reader.manifest)
         if filled:
             outcome.replaced = services.own_path(Backup.Kind.BEFORE_RESTORE)
+            services.own_folder()
             making.write_file(outcome.replaced, recipients=services.recipients(), say=say)
         with making.restored(reader, say=say) as restored:
             with roles.owner(database=restored.database):

@@ -28,6 +28,8 @@ def back_up(*, actor: Actor, path: Path, kind: Kind, say: Callable[[str], None] 
     """Writes a backup to `path` and records it. What goes wrong is recorded too, and raised."""
     row = begin(kind=kind, file=path.name)
     try:
+        if kind != Kind.MANUAL:
+            own_folder()
         making.write_file(path, recipients=recipients(), say=say)
     except (DomainError, OSError) as error:
         fail(row, str(error))
@@ -100,16 +102,20 @@ def verify_own(backup: Backup) -> None:
 
 def own_folder() -> Path:
     """Where the platform's own backups are: the setting's folder, else one in the data directory. Made if it is not there."""
-    folder: Path = settings.BACKUP_DIR or settings.DATA_DIR / "backups"
+    folder = _folder()
     if not folder.exists():  # one that the operator made has rights of its own
         private_files.make_folder(folder, owner=system_user.owner())
     return folder
 
 
+def _folder() -> Path:
+    return settings.BACKUP_DIR or settings.DATA_DIR / "backups"
+
+
 def own_path(kind: Kind, at: datetime | None = None) -> Path:
     at = at or timezone.now()
     ending = f"{SUFFIX}.age" if settings.BACKUP_RECIPIENTS else SUFFIX
-    return own_folder() / f"faceplatform-{kind.value}-{at:%Y%m%dT%H%M%SZ}{ending}"
+    return _folder() / f"faceplatform-{kind.value}-{at:%Y%m%dT%H%M%SZ}{ending}"
 
 
 def delete_old(kind: Kind) -> int:

@@ -26,6 +26,7 @@ def migrate(*, say: Say) -> None:
     if applied and missing_migrations(applied) and settings.BACKUP_BEFORE_MIGRATING:
         path = services.own_path(Backup.Kind.BEFORE_MIGRATION)
         say(f"Backing up before the upgrade: {path}")
+        services.own_folder()
         making.write_file(path, recipients=services.recipients())
     call_command("migrate", verbosity=0, interactive=False)
     if path:
