@@ -36,9 +36,11 @@ INSTALLED_APPS = [
     "gallery",
     "recognition",
     "recognition.backups",
+    "recognition.tallies",
 ]
 
 MIDDLEWARE = [
+    "faceplatform.web.metrics.MetricsMiddleware",
     "faceplatform.web.proxies.TrustedProxyMiddleware",
     "faceplatform.web.middleware.RequestIdMiddleware",
     "faceplatform.web.hosts.AllowedHostMiddleware",
@@ -91,6 +93,7 @@ SIGN_INS_AT_ONCE = 4
 LANES = {
     ("/health/live",): 1,
     ("/health/ready",): 2,
+    ("/metrics",): 1,
     ("/sign-in", "/admin/login/"): SIGN_INS_AT_ONCE,
     ("/static/",): 2,
 }
@@ -160,7 +163,7 @@ HTTPS = env.get("FACEPLATFORM_HTTPS")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^health/"]  # a load balancer asks for them directly
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]  # a load balancer and a monitor ask for them directly
 SECURE_HSTS_SECONDS = env.get("FACEPLATFORM_HSTS_DAYS") * 86_400 if HTTPS else 0
 # Other names under the same domain, and lists kept by browsers' makers, are the organisation's to decide.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
@@ -203,6 +206,7 @@ BACKUP_KEEP = env.get("FACEPLATFORM_BACKUP_KEEP")
 BACKUP_VERIFY = env.get("FACEPLATFORM_BACKUP_VERIFY")
 BACKUP_BEFORE_MIGRATING = env.get("FACEPLATFORM_BACKUP_BEFORE_MIGRATING")
 BACKUP_RECIPIENTS = env.get("FACEPLATFORM_BACKUP_RECIPIENTS")
+METRICS_TOKEN = env.get("FACEPLATFORM_METRICS_TOKEN")
 QUEUE_LIMIT = env.get("FACEPLATFORM_QUEUE_LIMIT")
 REQUEST_RETENTION_DAYS = env.get("FACEPLATFORM_REQUEST_RETENTION_DAYS")
 LOOK_RETENTION_DAYS = env.get("FACEPLATFORM_LOOK_RETENTION_DAYS")

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-SHOWN = 5  # of each kind
+SHOWN = 10
 
 
 class BackupQuerySet(QuerySet):
@@ -14,9 +14,6 @@ class BackupQuerySet(QuerySet):
         """The newest daily backup that was made; None if there is none."""
         return self.made().filter(kind="daily").first()
 
-    def latest_of_each_kind(self) -> list[Any]:
-        """The newest SHOWN of each kind, newest first, without those whose files were deleted to make room."""
-        there = self.filter(removed_at=None)
-        kinds = there.order_by("kind").values_list("kind", flat=True).distinct()
-        found = [row for kind in list(kinds) for row in there.filter(kind=kind)[:SHOWN]]
-        return sorted(found, key=lambda row: row.started_at, reverse=True)
+    def shown(self) -> Any:
+        """The newest ones, without those whose files were deleted to make room."""
+        return self.filter(removed_at=None)[:SHOWN]
