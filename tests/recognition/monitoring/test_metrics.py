@@ -66,7 +66,7 @@ def test_a_recognition_is_in_the_figures(worker, hopper, lasting_workers, django
     for stage in ("queued", "decode", "detect", "embed", "search", "total"):
         assert found["stage_seconds_count", stage] == found["stage_seconds_bucket", "+Inf", stage] == 2
         assert found["stage_seconds_sum", stage] > 0
-    assert found["workers", "mxnet", "bf16"] == 1
+    assert found["workers", "bf16", "mxnet"] == 1
     [pack] = [key for key in found if key[0] == "packs_in_force"]
     assert pack[1] == "dlib-resnet" and any("CC0" in label for label in pack) and found[pack] == 1
     assert (found["backup_bytes",], found["backup_sound",], found["backup_daily",]) == (77, 0, 0)
