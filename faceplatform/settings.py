@@ -1,5 +1,6 @@
 """Django settings. What an operator may change comes from environment variables, listed in faceplatform/env.py."""
 
+import logging
 from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
@@ -262,12 +263,23 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+LOG_FORMAT = env.get("FACEPLATFORM_LOG_FORMAT")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "faceplatform.web.middleware.RequestIdFilter"}},
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "plain"}},
+    "formatters": {
+        "plain": {
+            "()": "faceplatform.logs.DiscreetFormatter",
+            "format": "{asctime} {levelname} {name} [{request_id}] {message}",
+            "style": "{",
+        },
+        "json": {"()": "faceplatform.logs.JsonFormatter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": env.get("FACEPLATFORM_LOG_LEVEL")},
-    "loggers": {"procrastinate": {"level": "WARNING"}},
+    # Statements, with their values, are nobody's business, also where everything else is told.
+    "loggers": {"procrastinate": {"level": "WARNING"}, "django.db.backends": {"level": "INFO"}},
 }
+if LOG_FORMAT == "json":
+    logging.captureWarnings(True)

@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from accounts.users.services import create_first_administrator
-from faceplatform import env, private_files, system_user
+from faceplatform import env, logs, private_files, system_user
 from faceplatform.database import postgres
 from faceplatform.errors import DomainError
 from faceplatform.processes.supervisor import Part, Supervisor, launched
@@ -56,7 +56,13 @@ class Command(BaseCommand):
         self.supervise(host, port, workers, become=self._become_user_of_parts(port))
 
     def say(self, text: str) -> None:
-        self.stdout.write(text)
+        self._write(logs.as_json(text, part="up") if settings.LOG_FORMAT == "json" else text)
+
+    def _relay(self, part: str, line: str) -> None:
+        self._write(logs.with_part(line, part=part) if settings.LOG_FORMAT == "json" else f"{part} | {line}")
+
+    def _write(self, line: str) -> None:
+        self.stdout.write(line)
         self.stdout.flush()
 
     def prepare(self) -> None:
@@ -89,6 +95,12 @@ class Command(BaseCommand):
     def _show_administrator(self, user, password: str) -> None:
         if env.get("FACEPLATFORM_ADMIN_PASSWORD"):
             self.say(f"Created the administrator “{user}” with the password you set.")
+            return
+        if settings.LOG_FORMAT == "json":  # such lines are collected and kept: a secret is not for them
+            path = settings.DATA_DIR / "first_password"
+            with private_files.open_private(path, "w", encoding="utf-8") as file:
+                file.write(f"{password}\n")
+            self.say(f"Created the administrator “{user}”. The password is in {path}: change it, and delete the file.")
             return
         line = "─" * 62
         self.say(f"{line}\n  First administrator:  {user}\n  Password:             {password}\n"
@@ -133,6 +145,7 @@ class Command(BaseCommand):
         supervisor = Supervisor(
             parts,
             say=self.say,
+            relay=self._relay,
             every=self._keep_database,
             ended=release_claims,
             become=become,
