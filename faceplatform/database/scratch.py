@@ -19,7 +19,7 @@ SELECT pg_encoding_to_char(encoding), datcollate, datctype, datlocprovider, to_j
 FROM pg_database db WHERE datname = %s
 """
 PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
-OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """Makes, records and verifies the platform's own backups, and deletes the old ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from accounts import audit
@@ -22,6 +24,7 @@ from recognition.privacy.erasure import ERASURES_FILE, complete_list
 Kind = Backup.Kind
 KEPT_BEFORE = 3  # of the backups before upgrades and restores
 SUFFIX = ".backup"
+LOCK = 0xBAC00B  # advisory lock
 
 
 def back_up(*, actor: Actor, path: Path, kind: Kind, say: Callable[[str], None] = lambda text: None) -> Backup:
@@ -81,10 +84,33 @@ def record_verification(backup: Backup, problem: str = "") -> None:
 # --- The platform's own folder ----------------------------------------------------------------------------------------
 def make_own(*, actor: Actor, kind: Kind, say: Callable[[str], None] = lambda text: None) -> Backup:
     """A backup in the folder of backups, named after its kind and time. Older ones that are not to be kept are deleted."""
+    _tidy_up(kind)
     backup = back_up(actor=actor, path=own_path(kind), kind=kind, say=say)
     complete_list(own_folder() / ERASURES_FILE)
     delete_old(kind)
     return backup
+
+
+def _tidy_up(kind: Kind) -> None:
+    """What one that was killed has left."""
+    rows = Backup.objects.filter(kind=kind, finished_at=None)
+    rows.update(error="It was interrupted.", finished_at=timezone.now())
+    for partial in _folder().glob(f"faceplatform-{kind.value}-*.partial"):
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_one() -> Iterator[bool]:
+    """Whether no other process, on whichever machine, is making a backup of the platform's own at this moment."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+        [acquired] = cursor.fetchone()
+    try:
+        yield acquired
+    finally:
+        if acquired:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
 def verify_own(backup: Backup) -> None:

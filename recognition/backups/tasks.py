@@ -17,12 +17,16 @@ logger = logging.getLogger(__name__)
 
 
 @app.periodic(cron="3 * * * *")
-@app.task(queue=BACKUPS, queueing_lock="daily-backup", lock="daily-backup", pass_context=False)
+@app.task(queue=BACKUPS, queueing_lock="daily-backup", pass_context=False)
 def back_up_daily(timestamp: int = 0) -> None:
     """Makes the daily backup if it is due, and restores it on trial."""
-    last = Backup.objects.latest_daily()
-    if not is_due(timezone.localtime(), last.started_at if last else None):
-        return
+    with services.only_one() as alone:
+        last = Backup.objects.latest_daily()
+        if alone and is_due(timezone.localtime(), last.started_at if last else None):
+            _back_up()
+
+
+def _back_up() -> None:
     try:
         backup = services.make_own(actor=system_actor(), kind=Backup.Kind.DAILY)
         logger.info("the daily backup %s has %s bytes", backup.file, backup.size)

@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
+import psycopg
 import pyrage
 import pytest
 from django.conf import settings as django_settings
@@ -22,6 +23,7 @@ from web_process import ROOT, database_url
 from accounts.actor import system_actor
 from accounts.models import AuditEvent
 from faceplatform.database.backup_file import BackupFileError
+from faceplatform.database.listen import connection_parameters
 from faceplatform.errors import Conflict, DomainError
 from faceplatform.setting_values import Slots, backup_slots
 from gallery.models import Identity
@@ -75,9 +77,15 @@ def test_the_daily_backup_is_made_once_verified_and_old_ones_go(folder, settings
     folder.mkdir()
     old = Backup.objects.create(kind=Kind.DAILY, file="faceplatform-daily-old.backup", finished_at=timezone.now())
     Backup.objects.update(started_at=timezone.now() - timedelta(days=2))
-    for name in (old.file, "somebody-elses.txt"):
+    killed = Backup.objects.create(kind=Kind.DAILY, file="killed")
+    for name in (old.file, "somebody-elses.txt", "faceplatform-daily-killed.backup.partial"):
         (folder / name).write_text("x")
 
+    with psycopg.connect(**connection_parameters(), autocommit=True) as elsewhere:  # another machine is just making it
+        elsewhere.execute("SELECT pg_advisory_lock(%s)", [services.LOCK])
+        back_up_daily()
+        assert Backup.objects.latest_daily() == old
+        elsewhere.execute("SELECT pg_advisory_unlock(%s)", [services.LOCK])
     back_up_daily()
     back_up_daily()
     made = Backup.objects.latest_daily()
@@ -89,7 +97,8 @@ def test_the_daily_backup_is_made_once_verified_and_old_ones_go(folder, settings
     event = AuditEvent.objects.get(action="backup.made")
     assert (event.user_name, event.object_name) == ("system", made.file)
     old.refresh_from_db()
-    assert old.removed_at
+    killed.refresh_from_db()
+    assert old.removed_at and "interrupted" in killed.error
 
     path.write_bytes(path.read_bytes()[: made.size // 2])
     with pytest.raises(BackupFileError):
