@@ -15,7 +15,9 @@ from faceplatform.errors import Conflict, Unavailable
 SUFFIX = "_scratch_"
 LOCK = 0x5C7A7C  # advisory lock, so that nobody drops a scratch database before it is in use
 LOCALE = """
-SELECT pg_encoding_to_char(encoding), datcollate, datctype, datlocprovider, to_jsonb(db) ->> 'datlocale'
+SELECT pg_encoding_to_char(encoding), datcollate, datctype, datlocprovider,
+       coalesce(to_jsonb(db) ->> 'datlocale', to_jsonb(db) ->> 'daticulocale'),
+       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
 FROM pg_database db WHERE datname = %s
 """
 PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
@@ -76,18 +78,25 @@ def put_in_place(name: str, *, of: str) -> None:
 
 def _create(admin: psycopg.Connection, name: str, *, like: str) -> None:
     row: Any = admin.execute(LOCALE, [like]).fetchone()
-    encoding, collate, ctype, provider, locale = row
+    encoding, collate, ctype, provider, locale, may_all = row
     options = [f"ENCODING {sql.quote(encoding)} LC_COLLATE {sql.quote(collate)} LC_CTYPE {sql.quote(ctype)}"]
     options += [f"LOCALE_PROVIDER {PROVIDERS[provider]}"]
     options += [f"{PROVIDERS[provider]}_LOCALE {sql.quote(locale)}"] if provider != "c" and locale else []
-    try:
-        admin.execute(_sql("CREATE DATABASE {} TEMPLATE template0 ", name) + sql.SQL(" ".join(options)))
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise Unavailable(
-            "The role that owns the tables may not make databases, which this needs for a while. As a superuser, run: "
-            "ALTER ROLE … CREATEDB",
-            code="no_scratch",
-        ) from error
+    # In template1 a superuser may have made the extension vector, which others may not.
+    for template in ("template0",) if may_all else ("template1", "template0"):
+        try:
+            statement = _sql("CREATE DATABASE {} TEMPLATE {} ", name, template)
+            admin.execute(statement + sql.SQL(" ".join(options)))
+            return
+        except psycopg.errors.InvalidParameterValue:  # template1 has another locale
+            if template == "template0":
+                raise
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise Unavailable(
+                "The role that owns the tables may not make databases, which this needs for a while. As a superuser, run: "
+                "ALTER ROLE … CREATEDB",
+                code="no_scratch",
+            ) from error
 
 
 def _drop_left_over(admin: psycopg.Connection, own: str) -> None:

@@ -1,5 +1,6 @@
 """Writes a backup while everything runs, and verifies one in a scratch database. Neither writes into the platform's own."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ def write_file(path: Path, *, recipients: Sequence[Any] = (), say: Say = lambda 
     try:
         with private_files.open_private(partial, "wb") as out:
             manifest = write_to(out, recipients=recipients, say=say)
+            os.fsync(out.fileno())
         partial.rename(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -63,7 +63,8 @@ def count_rows(connection: psycopg.Connection) -> dict[str, int]:
 
 def require_known(manifest: dict[str, Any]) -> None:
     """Raises BackupFileError if the backup is of a newer version than this code, or lacks what a manifest says."""
-    if not {"version", "migrations", "tables", "packs"} <= manifest.keys():
+    kinds = {"version": str, "made_at": str, "migrations": list, "tables": dict, "packs": dict}
+    if not all(isinstance(manifest.get(name), kind) for name, kind in kinds.items()) or "audit" not in manifest:
         raise BackupFileError("The backup is damaged: its manifest is not complete.")
     if unknown_migrations((app, name) for app, name in manifest["migrations"]):
         raise BackupFileError(NEWER.format(theirs=manifest["version"], ours=__version__))

@@ -75,7 +75,7 @@ def restore(
         filled = _content()
         if filled and not replace:
             raise Conflict(FILLED.format(filled))
-        erased = _erased_here(erasures)
+        erased = _erased_here(erasures, filled=bool(filled))
         _disconnect()
         if users := count_users_of(own):
             raise Conflict(IN_USE.format(users))
@@ -119,22 +119,23 @@ def reinstall_packs(manifest: dict[str, Any], *, say: Say) -> list[str]:
 
 def _content() -> str:
     """What is in the platform's database, in words; empty if it is new: at most the first account, and no gallery."""
-    if not applied_migrations():
-        return ""
     with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('gallery_gallery') IS NOT NULL AND to_regclass('accounts_user') IS NOT NULL")
+        if not cursor.fetchone()[0]:
+            return ""
         cursor.execute("SELECT (SELECT count(*) FROM gallery_gallery), (SELECT count(*) FROM accounts_user)")
         galleries, users = cursor.fetchone()
     return f"{galleries} galleries and {users} accounts" if galleries or users > 1 else ""
 
 
-def _erased_here(files: Sequence[Path]) -> Erased:
+def _erased_here(files: Sequence[Path], *, filled: bool) -> Erased:
     """Those whom the present database knows to be erased; nobody where there are no tables yet."""
     applied = applied_migrations()
-    if not applied:
-        return Erased({}, set())
-    if missing_migrations(applied):
+    if applied and not missing_migrations(applied):
+        return Erased(recorded_erasures(files), recorded_deletions(files))
+    if filled:
         raise Conflict("The present database is of an earlier version. Run manage.py migrate, then this again.")
-    return Erased(recorded_erasures(files), recorded_deletions(files))
+    return Erased({}, set())
 
 
 def _erase_again(actor: Actor, erased: Erased, files: Sequence[Path]) -> list[Erasure]:
