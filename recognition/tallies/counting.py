@@ -5,7 +5,7 @@ import threading
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
-from django.db import connection
+from django.db import ProgrammingError, connection
 
 # Seconds. They are part of what is stored: with other bounds, give the histogram another name.
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -67,6 +67,8 @@ def flush() -> None:
     try:
         with connection.cursor() as cursor:
             cursor.execute(ADD, [json.dumps(rows)])
+    except ProgrammingError:  # the table is not there yet: a worker must not end for that
+        _put_back(taken)
     except BaseException:
         _put_back(taken)
         raise
