@@ -277,5 +277,5 @@ def test_the_system_page_shows_the_backups(page, platform, tmp_path):
     expect(page.get_by_role("status").first).to_contain_text("No daily backups are made")
     row = page.get_by_role("row").filter(has_text=name)
     expect(row).to_contain_text("By hand")
-    expect(row).to_contain_text(re.compile(r"\d KB|\d MB"))
+    expect(row).to_contain_text(re.compile(r"\d\s(KB|MB)"))
     fits(page)
