@@ -198,6 +198,32 @@ SETTINGS = {
             _natural,
             "Failed attempts a minute to sign in from one address; 0: no limit.",
         ),
+        Setting("FACEPLATFORM_BACKUP_DIR", "", _optional_path, "Folder for daily backups; if empty, none are made."),
+        Setting(
+            "FACEPLATFORM_BACKUP_HOUR", "2", setting_values.hour, "Hour of the daily backup, in the time zone set."
+        ),
+        Setting(
+            "FACEPLATFORM_BACKUP_KEEP",
+            "7,4,0",
+            setting_values.backup_slots,
+            "How many days, weeks and months keep their newest backup.",
+        ),
+        Setting("FACEPLATFORM_BACKUP_VERIFY", "on", _boolean, "Whether each daily backup is restored on trial."),
+        Setting("FACEPLATFORM_BACKUP_BEFORE_MIGRATING", "on", _boolean, "Whether `up` backs up before it migrates."),
+        Setting(
+            "FACEPLATFORM_BACKUP_RECIPIENTS",
+            "",
+            setting_values.age_recipients,
+            "Public keys of age, with commas, that backups are encrypted for.",
+        ),
+        Setting(
+            "FACEPLATFORM_METRICS_TOKEN",
+            "",
+            setting_values.metrics_token,
+            "What Prometheus sends to read /metrics from elsewhere; if empty, only this machine may.",
+            secret=True,
+        ),
+        Setting("FACEPLATFORM_LOG_FORMAT", "plain", setting_values.log_format, "How log lines look: plain or json."),
         Setting(
             "FACEPLATFORM_QUEUE_LIMIT", "1000", _positive, "How many photos may wait for workers; further ones get 503."
         ),

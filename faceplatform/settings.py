@@ -1,5 +1,6 @@
 """Django settings. What an operator may change comes from environment variables, listed in faceplatform/env.py."""
 
+import logging
 from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
@@ -39,9 +40,12 @@ INSTALLED_APPS = [
     "recognition.attendance",
     "recognition.alerts",
     "recognition.sightings",
+    "recognition.backups",
+    "recognition.tallies",
 ]
 
 MIDDLEWARE = [
+    "faceplatform.web.metrics.MetricsMiddleware",
     "faceplatform.web.proxies.TrustedProxyMiddleware",
     "faceplatform.web.middleware.RequestIdMiddleware",
     "faceplatform.web.hosts.AllowedHostMiddleware",
@@ -94,6 +98,7 @@ SIGN_INS_AT_ONCE = 4
 LANES = {
     ("/health/live",): 1,
     ("/health/ready",): 2,
+    ("/metrics",): 1,
     ("/sign-in", "/admin/login/"): SIGN_INS_AT_ONCE,
     ("/static/",): 2,
 }
@@ -163,7 +168,7 @@ HTTPS = env.get("FACEPLATFORM_HTTPS")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^health/"]  # a load balancer asks for them directly
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]  # a load balancer and a monitor ask for them directly
 SECURE_HSTS_SECONDS = env.get("FACEPLATFORM_HSTS_DAYS") * 86_400 if HTTPS else 0
 # Other names under the same domain, and lists kept by browsers' makers, are the organisation's to decide.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
@@ -201,6 +206,13 @@ COMPILED_MODELS_DIR = DATA_DIR / "compiled-models"
 LEASE_SECONDS = env.get("FACEPLATFORM_LEASE_SECONDS")
 MAX_ATTEMPTS = 3
 BACKUP_RETENTION_DAYS = env.get("FACEPLATFORM_BACKUP_RETENTION_DAYS")
+BACKUP_DIR = env.get("FACEPLATFORM_BACKUP_DIR")
+BACKUP_HOUR = env.get("FACEPLATFORM_BACKUP_HOUR")
+BACKUP_KEEP = env.get("FACEPLATFORM_BACKUP_KEEP")
+BACKUP_VERIFY = env.get("FACEPLATFORM_BACKUP_VERIFY")
+BACKUP_BEFORE_MIGRATING = env.get("FACEPLATFORM_BACKUP_BEFORE_MIGRATING")
+BACKUP_RECIPIENTS = env.get("FACEPLATFORM_BACKUP_RECIPIENTS")
+METRICS_TOKEN = env.get("FACEPLATFORM_METRICS_TOKEN")
 QUEUE_LIMIT = env.get("FACEPLATFORM_QUEUE_LIMIT")
 REQUEST_RETENTION_DAYS = env.get("FACEPLATFORM_REQUEST_RETENTION_DAYS")
 LOOK_RETENTION_DAYS = env.get("FACEPLATFORM_LOOK_RETENTION_DAYS")
@@ -268,12 +280,23 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+LOG_FORMAT = env.get("FACEPLATFORM_LOG_FORMAT")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "faceplatform.web.middleware.RequestIdFilter"}},
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "plain"}},
+    "formatters": {
+        "plain": {
+            "()": "faceplatform.logs.DiscreetFormatter",
+            "format": "{asctime} {levelname} {name} [{request_id}] {message}",
+            "style": "{",
+        },
+        "json": {"()": "faceplatform.logs.JsonFormatter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": env.get("FACEPLATFORM_LOG_LEVEL")},
-    "loggers": {"procrastinate": {"level": "WARNING"}},
+    # Statements, with their values, are nobody's business, also where everything else is told.
+    "loggers": {"procrastinate": {"level": "WARNING"}, "django.db.backends": {"level": "INFO"}},
 }
+if LOG_FORMAT == "json":
+    logging.captureWarnings(True)

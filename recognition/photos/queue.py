@@ -21,6 +21,7 @@ from faceplatform.database.listen import Arrival, Hub
 from faceplatform.database.planned import planned_cursor
 from recognition.photos.models import Priority, RecognitionRequest, Worker
 from recognition.photos.querysets import WORKER_ALIVE_FOR
+from recognition.tallies import counting
 
 CLAIM_BYTES = 32 * 1024 * 1024  # of the photos that are claimed together; one may have more
 QUEUED = "recognition_queued"
@@ -214,6 +215,8 @@ def claim(
     ids = [pk for pk, _ in rows]
     if len(ids) < 1 + rows[0][1]:  # the others were locked for a moment, and a worker that looked just then saw none
         notify(QUEUED)
+    counting.count("claims")
+    counting.count("claimed_photos", number=len(ids))
     return Claim(token, CLAIMED(ids=ids))
 
 
@@ -303,6 +306,17 @@ def finish(results: Sequence[dict[str, Any]]) -> None:
     """
     with planned_cursor() as cursor:
         cursor.execute(FINISH, {"results": json.dumps(results), "channel": FINISHED})
+    transaction.on_commit(lambda: _count(results))
+
+
+def _count(results: Sequence[dict[str, Any]]) -> None:
+    """For monitoring: how requests ended, and how long each stage took."""
+    for result in results:
+        counting.count("finished", result["status"])
+        if code := result.get("error_code"):
+            counting.count("refusals", code)
+        for stage, milliseconds in result.get("timings_ms", {}).items():
+            counting.observe("stages", stage, milliseconds / 1000)
 
 
 def abandon(ids: Sequence[UUID]) -> None:

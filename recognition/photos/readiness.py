@@ -5,15 +5,14 @@ Asked by anybody, also while all else waits: one short statement on a connection
 
 import logging
 import shutil
-from functools import lru_cache
 
 import psycopg
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db.migrations.loader import MigrationLoader
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
+from faceplatform.database.migration_state import known_migrations, missing_migrations
 from faceplatform.database.postgres import PostgresError
 from faceplatform.database.probe import PATIENCE, Probe
 from faceplatform.database.trouble import DATABASE_DOWN, DISK_FULL, disk_full_lately, unavailable
@@ -39,7 +38,7 @@ _complete: tuple | None = None  # how the table of migrations looked when none w
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
     """200 if the database is reachable, migrations are applied and a worker is running; else 503 with what is missing."""
-    _known_migrations()  # read from the disk once, before time counts
+    known_migrations()  # read from the disk once, before time counts
     try:
         workers = probe.answer()
     except TimeoutError:
@@ -81,24 +80,13 @@ def _living_workers(connection: psycopg.Connection) -> int | None:
     [(*state, workers)] = connection.execute(ASKED, {"alive_for": WORKER_ALIVE_FOR}).fetchall()
     if _complete != tuple(state):
         applied = set(connection.execute("SELECT app, name FROM django_migrations").fetchall())
-        if any(not key & applied for key in _known_migrations()):
+        if missing_migrations(applied):
             return None
         _complete = tuple(state)
     return workers
 
 
 probe = Probe(_living_workers)
-
-
-@lru_cache(maxsize=1)
-def _known_migrations() -> list[set[tuple[str, str]]]:
-    """Each with what counts as it having been applied: itself, or what it was squashed into or made of."""
-    loaded = MigrationLoader(None).disk_migrations
-    found = {key: {key, *((app, name) for app, name in migration.replaces[-1:])} for key, migration in loaded.items()}
-    for key, migration in loaded.items():
-        for app, name in migration.replaces:
-            found.setdefault((app, name), set()).add(key)
-    return list(found.values())
 
 
 def _disk_is_full() -> bool:

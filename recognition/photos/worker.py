@@ -32,6 +32,7 @@ from recognition.photos.models import Purpose, RecognitionRequest, Worker
 from recognition.photos.queue import Claim
 from recognition.photos.usable_packs import UsablePacks
 from recognition.photos.writing import Writer
+from recognition.tallies import counting
 
 logger = logging.getLogger(__name__)
 BATCH = 8  # photos per claim; queue.CLAIM_BYTES bounds their bytes
@@ -278,6 +279,7 @@ class RecognitionWorker:
             beat.join()
             self._worker_id = None
             queue.unregister_worker(worker_id=worker.pk)
+            counting.flush()
 
     def _register(self, worker_id: UUID | None = None) -> Worker:
         packs = sorted({*self._pipelines, *self._packs.working()})
@@ -312,6 +314,7 @@ class RecognitionWorker:
             return
         if not queue.record_heartbeat(worker_id=worker_id):
             self._register(worker_id)
+        counting.flush()
         if token:
             queue.extend_lease(token=token)
 
