@@ -5,6 +5,10 @@ from copy import copy
 from functools import partial
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
@@ -18,7 +22,8 @@ from accounts.keys.services import revoke_api_key
 from accounts.models import ApiKey, AuditEvent, Membership, User
 from accounts.users import services
 
-admin.site.unregister(Group)
+# Groups are shown as below. allauth's rows are its own: the pages “My account” and “Users” change them, and write the audit.
+admin.site.unregister([Group, EmailAddress, Authenticator, UserSession, SocialAccount, SocialApp, SocialToken])
 
 
 class OperatorsMixin:

@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -8,4 +10,8 @@ class AccountsConfig(AppConfig):
         "audit": "audit",
         "api-keys": "keys",
         "rotate-api-key": "keys",
+        "users": "users",
     }
+
+    def ready(self) -> None:
+        import_module("accounts.sign_in.receivers")

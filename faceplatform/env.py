@@ -195,6 +195,26 @@ SETTINGS = {
             "Failed attempts a minute to sign in from one address; 0: no limit.",
         ),
         Setting(
+            "FACEPLATFORM_EMAIL_URL",
+            "",
+            setting_values.email_url,
+            "smtp://user:password@host:587?from=address: the server that sends e-mail; if empty, none is sent.",
+            secret=True,
+        ),
+        Setting(
+            "FACEPLATFORM_SECOND_FACTOR",
+            "nobody",
+            setting_values.second_factor,
+            "Who must have a second factor: nobody, staff, owners (and staff) or all.",
+        ),
+        Setting(
+            "FACEPLATFORM_SESSION_IDLE_MINUTES",
+            "1440",
+            _positive,
+            "Minutes without a request after which a session ends.",
+        ),
+        Setting("FACEPLATFORM_SESSION_HOURS", "336", _positive, "Hours after which a session ends in any case."),
+        Setting(
             "FACEPLATFORM_QUEUE_LIMIT", "1000", _positive, "How many photos may wait for workers; further ones get 503."
         ),
         Setting("FACEPLATFORM_MAX_PHOTO_MB", "10", _positive, "Largest photo accepted, in MiB."),

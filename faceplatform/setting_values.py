@@ -5,6 +5,8 @@ None of them repeats the text of a URL: it holds a password.
 
 import re
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from psycopg import Error
@@ -52,3 +54,33 @@ def log_level(text: str) -> str:
     if level not in LEVELS:
         raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
     return level
+
+
+def second_factor(text: str) -> str:
+    if text not in ("nobody", "staff", "owners", "all"):
+        raise ValueError("must be nobody, staff, owners or all")
+    return text
+
+
+# Scheme → usual port, TLS from the first byte, STARTTLS.
+MAIL = {"smtp": (587, False, True), "smtps": (465, True, False), "smtp+plain": (25, False, False)}
+NO_MAIL = "it is none of smtp://, smtps:// and smtp+plain://USER:PASSWORD@HOST:PORT?from=ADDRESS"
+
+
+def email_url(text: str) -> dict[str, Any]:
+    """Django's settings for sending e-mail by this server; none if the text is empty."""
+    if not text.strip():
+        return {}
+    try:
+        url = urlsplit(text.strip())
+        port, ssl, tls = MAIL[url.scheme]
+        [sender] = parse_qs(url.query)["from"]
+        values = {"EMAIL_HOST": url.hostname or "", "EMAIL_PORT": url.port or port}
+    except (KeyError, ValueError):
+        raise ValueError(NO_MAIL) from None
+    if not values["EMAIL_HOST"] or "@" not in sender:
+        raise ValueError(NO_MAIL)
+    user = {"EMAIL_HOST_USER": unquote(url.username or ""), "EMAIL_HOST_PASSWORD": unquote(url.password or "")}
+    return (
+        values | user | {"EMAIL_USE_SSL": ssl, "EMAIL_USE_TLS": tls, "DEFAULT_FROM_EMAIL": sender, "EMAIL_TIMEOUT": 10}
+    )

@@ -1,0 +1,66 @@
+"""What allauth asks the platform."""
+
+import base64
+import hashlib
+import time
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.reauthentication import did_recently_reauthenticate
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from cryptography.fernet import Fernet, InvalidToken
+from django.conf import settings
+from django.http import HttpRequest
+
+from accounts.actor import address_of
+from accounts.sign_in.factors import KINDS, needs_factor
+from accounts.sign_in.middleware import SIGNED_IN_AT
+
+QUIET = ("account/messages/logged_in.txt", "account/messages/logged_out.txt")
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    error_messages = DefaultAccountAdapter.error_messages | dict.fromkeys(
+        ("username_password_mismatch", "email_password_mismatch"),
+        "Please enter a correct username and password. Note that the password is case-sensitive.",
+    )
+
+    def is_reauthentication_required(self, *, app: str) -> bool:
+        """Not for ten minutes after a sign-in or the last confirmation."""
+        signed_in = time.time() - self.request.session.get(SIGNED_IN_AT, 0)
+        recent = signed_in < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT or did_recently_reauthenticate(self.request)
+        return not recent
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """As the audit has it: a proxy may have passed on something that is no address."""
+        return address_of(request) or "::"
+
+    def add_message(
+        self, request: HttpRequest, level: int, message_template: str | None = None, *a: Any, **kw: Any
+    ) -> None:
+        if message_template not in QUIET:
+            super().add_message(request, level, message_template, *a, **kw)
+
+
+class FactorAdapter(DefaultMFAAdapter):
+    """Secrets are stored encrypted with the platform's secret key, which the database does not hold."""
+
+    def encrypt(self, text: str) -> str:
+        return _cipher().encrypt(text.encode()).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        try:
+            return _cipher().decrypt(encrypted_text.encode()).decode()
+        except InvalidToken:  # the secret key is another one: an operator has to take the factor away
+            raise self.validation_error("incorrect_code") from None
+
+    def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
+        """The last factor of somebody who must have one stays."""
+        others = Authenticator.objects.filter(user=authenticator.user, type__in=KINDS).exclude(pk=authenticator.pk)
+        return not needs_factor(authenticator.user) or others.exists()
+
+
+def _cipher() -> Fernet:
+    key = hashlib.sha256(f"second factors:{settings.SECRET_KEY}".encode()).digest()
+    return Fernet(base64.urlsafe_b64encode(key))
