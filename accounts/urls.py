@@ -5,11 +5,12 @@ from allauth.mfa.recovery_codes.views import GenerateRecoveryCodesView, ViewReco
 from allauth.mfa.totp.views import DeactivateTOTPView
 from allauth.mfa.webauthn.views import AddWebAuthnView, RemoveWebAuthnView
 from django.contrib.auth.decorators import login_not_required
-from django.urls import path
+from django.urls import path, re_path
 
 from accounts.audit import views as audit_views
 from accounts.keys import views as keys_views
 from accounts.sign_in import views as sign_in
+from accounts.sso import views as sso
 from accounts.users import people_views, views
 
 signing_in = [
@@ -24,7 +25,15 @@ signing_in = [
     ),
     path("sign-in/forgotten", sign_in.Forgotten.as_view(), name="account_reset_password"),
     path("sign-in/forgotten/sent", sign_in.forgotten_sent, name="account_reset_password_done"),
-    path("sign-in/link/<str:uidb36>-<str:key>", views.ChosenPassword.as_view(), name="account_reset_password_from_key"),
+    re_path(
+        "^sign-in/link/(?P<uidb36>[0-9a-f]+)-(?P<key>[^/]+)$",
+        views.ChosenPassword.as_view(),
+        name="account_reset_password_from_key",
+    ),
+    path("sign-in/with/<slug:provider_id>", sso.begin, name="openid_connect_login"),
+    path("sign-in/with/<slug:provider_id>/back", sso.come_back, name="openid_connect_callback"),
+    path("sign-in/failed", sso.failed, name="socialaccount_login_error"),
+    path("sign-in/cancelled", sso.failed, name="socialaccount_login_cancelled"),
     path("sign-out", sign_in.SignOut.as_view(), name="sign-out"),
     path("sign-out", sign_in.SignOut.as_view(), name="account_logout"),
     path("admin/login/", sign_in.admin_sign_in),

@@ -84,3 +84,25 @@ def email_url(text: str) -> dict[str, Any]:
     return (
         values | user | {"EMAIL_USE_SSL": ssl, "EMAIL_USE_TLS": tls, "DEFAULT_FROM_EMAIL": sender, "EMAIL_TIMEOUT": 10}
     )
+
+
+RANKS, ROLES = ("staff", "administrator"), ("viewer", "curator", "owner")
+
+
+def oidc_roles(text: str) -> list[tuple[str, str, str]]:
+    """VALUE=staff, VALUE=administrator and VALUE=ROLE@GALLERY, with commas. Returns (value, role, gallery or "") of each."""
+    found = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        value, _, role = (piece.strip() for piece in part.rpartition("="))
+        role, _, gallery = role.partition("@")
+        if not value or role not in (ROLES if gallery else RANKS):
+            raise ValueError(f"{part!r} is neither VALUE=staff, VALUE=administrator nor VALUE=ROLE@GALLERY")
+        found.append((value, role, gallery))
+    return found
+
+
+def web_address(text: str) -> str:
+    text = text.strip().rstrip("/")
+    if text and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
+        raise ValueError("it must begin with https://")
+    return text

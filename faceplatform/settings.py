@@ -200,6 +200,28 @@ MFA_TOTP_TOLERANCE = 1
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 USERSESSIONS_TRACK_ACTIVITY = True
+OIDC_ISSUER = env.get("FACEPLATFORM_OIDC_ISSUER")
+OIDC_NAME = env.get("FACEPLATFORM_OIDC_NAME")
+OIDC_CLAIM = env.get("FACEPLATFORM_OIDC_CLAIM")
+OIDC_ROLES = env.get("FACEPLATFORM_OIDC_ROLES")
+LOCAL_SIGN_IN = env.get("FACEPLATFORM_LOCAL_SIGN_IN")
+SOCIALACCOUNT_ADAPTER = "accounts.sso.adapter.SingleSignOnAdapter"
+SOCIALACCOUNT_LOGIN_ON_GET = True  # a form's answer may not lead elsewhere, says our content security policy
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "sso",
+                "name": OIDC_NAME,
+                "client_id": env.get("FACEPLATFORM_OIDC_CLIENT_ID"),
+                "secret": env.get("FACEPLATFORM_OIDC_CLIENT_SECRET"),
+                "settings": {"server_url": OIDC_ISSUER},
+            }
+        ],
+    }
+}
 # What allauth keeps there: codes that were used. They must be known to all web processes.
 CACHES = {
     "default": {

@@ -53,6 +53,7 @@ class SignIn(Limited, LoginView):
     form_class = SignInForm
 
     def limit(self, request):
+        _require_local()
         return throttling.attempt(request, request.POST.get("username", ""))
 
     def get_initial(self):
@@ -60,7 +61,8 @@ class SignIn(Limited, LoginView):
         return {"login": self.request.POST.get("username", "")}
 
     def get_context_data(self, **kwargs):
-        return super().get_context_data(**kwargs) | {"by_mail": settings.SENDS_EMAIL}
+        ways = {"by_mail": settings.SENDS_EMAIL, "local": settings.LOCAL_SIGN_IN}
+        return super().get_context_data(**kwargs) | ways | {"sso": settings.OIDC_ISSUER and settings.OIDC_NAME}
 
     def get_next_url(self):
         """Not this page itself: who is signed in already would be sent round and round."""
@@ -96,6 +98,7 @@ class SecondFactor(Limited, AuthenticateView):
 
 class SignInWithPasskey(LoginWebAuthnView):
     def post(self, request, *args, **kwargs):
+        _require_local()
         with throttling.passkey(request):
             return super().post(request, *args, **kwargs)
 
@@ -138,7 +141,7 @@ class Forgotten(Limited, PasswordResetView):
     template_name = "accounts/forgotten.html"
 
     def dispatch(self, request, *args, **kwargs):
-        if not settings.SENDS_EMAIL:
+        if not (settings.SENDS_EMAIL and settings.LOCAL_SIGN_IN):
             raise NotFound("This platform sends no e-mail. Ask an administrator for a link to choose a new password.")
         return super().dispatch(request, *args, **kwargs)
 
@@ -147,6 +150,11 @@ class Forgotten(Limited, PasswordResetView):
 
 
 forgotten_sent = PasswordResetDoneView.as_view(template_name="accounts/forgotten_sent.html")
+
+
+def _require_local() -> None:
+    if not settings.LOCAL_SIGN_IN:
+        raise NotAllowed(f"Passwords are switched off here. Sign in with {settings.OIDC_NAME}.")
 
 
 @login_not_required
