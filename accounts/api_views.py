@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from accounts import idempotency
 from accounts.actor import Actor, Via
 from accounts.compiled_reads import VisibleRow
+from accounts.confirmation import require_confirmed
 from faceplatform.database.compiled import Row
 from faceplatform.errors import NotFound
 
@@ -23,10 +24,12 @@ class ActorMixin(APIView):
 
     shown_once: fields of the answer to a POST that are never stored, such as a new API key.
     answer_later: the answer about these photos once they are done; for views whose POSTs wait for photos.
+    asks_again: methods for which somebody who calls with a session must have signed in lately, or confirmed who they are.
     """
 
     answers_with: tuple[str, ...] = ()  # its content types where they are not JSON, for the header Accept
     shown_once: tuple[str, ...] = ()
+    asks_again: tuple[str, ...] = ()
     answer_later: Callable[[Sequence[UUID]], HttpResponse]
     post: Callable[..., HttpResponse]
 
@@ -48,6 +51,8 @@ class ActorMixin(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if request.method in self.asks_again and request.auth is None:
+            require_confirmed()
         key = request.headers.get("Idempotency-Key")
         if request.method == "POST" and key is not None:
             self.post = partial(self._post_once, key, self.post)

@@ -1,13 +1,10 @@
 """Shared by the pages of all apps."""
 
-from collections.abc import Callable
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
 from accounts.actor import Actor, Via
 from accounts.models import AuditEvent
@@ -35,12 +32,3 @@ def get_visible(queryset: QuerySet[Row], request: HttpRequest, **lookup: Any) ->
     if row is None:
         raise NotFound("There is nothing here, or you have no access to it.")
     return row
-
-
-def confirmed(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Asks again for the password or second factor, if neither was given in the last ten minutes, before the view takes a form.
-
-    The form is then taken as it was sent; files in it are lost.
-    """
-    decorated: Callable[..., HttpResponseBase] = reauthentication_required(view, allow_get=True)
-    return decorated

@@ -26,7 +26,7 @@ signing_in = [
     path("sign-in/forgotten", sign_in.Forgotten.as_view(), name="account_reset_password"),
     path("sign-in/forgotten/sent", sign_in.forgotten_sent, name="account_reset_password_done"),
     re_path(
-        "^sign-in/link/(?P<uidb36>[0-9a-f]+)-(?P<key>[^/]+)$",
+        "^sign-in/link/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>[^/]+)$",
         views.ChosenPassword.as_view(),
         name="account_reset_password_from_key",
     ),

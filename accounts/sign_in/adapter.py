@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import logging
 import time
 from typing import Any
 
@@ -14,9 +15,11 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from accounts.actor import address_of
+from accounts.models import User
 from accounts.sign_in.factors import KINDS, needs_factor
 from accounts.sign_in.middleware import SIGNED_IN_AT
 
+logger = logging.getLogger(__name__)
 QUIET = ("account/messages/logged_in.txt", "account/messages/logged_out.txt")
 
 
@@ -42,6 +45,13 @@ class AccountAdapter(DefaultAccountAdapter):
         if message_template not in QUIET:
             super().add_message(request, level, message_template, *a, **kw)
 
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """A server that is down is the operator's to know; the answer is the same as for an address that nobody has."""
+        try:
+            super().send_mail(template_prefix, email, context)
+        except OSError:  # SMTPException is one
+            logger.exception("the mail to an account could not be sent")
+
 
 class FactorAdapter(DefaultMFAAdapter):
     """Secrets are stored encrypted with the platform's secret key, which the database does not hold."""
@@ -54,6 +64,9 @@ class FactorAdapter(DefaultMFAAdapter):
             return _cipher().decrypt(encrypted_text.encode()).decode()
         except InvalidToken:  # the secret key is another one: an operator has to take the factor away
             raise self.validation_error("incorrect_code") from None
+
+    def generate_authenticator_name(self, user: User, type: str) -> str:
+        return "Passkey"
 
     def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
         """The last factor of somebody who must have one stays."""

@@ -1,6 +1,7 @@
-"""The form to sign in with."""
+"""The forms of signing in: allauth's, in our words."""
 
 from allauth.account.forms import LoginForm
+from allauth.mfa.webauthn.forms import AddWebAuthnForm
 from django import forms
 
 
@@ -18,3 +19,12 @@ class SignInForm(LoginForm):
 
     def add_prefix(self, field_name):
         return "username" if field_name == "login" else field_name
+
+
+class PasskeyForm(AddWebAuthnForm):
+    passwordless = forms.BooleanField(
+        label="Sign in with it alone, without a password",
+        initial=True,
+        required=False,
+        help_text="It then asks for your finger, face or PIN. Without this it is a second factor beside the password.",
+    )

@@ -1,7 +1,9 @@
 """What a password must be: NIST SP 800-63B-4, section 3.1.1.2. Long and not a common one; nothing about its characters."""
 
+import re
 from typing import Any
 
+from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ValidationError
 
 from accounts.sign_in.factors import has_factor, needs_factor
@@ -24,6 +26,16 @@ class LengthValidator:
             f"At least {ALONE} characters, or {WITH_FACTOR} where you also have a second factor. A few words in a row are "
             f"easy to remember; there are no rules about digits or signs."
         )
+
+
+class CommonValidator(CommonPasswordValidator):
+    """Nor a common password several times in a row, nor a few characters so."""
+
+    def validate(self, password: str, user: Any = None) -> None:
+        repeated = re.fullmatch(r"(.+?)\1+", password)
+        if repeated and len(repeated[1]) < WITH_FACTOR:
+            raise ValidationError("This password is too common.", code="password_too_common")
+        super().validate(repeated[1] if repeated else password, user)
 
 
 def _least(user: Any) -> int:

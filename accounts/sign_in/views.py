@@ -17,6 +17,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.decorators import method_decorator
 
 from accounts.sign_in import throttling
 from accounts.sign_in.forms import SignInForm
@@ -135,6 +136,7 @@ class AddApp(Limited, ActivateTOTPView):
         return throttling.second_factor(request, request.user.get_username())
 
 
+@method_decorator(login_not_required, name="dispatch")
 class Forgotten(Limited, PasswordResetView):
     """A link by e-mail, where the platform can send e-mail."""
 

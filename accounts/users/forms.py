@@ -19,6 +19,7 @@ def _plain(form: forms.Form) -> None:
         field.widget.attrs.pop("placeholder", None)
         field.help_text = ""
     form.fields["password1"].help_text = " ".join(password_validators_help_texts()[:1])
+    form.fields["password1"].label, form.fields["password2"].label = "New password", "New password, again"
 
 
 class OwnPasswordForm(ChangePasswordForm):
@@ -31,6 +32,7 @@ class OwnPasswordForm(ChangePasswordForm):
         end_keys = self.fields["end_keys"].help_text
         _plain(self)
         self.fields["end_keys"].help_text = end_keys
+        self.fields["oldpassword"].label = "Current password"
 
     def save(self):
         services.change_own_password(
@@ -92,3 +94,4 @@ class RoleForm(forms.Form):
         gallery = self.fields["gallery"]
         assert isinstance(gallery, forms.ModelChoiceField)
         gallery.queryset = galleries().visible_to(actor, Role.OWNER).order_by("name")
+        self.galleries = gallery.queryset

@@ -6,8 +6,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from accounts.confirmation import confirmed
 from accounts.models import Membership, User
-from accounts.pages import actor_of, confirmed
+from accounts.pages import actor_of
 from accounts.users import invitations, services
 from accounts.users.forms import InvitationForm, RoleForm
 from accounts.users.reading import described, matching, visible_users
@@ -122,7 +123,8 @@ def _page(request, form, *, link=None, status: int = 200):
         "page": page,
         "rows": described(actor, page.object_list),
         "query": query,
-        "role_form": RoleForm(actor),
+        "galleries": list(RoleForm(actor).galleries),  # once for all rows
+        "roles": RoleForm.base_fields["role"].choices,
         "may_all": actor.sees_everything,
     }
     if link is not None:
