@@ -24,11 +24,11 @@ class ActorMixin(APIView):
 
     shown_once: fields of the answer to a POST that are never stored, such as a new API key.
     answer_later: the answer about these photos once they are done; for views whose POSTs wait for photos.
-    asks_again: methods for which somebody who calls with a session must have signed in lately, or confirmed who they are.
     """
 
     answers_with: tuple[str, ...] = ()  # its content types where they are not JSON, for the header Accept
     shown_once: tuple[str, ...] = ()
+    # Methods for which somebody who calls with a session must have signed in lately, or confirmed who they are.
     asks_again: tuple[str, ...] = ()
     answer_later: Callable[[Sequence[UUID]], HttpResponse]
     post: Callable[..., HttpResponse]

@@ -1,5 +1,3 @@
-from importlib import import_module
-
 from django.apps import AppConfig
 
 
@@ -12,6 +10,3 @@ class AccountsConfig(AppConfig):
         "rotate-api-key": "keys",
         "users": "users",
     }
-
-    def ready(self) -> None:
-        import_module("accounts.sign_in.receivers")

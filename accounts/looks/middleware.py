@@ -1,4 +1,4 @@
-"""Writes what a request has shown, and what it has refused. Sign-ins: accounts/sign_in/receivers.py."""
+"""Writes what a request has shown, and what it has refused. Sign-ins: accounts/sign_in/noting.py."""
 
 from collections.abc import Callable
 

@@ -12,14 +12,24 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from accounts.actor import address_of
 from accounts.models import User
+from accounts.sign_in import noting, throttling
+from accounts.sign_in.backend import find_user
 from accounts.sign_in.factors import KINDS, needs_factor
-from accounts.sign_in.middleware import SIGNED_IN_AT
+from accounts.sign_in.middleware import FACTOR, SIGNED_IN_AT
 
 logger = logging.getLogger(__name__)
+# What allauth gives notice of → what the audit calls it.
+FACTOR_CHANGES = {
+    "mfa/email/totp_activated": ("added", "totp"),
+    "mfa/email/totp_deactivated": ("removed", "totp"),
+    "mfa/email/webauthn_added": ("added", "webauthn"),
+    "mfa/email/webauthn_removed": ("removed", "webauthn"),
+    "mfa/email/recovery_codes_generated": ("made", "recovery_codes"),
+}
 QUIET = ("account/messages/logged_in.txt", "account/messages/logged_out.txt")
 
 
@@ -44,6 +54,22 @@ class AccountAdapter(DefaultAccountAdapter):
     ) -> None:
         if message_template not in QUIET:
             super().add_message(request, level, message_template, *a, **kw)
+
+    def post_login(self, request: HttpRequest, user: User, **login: Any) -> HttpResponse:
+        response: HttpResponse = super().post_login(request, user, **login)
+        throttling.succeeded(user.get_username())
+        throttling.remember(request, response, user.get_username())
+        noting.signed_in(request, user)
+        return response
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        noting.failed(request, find_user(credentials.get("username") or credentials.get("email") or ""))
+
+    def send_notification_mail(self, template_prefix: str, user: User, *arguments: Any, **values: Any) -> None:
+        """Here allauth tells of changes that matter to an account's safety."""
+        if template_prefix in FACTOR_CHANGES:
+            self.request.session.pop(FACTOR, None)
+            noting.factor_changed(self.request, user, *FACTOR_CHANGES[template_prefix])
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """A server that is down is the operator's to know; the answer is the same as for an address that nobody has."""

@@ -43,14 +43,14 @@ class SessionLengthMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.session.session_key and request.user.is_authenticated:
-            self._keep(request)
+        if request.session.session_key and isinstance(request.user, User):
+            self._keep(request, request.user)
         return self.get_response(request)
 
-    def _keep(self, request: HttpRequest) -> None:
+    def _keep(self, request: HttpRequest, user: User) -> None:
         now, session = time.time(), request.session
-        if SIGNED_IN_AT not in session:  # it began before sessions had a length
-            session[SIGNED_IN_AT] = now - settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+        if SIGNED_IN_AT not in session:  # it is new, or from before sessions had a length
+            session[SIGNED_IN_AT] = user.last_login.timestamp() if user.last_login else 0
         if now - session[SIGNED_IN_AT] > settings.SESSION_SECONDS:
             logout(request)
         elif now - session.get(SEEN_AT, 0) >= NOTED_EVERY:

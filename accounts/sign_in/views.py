@@ -19,7 +19,8 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 
-from accounts.sign_in import throttling
+from accounts import looks
+from accounts.sign_in import noting, throttling
 from accounts.sign_in.forms import SignInForm
 from faceplatform.errors import NotAllowed, NotFound, TooManyAttempts
 
@@ -91,6 +92,10 @@ class SecondFactor(Limited, AuthenticateView):
     def limit(self, request):
         return throttling.second_factor(request, self.stage.login.user.get_username())
 
+    def form_invalid(self, form):
+        noting.failed(self.request, self.stage.login.user, looks.Kind.FACTOR_FAILED)
+        return super().form_invalid(form)
+
     def refused(self, error):
         self.request.method = "GET"
         self._build_forms()
@@ -113,6 +118,10 @@ class ConfirmWithPassword(Limited, PasswordAgain):
 
 class ConfirmWithCode(Limited, CodeAgain):
     template_name = "accounts/confirm.html"
+
+    def form_invalid(self, form):
+        noting.failed(self.request, form.user, looks.Kind.FACTOR_FAILED)
+        return super().form_invalid(form)
 
     def limit(self, request):
         return throttling.second_factor(request, request.user.get_username())

@@ -78,12 +78,15 @@ class InvitationForm(forms.Form):
             del self.fields["is_staff"], self.fields["is_administrator"]
 
 
+ROLES = [("", "No access"), *Role.choices]
+
+
 class RoleForm(forms.Form):
     """A role in a gallery; no role takes the gallery away."""
 
     gallery: forms.ModelChoiceField = forms.ModelChoiceField(queryset=None)
     role = forms.TypedChoiceField(
-        choices=[("", "No access"), *Role.choices],
+        choices=ROLES,
         coerce=lambda value: Role(int(value)),
         empty_value=None,
         required=False,

@@ -10,7 +10,7 @@ from accounts.confirmation import confirmed
 from accounts.models import Membership, User
 from accounts.pages import actor_of
 from accounts.users import invitations, services
-from accounts.users.forms import InvitationForm, RoleForm
+from accounts.users.forms import ROLES, InvitationForm, RoleForm
 from accounts.users.reading import described, matching, visible_users
 from faceplatform.errors import Conflict, DomainError, NotFound
 
@@ -124,7 +124,7 @@ def _page(request, form, *, link=None, status: int = 200):
         "rows": described(actor, page.object_list),
         "query": query,
         "galleries": list(RoleForm(actor).galleries),  # once for all rows
-        "roles": RoleForm.base_fields["role"].choices,
+        "roles": ROLES,
         "may_all": actor.sees_everything,
     }
     if link is not None:

@@ -63,7 +63,7 @@ def test_a_password_alone_does_not_do(factor):
     event = AuditEvent.objects.filter(action="sign_in.succeeded").order_by("id").last()
     assert (event.object_name, event.details) == ("ada", {"by": ["password", "totp"]})
     assert Look.objects.get(kind="factor_failed").user_name == "ada"
-    assert {e.details["kind"] for e in AuditEvent.objects.filter(action="factor.added")} == {"totp", "recovery_codes"}
+    assert {e.details["kind"] for e in AuditEvent.objects.filter(action="factor.added")} == {"totp"}
     assert secret not in str(list(AuditEvent.objects.values())) + str(list(CacheEntry.objects.values()))
 
 
