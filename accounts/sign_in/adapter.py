@@ -13,6 +13,7 @@ from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
 from accounts.actor import address_of
 from accounts.models import User
@@ -44,6 +45,14 @@ class AccountAdapter(DefaultAccountAdapter):
         signed_in = time.time() - self.request.session.get(SIGNED_IN_AT, 0)
         recent = signed_in < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT or did_recently_reauthenticate(self.request)
         return not recent
+
+    def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
+        """Who has neither a password nor a factor here signs in again where they came from."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        if methods or not settings.OIDC_ISSUER:
+            return methods
+        url = reverse("openid_connect_login", kwargs={"provider_id": "sso"})
+        return [{"id": "sso", "description": f"Sign in again with {settings.OIDC_NAME}", "url": url}]
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """As the audit has it: a proxy may have passed on something that is no address."""

@@ -3,6 +3,7 @@
 The admin site has no sign-in of its own: its addresses lead here.
 """
 
+from contextlib import contextmanager
 from typing import Any
 
 from allauth.account.views import LoginView, LogoutView, PasswordResetDoneView, PasswordResetView
@@ -14,12 +15,14 @@ from allauth.mfa.webauthn.views import LoginWebAuthnView, ReauthenticateWebAuthn
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 
 from accounts import looks
+from accounts.models import User
 from accounts.sign_in import noting, throttling
 from accounts.sign_in.forms import SignInForm
 from faceplatform.errors import NotAllowed, NotFound, TooManyAttempts
@@ -89,8 +92,13 @@ class SignOut(LogoutView):
 class SecondFactor(Limited, AuthenticateView):
     template_name = "accounts/second_factor.html"
 
+    @contextmanager
     def limit(self, request):
-        return throttling.second_factor(request, self.stage.login.user.get_username())
+        user = self.stage.login.user
+        with throttling.second_factor(request, user.get_username()), transaction.atomic():
+            # One at a time: a recovery code that is sent twice at once works once.
+            User.objects.select_for_update(no_key=True).get(pk=user.pk)
+            yield
 
     def form_invalid(self, form):
         noting.failed(self.request, self.stage.login.user, looks.Kind.FACTOR_FAILED)

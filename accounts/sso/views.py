@@ -14,6 +14,8 @@ from faceplatform.errors import NotFound, Unavailable
 @require_safe
 def begin(request, provider_id):
     _require_set_up()
+    if "process" in request.GET:
+        raise NotFound("Accounts are not connected by hand here. Sign in.")
     try:
         return views.login(request, provider_id)
     except RequestException as error:

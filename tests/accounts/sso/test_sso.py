@@ -11,6 +11,8 @@ from factories import PASSWORD, GalleryFactory, UserFactory, member
 
 from accounts.models import AuditEvent, User
 from accounts.roles import Role
+from accounts.sign_in.middleware import SIGNED_IN_AT
+from faceplatform.setting_values import oidc_roles
 
 pytestmark = [
     pytest.mark.django_db,
@@ -136,6 +138,29 @@ def test_what_the_provider_did_not_send_is_refused(sso, settings):
     settings.OIDC_ISSUER = ""
     assert client.get("/sign-in/with/sso").status_code == 404
     assert "Sign in with Example" not in client.get("/sign-in").content.decode()
+
+
+def test_who_has_no_password_signs_in_again_for_sensitive_acts(sso, settings):
+    settings.OIDC_ROLES = []
+    know(sso, "s-zoe", preferred_username="zoe")
+    client, _ = come("s-zoe")
+    client.get("/account")
+    session = client.session
+    session[SIGNED_IN_AT] -= 700
+    session.save()
+    form = {"name": "door", "scopes": ["read"], "days": "30"}
+    asked = client.post("/api-keys", form)
+    assert asked["Location"] == "/sign-in/with/sso?next=%2Fapi-keys"
+    _, answer = come("s-zoe", client, asked["Location"])
+    assert answer["Location"] == "/api-keys" and "copy the key now" in client.post("/api-keys", form).content.decode()
+    assert client.get("/sign-in/with/sso?process=connect").status_code == 404
+
+
+@pytest.mark.parametrize("text", ["it", "it=boss", "it=owner", "it=staff@gallery", "=staff", "it=viewer@"])
+def test_roles_that_mean_nothing_are_refused(text):
+    with pytest.raises(ValueError, match="ROLE@GALLERY"):
+        oidc_roles(text)
+    assert oidc_roles("ou=x=staff, a = viewer@hall ,") == [("ou=x", "staff", ""), ("a", "viewer", "hall")]
 
 
 def test_without_local_sign_in_the_operator_gets_back_in(sso, settings, capsys):
