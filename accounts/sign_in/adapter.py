@@ -20,7 +20,7 @@ from accounts.models import User
 from accounts.sign_in import noting, throttling
 from accounts.sign_in.backend import find_user
 from accounts.sign_in.factors import KINDS, needs_factor
-from accounts.sign_in.middleware import FACTOR, SIGNED_IN_AT
+from accounts.sign_in.middleware import FACTOR, signed_in_at
 
 logger = logging.getLogger(__name__)
 # What allauth gives notice of → what the audit calls it.
@@ -42,8 +42,9 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def is_reauthentication_required(self, *, app: str) -> bool:
         """Not for ten minutes after a sign-in or the last confirmation."""
-        signed_in = time.time() - self.request.session.get(SIGNED_IN_AT, 0)
-        recent = signed_in < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT or did_recently_reauthenticate(self.request)
+        recent = time.time() - signed_in_at(
+            self.request
+        ) < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT or did_recently_reauthenticate(self.request)
         return not recent
 
     def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:

@@ -44,18 +44,23 @@ class SessionLengthMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.session.session_key and isinstance(request.user, User):
-            self._keep(request, request.user)
+            self._keep(request)
         return self.get_response(request)
 
-    def _keep(self, request: HttpRequest, user: User) -> None:
-        now, session = time.time(), request.session
-        if SIGNED_IN_AT not in session:  # it is new, or from before sessions had a length
-            session[SIGNED_IN_AT] = user.last_login.timestamp() if user.last_login else 0
-        if now - session[SIGNED_IN_AT] > settings.SESSION_SECONDS:
+    def _keep(self, request: HttpRequest) -> None:
+        now, session, begun = time.time(), request.session, signed_in_at(request)
+        if now - begun > settings.SESSION_SECONDS:
             logout(request)
-        elif now - session.get(SEEN_AT, 0) >= NOTED_EVERY:
-            session[SEEN_AT] = now
+        elif now - session.get(SEEN_AT, begun) >= NOTED_EVERY:  # allauth has noted the sign-in itself
+            session[SIGNED_IN_AT], session[SEEN_AT] = begun, now
             UserSession.objects.create_from_request(request)
+
+
+def signed_in_at(request: HttpRequest) -> float:
+    """When the session began, in seconds. A new one, and one from before sessions had a length, does not say so itself."""
+    last = request.user.last_login if isinstance(request.user, User) else None
+    begun: float = request.session.get(SIGNED_IN_AT) or (last.timestamp() if last else 0)
+    return begun
 
 
 class FirstThingsMiddleware:
