@@ -225,6 +225,45 @@ SETTINGS = {
         ),
         Setting("FACEPLATFORM_LOG_FORMAT", "plain", setting_values.log_format, "How log lines look: plain or json."),
         Setting(
+            "FACEPLATFORM_OIDC_ISSUER",
+            "",
+            setting_values.web_address,
+            "https:// address of your OpenID Connect provider; if empty, there is no single sign-on.",
+        ),
+        Setting("FACEPLATFORM_OIDC_CLIENT_ID", "", str, "What the provider calls this platform."),
+        Setting("FACEPLATFORM_OIDC_CLIENT_SECRET", "", str, "The secret of that client.", secret=True),
+        Setting("FACEPLATFORM_OIDC_NAME", "your organisation", str, "What the sign-in page calls the provider."),
+        Setting("FACEPLATFORM_OIDC_CLAIM", "groups", str, "The claim whose values FACEPLATFORM_OIDC_ROLES names."),
+        Setting(
+            "FACEPLATFORM_OIDC_ROLES",
+            "",
+            setting_values.oidc_roles,
+            "VALUE=staff, VALUE=administrator, VALUE=ROLE@GALLERY, with commas; if empty, everybody may sign in.",
+        ),
+        Setting(
+            "FACEPLATFORM_LOCAL_SIGN_IN", "on", _boolean, "off: nobody signs in with a password, but by single sign-on."
+        ),
+        Setting(
+            "FACEPLATFORM_EMAIL_URL",
+            "",
+            setting_values.email_url,
+            "smtp://user:password@host:587?from=address: the server that sends e-mail; if empty, none is sent.",
+            secret=True,
+        ),
+        Setting(
+            "FACEPLATFORM_SECOND_FACTOR",
+            "nobody",
+            setting_values.second_factor,
+            "Who must have a second factor: nobody, staff, owners (and staff) or all.",
+        ),
+        Setting(
+            "FACEPLATFORM_SESSION_IDLE_MINUTES",
+            "1440",
+            _positive,
+            "Minutes without a request after which a session ends.",
+        ),
+        Setting("FACEPLATFORM_SESSION_HOURS", "336", _positive, "Hours after which a session ends in any case."),
+        Setting(
             "FACEPLATFORM_QUEUE_LIMIT", "1000", _positive, "How many photos may wait for workers; further ones get 503."
         ),
         Setting("FACEPLATFORM_MAX_PHOTO_MB", "25", _positive, "Largest photo accepted, in MiB."),
@@ -283,6 +322,10 @@ def check_all() -> None:
         get(name)
     if get(OWNER_URL) and not get("DATABASE_URL"):
         raise SettingError(f"{OWNER_URL} is for a PostgreSQL of your own: set DATABASE_URL, too.")
+    if get("FACEPLATFORM_OIDC_ISSUER") and not get("FACEPLATFORM_OIDC_CLIENT_ID"):
+        raise SettingError("FACEPLATFORM_OIDC_ISSUER needs FACEPLATFORM_OIDC_CLIENT_ID and its secret.")
+    if not (get("FACEPLATFORM_LOCAL_SIGN_IN") or get("FACEPLATFORM_OIDC_ISSUER")):
+        raise SettingError("FACEPLATFORM_LOCAL_SIGN_IN=off needs FACEPLATFORM_OIDC_ISSUER: nobody could sign in.")
 
 
 def secret_key(data_dir: Path) -> str:

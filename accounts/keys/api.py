@@ -82,6 +82,7 @@ class ApiKeyViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
     serializer_class = ApiKeySerializer
     read_scope = write_scope = Scope.MANAGE
     shown_once = ("key",)
+    asks_again = ("POST",)
 
     def get_queryset(self):
         return ApiKey.objects.visible_to(self.actor).select_related("user", "gallery")
