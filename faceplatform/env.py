@@ -41,6 +41,10 @@ def _path(text: str) -> Path:
     return (BASE_DIR / Path(text).expanduser()).resolve()
 
 
+def _optional_path(text: str) -> Path | None:
+    return _path(text) if text.strip() else None
+
+
 def _positive(text: str, most: int = MOST) -> int:
     value = int(text)
     if not 0 < value <= most:
@@ -200,6 +204,22 @@ SETTINGS = {
         Setting("FACEPLATFORM_MAX_PHOTO_MB", "10", _positive, "Largest photo accepted, in MiB."),
         Setting("FACEPLATFORM_MAX_MEGAPIXELS", "40", _positive, "How many megapixels of a photo are decoded at once."),
         Setting("FACEPLATFORM_MAX_IMPORT_MB", "2048", _positive, "Largest ZIP that may be uploaded, in MiB."),
+        Setting("FACEPLATFORM_CAMERA_WORKERS", "1", _natural, "Processes of this machine that read cameras."),
+        Setting(
+            "FACEPLATFORM_CAMERA_FOLDER",
+            "",
+            _optional_path,
+            "The folder in which video files may be read as cameras; empty: none may.",
+        ),
+        Setting(
+            "FACEPLATFORM_CAMERA_DEVICES", "", _comma_separated, "Devices that may be read as cameras, with commas."
+        ),
+        Setting(
+            "FACEPLATFORM_OUTGOING_NETWORKS",
+            "public,private",
+            setting_values.outgoing_networks,
+            "Where cameras may be read and webhooks sent: public, private, or networks, with commas.",
+        ),
         Setting("FACEPLATFORM_PURGE_DAYS", "30", _days, "Days until what curators deleted is gone permanently."),
         Setting(
             "FACEPLATFORM_GALLERY_DELETION_DAYS", "7", _days_or_0, "Days until a deleted gallery is gone permanently."

@@ -4,6 +4,7 @@ None of them repeats the text of a URL: it holds a password.
 """
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -52,3 +53,12 @@ def log_level(text: str) -> str:
     if level not in LEVELS:
         raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
     return level
+
+
+def outgoing_networks(text: str) -> list[str]:
+    """Each "public", "private", or a network such as 127.0.0.0/8, which is then allowed as well."""
+    parts = [part.strip().lower() for part in text.split(",") if part.strip()]
+    for part in parts:
+        if part not in ("public", "private"):
+            ip_network(part)
+    return parts

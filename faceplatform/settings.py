@@ -35,6 +35,10 @@ INSTALLED_APPS = [
     "pghistory",
     "gallery",
     "recognition",
+    "recognition.cameras",
+    "recognition.attendance",
+    "recognition.alerts",
+    "recognition.sightings",
 ]
 
 MIDDLEWARE = [
@@ -211,6 +215,11 @@ PURGE_DAYS = env.get("FACEPLATFORM_PURGE_DAYS")
 GALLERY_DELETION_DAYS = env.get("FACEPLATFORM_GALLERY_DELETION_DAYS")
 INDEX_MEMORY_MB = env.get("FACEPLATFORM_INDEX_MEMORY_MB")
 
+# --- Cameras ----------------------------------------------------------------------------------------------------------
+CAMERA_FOLDER = env.get("FACEPLATFORM_CAMERA_FOLDER")
+CAMERA_DEVICES = env.get("FACEPLATFORM_CAMERA_DEVICES")
+OUTGOING_NETWORKS = env.get("FACEPLATFORM_OUTGOING_NETWORKS")
+
 # --- REST API ---------------------------------------------------------------------------------------------------------
 KEY_MAX_DAYS = env.get("FACEPLATFORM_KEY_MAX_DAYS")
 KEY_RATE = env.get("FACEPLATFORM_KEY_RATE")
@@ -245,8 +254,15 @@ SPECTACULAR_SETTINGS = {
         "faceplatform.web.openapi.add_errors_and_examples",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "CameraKindEnum": "recognition.cameras.models.CameraKind",
+        "CameraRoleEnum": "recognition.cameras.models.CameraRole",
+        "CameraStatusEnum": "recognition.cameras.models.CameraStatus",
+        "KindEnum": "recognition.health.models.HealthFinding.Kind",
+        "RoleEnum": ["viewer", "curator", "owner"],
         "DecisionEnum": "recognition.photos.models.Decision",
         "RequestStatusEnum": "recognition.photos.models.Status",
+        "PresenceEnum": "recognition.attendance.models.Presence",
+        "CorrectedPresenceEnum": "recognition.attendance.models.TO_WRITE_DOWN",
         "ImportStatusEnum": "recognition.imports.models.Import.Status",
     },
 }

@@ -66,6 +66,8 @@ class GallerySerializer(serializers.ModelSerializer):
             "quality_gate",
             "keep_photos",
             "requires_consent",
+            "time_zone",
+            "day_starts_at",
             "created_at",
             "identity_count",
             "sample_count",

@@ -4,13 +4,16 @@ Deletion is soft until the purge: `objects` leaves deleted rows out, `with_delet
 sample is changed, a trigger copies the old row to a history table; gallery/curation/history.py reads it to undo changes.
 """
 
+from datetime import time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pghistory
 import pgtrigger
 import uuid6
 from django.apps import apps
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -19,6 +22,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pgvector.django import HalfVectorField
 
+from faceplatform import setting_values
 from faceplatform.database.names import NameField, SearchableField, folded_sql
 from gallery.querysets import FaceSampleQuerySet, GalleryQuerySet, IdentityQuerySet
 
@@ -44,6 +48,13 @@ class Consent(models.TextChoices):
     GIVEN = "given", "Given"
     REFUSED = "refused", "Refused"
     WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+def validate_time_zone(text: str) -> None:
+    try:
+        setting_values.time_zone(text)
+    except ValueError:
+        raise ValidationError(f"No time zone is called “{text}”. Write one such as Europe/Berlin.") from None
 
 
 class Gallery(models.Model):
@@ -78,6 +89,19 @@ class Gallery(models.Model):
     requires_consent = models.BooleanField(
         default=False, help_text="People without valid consent are neither recognised nor enrolled."
     )
+    time_zone = models.CharField(
+        max_length=50,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[validate_time_zone],
+        help_text="Whose days count, such as Europe/Berlin. Empty: the installation's.",
+    )
+    day_starts_at = models.TimeField(
+        default=time(0),
+        db_default=time(0),
+        help_text="When a day begins; later than midnight where people work at night.",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     deletes_at = models.DateTimeField(null=True, editable=False)
     deletion = models.JSONField(null=True, editable=False)
@@ -107,6 +131,10 @@ class Gallery(models.Model):
     def __str__(self):
         return self.name
 
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone or settings.TIME_ZONE)
+
 
 class NotDeletedManager(models.Manager):
     """Leaves out deleted rows."""
@@ -122,7 +150,7 @@ class NotDeletedSampleManager(NotDeletedManager):
         return super().get_queryset().filter(identity__deleted_at=None)
 
 
-def _history(name: str, *trackers, **options):
+def keeps_history(name: str, *trackers, **options):
     """Gives the model a history table, which keeps each row as it was before a change, and which change that was."""
     return pghistory.track(
         pghistory.UpdateEvent(row=pghistory.Old),
@@ -138,7 +166,7 @@ SEARCHED = ("name", "external_id", "department", "position")
 SEARCHED_SQL = f"concat_ws(chr(10), {', '.join(f'NEW.{name}' for name in SEARCHED)})"
 
 
-@_history("IdentityHistory", pghistory.InsertEvent(), exclude=["last_recognized_at", "searchable"])
+@keeps_history("IdentityHistory", pghistory.InsertEvent(), exclude=["last_recognized_at", "searchable"])
 class Identity(models.Model):
     """A person in one gallery.
 
@@ -245,7 +273,7 @@ class Identity(models.Model):
         return self.merged_into.current if self.merged_into else None
 
 
-@_history(
+@keeps_history(
     "SampleHistory",
     pghistory.InsertEvent(
         condition=pgtrigger.Q(new__rejected=True)
@@ -303,9 +331,10 @@ class FaceSample(models.Model):
         return f"{self.identity}: {self.photo_name or 'a face'}"
 
 
-def history_of(model: type[Identity] | type[FaceSample]) -> type[Any]:
-    """The model's history table. pghistory makes its class, so type checkers do not know it."""
-    return apps.get_model("gallery", "IdentityHistory" if model is Identity else "SampleHistory")
+def history_of(model: type[models.Model]) -> type[Any]:
+    """The history table of a model that keeps one. pghistory makes its class, so type checkers do not know it."""
+    name = "SampleHistory" if model is FaceSample else f"{model.__name__}History"
+    return apps.get_model(model._meta.app_label, name)
 
 
 class FaceCrop(models.Model):

@@ -12,14 +12,14 @@ import matplotlib
 import numpy as np
 import pytest
 import skimage
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's sync API runs a loop in the test's thread
 sys.path.insert(0, str(Path(__file__).parent))
 
 # The same examples at every run; others with --hypothesis-profile=default.
-settings.register_profile("steady", derandomize=True)
+settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "faces"
@@ -54,6 +54,7 @@ def django_db_setup(django_db_setup, django_db_modify_db_settings, django_db_blo
     from emptied_tables import empty_tables
 
     from faceplatform.database import roles
+    from recognition.cameras import claims, live
     from recognition.photos import queue, readiness
 
     with django_db_blocker.unblock():
@@ -65,7 +66,8 @@ def django_db_setup(django_db_setup, django_db_modify_db_settings, django_db_blo
         django_db_modify_db_settings.__exit__(None, None, None)
     TransactionTestCase._fixture_teardown = lambda test: roles.owner()(empty_tables)()
     yield
-    queue.hub.close()
+    for hub in (queue.hub, claims.hub, live.hub):
+        hub.close()
     readiness.probe.close()
     connection.close()
     connection.close_pool()

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class AlertsConfig(AppConfig):
+    name = "recognition.alerts"
+    label = "alerts"
+    verbose_name = "Alerts"
+    sections: dict[str, str] = {}

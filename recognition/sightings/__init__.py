@@ -1,0 +1,1 @@
+"""What becomes of a decision about a track: sightings, unknown people, corrections."""
