@@ -238,8 +238,8 @@ def as_process_1() -> list[str]:
 
 
 @pytest.fixture
-def living_worker(db):
-    """A worker's row with a fresh heartbeat, for what needs one to be alive without doing the work."""
+def living_worker(db, lasting_workers):
+    """A worker's row with a heartbeat, for what needs one to be alive without doing the work."""
     from recognition.photos import queue
 
     return queue.register_worker(host="test", process_id=1)

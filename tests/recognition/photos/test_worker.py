@@ -221,7 +221,7 @@ def test_a_poison_photo_is_given_up_and_takes_no_other_with_it(pack_dir, hopper,
     deaths = 0
     worker = start_worker()
     try:
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + 300
         while set(statuses()) & {"queued", "running"}:
             assert time.monotonic() < deadline, statuses()
             if worker.poll() is not None:
