@@ -42,7 +42,7 @@ class CameraForm(forms.ModelForm):
         required=False,
         label="Parts that are not looked at",
         widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
-        help_text="Shapes [[x, y], …] in shares of the picture, such as [[[0, 0], [1, 0], [1, 0.2], [0, 0.2]]] for the upper fifth.",
+        help_text="Shapes [[x, y], …] in shares of the picture: [[[0, 0], [1, 0], [1, 0.2], [0, 0.2]]] for the upper fifth.",
     )
 
     class Meta:
