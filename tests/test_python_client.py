@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from factories import GalleryFactory, member, show
+from factories import GalleryFactory, member, show, unit
+from seen import sight
 
 from accounts.keys.services import create_api_key
 from accounts.roles import Role
@@ -63,6 +64,18 @@ def test_enrol_recognise_compare_list_and_wait(address, key, photos, hopper):
         Identity.objects.create(gallery=Identity.objects.first().gallery, name=f"Person {name:03}")
     listed = [one["name"] for one in client.people(gallery="staff", ordering="name")]
     assert len(listed) == 102 and listed == sorted(listed)
+    gallery = Identity.objects.first().gallery
+    sight(gallery, unit(0), identity=Identity.objects.get(pk=person["id"]))
+    sight(gallery, unit(1), later=60)
+    [stranger] = client.unknown_people(gallery="staff")
+    naming = client.name_unknown(stranger["id"], name="Eileen Collins")
+    assert len(naming["enrolled"]) == 3
+    assert [seen["identity"]["name"] for seen in client.sightings(gallery="staff")] == [
+        "Eileen Collins",
+        "Grace Hopper",
+    ]
+    client.undo(naming["event"])
+    assert [seen["decision"] for seen in client.sightings(gallery="staff", decision="unknown")] == ["unknown"]
     client.delete_person(person["id"])
     with pytest.raises(ApiError, match="404 not_found"):
         client.person(person["id"])

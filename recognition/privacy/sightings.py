@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -74,13 +75,14 @@ def delete_old_sightings(rows: QuerySet[Sighting]) -> None:
     delete_unknowns(_with_merged(gone.values_list("pk", flat=True)))
 
 
-def purge_unknowns(gallery: Gallery, *, before: Any) -> int:
-    """Deletes unknown people who have had no sightings since that moment: merged, split or undone. Returns how many."""
+def purge_unknowns(gallery: Gallery, *, before: datetime) -> int:
+    """Deletes unknown people who were left without sightings before that moment, as by a merge. Returns how many."""
     lock_unknowns(gallery.pk)
+    changed = history_of(UnknownPerson).objects.filter(pgh_created_at__gte=before)
     empty = UnknownPerson.objects.filter(
         gallery=gallery, sightings_count=0, last_seen__lt=before, created_at__lt=before
     )
-    keys = list(empty.values_list("pk", flat=True))
+    keys = list(empty.exclude(pk__in=changed.values("pgh_obj_id")).values_list("pk", flat=True))
     delete_unknowns(keys)
     return len(keys)
 

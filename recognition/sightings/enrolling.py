@@ -9,7 +9,7 @@ import numpy as np
 
 from accounts.actor import Actor
 from faceplatform.errors import Conflict
-from gallery.models import FaceSample, Identity, QualityGate
+from gallery.models import FaceSample, Gallery, Identity, QualityGate
 from gallery.pack_in_force import hold_pack
 from gallery.search.query import nearest_identities
 from gallery.services import EnrolledFace, add_sample
@@ -33,11 +33,10 @@ class RefusedFace:
     message: str
 
 
-def diverse_faces(faces: Sequence[SightingFace], *, pack: str, count: int = BY_DEFAULT) -> list[SightingFace]:
-    """The best face, and then the good ones that differ most from those chosen before. Only faces with a vector of `pack`."""
-    usable = [
-        face for face in faces if face.vector is not None and face.pack == pack and _refusal(face, "standard") is None
-    ]
+def diverse_faces(faces: Sequence[SightingFace], *, gallery: Gallery, count: int = BY_DEFAULT) -> list[SightingFace]:
+    """The best face, and then the good ones that differ most from those chosen before: of those that could be enrolled."""
+    pack, gate = gallery.pack, gallery.quality_gate
+    usable = [face for face in faces if face.vector is not None and face.pack == pack and _refusal(face, gate) is None]
     if not usable:
         return []
     vectors = np.array([face.vector for face in usable], "float32")

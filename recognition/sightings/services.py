@@ -206,7 +206,7 @@ def _chosen_faces(unknown: UnknownPerson, faces: Collection[UUID] | None) -> lis
     if faces is None:
         pack = unknown.gallery.pack
         best = list(rows.filter(pack=pack).order_by("-quality_score", "pk").defer("jpeg")[:CHOSEN_FROM])
-        chosen = [face.pk for face in diverse_faces(best, pack=pack)]
+        chosen = [face.pk for face in diverse_faces(best, gallery=unknown.gallery)]
         return list(rows.filter(pk__in=chosen))
     found = list(rows.filter(pk__in=faces))
     if len(found) < len(set(faces)):

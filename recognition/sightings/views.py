@@ -196,7 +196,7 @@ def unknown_person(request, slug, pk):
     context = _context(request, gallery) | {
         "unknown": unknown,
         "rows": rows,
-        "proposed": {face.pk for face in diverse_faces(list(faces), pack=gallery.pack)},
+        "proposed": {face.pk for face in diverse_faces(list(faces), gallery=gallery)},
         "person": unknown.identity.current if unknown.identity else None,
     }
     return render(request, "recognition/unknown_person.html", context)

@@ -99,6 +99,8 @@ def test_unknown_people_without_sightings_go_once_no_undo_can_need_them(gallery)
     undo(actor=curator, event=event)
     merge_unknowns(actor=curator, into=people[0], others=people[1:])
     UnknownPerson.objects.update(created_at=days_ago(40))
+    assert purge_unknowns(gallery, before=days_ago(30)) == 0  # merged just now
+    history_of(UnknownPerson).objects.update(pgh_created_at=days_ago(31))
     assert purge_unknowns(gallery, before=days_ago(30)) == 1
     assert UnknownPerson.objects.get() == people[0] and Sighting.objects.filter(unknown=people[0]).count() == 2
 

@@ -12,9 +12,12 @@ from faceplatform_client.types import (
     Face,
     Identity,
     Match,
+    Naming,
     Person,
     Recognition,
     Search,
+    Sighting,
+    UnknownPerson,
 )
 
 __all__ = [
@@ -31,7 +34,10 @@ __all__ = [
     "Face",
     "Identity",
     "Match",
+    "Naming",
     "Person",
     "Recognition",
     "Search",
+    "Sighting",
+    "UnknownPerson",
 ]

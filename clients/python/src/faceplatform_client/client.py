@@ -14,9 +14,12 @@ from faceplatform_client.types import (
     Detection,
     Embedding,
     Enrolment,
+    Naming,
     Person,
     Recognition,
     Search,
+    Sighting,
+    UnknownPerson,
 )
 
 LONGEST_WAIT = 30.0  # seconds the platform holds one call
@@ -97,7 +100,7 @@ class Client:
     # --- People ---
     def people(self, *, gallery: str | None = None, search: str | None = None, **filters: Any) -> Iterator[Person]:
         """All people that match, fetched page by page. filters: as in the API (external_id, active, ordering …)."""
-        return self._all("identities", {"gallery": gallery, "search": search, **filters})
+        yield from self._all("identities", {"gallery": gallery, "search": search, **filters})
 
     def person(self, person_id: str) -> Person:
         return cast(Person, self._transport.get(f"identities/{person_id}"))
@@ -128,7 +131,7 @@ class Client:
     # --- Cameras ---
     def cameras(self, *, gallery: str | None = None, **filters: Any) -> Iterator[Camera]:
         """All cameras that match, fetched page by page. filters: as in the API (kind, enabled)."""
-        return self._all("cameras", {"gallery": gallery, **filters})
+        yield from self._all("cameras", {"gallery": gallery, **filters})
 
     def camera(self, camera_id: str) -> Camera:
         return cast(Camera, self._transport.get(f"cameras/{camera_id}"))
@@ -155,6 +158,38 @@ class Client:
         """A picture for a camera of the kind webcam; at most three a second."""
         self._transport.send("POST", f"cameras/{camera_id}/frames", jpeg, {"Content-Type": "image/jpeg"})
 
+    def sightings(self, *, gallery: str | None = None, **filters: Any) -> Iterator[Sighting]:
+        """Who was seen, the newest first. filters: as in the API (camera, identity, unknown, decision, after, before)."""
+        yield from self._all("sightings", {"gallery": gallery, **filters})
+
+    def unknown_people(
+        self, *, gallery: str | None = None, state: str = "open", **filters: Any
+    ) -> Iterator[UnknownPerson]:
+        """Those whom nobody has named, the latest seen first. state: open, ignored or named."""
+        yield from self._all("unknowns", {"gallery": gallery, "state": state, **filters})
+
+    def name_unknown(
+        self,
+        unknown_id: str,
+        *,
+        identity: str | None = None,
+        name: str | None = None,
+        faces: Sequence[str] | None = None,
+        without: Sequence[str] = (),
+    ) -> Naming:
+        """Says who an unknown person is: a person's id, or the name of a new one. All past sightings get the name.
+
+        faces: ids of those to enrol, None for the best three. without: ids of sightings of somebody else.
+        """
+        body: dict[str, Any] = {"without": list(without)}
+        body |= {"identity": identity} if identity else {"name": name or ""}
+        body |= {} if faces is None else {"faces": list(faces)}
+        return cast(Naming, self._transport.post_json(f"unknowns/{unknown_id}/name", body))
+
+    def undo(self, event: str) -> str:
+        """Undoes a change by the event that its answer named. Returns the event of the undo."""
+        return cast(str, self._transport.post_json(f"undo/{event}", {})["event"])
+
     # --- The key and its galleries ---
     def me(self) -> dict[str, Any]:
         return cast("dict[str, Any]", self._transport.get("me"))
@@ -164,6 +199,7 @@ class Client:
         return cast("list[dict[str, Any]]", self._transport.get("galleries", {"limit": 100})["results"])
 
     def _all(self, path: str, query: dict[str, Any]) -> Iterator[Any]:
+        """The rows of a list, fetched page by page."""
         page = self._transport.get(path, {"limit": 100, **query})
         while True:
             yield from page["results"]
