@@ -1,8 +1,8 @@
 """Live pictures: one read for all who watch a camera in a process, and an end where the rights end."""
 
 import asyncio
-import threading
 from contextlib import aclosing, closing, suppress
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from accounts.roles import Role
 from faceplatform.database.listen import Hub
 from faceplatform.web import streaming
 from recognition.cameras import live
-from recognition.cameras.channels import WATCHED
+from recognition.cameras.channels import WATCHED, notify
 from recognition.cameras.models import CameraState, LiveFrame
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -136,21 +136,28 @@ def test_a_lost_database_ends_it(camera, monkeypatch):
     assert asyncio.run(watched()) == [live.DELIMITER]
 
 
-def test_whoever_watches_is_noted_and_the_worker_woken_once(camera):
+def test_whoever_watches_is_noted_and_the_worker_woken_once(camera, monkeypatch):
+    monkeypatch.setattr(live, "WATCHED_FOR", 1000)
+    monkeypatch.setattr(live, "RENEW_SECONDS", 900)  # however slow the machine is
     hub = Hub((WATCHED,))
+
+    def hear_all() -> None:
+        """Until one more notification has come, and with it all before it."""
+        mark = uuid4()
+        arrival = hub.arrival(WATCHED, [str(mark)])
+        while not arrival.wait(0.1):  # the hub does not listen yet
+            notify(WATCHED, mark)
+
     try:
-        arrival = hub.arrival(WATCHED, [str(camera.pk)])
-        listening = threading.Event()
-        while not listening.wait(0.05):  # until the hub listens
-            live.note_watched(camera.pk)
-            CameraState.objects.update(watched_until=None)
-            if arrival.wait(0.05):
-                listening.set()
+        hear_all()
+        woken = hub.arrival(WATCHED, [str(camera.pk)])
         live.note_watched(camera.pk)
+        hear_all()
         first = CameraState.objects.get().watched_until
-        assert first is not None
+        assert first is not None and not woken.missing
         again = hub.arrival(WATCHED, [str(camera.pk)])
         live.note_watched(camera.pk)  # a moment later: neither written nor told again
+        hear_all()
         assert CameraState.objects.get().watched_until == first and again.missing
     finally:
         hub.close()
