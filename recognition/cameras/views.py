@@ -50,7 +50,7 @@ def camera(request, slug, pk):
     row = _camera(request, slug, pk)
     looks.seen(request, looks.Kind.PEOPLE, gallery=row.gallery)
     query = request.GET.get("q", "").strip()
-    sightings = row.sightings.with_people().of_anybody_like(query)
+    sightings = row.sightings.with_people().with_faces().of_anybody_like(query)
     context = {
         "gallery": row.gallery,
         "camera": row,

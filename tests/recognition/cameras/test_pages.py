@@ -6,9 +6,9 @@ import re
 import numpy as np
 import pytest
 from django.utils import timezone
-from factories import CameraFactory, GalleryFactory, IdentityFactory, member, show, stranger
+from factories import CameraFactory, GalleryFactory, IdentityFactory, member, show, stranger, unit
 from mjpeg_server import MjpegServer, jpegs
-from seen import open_sighting
+from seen import LANDMARKS, add_face, open_sighting
 
 from accounts.models import AuditEvent
 from accounts.roles import Role
@@ -205,6 +205,13 @@ def test_who_was_seen_is_listed_and_found(client, gallery, door):
     assert names("q=ben", HTTP_HX_REQUEST="true") == {"Ben"}
     assert names("q=unknown+12") - {"x"} == {"Unknown 12"}
     assert names("q=99999999999999") == set() == names("q=zoe%00")
+    face = add_face(elsewhere, 0, JPEG, LANDMARKS, unit(0))
+    face.sighting.camera = door
+    face.sighting.save()
+    assert (
+        f"/api/v1/sightings/{elsewhere.pk}/faces/0"
+        in client.get(f"/galleries/staff/cameras/{door.pk}/").content.decode()
+    )
     assert "Nobody found." in client.get(f"/galleries/staff/cameras/{door.pk}/?q=zoe").content.decode()
 
 
