@@ -22,7 +22,7 @@ check: .venv/requirements-dev.stamp
 test: check
 	$(PY) manage.py packs install sface
 	$(PY) manage.py packs install dlib-resnet
-	$(PY) -m pytest --cov --cov-report=term:skip-covered --cov-report=html $(PYTEST)
+	$(PY) -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html $(PYTEST)
 
 lint: .venv/requirements-dev.stamp
 	$(PY) -m ruff check --fix .

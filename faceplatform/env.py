@@ -204,6 +204,7 @@ SETTINGS = {
         Setting("FACEPLATFORM_MAX_PHOTO_MB", "10", _positive, "Largest photo accepted, in MiB."),
         Setting("FACEPLATFORM_MAX_MEGAPIXELS", "40", _positive, "How many megapixels of a photo are decoded at once."),
         Setting("FACEPLATFORM_MAX_IMPORT_MB", "2048", _positive, "Largest ZIP that may be uploaded, in MiB."),
+        Setting("FACEPLATFORM_CAMERA_WORKERS", "1", _natural, "Processes of this machine that read cameras."),
         Setting(
             "FACEPLATFORM_CAMERA_FOLDER",
             "",

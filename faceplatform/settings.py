@@ -254,8 +254,15 @@ SPECTACULAR_SETTINGS = {
         "faceplatform.web.openapi.add_errors_and_examples",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "CameraKindEnum": "recognition.cameras.models.CameraKind",
+        "CameraRoleEnum": "recognition.cameras.models.CameraRole",
+        "CameraStatusEnum": "recognition.cameras.models.CameraStatus",
+        "KindEnum": "recognition.health.models.HealthFinding.Kind",
+        "RoleEnum": ["viewer", "curator", "owner"],
         "DecisionEnum": "recognition.photos.models.Decision",
         "RequestStatusEnum": "recognition.photos.models.Status",
+        "PresenceEnum": "recognition.attendance.models.Presence",
+        "CorrectedPresenceEnum": "recognition.attendance.models.TO_WRITE_DOWN",
         "ImportStatusEnum": "recognition.imports.models.Import.Status",
     },
 }

@@ -8,5 +8,7 @@ urlpatterns = [
     path("", include("recognition.calibration.urls")),
     path("", include("recognition.reembedding.urls")),
     path("", include("recognition.evaluations.urls")),
+    path("", include("recognition.cameras.urls")),
+    path("", include("recognition.attendance.urls")),
     path("", include("recognition.sightings.urls")),
 ]

@@ -9,7 +9,7 @@ import numpy as np
 from django.apps import apps
 from django.db import connection
 from django.utils import timezone
-from factories import GalleryFactory, IdentityFactory, SampleFactory, UserFactory, member, unit
+from factories import CameraFactory, GalleryFactory, IdentityFactory, SampleFactory, UserFactory, member, show, unit
 from PIL import Image
 from rest_framework.schemas.generators import EndpointEnumerator
 from seen import sight
@@ -19,6 +19,9 @@ from accounts.keys.services import create_api_key
 from accounts.models import ApiKey, AuditEvent
 from accounts.roles import Role
 from gallery.services import delete_identity
+from recognition.attendance.models import AttendanceCorrection
+from recognition.cameras.live import note_watched
+from recognition.cameras.models import Camera
 from recognition.engine.base import Box, Crop, Face, PhotoAnalysis, Quality
 from recognition.evaluations.models import Evaluation
 from recognition.health.models import HealthFinding
@@ -38,6 +41,7 @@ IDS = {
     "samples": "sample",
     "recognitions": "recognition",
     "undo": "event",
+    "attendance-corrections": "correction",
     "sightings": "sighting",
     "unknowns": "unknown",
 }
@@ -110,6 +114,10 @@ def make_rows() -> dict[str, Any]:
         "evaluations": Evaluation.objects.create(
             pack="dlib-resnet", pack_sha256="a", set_name="set", set_sha256="b", numbers=NUMBERS, curves={}
         ).pk,
+        "correction": AttendanceCorrection.objects.create(
+            gallery=gallery, identity=ada, date="2026-05-03", presence="absent", reason="ill"
+        ).pk,
+        "cameras": make_camera(gallery, photo).pk,
         "recognition": requests["recognize"].pk,
         "sighting": known.pk,
         "rank": 0,
@@ -147,6 +155,13 @@ def make_reembedding(gallery) -> ReEmbedding:
     return ReEmbedding.objects.create(
         gallery=gallery, old_pack="dlib-resnet", old_embedding_id="a", pack="second", embedding_id="b"
     )
+
+
+def make_camera(gallery, jpeg: bytes) -> Camera:
+    camera = CameraFactory(gallery=gallery, name="Entrance 1", slug="entrance-1")
+    show(camera, jpeg)
+    note_watched(camera.pk)
+    return camera
 
 
 def picture() -> bytes:

@@ -12,19 +12,25 @@ import matplotlib
 import numpy as np
 import pytest
 import skimage
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's sync API runs a loop in the test's thread
 sys.path.insert(0, str(Path(__file__).parent))
 
 # The same examples at every run; others with --hypothesis-profile=default.
-settings.register_profile("steady", derandomize=True)
+settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "faces"
 ROOT = Path(__file__).resolve().parents[1]
-AUDIT_TRIGGERS = {"accounts_auditevent": "audit_no_truncate", "accounts_auditseal": "audit_seal_no_truncate"}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means: a process more than there are cores, for many tests wait; on a single core, pytest's own alone."""
+    cores = len(os.sched_getaffinity(0))
+    return min(cores + 1, 6) if cores > 1 else 0
 
 
 @pytest.fixture(scope="session")
@@ -40,27 +46,28 @@ def django_db_modify_db_settings(django_db_modify_db_settings, django_db_blocker
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup, django_db_modify_db_settings, django_db_blocker):
-    """Lets tests empty the audit's tables, and act as the owner (`as_owner`); leaves no connection behind that would keep the
+    """Lets tests act as the owner (`as_owner`) and have the tables emptied by it; leaves no connection behind that would keep the
     database from being dropped."""
     from django.conf import settings
     from django.db import connection
     from django.test import TransactionTestCase
+    from emptied_tables import empty_tables
 
     from faceplatform.database import roles
+    from recognition.cameras import claims, live
     from recognition.photos import queue, readiness
 
     with django_db_blocker.unblock():
         owner, role = roles.current(), settings.DATABASES["default"]["USER"]
-        with connection.cursor() as cursor:
-            for table, trigger in AUDIT_TRIGGERS.items():
-                cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
-            if settings.OWNER_DATABASE:
+        if settings.OWNER_DATABASE:
+            with connection.cursor() as cursor:
                 cursor.execute(f'GRANT "{owner}" TO "{role}" WITH INHERIT FALSE, SET TRUE')
         roles.grant(role)
         django_db_modify_db_settings.__exit__(None, None, None)
-    TransactionTestCase._fixture_teardown = roles.owner()(TransactionTestCase._fixture_teardown)
+    TransactionTestCase._fixture_teardown = lambda test: roles.owner()(empty_tables)()
     yield
-    queue.hub.close()
+    for hub in (queue.hub, claims.hub, live.hub):
+        hub.close()
     readiness.probe.close()
     connection.close()
     connection.close_pool()
@@ -206,12 +213,12 @@ def instant_worker(db, pack_dir, monkeypatch, lasting_workers):
     return made
 
 
-@pytest.fixture
-def web(tmp_path, db):
-    """A web server in a process of its own; `web` is its name in the database."""
+@pytest.fixture(scope="module")
+def web(tmp_path_factory, django_db_setup):
+    """A web server in a process of its own, for all tests of a module; `web` is its name in the database."""
     from web_process import WebProcess
 
-    running = WebProcess(tmp_path, PGAPPNAME="web")
+    running = WebProcess(tmp_path_factory.mktemp("web"), PGAPPNAME="web")
     yield running
     running.stop()
 

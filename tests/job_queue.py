@@ -1,20 +1,12 @@
 """Runs the background jobs that wait, as the job worker does."""
 
 from django.core.management import call_command
-from django.db import connection
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 
 def run_waiting_jobs() -> None:
     """Runs all jobs that are due. Needs a test with real transactions."""
     call_command("job_worker", "--once")
-
-
-def empty_queue() -> None:
-    """A test with real transactions leaves these tables as they are: they belong to no model of ours."""
-    with connection.cursor() as cursor:
-        for table in ("periodic_defers", "jobs", "workers"):
-            cursor.execute(f"DELETE FROM procrastinate_{table}")
 
 
 def jobs(**lookup) -> list[tuple[str, str, str]]:

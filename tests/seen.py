@@ -7,27 +7,14 @@ from datetime import datetime, timedelta
 import numpy as np
 import uuid6
 from django.utils import timezone
-from factories import GalleryFactory
-from factory import Sequence, SubFactory
-from factory.django import DjangoModelFactory
+from factories import CameraFactory
 from PIL import Image
 
-from recognition.cameras.models import Camera, CameraState, Sighting, SightingEmbedding, SightingFace
+from recognition.cameras.models import Camera, Sighting, SightingEmbedding, SightingFace
 from recognition.sightings.unknown_people import join
 
 THRESHOLD = 0.6
 LANDMARKS = [[36, 40], [64, 40], [50, 56], [38, 70], [62, 70]]
-
-
-class CameraFactory(DjangoModelFactory):
-    class Meta:
-        model = Camera
-
-    gallery = SubFactory(GalleryFactory)
-    slug = Sequence(lambda n: f"camera-{n}")
-    name = Sequence(lambda n: f"Entrance {n}")
-    kind = "file"
-    address = "entrance.mp4"
 
 
 def camera_of(gallery) -> Camera:
@@ -35,7 +22,6 @@ def camera_of(gallery) -> Camera:
     camera = Camera.objects.filter(gallery=gallery).first()
     if camera is None:
         camera = CameraFactory(gallery=gallery)
-        CameraState.objects.create(camera=camera, gallery=gallery)
     return camera
 
 

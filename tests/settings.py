@@ -2,11 +2,14 @@
 
 import os
 
-os.environ.setdefault("FACEPLATFORM_DATA_DIR", "var/test")
+HOME = "var/test"
+os.environ.setdefault("FACEPLATFORM_DATA_DIR", HOME)
+if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and os.environ["FACEPLATFORM_DATA_DIR"] == HOME:
+    os.environ["FACEPLATFORM_DATA_DIR"] = f"{HOME}/{worker}"  # each process of pytest-xdist has a cluster of its own
 # What an installation has by default, although the requirements for development include OpenVINO.
 os.environ.setdefault("FACEPLATFORM_RUNTIME", "mxnet")
 
-from faceplatform.settings import *  # noqa: F403
+from faceplatform.settings import *  # noqa: E402, F403
 
 # Most tests are not about a pack: the vectors they make up are of this one, which is also the quicker.
 DEFAULT_PACK = "dlib-resnet"

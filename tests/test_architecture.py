@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 APPS = ("accounts", "gallery", "recognition")
-NOT_A_FEATURE = {"engine", "packs", "lab", "tracking", "management", "migrations", "templatetags"}
+NOT_A_FEATURE = {"engine", "packs", "lab", "tracking", "video", "management", "migrations", "templatetags"}
 SOURCES = [path for app in APPS for path in (ROOT / app).rglob("*.py") if "migrations" not in path.parts]
 
 

@@ -2,18 +2,16 @@
 
 import re
 import sys
-import threading
 from pathlib import Path
 
 import pytest
-from factories import GalleryFactory, member, unit
+from factories import GalleryFactory, member, show, unit
 from seen import sight
-from web_process import WebProcess
 
 from accounts.keys.services import create_api_key
 from accounts.roles import Role
 from gallery.models import Identity
-from recognition.photos.models import Worker
+from recognition.cameras.models import Camera
 
 CLIENT = Path(__file__).resolve().parents[1] / "clients" / "python"
 sys.path.insert(0, str(CLIENT / "src"))
@@ -23,20 +21,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def address(tmp_path, worker, db):
+def address(web, running_worker):
     """A platform: a web server in its own process, a worker in a thread of this one."""
-    stop = threading.Event()
-    running = threading.Thread(target=worker.run, args=(stop,))
-    running.start()
-    web = WebProcess(tmp_path)
-    try:
-        while not Worker.objects.exists():
-            stop.wait(0.05)
-        yield web.address
-    finally:
-        stop.set()
-        running.join()
-        web.stop()
+    return web.address
 
 
 @pytest.fixture
@@ -107,6 +94,24 @@ def test_what_is_refused_is_told(address, key, photos):
         Client(address, "fp_wrong").me()
     with pytest.raises(ConnectionFailed):
         Client("http://127.0.0.1:9", key).me()
+
+
+def test_cameras(web, hopper):
+    owner = member(GalleryFactory(slug="staff"), Role.OWNER)
+    key = create_api_key(actor=owner, user=owner.user, scopes=["recognize", "read", "manage"])[1]
+    client = Client(web.address, key)
+    camera = client.add_camera("Kiosk", gallery="staff", kind="webcam")
+    assert client.change_camera(camera["id"], enabled=True, role="entrance")["role"] == "entrance"
+    assert [one["name"] for one in client.cameras(gallery="staff")] == ["Kiosk"]
+    client.post_frame(camera["id"], hopper)
+    with pytest.raises(ApiError) as told:
+        client.camera_picture(camera["id"])
+    assert (told.value.status, told.value.code) == (404, "no_picture")
+    show(Camera.objects.get(), hopper)
+    assert client.camera_picture(camera["id"]) == hopper
+    assert client.camera(camera["id"])["picture"] == 1
+    client.delete_camera(camera["id"])
+    assert list(client.cameras()) == []
 
 
 def test_the_example_in_the_readme_runs(address, key, photos, monkeypatch, capsys):

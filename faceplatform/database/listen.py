@@ -128,6 +128,12 @@ class Subscription:
         self._event.wait(max(0.0, min(timeout, FALLBACK_POLL)))
         self._event.clear()
 
+    def was_notified(self) -> bool:
+        """Whether a notification came since this was last asked, or waited for. Does not wait."""
+        was_set = self._event.is_set()
+        self._event.clear()
+        return was_set
+
 
 class Arrival:
     """A wait for several keys: `future` is done once all have arrived. A thread waits with `wait`, a coroutine on `future`.

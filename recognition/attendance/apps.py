@@ -5,4 +5,4 @@ class AttendanceConfig(AppConfig):
     name = "recognition.attendance"
     label = "attendance"
     verbose_name = "Attendance"
-    sections: dict[str, str] = {}
+    sections = dict.fromkeys(("attendance", "attendance-month", "attendance-person"), "attendance")

@@ -12,8 +12,8 @@ from recognition.engine.base import Box
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def annotate(rgb: np.ndarray, faces: Sequence[tuple[Box, str, str]]) -> bytes:
-    """Draws each face's (box, label, colour) on the photo, uint8 RGB; returns a JPEG."""
+def annotate(rgb: np.ndarray, faces: Sequence[tuple[Box, str, str]], *, quality: int = 90) -> bytes:
+    """Draws each face's (box, label, colour) on the photo, uint8 RGB; returns a JPEG of this quality."""
     image = Image.fromarray(rgb)
     draw = ImageDraw.Draw(image)
     line = max(2, round(max(image.size) / 400))
@@ -22,7 +22,7 @@ def annotate(rgb: np.ndarray, faces: Sequence[tuple[Box, str, str]]) -> bytes:
         draw.rectangle((box.x, box.y, box.x + box.width, box.y + box.height), outline=colour, width=line)
         _draw_label(draw, font, box, _drawable(label), colour, image.size)
     out = io.BytesIO()
-    image.save(out, "JPEG", quality=90)
+    image.save(out, "JPEG", quality=quality)
     return out.getvalue()
 
 

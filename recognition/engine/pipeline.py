@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from recognition.engine import builtin_faces
@@ -35,6 +36,7 @@ LARGE = (
 FULL_CROP_FACE = CROP_LONG_SIDE / CROP_MARGIN  # px; the long side of a face that fills its crop
 QUALITY_CHIP = ALIGNMENTS["dlib-150"]  # for every pack, so that the limits of quality.py mean the same for all
 WARM_UP = (640, 480)
+CAMERA_FACE = 40.0  # px; detectors find faces from about this size on, so larger pictures are not needed
 
 
 class Pipeline:
@@ -154,6 +156,16 @@ class Pipeline:
         with _timed(timings, "detect"):
             return replace(self.finder.find_in_tiles(full.image), step=full.shrink)
 
+    def look(self, images: Sequence[np.ndarray], *, min_face_px: float) -> list[tuple[Face, ...]]:
+        """The faces of several cameras' pictures, uint8 RGB, as they are: upright, and of at least about `min_face_px`."""
+        shrunk = [_shrunk(image, max(1.0, min_face_px / CAMERA_FACE)) for image in images]
+        found = self.detector.detect(shrunk) if shrunk else []
+        upright = [
+            UprightPhoto(image, 0, [enlarged(face, image.shape[1] / small.shape[1]) for face in faces])
+            for image, small, faces in zip(images, shrunk, found, strict=True)
+        ]
+        return self._faces(upright, ["probe"] * len(upright))
+
     def embed_crops(self, crops: Sequence[Crop], *, purpose: Purpose = "enrol") -> np.ndarray:
         """Embeds kept crops, as another pack needs it; float32 (n, dim)."""
         return self.embedder.embed([(decode(crop.jpeg), crop.landmarks) for crop in crops], purpose)
@@ -169,6 +181,13 @@ class Pipeline:
             tuple(_face(photo, detection, vectors[n, k]) for k, detection in enumerate(photo.faces))
             for n, photo in enumerate(photos)
         ]
+
+
+def _shrunk(image: np.ndarray, step: float) -> np.ndarray:
+    if step == 1:
+        return image
+    height, width = (max(1, round(side / step)) for side in image.shape[:2])
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _face(photo: UprightPhoto, detection: Detection, embedding: np.ndarray) -> Face:

@@ -27,6 +27,7 @@ from recognition.engine.runnable import DeviceError
 from recognition.photos import queue, results
 from recognition.photos.decode_watch import LONGEST_DECODE, TOO_SLOW, DecodeWatch
 from recognition.photos.faults import reason_of
+from recognition.photos.loading import load_pipeline
 from recognition.photos.models import Purpose, RecognitionRequest, Worker
 from recognition.photos.queue import Claim
 from recognition.photos.usable_packs import UsablePacks
@@ -247,13 +248,7 @@ class RecognitionWorker:
     def pipeline(self, pack: str) -> Pipeline:
         """The pipeline of a pack, loaded on first use. Raises PackError, DeviceError."""
         if pack not in self._pipelines:
-            self._pipelines[pack] = Pipeline.load(
-                self.models_dir / pack,
-                device=settings.DEVICE,
-                precision=settings.PRECISION,
-                runtime=settings.RUNTIME,
-                cache_dir=settings.COMPILED_MODELS_DIR,
-            )
+            self._pipelines[pack] = load_pipeline(self.models_dir / pack)
             logger.info("loaded the pack %s: %s", pack, _describe_nets(self._pipelines[pack].engine))
             if self._worker_id:
                 queue.record_engine(worker_id=self._worker_id, engine=self._engine())

@@ -73,10 +73,11 @@ class Sighting:
     """Somebody seen by a camera, from the first to the last frame, as it stands at an event.
 
     number: its own among the sightings of a Decider; track: of its track, which has several if its name was corrected.
-    identity_id: if known. reason: if unusable. distance: of the mean to the nearest person in the gallery, None if nobody was
-    searched for or the gallery is empty. margin: second distance minus first. threshold: that was applied. frames: with a
-    face, usable or not. faces: the best three, or the best one of those that cannot be used. mean: float32 (dim,), of the
-    best usable frames; None if there is none. beside: the tracks that had a face in one of its frames: other people.
+    identity_id: if known. reason: if unusable. distance: to the nearest person in the gallery, of the mean and with a share of
+    the spread (verdict.SPREAD_SHARE); None if nobody was searched for or the gallery is empty. margin: second distance minus
+    first. threshold: that was applied. frames: with a face, usable or not. faces: the best three, or the best one of those that
+    cannot be used. mean: float32 (dim,), of the best usable frames; None if there is none. beside: the tracks that had a face
+    in one of its frames: other people.
     """
 
     number: int

@@ -18,13 +18,14 @@ SEARCHED_FRAMES = 3  # the best ones, beside the mean
 
 @dataclass(slots=True, eq=False)
 class Evidence:
-    """What the searches for a track found. usable, weight: how many usable frames there were at the last one, and the weight
-    of the best."""
+    """What the searches for a track found. usable, weight, spread: at the last one, how many usable frames there were, the
+    weight of the best, and how far the best lay from their mean."""
 
     found: Sequence[Sequence[Match]] = ()
     searches: int = 0
     usable: int = 0
     weight: float = 0.0
+    spread: float = 0.0
 
     def is_due(self, track: Track, limits: Limits) -> bool:
         """Whether to search again: at certain numbers of frames, and when a clearly better one came."""
@@ -43,12 +44,13 @@ class Evidence:
         assert track.mean is not None
         best = track.best[:SEARCHED_FRAMES]
         self.found = search(np.stack([track.mean, *(seen.face.embedding for seen in best)]).astype("float32"))
-        self.searches, self.usable, self.weight = self.searches + 1, track.usable, best[0].weight
+        self.searches += 1
+        self.usable, self.weight, self.spread = track.usable, best[0].weight, track.spread
 
     def verdict(self, limits: Limits, *, usable: int, ended: bool = False) -> Verdict:
         if not self.found:
             return Verdict("unusable", limits.threshold, reason="too_few_frames")
-        return judge(self.found, usable=usable, limits=limits, ended=ended)
+        return judge(self.found, spread=self.spread, usable=usable, limits=limits, ended=ended)
 
 
 @dataclass(slots=True, eq=False)
@@ -59,7 +61,7 @@ class Case:
     it, when it was last told about.
 
     met: the open cases that had a face in one frame with this one. beside: the tracks of all that had. taken: the names of
-    those that are over, and how near each was.
+    those that are over.
     """
 
     track: Track
@@ -72,7 +74,7 @@ class Case:
     told_at: float = 0.0
     met: set["Case"] = field(default_factory=set)
     beside: set[int] = field(default_factory=set)
-    taken: dict[UUID, float] = field(default_factory=dict)
+    taken: set[UUID] = field(default_factory=set)
 
     @property
     def identity_id(self) -> UUID | None:
@@ -106,7 +108,7 @@ class Case:
         for other in self.met:
             other.met.discard(self)
             if self.identity_id:
-                other.taken[self.identity_id] = min(self.distance, other.taken.get(self.identity_id, np.inf))
+                other.taken.add(self.identity_id)
 
     def sighting(self) -> Sighting:
         """As it stands. Only once it has a verdict."""

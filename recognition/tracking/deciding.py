@@ -6,7 +6,7 @@
     known ──▶ unusable                       another track beside it is clearly nearer to the person: corrected
 
 Two tracks that had a face in one frame never have one name. It stays with the track that has it until another is nearer by
-the margin; so does it where two named tracks first meet.
+the margin; so does it where two named tracks first meet. Once that track is over, none that it met gets the name.
 """
 
 import itertools
@@ -98,11 +98,11 @@ class Decider:
         self._take_name(holder if nearer else challenger)
 
     def _may_have(self, case: Case, verdict: Verdict) -> bool:
-        """Whether nobody who was in one frame with it has the name, or it is clearly nearer to that person."""
-        assert verdict.identity_id is not None and verdict.distance is not None
-        nearest = case.taken.get(verdict.identity_id, math.inf)
-        nearest = min([nearest, *(rival.distance for rival in case.rivals(verdict.identity_id))])
-        return verdict.distance <= nearest - self.limits.margin
+        """Whether nobody who was in one frame with it has the name, or it is clearly nearer to that person. What was said of
+        a track that is over stays said."""
+        assert verdict.distance is not None
+        nearest = min((rival.distance for rival in case.rivals(verdict.identity_id)), default=math.inf)
+        return verdict.identity_id not in case.taken and verdict.distance <= nearest - self.limits.margin
 
     def _take_name(self, case: Case) -> None:
         assert case.verdict is not None

@@ -9,7 +9,7 @@ import numpy as np
 
 from recognition.tracking.association import Row, as_row, as_rows, associate
 from recognition.tracking.base import Limits, Reason, SeenFace
-from recognition.tracking.vectors import mean_vector
+from recognition.tracking.vectors import mean_vector, spread_around
 
 if TYPE_CHECKING:
     from recognition.engine.base import Face
@@ -25,7 +25,8 @@ LARGE_FACE = 112.0  # px; a larger one tells no more
 @dataclass(slots=True, eq=False)
 class Track:
     """A face followed through frames. frames: how many have it; usable: in how many it can be compared. best: of these, best
-    first, at most KEPT. glimpse: the best of the others."""
+    first, at most KEPT. glimpse: the best of the others. mean, spread: of the best frames; float32 (dim,), None without one.
+    """
 
     number: int
     first_seen: float
@@ -35,8 +36,9 @@ class Track:
     usable: int = 0
     best: list[SeenFace] = field(default_factory=list)
     glimpse: SeenFace | None = None
+    mean: np.ndarray | None = None
+    spread: float = 0.0
     _speed: tuple[float, float] = (0.0, 0.0)  # px a second
-    _mean: np.ndarray | None = None
 
     def add(self, face: "Face", *, frame: int, at: float, usable: bool) -> None:
         self._move(as_row(face.box), at)
@@ -44,18 +46,15 @@ class Track:
         if usable:
             self.usable += 1
             self._keep(SeenFace(face, frame, at, _weight(face)))
-        elif self.glimpse is None or face.quality.score >= self.glimpse.face.quality.score:
+        elif self.glimpse is None or face.quality.score > self.glimpse.face.quality.score:
             self.glimpse = SeenFace(face, frame, at, 0.0)
 
     def _keep(self, seen: SeenFace) -> None:
         self.best = sorted([*self.best, seen], key=lambda kept: -kept.weight)[:KEPT]
         vectors = np.stack([kept.face.embedding for kept in self.best])
-        self._mean = mean_vector(vectors, np.array([kept.weight for kept in self.best]))
-
-    @property
-    def mean(self) -> np.ndarray | None:
-        """Of the best frames, float32 (dim,); None while no frame was usable."""
-        return self._mean
+        weights = np.array([kept.weight for kept in self.best])
+        self.mean = mean_vector(vectors, weights)
+        self.spread = spread_around(self.mean, vectors, weights)
 
     @property
     def shown(self) -> tuple[SeenFace, ...]:
@@ -64,10 +63,9 @@ class Track:
 
     def why_unusable(self, min_face_px: float) -> Reason:
         """Of a track without a usable frame."""
-        small = (
-            self.glimpse is not None and min(self.glimpse.face.box.width, self.glimpse.face.box.height) < min_face_px
-        )
-        return "face_too_small" if small else "low_quality"
+        assert self.glimpse is not None
+        box = self.glimpse.face.box
+        return "face_too_small" if min(box.width, box.height) < min_face_px else "low_quality"
 
     def expected(self, at: float) -> Row:
         """Where its face should be, if it goes on as it did."""
@@ -92,7 +90,6 @@ def _weight(face: "Face") -> float:
 class Step:
     """What a frame changed. seen: tracks with a face in it. ended: those that are over."""
 
-    at: float
     seen: list[Track]
     ended: list[Track]
 
@@ -117,12 +114,12 @@ class Tracker:
         seen = [found.get(number) or self._begin() for number in range(len(faces))]
         for track, face in zip(seen, faces, strict=True):
             track.add(face, frame=frame, at=self._at, usable=self._is_usable(face))
-        return Step(self._at, seen, ended)
+        return Step(seen, ended)
 
     def close(self) -> Step:
         """Ends all tracks, as the camera is lost or switched off."""
         ended, self.tracks = self.tracks, []
-        return Step(self._at, [], ended)
+        return Step([], ended)
 
     def _is_over(self, track: Track, before: float) -> bool:
         """before: the time of the frame before this one. Where few frames are analysed, it may be long ago."""
@@ -142,9 +139,10 @@ class Tracker:
     def _distances(self, faces: Sequence["Face"]) -> np.ndarray:
         distances = np.full((len(self.tracks), len(faces)), np.nan)
         for column, face in enumerate(faces):
-            for row, track in enumerate(self.tracks):
-                if track.mean is not None and self._is_usable(face):
-                    distances[row, column] = np.linalg.norm(track.mean - face.embedding)
+            if self._is_usable(face):
+                for row, track in enumerate(self.tracks):
+                    if track.mean is not None:
+                        distances[row, column] = np.linalg.norm(track.mean - face.embedding)
         return distances
 
     def _is_usable(self, face: "Face") -> bool:

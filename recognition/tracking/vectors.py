@@ -1,4 +1,4 @@
-"""Means of vectors that can be compared with single vectors."""
+"""Means of vectors that can be compared with single vectors, and what a mean leaves out."""
 
 import numpy as np
 
@@ -11,3 +11,8 @@ def mean_vector(vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
     mean = np.average(vectors, axis=0, weights=weights)
     length = np.average(np.linalg.norm(vectors, axis=1), weights=weights)
     return (mean * (length / max(float(np.linalg.norm(mean)), 1e-12))).astype("float32")
+
+
+def spread_around(mean: np.ndarray, vectors: np.ndarray, weights: np.ndarray) -> float:
+    """How far the vectors lie from their mean: the root of the weighted mean of their squared distances."""
+    return float(np.sqrt(np.average(((vectors - mean) ** 2).sum(1), weights=weights)))

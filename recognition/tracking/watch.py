@@ -1,4 +1,7 @@
-"""What a camera sees: from the faces of its frames to events about sightings."""
+"""What a camera sees: from the faces of its frames to events about sightings.
+
+For each frame: MotionGate.look, with `Watch.tracking`; if it says so, the engine; then Watch.see with the faces, if any.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +29,8 @@ class Shown:
 class Watch:
     """Of one camera; not for several threads.
 
-    It joins no sightings: whoever comes back after their track has ended is another sighting.
+    It joins no sightings: whoever comes back after their track has ended is another sighting. Each track is told about, also
+    one of a single frame without a usable face: what is worth keeping is the caller's to say.
     """
 
     def __init__(self, *, search: Search, limits: Limits, mask: Mask | None = None):

@@ -122,10 +122,15 @@ class Command(BaseCommand):
     def supervise(self, host: str, port: int, workers: int, *, become: list[str]) -> None:
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
         recognizers = worker_parts(range(1, workers + 1))
+        cameras = env.get("FACEPLATFORM_CAMERA_WORKERS")
         # Otherwise NumPy would use every core for a job's matrix products and slow the workers down.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         parts = [
             *recognizers,
+            *(
+                Part(f"cameras-{number}", [*manage, "camera_worker"], without=[env.OWNER_URL])
+                for number in range(1, cameras + 1)
+            ),
             Part("jobs", [*manage, "job_worker"]),
             Part("web", [*manage, "web_server", "--host", host, "--port", str(port)], without=[env.OWNER_URL]),
         ]

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
-from job_queue import empty_queue, jobs, run_waiting_jobs
+from job_queue import jobs, run_waiting_jobs
 from other_process import start_elsewhere
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
@@ -61,13 +61,6 @@ call_command("job_worker")
 """
 
 
-@pytest.fixture
-def queue_of_its_own(transactional_db):
-    empty_queue()
-    yield
-    empty_queue()
-
-
 def queue(task: str, queue_name: str, status: str = "todo", *, days: int = 0, attempts: int = 0) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
@@ -92,14 +85,14 @@ def test_every_job_of_ours_has_a_queue_that_the_job_worker_serves():
     assert ours and set(ours.values()) <= {IMPORTS, MAINTENANCE, REPORTS} <= served and EARLIER in served
 
 
-@pytest.mark.usefixtures("queue_of_its_own")
+@pytest.mark.django_db(transaction=True)
 def test_long_jobs_leave_maintenance_its_slots(tmp_path):
     process = start_elsewhere(BUSY, tmp_path)
     said, _ = process.communicate(timeout=120)
     assert said.strip() == "ran"
 
 
-@pytest.mark.usefixtures("queue_of_its_own")
+@pytest.mark.django_db(transaction=True)
 def test_the_job_worker_ends_when_it_is_told_to(tmp_path):
     code = "print('up', flush=True)\nfrom django.core.management import call_command\ncall_command('job_worker')"
     process = start_elsewhere(code, tmp_path)
@@ -117,7 +110,7 @@ def test_the_job_worker_ends_when_it_is_told_to(tmp_path):
         assert cursor.fetchone() == (0,)
 
 
-@pytest.mark.usefixtures("queue_of_its_own")
+@pytest.mark.django_db(transaction=True)
 def test_jobs_that_an_earlier_version_queued_still_run():
     queue("recognition.tasks.resume_imports", EARLIER)
     queue("accounts.audit.tasks.seal_audit", EARLIER)

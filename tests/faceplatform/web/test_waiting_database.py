@@ -48,6 +48,12 @@ def web_of(tmp_path):
         web.stop()
 
 
+@pytest.fixture
+def web(web_of):
+    """Of each test's own: what happens to its connections is not for the next one."""
+    return web_of()
+
+
 @contextmanager
 def locked(table: str):
     with psycopg.connect(**connection_parameters()) as other:

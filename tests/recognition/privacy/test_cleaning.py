@@ -7,7 +7,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, UserFactory
-from job_queue import empty_queue, jobs, run_waiting_jobs
+from job_queue import jobs, run_waiting_jobs
 from pghistory.models import Context
 from procrastinate.contrib.django.models import ProcrastinateJob
 from table_owner import as_owner
@@ -26,13 +26,6 @@ from recognition.privacy.tasks import clean, clean_daily, clean_gallery
 
 ACTOR = system_actor()
 MINE = ["recognition.privacy.tasks.clean", "recognition.privacy.tasks.clean_gallery"]
-
-
-@pytest.fixture
-def queue_of_its_own(transactional_db):
-    empty_queue()
-    yield
-    empty_queue()
 
 
 def old_import(gallery) -> Import:
@@ -57,7 +50,7 @@ def accept_deletion() -> None:
 
 
 # --- One job for each ---
-@pytest.mark.usefixtures("queue_of_its_own")
+@pytest.mark.django_db(transaction=True)
 def test_one_gallery_that_fails_holds_up_no_other_and_is_tried_again(caplog):
     broken, sound = GalleryFactory(), GalleryFactory()
     for gallery in (broken, sound):
@@ -80,7 +73,7 @@ def test_one_gallery_that_fails_holds_up_no_other_and_is_tried_again(caplog):
     assert not Import.objects.exists()
 
 
-@pytest.mark.usefixtures("queue_of_its_own")
+@pytest.mark.django_db(transaction=True)
 def test_a_job_that_is_given_up_is_shown_to_the_operator_and_to_nobody_else():
     broken = GalleryFactory()
     old_import(broken)

@@ -3,6 +3,7 @@
 from faceplatform_client.client import Client
 from faceplatform_client.errors import AddressRefused, ApiError, ConnectionFailed
 from faceplatform_client.types import (
+    Camera,
     Candidate,
     Comparison,
     Detection,
@@ -22,6 +23,7 @@ from faceplatform_client.types import (
 __all__ = [
     "AddressRefused",
     "ApiError",
+    "Camera",
     "Candidate",
     "Client",
     "Comparison",

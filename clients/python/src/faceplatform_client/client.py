@@ -9,6 +9,7 @@ from typing import Any, cast
 from faceplatform_client.errors import ApiError
 from faceplatform_client.transport import NothingEnrolled, Photo, Transport
 from faceplatform_client.types import (
+    Camera,
     Comparison,
     Detection,
     Embedding,
@@ -99,7 +100,7 @@ class Client:
     # --- People ---
     def people(self, *, gallery: str | None = None, search: str | None = None, **filters: Any) -> Iterator[Person]:
         """All people that match, fetched page by page. filters: as in the API (external_id, active, ordering …)."""
-        yield from self._all("identities", {"gallery": gallery, "search": search, **filters})
+        return self._all("identities", {"gallery": gallery, "search": search, **filters})
 
     def person(self, person_id: str) -> Person:
         return cast(Person, self._transport.get(f"identities/{person_id}"))
@@ -128,15 +129,44 @@ class Client:
             return cast(Enrolment, error.content)
 
     # --- Cameras ---
+    def cameras(self, *, gallery: str | None = None, **filters: Any) -> Iterator[Camera]:
+        """All cameras that match, fetched page by page. filters: as in the API (kind, enabled)."""
+        return self._all("cameras", {"gallery": gallery, **filters})
+
+    def camera(self, camera_id: str) -> Camera:
+        return cast(Camera, self._transport.get(f"cameras/{camera_id}"))
+
+    def add_camera(self, name: str, *, gallery: str, kind: str, **fields: Any) -> Camera:
+        """kind: rtsp, mjpeg, file, device or webcam. fields: address, user, password, role, fps …"""
+        return cast(
+            Camera, self._transport.post_json("cameras", {"gallery": gallery, "name": name, "kind": kind, **fields})
+        )
+
+    def change_camera(self, camera_id: str, **fields: Any) -> Camera:
+        """fields: as for `add_camera`, and enabled."""
+        return cast(Camera, self._transport.send_json("PATCH", f"cameras/{camera_id}", fields))
+
+    def delete_camera(self, camera_id: str) -> None:
+        """Deletes a camera with all its sightings, for good."""
+        self._transport.send("DELETE", f"cameras/{camera_id}")
+
+    def camera_picture(self, camera_id: str) -> bytes:
+        """The newest picture, a JPEG with boxes and names. Raises ApiError (no_picture) if there is none yet."""
+        return self._transport.get_picture(f"cameras/{camera_id}/frame.jpg")
+
+    def post_frame(self, camera_id: str, jpeg: bytes) -> None:
+        """A picture for a camera of the kind webcam; at most three a second."""
+        self._transport.send("POST", f"cameras/{camera_id}/frames", jpeg, {"Content-Type": "image/jpeg"})
+
     def sightings(self, *, gallery: str | None = None, **filters: Any) -> Iterator[Sighting]:
         """Who was seen, the newest first. filters: as in the API (camera, identity, unknown, decision, after, before)."""
-        yield from self._all("sightings", {"gallery": gallery, **filters})
+        return self._all("sightings", {"gallery": gallery, **filters})
 
     def unknown_people(
         self, *, gallery: str | None = None, state: str = "open", **filters: Any
     ) -> Iterator[UnknownPerson]:
         """Those whom nobody has named, the latest seen first. state: open, ignored or named."""
-        yield from self._all("unknowns", {"gallery": gallery, "state": state, **filters})
+        return self._all("unknowns", {"gallery": gallery, "state": state, **filters})
 
     def name_unknown(
         self,

@@ -234,3 +234,45 @@ class Enrolment(TypedDict):
     refused: int
     pending: int
     results: list[EnrolmentResult]
+
+
+class CameraState(TypedDict):
+    """status: waiting, connecting, live, degraded, offline, ended or disabled. text, detail: the same in words, and why."""
+
+    status: str
+    text: str
+    detail: str
+    since: str | None
+    last_frame_at: str | None
+    width: int | None
+    height: int | None
+    fps: float | None
+    analysed_fps: float | None
+    drops: int
+    reconnects: int
+
+
+class Camera(TypedDict):
+    """address, user: told to owners alone. picture: the number of its newest picture."""
+
+    id: str
+    gallery: str
+    slug: str
+    name: str
+    kind: Literal["rtsp", "mjpeg", "file", "device", "webcam"]
+    enabled: bool
+    role: Literal["both", "entrance", "exit"]
+    fps: float
+    min_face_px: int
+    min_frames: int
+    masks: list[Any]
+    live: bool
+    repeats: bool
+    retention_days: int | None
+    unknown_retention_days: int | None
+    created_at: str
+    address: str | None
+    user: str | None
+    has_password: bool
+    state: CameraState
+    picture: int | None

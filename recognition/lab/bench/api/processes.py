@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
-PARTS = (("recognition_worker", "workers"), ("job_worker", "jobs"), ("web_server", "web"))
+PARTS = (
+    ("recognition_worker", "workers"),
+    ("camera_worker", "cameras"),
+    ("job_worker", "jobs"),
+    ("web_server", "web"),
+)
 
 
 @dataclass(frozen=True, slots=True)

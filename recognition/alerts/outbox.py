@@ -1,0 +1,88 @@
+"""Puts an alert's messages into the outbox, in the alert's own transaction."""
+
+import contextlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import uuid6
+from django.db import transaction
+from procrastinate import exceptions
+from procrastinate.contrib.django import app
+
+from faceplatform.processes.jobs import DELIVERIES
+from recognition.alerts.models import Alert, WebhookDelivery, WebhookEndpoint
+
+TEST = "webhook.test"
+DELIVER = "recognition.alerts.tasks.deliver"  # the job, by name: its module is further up
+
+
+def send(alert: Alert) -> None:
+    """To every endpoint of the gallery that wants this kind."""
+    endpoints = WebhookEndpoint.objects.filter(gallery=alert.gallery, enabled=True)
+    for endpoint in endpoints:
+        if not endpoint.kinds or alert.kind in endpoint.kinds:
+            put(endpoint, f"alert.{alert.kind}", alert.raised_at, data_of(alert), alert)
+
+
+def put(
+    endpoint: WebhookEndpoint, kind: str, at: datetime, data: dict[str, Any], alert: Alert | None = None
+) -> WebhookDelivery:
+    """One message, delivered after the commit. at: when it happened."""
+    body = {"type": kind, "timestamp": at.astimezone(UTC).isoformat().replace("+00:00", "Z"), "data": data}
+    delivery = WebhookDelivery.objects.create(
+        gallery_id=endpoint.gallery_id,
+        endpoint=endpoint,
+        alert=alert,
+        message_id=f"msg_{uuid6.uuid7().hex}",
+        type=kind,
+        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+    )
+    wake(endpoint)
+    return delivery
+
+
+def wake(endpoint: WebhookEndpoint, at: datetime | None = None) -> None:
+    """Has what is due at an endpoint delivered once the transaction has committed, or at that time. A job that is lost is made
+    up for: what is due is looked for every minute."""
+    transaction.on_commit(lambda: _defer(endpoint, at))
+
+
+def _defer(endpoint: WebhookEndpoint, at: datetime | None) -> None:
+    lock = f"deliver-{endpoint.pk}-{at:%s}" if at else f"deliver-{endpoint.pk}"
+    job = app.configure_task(DELIVER, queue=DELIVERIES, queueing_lock=lock, schedule_at=at)
+    with contextlib.suppress(exceptions.AlreadyEnqueued), transaction.atomic():
+        job.defer(endpoint_id=str(endpoint.pk))
+
+
+def data_of(alert: Alert) -> dict[str, Any]:
+    """What others are told of an alert. Addresses are below the platform's own."""
+    sighting = alert.sighting
+    return {
+        "alert": str(alert.pk),
+        "rule": alert.rule_name,
+        "kind": alert.kind,
+        "gallery": alert.gallery.slug,
+        "camera": {"id": str(alert.camera.pk), "slug": alert.camera.slug, "name": alert.camera.name}
+        if alert.camera
+        else None,
+        "identity": {
+            "id": str(alert.identity.pk),
+            "name": alert.identity.name,
+            "external_id": alert.identity.external_id,
+        }
+        if alert.identity
+        else None,
+        "unknown": {"id": str(alert.unknown.pk), "number": alert.unknown.number} if alert.unknown else None,
+        "date": alert.date.isoformat() if alert.date else None,
+        "sighting": {
+            "id": str(sighting.pk),
+            "decision": sighting.decision,
+            "distance": sighting.distance,
+            "threshold": sighting.threshold,
+            "first_seen": sighting.first_seen.isoformat(),
+            "picture": f"/api/v1/sightings/{sighting.pk}/crop.jpg",
+        }
+        if sighting
+        else None,
+    }

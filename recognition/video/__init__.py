@@ -1,0 +1,1 @@
+"""Reading cameras and video files: no Django, no database, no faces."""

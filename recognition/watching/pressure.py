@@ -1,0 +1,47 @@
+"""How much cameras may ask of the machine: people who wait for a photo come first."""
+
+import time
+
+from django.db import connection
+
+LONGEST_WAIT = 0.2  # seconds that an interactive photo may have waited
+SLOWEST = 0.5  # analysed pictures a second of a camera
+RECOVERY = 0.5  # pictures a second, each second
+EVERY = 1.0  # seconds
+WAITING = """
+SELECT EXISTS (
+    SELECT FROM recognition_recognitionrequest
+    WHERE status = 'queued' AND priority = 0 AND created_at < clock_timestamp() - make_interval(secs => %s)
+)
+"""
+
+
+class Pressure:
+    """share: by which every camera's rate is multiplied, at most 1. ceiling: pictures a second that recover bit by bit."""
+
+    def __init__(self, most: float = 15.0):
+        self.most = most
+        self.ceiling = most
+        self._looked = 0.0
+
+    def look(self) -> None:
+        """Once a second: halves the ceiling while photos wait, raises it again bit by bit. Raises what the database does."""
+        now = time.monotonic()
+        if now - self._looked < EVERY:
+            return
+        self._looked = now
+        with connection.cursor() as cursor:
+            cursor.execute(WAITING, [LONGEST_WAIT])
+            waiting = cursor.fetchone()[0]
+        self.adjust(waiting)
+
+    def adjust(self, waiting: bool, fastest: float | None = None) -> None:
+        """fastest: of the cameras' wanted rates; there is no use in a ceiling far above."""
+        if waiting:
+            self.ceiling = max(SLOWEST, min(self.ceiling, fastest or self.ceiling) / 2)
+        else:
+            self.ceiling = min(self.most, self.ceiling + RECOVERY)
+
+    def rate(self, wanted: float) -> float:
+        """Pictures a second of a camera that wants `wanted`."""
+        return min(wanted, max(self.ceiling, SLOWEST))

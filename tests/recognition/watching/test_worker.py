@@ -1,0 +1,173 @@
+from datetime import timedelta
+from unittest.mock import patch
+from uuid import uuid4
+
+import pytest
+from django.db import OperationalError, connection
+from django.db.models.functions import Now
+from django.utils import timezone
+from watched import camera, walker, watch
+
+from accounts.actor import system_actor
+from gallery.models import Gallery
+from recognition.cameras.models import (
+    Camera,
+    CameraState,
+    IncomingFrame,
+    LiveFrame,
+    LivePeriod,
+    Sighting,
+    UnknownPerson,
+)
+from recognition.photos.models import RecognitionRequest
+from recognition.photos.services import Photo, submit_recognition
+from recognition.sightings.writing import SightingWriter
+from recognition.watching import incoming
+from recognition.watching import worker as worker_module
+from recognition.watching.pressure import Pressure
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch):
+    """Signs of life follow each other quickly, so that tests need not wait for them."""
+    monkeypatch.setattr(worker_module, "BEAT", 0.3)
+    monkeypatch.setattr(worker_module, "CLAIM_EVERY", 0.3)
+    monkeypatch.setattr(worker_module, "TIDY_EVERY", 3600)  # VACUUM does not run in a test's transaction
+
+
+def ended(*cameras) -> bool:
+    return CameraState.objects.filter(camera__in=cameras, status="ended").count() == len(cameras)
+
+
+def status(camera) -> str | None:
+    return CameraState.objects.filter(camera=camera).values_list("status", flat=True).first()
+
+
+def test_who_is_enrolled_gets_a_name_and_a_stranger_a_number(hall, grace, hopper_again, collins, film, watcher):
+    entrance = camera(hall, film([walker(hopper_again, 0.2, 2.5), walker(collins, 4.5, 7, height=420)], 8))
+    watch(watcher, lambda: ended(entrance))
+    first, second = Sighting.objects.order_by("first_seen")
+    assert (first.decision, first.identity, first.closed) == ("known", grace, True)
+    assert first.distance < first.threshold and first.frames >= 3
+    assert (second.decision, second.identity) == ("unknown", None)
+    assert second.unknown == UnknownPerson.objects.get()
+    assert 1 <= first.faces.count() <= 3 and first.embeddings.get().pack == "dlib-resnet"
+    assert second.last_seen > second.first_seen > first.last_seen
+    assert timezone.now() - LivePeriod.objects.get().began_at > second.last_seen - first.first_seen
+    assert bytes(LiveFrame.objects.get().jpeg).startswith(b"\xff\xd8")
+
+
+def test_a_camera_that_cannot_be_read_says_why_and_the_others_go_on(hall, videos, film, watcher):
+    missing, good = camera(hall, "nowhere.mp4"), camera(hall, film([], 2), slug="good", fps=2)
+    watch(watcher, lambda: ended(good))
+    state = CameraState.objects.get(camera=missing)
+    assert (state.status, state.reason) == ("offline", "There is no such video file.")
+    assert not LivePeriod.objects.filter(camera=missing).exists()
+    assert LivePeriod.objects.filter(camera=good).exists()
+
+
+def test_what_was_not_written_for_want_of_a_database_is_written_later(hall, grace, hopper_again, film, watcher):
+    entrance = camera(hall, film([walker(hopper_again, 0, 2.5)], 3))
+    write, refused = SightingWriter.write, []
+
+    def flaky(self, events):
+        if len(refused) < 3:
+            refused.append(events)
+            raise OperationalError("gone")
+        return write(self, events)
+
+    with patch.object(SightingWriter, "write", flaky):
+        watch(watcher, lambda: ended(entrance), raising=OperationalError)
+    assert len(refused) == 3
+    assert Sighting.objects.get().identity == grace
+
+
+def test_a_camera_that_another_worker_took_is_left_alone(hall, grace, hopper_again, film, watcher):
+    entrance = camera(hall, film([walker(hopper_again, 0, 3)], 4))
+    watch(watcher, lambda: Sighting.objects.filter(closed=False).exists())
+    CameraState.objects.update(claim_token=uuid4())
+    before = CameraState.objects.values().get()
+    watch(watcher, lambda: not watcher.runs)
+    assert CameraState.objects.values().get() == before
+    assert not Sighting.objects.get().closed
+    CameraState.objects.update(lease_expires_at=Now() - timedelta(seconds=61))
+    watch(watcher, lambda: entrance.pk in watcher.runs)
+    assert Sighting.objects.get().closed
+
+
+def test_switched_off_changed_and_deleted_while_it_runs(hall, film, watcher):
+    entrance = camera(hall, film([], 30), fps=2)
+    other = film([], 30, "other.mp4")
+    watch(watcher, lambda: status(entrance) == "live")
+    first = watcher.runs[entrance.pk]
+    Camera.objects.update(fps=1, min_face_px=60, name="Side door")
+    watch(watcher, lambda: first.camera.name == "Side door")
+    assert watcher.runs[entrance.pk] is first and first.rate == 1
+    Camera.objects.update(address=other)
+    watch(watcher, lambda: watcher.runs.get(entrance.pk, first) is not first)
+    Camera.objects.update(enabled=False)
+    watch(watcher, lambda: not watcher.runs)
+    assert status(entrance) == "disabled"
+    Camera.objects.update(enabled=True)
+    watch(watcher, lambda: entrance.pk in watcher.runs)
+    connection.cursor().execute("SET CONSTRAINTS ALL IMMEDIATE")  # as without a test's transaction
+    Camera.objects.all().delete()
+    watch(watcher, lambda: not watcher.runs)
+
+
+def test_cameras_of_a_gallery_that_is_being_deleted_are_not_read(hall, film, watcher):
+    camera(hall, film([], 30))
+    watch(watcher, lambda: watcher.runs)
+    Gallery.objects.update(deletes_at=timezone.now() + timedelta(days=7), deletion={})
+    watch(watcher, lambda: not watcher.runs)
+    watcher.keep()
+    assert not watcher.runs
+
+
+def test_the_picture_is_newer_for_who_watches(hall, film, watcher):
+    camera(hall, film([], 30))
+    watch(watcher, lambda: LiveFrame.objects.exists())
+    unwatched = LiveFrame.objects.get().seq
+    CameraState.objects.update(watched_until=timezone.now() + timedelta(minutes=1))
+    watch(watcher, lambda: LiveFrame.objects.get().seq > unwatched + 4)
+    Camera.objects.update(live=False)
+    watch(watcher, lambda: not watcher.runs[Camera.objects.get().pk].camera.live)
+    seq = LiveFrame.objects.get().seq
+    for _ in range(20):
+        watcher.turn()
+    assert LiveFrame.objects.get().seq == seq
+
+
+def test_a_webcam_whose_pictures_a_browser_posts(hall, grace, hopper_again, watcher):
+    desk = camera(hall, "", kind="webcam", min_frames=1)
+    watch(watcher, lambda: desk.pk in watcher.runs)
+    for seq in range(1, 9):
+        values = {"gallery": hall, "seq": seq, "posted_at": timezone.now(), "jpeg": hopper_again}
+        IncomingFrame.objects.update_or_create(camera=desk, defaults=values)
+        taken = len(watcher.runs[desk.pk]._analysed)
+        watch(watcher, lambda taken=taken: len(watcher.runs[desk.pk]._analysed) > taken)
+    assert status(desk) == "live"
+    assert Sighting.objects.get().identity == grace
+    IncomingFrame.objects.update(seq=99, jpeg=b"\xff\xd8 no picture \xff\xd9")
+    with patch.object(incoming, "LOST_AFTER", 0):
+        watch(watcher, lambda: status(desk) == "offline")
+    assert Sighting.objects.get().closed and "browser" in CameraState.objects.get().reason
+
+
+def test_people_who_wait_for_a_photo_come_first(hall, hopper, watcher):
+    watcher.pressure.look()
+    assert watcher.pressure.rate(8) == 8
+    submit_recognition(actor=system_actor(), gallery=hall, photo=Photo("a.jpg", hopper), needs_worker=False)
+    RecognitionRequest.objects.update(created_at=timezone.now() - timedelta(seconds=5))
+    pressure = Pressure()
+    for _ in range(8):
+        pressure._looked = 0
+        pressure.look()
+    assert pressure.rate(8) == 0.5
+    RecognitionRequest.objects.all().delete()
+    for _ in range(30):
+        pressure._looked = 0
+        pressure.look()
+    assert pressure.rate(8) == 8
