@@ -11,4 +11,5 @@ urlpatterns = [
     path("", include("recognition.cameras.urls")),
     path("", include("recognition.attendance.urls")),
     path("", include("recognition.sightings.urls")),
+    path("", include("recognition.monitoring.urls")),
 ]

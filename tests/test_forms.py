@@ -112,6 +112,7 @@ FORMS: dict[str, tuple[str, dict, dict[str, list]]] = {
             "fps": ["", "many", "0", "16", "nan", NUL],
             "min_face_px": ["", "5", "1000", NUL],
             "min_frames": ["", "0", "11", NUL],
+            "masks": ["{", "7", "[[[0, 0], [1, 1]]]", "[" * 5000, NUL],
             "retention_days": ["0", "-1", "9" * 20, NUL],
             "unknown_retention_days": ["0", "-1", "9" * 20, NUL],
         },

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 
+from gallery.forms import MetadataField
 from recognition.cameras.models import Camera, CameraKind
 from recognition.cameras.services import LONGEST_CREDENTIAL
 from recognition.cameras.sources import readable_credentials_of
@@ -13,6 +14,13 @@ EVERYDAY = ("name", "kind", "address", "user", "password")
 MORE = (
     "role", "fps", "min_face_px", "min_frames", "live", "repeats", "retention_days", "unknown_retention_days"
 )  # fmt: skip
+
+
+class MasksField(MetadataField):
+    """Polygons as JSON, which a script draws on the camera's picture (masks.js). The service checks them."""
+
+    def validate(self, value: Any) -> None:
+        forms.JSONField.validate(self, value)
 
 
 class CameraForm(forms.ModelForm):
@@ -30,10 +38,16 @@ class CameraForm(forms.ModelForm):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text="Kept encrypted, and never shown.",
     )
+    masks = MasksField(
+        required=False,
+        label="Parts that are not looked at",
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text="Shapes [[x, y], …] in shares of the picture: [[[0, 0], [1, 0], [1, 0.2], [0, 0.2]]] for the upper fifth.",
+    )
 
     class Meta:
         model = Camera
-        fields = [name for name in (*EVERYDAY, *MORE) if name not in ("user", "password")]
+        fields = [name for name in (*EVERYDAY, *MORE, "masks") if name not in ("user", "password")]
         labels = {
             "kind": "Where its pictures come from",
             "role": "What it watches",
@@ -49,6 +63,8 @@ class CameraForm(forms.ModelForm):
             "address": "rtsp://… or http://…; of a file its name, of a device its path; empty for a webcam.",
             "min_face_px": "Smaller faces are left out: they are seldom recognised rightly.",
             "min_frames": "More is surer, fewer is quicker. A door may take 1 with a stricter threshold.",
+            "live": "",
+            "repeats": "",
             "retention_days": "Empty: as the gallery's rule says.",
             "unknown_retention_days": "Empty: as the gallery's rule says.",
         }
@@ -81,13 +97,14 @@ class CameraForm(forms.ModelForm):
 
     @property
     def more_errors(self) -> bool:
-        return any(field.errors for field in self.more)
+        return any(field.errors for field in (*self.more, self["masks"]))
 
     def values(self) -> dict[str, Any]:
         """As the services take them."""
         data = self.cleaned_data
         kept = data["user"] and not data["password"]
-        return data | {"password": None if kept and self.instance.credentials else data["password"]}
+        password = None if kept and self.instance.credentials else data["password"]
+        return data | {"password": password, "masks": data["masks"] or []}
 
 
 class TryForm(forms.Form):

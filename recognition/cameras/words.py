@@ -48,7 +48,9 @@ def _detail(camera: Camera, status: CameraStatus) -> str:
     state = state_of(camera)
     if status in LIVE and state.analysed_fps is not None:
         size = f"{state.width} x {state.height}, " if state.width and state.height else ""
-        return f"{size}analysing {state.analysed_fps:.2g} of {camera.fps:.2g} pictures a second"
+        return (
+            f"{size}analysing {state.analysed_fps:.2g} pictures a second, up to {camera.fps:.2g} while something moves"
+        )
     if camera.kind == CameraKind.WEBCAM and status not in LIVE:
         return NO_BROWSER
     return ""

@@ -1,5 +1,6 @@
 """Cameras in real Chromium: a network camera that is tried, added and watched, and the browser's own webcam."""
 
+import json
 import os
 import shutil
 
@@ -88,6 +89,17 @@ def changes(page: Page, image) -> None:
     )
 
 
+def hide(page: Page, hidden: bool) -> None:
+    """As if another tab came to the front."""
+    page.evaluate(
+        """hidden => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
 def test_a_network_camera_is_tried_added_watched_and_deleted(cameras, door):
     page, name = cameras, f"Entrance {cameras.viewport_size['width']}"
     fits(page)
@@ -115,6 +127,10 @@ def test_a_network_camera_is_tried_added_watched_and_deleted(cameras, door):
     changes(page, live)
     expect(page.get_by_text("Nobody was seen yet.")).to_be_visible()
     fits(page)
+    hide(page, True)
+    assert live.get_attribute("src") is None, "a hidden tab keeps a stream open"
+    hide(page, False)
+    changes(page, live)
 
     page.get_by_role("link", name="Cameras").first.click()
     tile = page.locator(".cameras li").filter(has_text=name)
@@ -126,6 +142,17 @@ def test_a_network_camera_is_tried_added_watched_and_deleted(cameras, door):
     page.get_by_role("link", name="Settings").click()
     fits(page)
     assert page.input_value("[name=user]") == "ada" and page.input_value("[name=password]") == ""
+    page.get_by_text("More settings").click()
+    drawing = page.locator(".drawn svg")
+    size = drawing.bounding_box()
+    for x, y in ((0.1, 0.1), (0.9, 0.1), (0.9, 0.5), (0.1, 0.1)):
+        drawing.click(position={"x": x * size["width"], "y": y * size["height"]})
+    expect(drawing.locator("polygon")).to_have_count(1)
+    fits(page)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    page.get_by_role("link", name="Settings").click()
+    assert [len(shape) for shape in json.loads(page.input_value("[name=masks]"))] == [3]
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete the camera").click()
     expect(page.get_by_text(f"{name} was deleted.")).to_be_visible()
@@ -147,4 +174,4 @@ def test_the_browsers_webcam_is_a_camera(cameras):
     watching.wait_for_function("document.querySelector('img[data-live]').naturalWidth > 100", timeout=SLOW)
     fits(watching)
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_text("Press “Start”.")).to_be_visible()
+    expect(page.get_by_text("The browser then asks whether it may use the camera.")).to_be_visible()

@@ -59,6 +59,15 @@ class Command(BaseCommand):
             parts.add_parser("attack", help="what honest callers notice while a platform started for this is attacked")
         )
 
+        cameras = parts.add_parser("cameras", help="reading cameras, of a platform started for this")
+        cameras.add_argument("--cameras", nargs="+", type=int, default=[1, 8], help="how many at a time")
+        cameras.add_argument("--scenes", nargs="+", choices=("busy", "still"), default=["busy", "still"])
+        cameras.add_argument("--fps", type=float, default=2, help="pictures a second to analyse")
+        cameras.add_argument("--seconds", type=float, default=60, help="length of each measurement")
+        cameras.add_argument("--photos", type=Path, help="a folder of portraits, one face each; else blocks move")
+        cameras.add_argument("--workers", type=int, default=1, help="recognition workers beside them")
+        cameras.add_argument("--json", type=Path, help="write the figures to this file")
+
         training = parts.add_parser("training", help="how many faces per second each network learns from")
         training.add_argument("--nets", nargs="+", choices=NETWORKS, default=NETWORKS)
         training.add_argument("--batch", type=int, default=16)
@@ -203,6 +212,31 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if json:
             self._write(json, {"workers": workers, "seconds": seconds, "attacks": [row.as_dict() for row in rows]})
+
+    def bench_cameras(self, *, cameras, scenes, fps, seconds, photos, workers, json: Path | None, **options):
+        import cv2
+
+        from recognition.lab.bench.api.platform import OwnPlatform
+        from recognition.lab.bench.cameras import measure, table, write_films
+        from recognition.lab.bench.engine import BenchError
+
+        portraits = [cv2.imread(str(path)) for path in sorted(photos.iterdir())] if photos else []
+        rows = []
+        try:
+            with tempfile.TemporaryDirectory(prefix="faceplatform-bench-") as folder:
+                write_films(Path(folder) / "films", [portrait for portrait in portraits if portrait is not None])
+                more = {"FACEPLATFORM_CAMERA_FOLDER": str(Path(folder) / "films")}
+                with OwnPlatform(Path(folder) / "data", settings.MODELS_DIR, workers, more) as platform:
+                    for scene in scenes:
+                        for count in cameras:
+                            rows.append(
+                                measure(platform, cameras=count, scene=scene, fps=fps, seconds=seconds, say=self._say)
+                            )
+        except BenchError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write("\n".join(table(rows)))
+        if json:
+            self._write(json, {"seconds": seconds, "cameras": [row.as_dict() for row in rows]})
 
     def _table(self, lines, rows):
         for line in lines:

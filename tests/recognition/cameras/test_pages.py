@@ -173,7 +173,7 @@ def test_what_a_camera_does_is_said_in_words(client, gallery, door):
     assert "Waiting for a camera worker No camera worker reads it" in text()
     held = {"claim_token": door.pk, "lease_expires_at": timezone.now() + timezone.timedelta(minutes=5)}
     live = {"status": "live", "width": 1280, "height": 720, "analysed_fps": 1.5}
-    assert text(**held, **live) == "Live 1280 x 720, analysing 1.5 of 4 pictures a second"
+    assert text(**held, **live) == "Live 1280 x 720, analysing 1.5 pictures a second, up to 4 while something moves"
     assert "Offline The camera does not answer. since" in text(status="offline", reason="The camera does not answer.")
     expired = {"lease_expires_at": timezone.now() - timezone.timedelta(seconds=1), "status": "live"}
     assert "Waiting for a camera worker" in text(**expired)

@@ -100,7 +100,7 @@ class Client:
     # --- People ---
     def people(self, *, gallery: str | None = None, search: str | None = None, **filters: Any) -> Iterator[Person]:
         """All people that match, fetched page by page. filters: as in the API (external_id, active, ordering …)."""
-        return self._all("identities", {"gallery": gallery, "search": search, **filters})
+        yield from self._all("identities", {"gallery": gallery, "search": search, **filters})
 
     def person(self, person_id: str) -> Person:
         return cast(Person, self._transport.get(f"identities/{person_id}"))
@@ -131,7 +131,7 @@ class Client:
     # --- Cameras ---
     def cameras(self, *, gallery: str | None = None, **filters: Any) -> Iterator[Camera]:
         """All cameras that match, fetched page by page. filters: as in the API (kind, enabled)."""
-        return self._all("cameras", {"gallery": gallery, **filters})
+        yield from self._all("cameras", {"gallery": gallery, **filters})
 
     def camera(self, camera_id: str) -> Camera:
         return cast(Camera, self._transport.get(f"cameras/{camera_id}"))
@@ -160,13 +160,13 @@ class Client:
 
     def sightings(self, *, gallery: str | None = None, **filters: Any) -> Iterator[Sighting]:
         """Who was seen, the newest first. filters: as in the API (camera, identity, unknown, decision, after, before)."""
-        return self._all("sightings", {"gallery": gallery, **filters})
+        yield from self._all("sightings", {"gallery": gallery, **filters})
 
     def unknown_people(
         self, *, gallery: str | None = None, state: str = "open", **filters: Any
     ) -> Iterator[UnknownPerson]:
         """Those whom nobody has named, the latest seen first. state: open, ignored or named."""
-        return self._all("unknowns", {"gallery": gallery, "state": state, **filters})
+        yield from self._all("unknowns", {"gallery": gallery, "state": state, **filters})
 
     def name_unknown(
         self,

@@ -1,7 +1,7 @@
 // Live pictures of cameras: one as a stream, or many that are fetched one by one.
 // Without this file a page shows each camera's picture of the moment when it was opened.
 
-const STREAM_SECONDS = 540; // before the server ends it, the stream is loaded again
+const STREAM_SECONDS = 60; // no browser tells that a stream has ended, so it is loaded again before anybody wonders
 const RETRY_SECONDS = 3;
 const EVERY = 2; // seconds between two pictures of a tile
 const AT_ONCE = 4; // browsers open six connections to a server that speaks HTTP/1.1; some are left for everything else

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
@@ -33,9 +34,12 @@ class RunningPlatform:
 
 
 class OwnPlatform(RunningPlatform):
-    """`manage.py up` with its own folder and port, the embedded database and no limit on calls. A context manager."""
+    """`manage.py up` with its own folder and port, the embedded database and no limit on calls. A context manager.
 
-    def __init__(self, folder: Path, models_dir: Path, workers: int):
+    more: further settings, by the names of environment variables.
+    """
+
+    def __init__(self, folder: Path, models_dir: Path, workers: int, more: Mapping[str, str] | None = None):
         self.port = free_port()
         super().__init__(f"http://127.0.0.1:{self.port}", "")
         self.folder = folder
@@ -49,6 +53,7 @@ class OwnPlatform(RunningPlatform):
             "FACEPLATFORM_ADMIN_USERNAME": "bench",
             "FACEPLATFORM_KEY_RATE": "0",
             "FACEPLATFORM_USER_RATE": "0",
+            **(more or {}),
         }
         self.lines: list[str] = []
         self._process: subprocess.Popen[str]

@@ -16,7 +16,7 @@ def test_it_starts_and_measures_a_platform(pack_dir, tmp_path, capsys):
     for row in rows.values():
         assert row["errors"] == {} and row["calls"] > 0
         assert row["p50"] <= row["p95"] <= row["p99"]
-        assert set(row["cpu_ms"]) == {"workers", "web", "jobs", "database", "clients"}
+        assert set(row["cpu_ms"]) == {"workers", "cameras", "web", "jobs", "database", "clients"}
     recognised = rows["recognise", 3]
     assert 0 < recognised["outside_engine"] < 1 and recognised["added_ms"] > 0
     assert recognised["engine_ratio"] > 0 and recognised["engine_cpu_ms"] > 0
@@ -25,6 +25,7 @@ def test_it_starts_and_measures_a_platform(pack_dir, tmp_path, capsys):
     assert soak["errors"] == {} and set(soak["megabytes"]) == {"start", "middle", "end"}
     assert {part: len(each) for part, each in soak["megabytes"]["end"].items()} == {
         "workers": 1,
+        "cameras": 1,
         "web": 1,
         "jobs": 1,
         "database": 1,
