@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from factories import GalleryFactory, IdentityFactory, member, unit
-from seen import CameraFactory, near, sight
+from factories import CameraFactory, GalleryFactory, IdentityFactory, member, unit
+from seen import near, sight
 
 from accounts.actor import system_actor
 from accounts.roles import Role

@@ -4,8 +4,8 @@ import uuid
 
 import pytest
 from api_client import client_of, problem
-from factories import GalleryFactory, IdentityFactory, SampleFactory, member, unit
-from seen import CameraFactory, camera_of, near, sight
+from factories import CameraFactory, GalleryFactory, IdentityFactory, SampleFactory, member, unit
+from seen import camera_of, near, sight
 
 from accounts.models import Look
 from accounts.roles import Role

@@ -1,8 +1,8 @@
 """The nightly look: who is merged, who is suggested, and who is left alone."""
 
 import pytest
-from factories import GalleryFactory, SampleFactory, member, unit
-from seen import CameraFactory, near, sight
+from factories import CameraFactory, GalleryFactory, SampleFactory, member, unit
+from seen import near, sight
 
 from accounts.actor import system_actor
 from accounts.models import AuditEvent

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 from django.utils import timezone
-from factories import GalleryFactory, IdentityFactory, SampleFactory, member, stranger, unit
-from seen import CameraFactory, near, sight
+from factories import CameraFactory, GalleryFactory, IdentityFactory, SampleFactory, member, stranger, unit
+from seen import near, sight
 
 from accounts.models import AuditEvent
 from accounts.roles import Role
