@@ -253,7 +253,10 @@ SPECTACULAR_SETTINGS = {
         "faceplatform.web.openapi.add_errors_and_examples",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "AlertKindEnum": "recognition.alerts.models.AlertKind",
+        "DeliveryStatusEnum": "recognition.alerts.models.DeliveryStatus",
         "DecisionEnum": "recognition.photos.models.Decision",
+        "KindEnum": "recognition.health.models.HealthFinding.Kind",
         "RequestStatusEnum": "recognition.photos.models.Status",
         "PresenceEnum": "recognition.attendance.models.Presence",
         "CorrectedPresenceEnum": "recognition.attendance.models.TO_WRITE_DOWN",

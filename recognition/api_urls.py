@@ -11,4 +11,5 @@ urlpatterns = [
     path("", include("recognition.evaluations.api_urls")),
     path("", include("recognition.compreface.api_urls")),
     path("", include("recognition.attendance.api_urls")),
+    path("", include("recognition.alerts.api_urls")),
 ]

@@ -12,12 +12,15 @@ from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, SampleFactory, UserFactory, member, unit
 from PIL import Image
 from rest_framework.schemas.generators import EndpointEnumerator
+from seen import sight
 
 from accounts.actor import system_actor
 from accounts.keys.services import create_api_key
 from accounts.models import ApiKey, AuditEvent
 from accounts.roles import Role
 from gallery.services import delete_identity
+from recognition.alerts.models import Alert, WebhookDelivery
+from recognition.alerts.services import create_endpoint, create_rule, raise_for
 from recognition.attendance.models import AttendanceCorrection
 from recognition.engine.base import Box, Crop, Face, PhotoAnalysis, Quality
 from recognition.evaluations.models import Evaluation
@@ -110,6 +113,7 @@ def make_rows() -> dict[str, Any]:
         "correction": AttendanceCorrection.objects.create(
             gallery=gallery, identity=ada, date="2026-05-03", presence="absent", reason="ill"
         ).pk,
+        **make_alert(ada),
         "recognition": requests["recognize"].pk,
         "detections": requests["detect"].pk,
         "embeddings": requests["embed"].pk,
@@ -141,6 +145,21 @@ def make_reembedding(gallery) -> ReEmbedding:
     return ReEmbedding.objects.create(
         gallery=gallery, old_pack="dlib-resnet", old_embedding_id="a", pack="second", embedding_id="b"
     )
+
+
+def make_alert(person) -> dict[str, Any]:
+    """An alert about a sighting of the person, with its rule and what was sent of it."""
+    gallery = person.gallery
+    rule = create_rule(actor=system_actor(), gallery=gallery, name="Anybody", kind="known")
+    endpoint, _ = create_endpoint(actor=system_actor(), gallery=gallery, url="http://192.168.1.1/hook")
+    raise_for(sight(gallery, unit(0), identity=person))
+    WebhookDelivery.objects.update(status="delivered", next_at=None)
+    return {
+        "alerts": Alert.objects.get().pk,
+        "alert-rules": rule.pk,
+        "webhook-endpoints": endpoint.pk,
+        "webhook-deliveries": WebhookDelivery.objects.get().pk,
+    }
 
 
 def picture() -> bytes:

@@ -13,10 +13,9 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from accounts.querysets import GalleryScopedQuerySet
 from faceplatform.database.names import NameField
 from gallery.models import Gallery, Identity
-from recognition.alerts.querysets import AlertQuerySet, EndpointQuerySet
+from recognition.alerts.querysets import AlertQuerySet, DeliveryQuerySet, OwnersQuerySet, RuleQuerySet
 from recognition.cameras.models import Camera, Sighting, UnknownPerson
 
 COOLDOWN = 300  # seconds
@@ -60,7 +59,7 @@ class AlertRule(models.Model):
     absent_after = models.TimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    objects = GalleryScopedQuerySet.as_manager()
+    objects = RuleQuerySet.as_manager()
 
     class Meta:
         ordering = ["name", "id"]
@@ -152,7 +151,7 @@ class WebhookEndpoint(models.Model):
     failing_since = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    objects = EndpointQuerySet.as_manager()
+    objects = OwnersQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]
@@ -183,7 +182,7 @@ class WebhookDelivery(models.Model):
     leased_until = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    objects = GalleryScopedQuerySet.as_manager()
+    objects = DeliveryQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]

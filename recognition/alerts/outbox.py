@@ -12,6 +12,7 @@ from procrastinate.contrib.django import app
 
 from faceplatform.processes.jobs import DELIVERIES
 from recognition.alerts.models import Alert, WebhookDelivery, WebhookEndpoint
+from recognition.alerts.representation import alert_as_dict
 
 TEST = "webhook.test"
 DELIVER = "recognition.alerts.tasks.deliver"  # the job, by name: its module is further up
@@ -22,7 +23,7 @@ def send(alert: Alert) -> None:
     endpoints = WebhookEndpoint.objects.filter(gallery=alert.gallery, enabled=True)
     for endpoint in endpoints:
         if not endpoint.kinds or alert.kind in endpoint.kinds:
-            put(endpoint, f"alert.{alert.kind}", alert.raised_at, data_of(alert), alert)
+            put(endpoint, f"alert.{alert.kind}", alert.raised_at, alert_as_dict(alert), alert)
 
 
 def put(
@@ -53,36 +54,3 @@ def _defer(endpoint: WebhookEndpoint, at: datetime | None) -> None:
     job = app.configure_task(DELIVER, queue=DELIVERIES, queueing_lock=lock, schedule_at=at)
     with contextlib.suppress(exceptions.AlreadyEnqueued), transaction.atomic():
         job.defer(endpoint_id=str(endpoint.pk))
-
-
-def data_of(alert: Alert) -> dict[str, Any]:
-    """What others are told of an alert. Addresses are below the platform's own."""
-    sighting = alert.sighting
-    return {
-        "alert": str(alert.pk),
-        "rule": alert.rule_name,
-        "kind": alert.kind,
-        "gallery": alert.gallery.slug,
-        "camera": {"id": str(alert.camera.pk), "slug": alert.camera.slug, "name": alert.camera.name}
-        if alert.camera
-        else None,
-        "identity": {
-            "id": str(alert.identity.pk),
-            "name": alert.identity.name,
-            "external_id": alert.identity.external_id,
-        }
-        if alert.identity
-        else None,
-        "unknown": {"id": str(alert.unknown.pk), "number": alert.unknown.number} if alert.unknown else None,
-        "date": alert.date.isoformat() if alert.date else None,
-        "sighting": {
-            "id": str(sighting.pk),
-            "decision": sighting.decision,
-            "distance": sighting.distance,
-            "threshold": sighting.threshold,
-            "first_seen": sighting.first_seen.isoformat(),
-            "picture": f"/api/v1/sightings/{sighting.pk}/crop.jpg",
-        }
-        if sighting
-        else None,
-    }
