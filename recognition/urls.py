@@ -9,4 +9,5 @@ urlpatterns = [
     path("", include("recognition.reembedding.urls")),
     path("", include("recognition.evaluations.urls")),
     path("", include("recognition.attendance.urls")),
+    path("", include("recognition.alerts.urls")),
 ]

@@ -21,7 +21,7 @@ from recognition.cameras.models import Camera
 def in_words(alert: Alert) -> str:
     """A sentence."""
     if alert.kind == AlertKind.CAMERA_OFFLINE:
-        return f"The camera {alert.camera or ''} is lost." if alert.camera else "A camera is lost."
+        return "A camera is lost." if alert.camera is None else f"The camera {alert.camera} is lost."
     who = name_of(alert)
     if alert.kind == AlertKind.ABSENT:
         return f"{who} has not come."

@@ -1,5 +1,7 @@
 """How the API's schema describes alerts and webhooks, and what their calls take."""
 
+from typing import Any
+
 from rest_framework import serializers
 
 from faceplatform.web.choices import ChoiceField, MultipleChoiceField
@@ -61,7 +63,7 @@ class SeeInput(serializers.Serializer):
         required=False, help_text="With a gallery: those raised later, which you cannot have seen, are left out."
     )
 
-    def validate(self, attrs):
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("alerts" in attrs) == ("gallery" in attrs):
             raise serializers.ValidationError("Send alerts or a gallery, one of both.")
         return attrs
