@@ -38,7 +38,6 @@ def alerts(request, slug):
         "person": Identity.objects.filter(gallery=gallery, pk=person).first() if person else None,
         "page": page,
         "newest": page[0].raised_at if page else timezone.now(),
-        "unseen": Alert.objects.filter(gallery=gallery).count_new_to(request.user),
         "owns": _owns(request, gallery),
     }
     return _page(request, "recognition/alerts.html", context)
