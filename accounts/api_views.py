@@ -27,6 +27,7 @@ class ActorMixin(APIView):
 
     answers_with: tuple[str, ...] = ()  # its content types where they are not JSON, for the header Accept
     shown_once: tuple[str, ...] = ()
+    happens_once = True  # whether POSTs with the same Idempotency-Key do
     answer_later: Callable[[Sequence[UUID]], HttpResponse]
     post: Callable[..., HttpResponse]
 
@@ -49,7 +50,7 @@ class ActorMixin(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         key = request.headers.get("Idempotency-Key")
-        if request.method == "POST" and key is not None:
+        if request.method == "POST" and key is not None and self.happens_once:
             self.post = partial(self._post_once, key, self.post)
 
     def _post_once(

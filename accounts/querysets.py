@@ -17,6 +17,13 @@ UNDOABLE = (
     "sample.deleted",
     "sample.moved",
     "sample.rejected",
+    "sighting.confirmed",
+    "sighting.corrected",
+    "unknown.ignored",
+    "unknown.merged",
+    "unknown.named",
+    "unknown.shown",
+    "unknown.split",
     UNDONE,
 )
 

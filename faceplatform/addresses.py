@@ -97,20 +97,21 @@ def refused_kind(address: str, allowed_networks: Sequence[Network] | None = None
 def connect(
     host: str, port: int, *, allowed_networks: Sequence[Network] | None = None, timeout: float | None = None
 ) -> socket.socket:
-    """A connection to the first checked address that answers. timeout: seconds, for each address and then for each read.
+    """A connection to the first checked address that answers. timeout: seconds, shared out among the addresses; then for each
+    read and write.
 
     Raises as `checked_addresses`, and OSError where no address answers.
     """
-    return connect_to_one(checked_addresses(host, port, allowed_networks), port, timeout)
-
-
-def connect_to_one(addresses: Iterable[str], port: int, timeout: float | None) -> socket.socket:
-    failure = OSError("there is no address")
+    failure = OSError("the name has no address")
+    addresses = checked_addresses(host, port, allowed_networks)
     for address in addresses:
         try:
-            return socket.create_connection((address, port), timeout)
+            sock = socket.create_connection((address, port), timeout and timeout / len(addresses))
         except OSError as error:
             failure = error
+        else:
+            sock.settimeout(timeout)
+            return sock
     raise failure
 
 

@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "recognition.cameras",
     "recognition.attendance",
     "recognition.alerts",
+    "recognition.sightings",
 ]
 
 MIDDLEWARE = [
@@ -255,8 +256,12 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "AlertKindEnum": "recognition.alerts.models.AlertKind",
         "DeliveryStatusEnum": "recognition.alerts.models.DeliveryStatus",
-        "DecisionEnum": "recognition.photos.models.Decision",
+        "CameraKindEnum": "recognition.cameras.models.CameraKind",
+        "CameraRoleEnum": "recognition.cameras.models.CameraRole",
+        "CameraStatusEnum": "recognition.cameras.models.CameraStatus",
         "KindEnum": "recognition.health.models.HealthFinding.Kind",
+        "RoleEnum": ["viewer", "curator", "owner"],
+        "DecisionEnum": "recognition.photos.models.Decision",
         "RequestStatusEnum": "recognition.photos.models.Status",
         "PresenceEnum": "recognition.attendance.models.Presence",
         "CorrectedPresenceEnum": "recognition.attendance.models.TO_WRITE_DOWN",

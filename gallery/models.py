@@ -331,9 +331,10 @@ class FaceSample(models.Model):
         return f"{self.identity}: {self.photo_name or 'a face'}"
 
 
-def history_of(model: type[Identity] | type[FaceSample]) -> type[Any]:
-    """The model's history table. pghistory makes its class, so type checkers do not know it."""
-    return apps.get_model("gallery", "IdentityHistory" if model is Identity else "SampleHistory")
+def history_of(model: type[models.Model]) -> type[Any]:
+    """The history table of a model that keeps one. pghistory makes its class, so type checkers do not know it."""
+    name = "SampleHistory" if model is FaceSample else f"{model.__name__}History"
+    return apps.get_model(model._meta.app_label, name)
 
 
 class FaceCrop(models.Model):

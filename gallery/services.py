@@ -10,7 +10,7 @@ import numpy as np
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F
+from django.db.models import F, Model
 from django.utils import timezone
 
 from accounts import audit
@@ -68,9 +68,9 @@ def create_gallery(*, actor: Actor, name: str, slug: str = "", **fields: object)
     if actor.api_key is not None and actor.api_key.gallery_id is not None:
         raise NotAllowed("This API key is limited to one gallery. Use a key for all galleries to create another.")
     gallery = Gallery(name=clean_name(name), slug=slug, pack=settings.DEFAULT_PACK)
-    _assign(gallery, fields, GALLERY_FIELDS)
+    assign(gallery, fields, GALLERY_FIELDS)
     if slug:
-        _validate_and_save(gallery)
+        validate_and_save(gallery)
     else:
         _save_with_free_slug(gallery)
     if actor.user is not None:
@@ -87,7 +87,7 @@ def _save_with_free_slug(gallery: Gallery) -> None:
             continue
         gallery.slug = slug
         try:
-            return _validate_and_save(gallery)
+            return validate_and_save(gallery)
         except Conflict as error:
             taken = error
     raise taken
@@ -98,12 +98,12 @@ def update_gallery(*, actor: Actor, gallery: Gallery, **fields: object) -> Galle
     """Changes settings of a gallery. fields: of GALLERY_FIELDS."""
     actor.require_role(gallery, Role.OWNER)
     gallery = Gallery.objects.select_for_update().get(pk=gallery.pk)
-    if changes := _assign(gallery, fields, GALLERY_FIELDS):
+    if changes := assign(gallery, fields, GALLERY_FIELDS):
         if gallery.threshold_source == ThresholdSource.CALIBRATED and not changes.keys().isdisjoint(THRESHOLD_FIELDS):
             raise InvalidInput(
                 "Calibrate the gallery to get a calibrated threshold. To set one by hand, choose “manual” as its source."
             )
-        _validate_and_save(gallery)
+        validate_and_save(gallery)
         audit.record(actor=actor, action="gallery.changed", gallery=gallery, target=gallery, details=changes)
     return gallery
 
@@ -122,8 +122,8 @@ def calibrate_gallery(*, actor: Actor, gallery: Gallery, pack: str, distance: fl
         )
         raise Conflict(message, code="pack_changed")
     fields = {"threshold_source": ThresholdSource.CALIBRATED, "threshold_distance": distance}
-    changes = _assign(gallery, fields, GALLERY_FIELDS)
-    _validate_and_save(gallery)
+    changes = assign(gallery, fields, GALLERY_FIELDS)
+    validate_and_save(gallery)
     details = {**changes, **details, "pack": pack, "distance": distance}
     audit.record(actor=actor, action="gallery.calibrated", gallery=gallery, target=gallery, details=details)
     return gallery
@@ -134,8 +134,8 @@ def create_identity(*, actor: Actor, gallery: Gallery, name: str, **fields: obje
     """Adds a person to a gallery. fields: of IDENTITY_FIELDS."""
     actor.require_role(gallery, Role.CURATOR)
     identity = Identity(gallery=gallery, name=clean_name(name))
-    _assign(identity, fields, IDENTITY_FIELDS)
-    _validate_and_save(identity)
+    assign(identity, fields, IDENTITY_FIELDS)
+    validate_and_save(identity)
     audit.record(actor=actor, action="identity.created", gallery=gallery, target=identity)
     return identity
 
@@ -149,8 +149,8 @@ def update_identity(*, actor: Actor, identity: Identity, seen: datetime | None =
     actor.require_role(identity.gallery, Role.CURATOR)
     identity = lock_identity(identity.pk)
     _require_unchanged(identity, seen)
-    if changes := _assign(identity, fields, IDENTITY_FIELDS):
-        _validate_and_save(identity)
+    if changes := assign(identity, fields, IDENTITY_FIELDS):
+        validate_and_save(identity)
         audit.record(actor=actor, action="identity.changed", gallery=identity.gallery, target=identity, details=changes)
     return identity
 
@@ -309,7 +309,7 @@ WHERE identity.id = locked.id
 """
 
 
-def _assign(row: Gallery | Identity, fields: Mapping[str, object], allowed: tuple[str, ...]) -> dict:
+def assign(row: Model, fields: Mapping[str, object], allowed: tuple[str, ...]) -> dict:
     """Sets `fields` on `row`; returns {name: [old, new]} of those that changed."""
     if unknown := set(fields) - set(allowed):
         raise InvalidInput(f"Unknown fields: {', '.join(sorted(unknown))}.")
@@ -329,7 +329,7 @@ def _json_value(value: object) -> object:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _validate_and_save(row: Gallery | Identity) -> None:
+def validate_and_save(row: Model) -> None:
     """Validates and saves. Raises Conflict if a unique value is taken, InvalidInput for any other broken rule."""
     try:
         row.full_clean()

@@ -9,6 +9,8 @@ urlpatterns = [
     path("", include("recognition.calibration.api_urls")),
     path("", include("recognition.reembedding.api_urls")),
     path("", include("recognition.evaluations.api_urls")),
+    path("", include("recognition.cameras.api_urls")),
+    path("", include("recognition.sightings.api_urls")),
     path("", include("recognition.compreface.api_urls")),
     path("", include("recognition.attendance.api_urls")),
     path("", include("recognition.alerts.api_urls")),

@@ -6,6 +6,7 @@ from recognition.calibration.tasks import compute_calibration
 from recognition.health.tasks import compute_health
 from recognition.imports.tasks import import_uploaded, resume_imports
 from recognition.privacy.tasks import clean, clean_daily, clean_gallery, delete_galleries
+from recognition.sightings.tasks import merge_nightly, merge_unknowns, name_after_enrolment, name_unknowns
 
 __all__ = [
     "clean",
@@ -18,6 +19,10 @@ __all__ = [
     "deliver",
     "deliver_all_due",
     "import_uploaded",
+    "merge_nightly",
+    "merge_unknowns",
+    "name_after_enrolment",
+    "name_unknowns",
     "notice_absences",
     "resume_imports",
 ]

@@ -8,6 +8,8 @@ urlpatterns = [
     path("", include("recognition.calibration.urls")),
     path("", include("recognition.reembedding.urls")),
     path("", include("recognition.evaluations.urls")),
+    path("", include("recognition.cameras.urls")),
     path("", include("recognition.attendance.urls")),
     path("", include("recognition.alerts.urls")),
+    path("", include("recognition.sightings.urls")),
 ]

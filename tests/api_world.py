@@ -9,7 +9,7 @@ import numpy as np
 from django.apps import apps
 from django.db import connection
 from django.utils import timezone
-from factories import GalleryFactory, IdentityFactory, SampleFactory, UserFactory, member, unit
+from factories import CameraFactory, GalleryFactory, IdentityFactory, SampleFactory, UserFactory, member, show, unit
 from PIL import Image
 from rest_framework.schemas.generators import EndpointEnumerator
 from seen import sight
@@ -22,6 +22,8 @@ from gallery.services import delete_identity
 from recognition.alerts.models import Alert, WebhookDelivery
 from recognition.alerts.services import create_endpoint, create_rule, raise_for
 from recognition.attendance.models import AttendanceCorrection
+from recognition.cameras.live import note_watched
+from recognition.cameras.models import Camera
 from recognition.engine.base import Box, Crop, Face, PhotoAnalysis, Quality
 from recognition.evaluations.models import Evaluation
 from recognition.health.models import HealthFinding
@@ -42,6 +44,8 @@ IDS = {
     "recognitions": "recognition",
     "undo": "event",
     "attendance-corrections": "correction",
+    "sightings": "sighting",
+    "unknowns": "unknown",
 }
 
 
@@ -78,6 +82,8 @@ def make_rows() -> dict[str, Any]:
         request=requests["recognize"], index=0, box=[10, 10, 50, 50], landmarks=[[0, 0]] * 5, detection_score=0.9,
         quality_score=0.9, crop=photo, crop_landmarks=[[0, 0]] * 5, decision="unknown", vector=unit(5),
     )  # fmt: skip
+    seen = [sight(gallery, unit(8), later=60 * number) for number in range(2)]
+    known, other_unknown = sight(gallery, unit(0), identity=ada), sight(gallery, unit(9)).unknown
     operator = UserFactory(is_superuser=True)
     key, _ = create_api_key(actor=system_actor(), user=operator, scopes=["manage"])
     return {
@@ -114,7 +120,14 @@ def make_rows() -> dict[str, Any]:
             gallery=gallery, identity=ada, date="2026-05-03", presence="absent", reason="ill"
         ).pk,
         **make_alert(ada),
+        "cameras": make_camera(gallery, photo).pk,
         "recognition": requests["recognize"].pk,
+        "sighting": known.pk,
+        "rank": 0,
+        "unknown": seen[0].unknown_id,
+        "unknown_other": str(other_unknown.pk),
+        "unknown_sighting": str(seen[1].pk),
+        "ada": str(ada.pk),
         "detections": requests["detect"].pk,
         "embeddings": requests["embed"].pk,
         "comparisons": requests["compare"].pk,
@@ -160,6 +173,13 @@ def make_alert(person) -> dict[str, Any]:
         "webhook-endpoints": endpoint.pk,
         "webhook-deliveries": WebhookDelivery.objects.get().pk,
     }
+
+
+def make_camera(gallery, jpeg: bytes) -> Camera:
+    camera = CameraFactory(gallery=gallery, name="Entrance 1", slug="entrance-1")
+    show(camera, jpeg)
+    note_watched(camera.pk)
+    return camera
 
 
 def picture() -> bytes:

@@ -54,6 +54,7 @@ def django_db_setup(django_db_setup, django_db_modify_db_settings, django_db_blo
     from emptied_tables import empty_tables
 
     from faceplatform.database import roles
+    from recognition.cameras import claims, live
     from recognition.photos import queue, readiness
 
     with django_db_blocker.unblock():
@@ -65,7 +66,8 @@ def django_db_setup(django_db_setup, django_db_modify_db_settings, django_db_blo
         django_db_modify_db_settings.__exit__(None, None, None)
     TransactionTestCase._fixture_teardown = lambda test: roles.owner()(empty_tables)()
     yield
-    queue.hub.close()
+    for hub in (queue.hub, claims.hub, live.hub):
+        hub.close()
     readiness.probe.close()
     connection.close()
     connection.close_pool()

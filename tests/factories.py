@@ -2,12 +2,16 @@
 
 import factory
 import numpy as np
+from django.db import transaction
+from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from accounts.actor import Actor, Via
 from accounts.models import Membership, User
 from accounts.roles import Role
 from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Gallery, Identity
+from recognition.cameras.channels import FRAMES, notify
+from recognition.cameras.models import Camera, CameraState, LiveFrame
 
 PASSWORD = "correct horse battery"
 
@@ -83,3 +87,36 @@ def unit(index: int, length: float = 1.0, dim: int = 128) -> np.ndarray:
     vector = np.zeros(dim, "float32")
     vector[index] = length
     return vector
+
+
+class CameraFactory(DjangoModelFactory):
+    """A browser's webcam with its state; no worker reads it."""
+
+    class Meta:
+        model = Camera
+        skip_postgeneration_save = True
+
+    gallery = factory.SubFactory(GalleryFactory)
+    name = factory.Sequence(lambda n: f"Camera {n}")
+    slug = factory.Sequence(lambda n: f"camera-{n}")
+    kind = "webcam"
+
+    @factory.post_generation
+    def state(self, create, extracted, **kwargs):
+        """extracted: fields of the state."""
+        CameraState.objects.create(camera=self, gallery=self.gallery, **(extracted or {}))
+
+
+def show(camera: Camera, jpeg: bytes, seq: int = 1) -> None:
+    """Writes the camera's live picture and tells those who watch, as a camera worker does."""
+    values = {
+        "gallery": camera.gallery,
+        "seq": seq,
+        "taken_at": timezone.now(),
+        "width": 320,
+        "height": 240,
+        "jpeg": jpeg,
+    }
+    with transaction.atomic():
+        LiveFrame.objects.update_or_create(camera=camera, defaults=values)
+        notify(FRAMES, camera.pk)

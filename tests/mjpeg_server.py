@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 import socket
+import ssl
 import time
 
 import cv2
@@ -35,15 +36,16 @@ class MjpegServer(TcpServer):
         digest: str = "",
         others: list[bytes] | None = None,
         location: str = "",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.pictures, self.fault, self.after, self.fps = pictures, fault, after, fps
         self.auth, self.digest, self.others, self.location = auth, digest, others or [], location
         self.requests: list[str] = []
-        super().__init__()
+        super().__init__(tls)
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}/video?id=1"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/video?id=1"
 
     def serve(self, connection: socket.socket) -> None:
         request = b""

@@ -4,9 +4,11 @@ import base64
 import random
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,7 +53,7 @@ def _units(data: bytes):
 
 
 def packets_of(codec: str, units: list[bytes], sequence: int, timestamp: int):
-    """RTP packets of one picture: units in fragments where they are long, small ones first aggregated."""
+    """RTP packets of one picture: long units in fragments."""
     parts: list[bytes] = []
     for unit in units:
         parts += [unit] if len(unit) <= MTU else _fragments(codec, unit)
@@ -85,6 +87,8 @@ class RtspServer(TcpServer):
     packets), corrupt, garbage (between packets), resize (`other` is played). Or from the beginning: silent, missing,
     forbidden, redirect (to `location`), no_play (the reply comes, pictures do not), audio (no video is offered), busy
     (453), other_port (what to SETUP is said to be at `location`), no_parameters (in the SDP; they come in the stream).
+    Or in form: channels (others than those asked for), early (the first picture comes before the reply to PLAY), stale
+    (the first right answer to a challenge is said to be too old).
     """
 
     def __init__(
@@ -99,17 +103,21 @@ class RtspServer(TcpServer):
         other: Clip | None = None,
         location: str = "",
         session_seconds: int = 60,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.clip, self.fault, self.after, self.speed = clip, fault, after, speed
         self.auth, self.digest, self.other, self.location = auth, digest, other, location
         self.session_seconds = session_seconds
         self.requests: list[str] = []
         self.kept_alive = threading.Event()
-        super().__init__()
+        self.begun = threading.Event()
+        self.channel = 4 if fault == "channels" else 0
+        self.is_stale = fault == "stale"
+        super().__init__(tls)
 
     @property
     def address(self) -> str:
-        return f"rtsp://127.0.0.1:{self.port}/cam?stream=1"
+        return f"rtsp{'s' if self.tls else ''}://127.0.0.1:{self.port}/cam?stream=1"
 
     def serve(self, connection: socket.socket) -> None:
         if self.fault == "silent":
@@ -121,11 +129,15 @@ class RtspServer(TcpServer):
             self.requests.append(head)
             if sender and method == "OPTIONS":
                 self.kept_alive.set()
-            with lock:
-                connection.sendall(self._reply(method, head))
             if method == "PLAY" and self.fault != "no_play":
                 sender = threading.Thread(target=self._play, args=(connection, lock), daemon=True)
                 self._threads.append(sender)
+            if sender and method == "PLAY" and self.fault == "early":
+                sender.start()
+                self.begun.wait(10)
+            with lock:
+                connection.sendall(self._reply(method, head))
+            if sender and method == "PLAY" and self.fault != "early":
                 sender.start()
 
     @staticmethod
@@ -147,14 +159,21 @@ class RtspServer(TcpServer):
 
     def _answer(self, method: str, head: str) -> tuple[str, str, str]:
         given = re.search("(?m)^Authorization: (.*?)\r?$", head)
-        if self.auth and not (given and is_authorized(given[1], method, *self.auth, self.digest)):
-            kind = f'Digest realm="cam", nonce="n0", {self.digest}' if self.digest else 'Basic realm="cam"'
+        is_right = not self.auth or (given and is_authorized(given[1], method, *self.auth, self.digest))
+        if not is_right or (given and self.is_stale):
+            stale = ", stale=true" if is_right else ""
+            self.is_stale = self.is_stale and not is_right
+            kind = f'Digest realm="cam", nonce="n0", {self.digest}{stale}' if self.digest else 'Basic realm="cam"'
             return "401 Unauthorized", f"WWW-Authenticate: {kind}\r\n", ""
         if method == "DESCRIBE":
             return self._described()
         if method == "SETUP":
             session = f"Session: 12;timeout={self.session_seconds}\r\n"
-            return "200 OK", f"Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n{session}", ""
+            return (
+                "200 OK",
+                f"Transport: RTP/AVP/TCP;unicast;interleaved={self.channel}-{self.channel + 1}\r\n{session}",
+                "",
+            )
         return "200 OK", "Session: 12\r\n" if method == "PLAY" else "Public: DESCRIBE, SETUP, PLAY\r\n", ""
 
     def _described(self) -> tuple[str, str, str]:
@@ -184,13 +203,11 @@ class RtspServer(TcpServer):
         return (lines + ("" if self.fault == "audio" else video)).replace("\n", "\r\n")
 
     def _play(self, connection: socket.socket, lock: threading.Lock) -> None:
-        try:
+        with suppress(OSError):
             self._send(connection, lock)
-        except OSError:
-            pass
 
     def _send(self, connection: socket.socket, lock: threading.Lock) -> None:
-        began, sequence, clip, at = time.monotonic(), 65500, self.clip, 0
+        began, sequence, clip, at = time.monotonic(), 65500, self.clip, 0  # the number begins anew soon
         chance = random.Random(1)
         for number in range(10**9):
             if self.stopping.wait(began + number / clip.fps / self.speed - time.monotonic()):
@@ -202,20 +219,14 @@ class RtspServer(TcpServer):
                 clip, at = self.other, 0
             is_key, units = clip.pictures[at % len(clip.pictures)]
             at += 1
-            packets = list(packets_of(clip.codec, units, sequence + 1, number * 6000))
             if is_key:
-                payload = aggregate(clip.codec, clip.parameters)
-                packets.insert(
-                    0, struct.pack(">BBHII", 0x80, 96, sequence & 0xFFFF, number * 6000 & 0xFFFFFFFF, 7) + payload
-                )
+                units = [aggregate(clip.codec, clip.parameters), *units]
+            for packet in packets_of(clip.codec, units, sequence, number * 6000):
                 sequence += 1
-            else:
-                packets = list(packets_of(clip.codec, units, sequence, number * 6000))
-            sequence += len(packets) - is_key
-            for packet in packets:
                 if sent := self._harmed(packet, chance) if has_fault else packet:
                     with lock:
-                        connection.sendall(b"$\0" + struct.pack(">H", len(sent)) + sent)
+                        connection.sendall(struct.pack(">cBH", b"$", self.channel, len(sent)) + sent)
+            self.begun.set()
             if has_fault and self.fault == "garbage":
                 with lock:
                     connection.sendall(GARBAGE)
@@ -243,6 +254,6 @@ class RtspServer(TcpServer):
         if self.fault == "corrupt" and chance.random() < 0.5:
             harmed = bytearray(packet)
             for _ in range(20):
-                harmed[chance.randrange(13, len(harmed))] = chance.randrange(256)
+                harmed[chance.randrange(12, len(harmed))] = chance.randrange(256)
             return bytes(harmed)
         return packet

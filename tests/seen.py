@@ -7,27 +7,14 @@ from datetime import datetime, timedelta
 import numpy as np
 import uuid6
 from django.utils import timezone
-from factories import GalleryFactory
-from factory import Sequence, SubFactory
-from factory.django import DjangoModelFactory
+from factories import CameraFactory
 from PIL import Image
 
-from recognition.cameras.models import Camera, CameraState, Sighting, SightingEmbedding, SightingFace
+from recognition.cameras.models import Camera, Sighting, SightingEmbedding, SightingFace
 from recognition.sightings.unknown_people import join
 
 THRESHOLD = 0.6
 LANDMARKS = [[36, 40], [64, 40], [50, 56], [38, 70], [62, 70]]
-
-
-class CameraFactory(DjangoModelFactory):
-    class Meta:
-        model = Camera
-
-    gallery = SubFactory(GalleryFactory)
-    slug = Sequence(lambda n: f"camera-{n}")
-    name = Sequence(lambda n: f"Entrance {n}")
-    kind = "file"
-    address = "entrance.mp4"
 
 
 def camera_of(gallery) -> Camera:
@@ -35,7 +22,6 @@ def camera_of(gallery) -> Camera:
     camera = Camera.objects.filter(gallery=gallery).first()
     if camera is None:
         camera = CameraFactory(gallery=gallery)
-        CameraState.objects.create(camera=camera, gallery=gallery)
     return camera
 
 
@@ -65,6 +51,14 @@ def sight(gallery, vector, *, later: float = 0, faces: int = 3, crops=(), identi
         jpeg, landmarks = crops[rank] if crops else (drawn(), LANDMARKS)
         add_face(sighting, rank, jpeg, landmarks, vector)
     return sighting
+
+
+def sight_photo(gallery, pipeline, photo: bytes, **fields) -> Sighting:
+    """Writes one of the one face in a photo, as the pipeline's pack sees it."""
+    [analysis] = pipeline.analyse([photo], purposes=["probe"])
+    [face] = analysis.faces
+    crops = [(face.crop.jpeg, face.crop.landmarks.tolist())]
+    return sight(gallery, face.embedding, faces=1, crops=crops, **fields)
 
 
 def add_face(sighting, rank, jpeg, landmarks, vector, **fields) -> SightingFace:

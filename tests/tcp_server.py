@@ -1,6 +1,7 @@
 """The common ground of the tests' camera servers: a thread a connection, all of them ended at the end."""
 
 import socket
+import ssl
 import struct
 import threading
 from contextlib import suppress
@@ -9,7 +10,8 @@ from contextlib import suppress
 class TcpServer:
     """Serves each connection by `serve(connection)` in a thread of its own. `stopping` ends every wait of theirs."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
         self.stopping = threading.Event()
         self._connections: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -42,10 +44,14 @@ class TcpServer:
                 thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            self.serve(connection)
-            # Without it, what another thread reads from this socket keeps its end from being told.
-            connection.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            if self.tls:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+                self._connections.append(connection)
+            with connection:
+                self.serve(connection)
+                # Without it, what another thread reads from this socket keeps its end from being told.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def close(self) -> None:
         with self._lock:
@@ -55,7 +61,7 @@ class TcpServer:
             self._socket.close()
             for connection in self._connections:
                 with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
         for thread in [self._accepting, *self._threads]:
             thread.join(5)
             assert not thread.is_alive(), "a connection of the test server did not end"
@@ -68,6 +74,7 @@ class TcpServer:
 
 
 def reset(connection: socket.socket) -> None:
-    """Closes it with RST."""
+    """Closes it with RST, also while another thread reads from it."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.shutdown(socket.SHUT_RD)
     connection.close()

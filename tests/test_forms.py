@@ -91,6 +91,43 @@ FORMS: dict[str, tuple[str, dict, dict[str, list]]] = {
         {},
         {"*": [CHOICE, NUL, ""]},
     ),
+    "/galleries/staff/cameras/new": (
+        "recognition.cameras.forms.CameraForm",
+        {
+            "name": "Door",
+            "kind": "rtsp",
+            "address": "rtsp://10.0.0.1/",
+            "role": "both",
+            "fps": "4",
+            "min_face_px": "48",
+            "min_frames": "3",
+        },
+        {
+            "name": ["", LONG, NUL],
+            "kind": ["", CHOICE, NUL, "file"],
+            "address": ["", LONG, NUL, "rtsp://127.0.0.1/", "door.mp4"],
+            "user": [LONG, NUL],
+            "password": [LONG, NUL],
+            "role": ["", CHOICE, NUL],
+            "fps": ["", "many", "0", "16", "nan", NUL],
+            "min_face_px": ["", "5", "1000", NUL],
+            "min_frames": ["", "0", "11", NUL],
+            "masks": ["{", "7", "[[[0, 0], [1, 1]]]", "[" * 5000, NUL],
+            "retention_days": ["0", "-1", "9" * 20, NUL],
+            "unknown_retention_days": ["0", "-1", "9" * 20, NUL],
+        },
+    ),
+    "/galleries/staff/cameras/try": (
+        "recognition.cameras.forms.TryForm",
+        {"kind": "rtsp", "address": "rtsp://10.0.0.1/"},
+        {
+            "kind": ["", CHOICE, NUL, "webcam"],
+            "address": ["", LONG, NUL, "rtsp://127.0.0.1/"],
+            "user": [LONG, NUL],
+            "password": [LONG, NUL],
+            "camera": ["x", NUL],
+        },
+    ),
     "/galleries/staff/calibration/measure": (
         "recognition.calibration.views.FpirForm",
         {},
@@ -196,8 +233,15 @@ def test_every_field_is_tried(owner, address):
     assert tried in (fields, {"*"})
 
 
-FORM_MODULES = ("accounts.keys.forms", "gallery.forms", "recognition.calibration.views", "recognition.imports.forms",
-    "recognition.photos.forms", "recognition.privacy.forms")  # fmt: skip
+FORM_MODULES = (
+    "accounts.keys.forms",
+    "gallery.forms",
+    "recognition.calibration.views",
+    "recognition.cameras.forms",
+    "recognition.imports.forms",
+    "recognition.photos.forms",
+    "recognition.privacy.forms",
+)
 # The button “not X” has no field to fill in: a person who is gone answers 404, as a page.
 NO_FIELDS_TO_FILL = {"recognition.photos.forms.RejectForm"}
 

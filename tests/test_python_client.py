@@ -5,11 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from factories import GalleryFactory, member
+from factories import GalleryFactory, member, show, unit
+from seen import sight
 
 from accounts.keys.services import create_api_key
 from accounts.roles import Role
 from gallery.models import Identity
+from recognition.cameras.models import Camera
 
 CLIENT = Path(__file__).resolve().parents[1] / "clients" / "python"
 sys.path.insert(0, str(CLIENT / "src"))
@@ -62,6 +64,18 @@ def test_enrol_recognise_compare_list_and_wait(address, key, photos, hopper):
         Identity.objects.create(gallery=Identity.objects.first().gallery, name=f"Person {name:03}")
     listed = [one["name"] for one in client.people(gallery="staff", ordering="name")]
     assert len(listed) == 102 and listed == sorted(listed)
+    gallery = Identity.objects.first().gallery
+    sight(gallery, unit(0), identity=Identity.objects.get(pk=person["id"]))
+    sight(gallery, unit(1), later=60)
+    [stranger] = client.unknown_people(gallery="staff")
+    naming = client.name_unknown(stranger["id"], name="Eileen Collins")
+    assert len(naming["enrolled"]) == 3
+    assert [seen["identity"]["name"] for seen in client.sightings(gallery="staff")] == [
+        "Eileen Collins",
+        "Grace Hopper",
+    ]
+    client.undo(naming["event"])
+    assert [seen["decision"] for seen in client.sightings(gallery="staff", decision="unknown")] == ["unknown"]
     client.delete_person(person["id"])
     with pytest.raises(ApiError, match="404 not_found"):
         client.person(person["id"])
@@ -80,6 +94,24 @@ def test_what_is_refused_is_told(address, key, photos):
         Client(address, "fp_wrong").me()
     with pytest.raises(ConnectionFailed):
         Client("http://127.0.0.1:9", key).me()
+
+
+def test_cameras(web, hopper):
+    owner = member(GalleryFactory(slug="staff"), Role.OWNER)
+    key = create_api_key(actor=owner, user=owner.user, scopes=["recognize", "read", "manage"])[1]
+    client = Client(web.address, key)
+    camera = client.add_camera("Kiosk", gallery="staff", kind="webcam")
+    assert client.change_camera(camera["id"], enabled=True, role="entrance")["role"] == "entrance"
+    assert [one["name"] for one in client.cameras(gallery="staff")] == ["Kiosk"]
+    client.post_frame(camera["id"], hopper)
+    with pytest.raises(ApiError) as told:
+        client.camera_picture(camera["id"])
+    assert (told.value.status, told.value.code) == (404, "no_picture")
+    show(Camera.objects.get(), hopper)
+    assert client.camera_picture(camera["id"]) == hopper
+    assert client.camera(camera["id"])["picture"] == 1
+    client.delete_camera(camera["id"])
+    assert list(client.cameras()) == []
 
 
 def test_the_example_in_the_readme_runs(address, key, photos, monkeypatch, capsys):

@@ -21,6 +21,7 @@ def write_video(
                 stream.height, stream.width = picture.shape[:2]
                 stream.pix_fmt = "yuv420p"
                 stream.gop_size = gop
+                stream.bit_rate = 10_000_000  # of the codecs that ask for one
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
             frame.pts, frame.time_base = number, Fraction(1, fps)
             container.mux(stream.encode(frame))
@@ -31,21 +32,22 @@ def write_video(
 
 def _options(codec: str) -> dict[str, str]:
     if codec in ("libx264", "libx265"):
-        return {"preset": "ultrafast", "tune": "zerolatency", "crf": "20"}
-    return {"q:v": "2"}
+        quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+        return {"preset": "ultrafast", "tune": "zerolatency", "crf": "10", **quiet}
+    return {}
 
 
 def numbered(count: int, size: tuple[int, int] = (320, 240)) -> Iterator[np.ndarray]:
     """Pictures whose grey level tells their number (see `number_of`), with a white disc that moves."""
     for number in range(count):
-        picture = np.full((size[1], size[0], 3), 20 + 8 * (number % 25), np.uint8)
+        picture = np.full((size[1], size[0], 3), 20 + 9 * (number % 25), np.uint8)
         cv2.circle(picture, (20 + 9 * number % (size[0] - 40), size[1] // 3), size[1] // 8, (255, 255, 255), -1)
         yield picture
 
 
 def number_of(picture: np.ndarray) -> int:
-    """Which of the first 25 `numbered` pictures this is."""
-    return round((float(np.median(picture[-picture.shape[0] // 4 :])) - 20) / 8)
+    """Which of the first 25 `numbered` pictures this is. Coding them for video makes them a little darker."""
+    return round((float(np.median(picture[-picture.shape[0] // 4 :])) - 17.5) / 9)
 
 
 class Walker:

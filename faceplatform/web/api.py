@@ -1,19 +1,20 @@
 """Shared by all API views: problem+json for errors (RFC 9457), cursor pagination, the photo field."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.db import DataError
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema_field
 from rest_framework import exceptions, pagination, serializers
 from rest_framework.response import Response
-from rest_framework.views import exception_handler
+from rest_framework.views import APIView, exception_handler
 
 from faceplatform.database.trouble import unavailable
 from faceplatform.errors import DomainError, InvalidInput
@@ -213,6 +214,17 @@ def seconds_to_wait(request: HttpRequest) -> float:
     if match and len(match[1]) > 9:  # Python refuses to convert thousands of digits
         raise InvalidInput(f"Prefer: wait must be 0 to {LONGEST_WAIT} seconds.")
     return min(int(match[1]), LONGEST_WAIT) if match else DEFAULT_WAIT
+
+
+def final_answer(view: APIView, answer: Callable[[], HttpResponse]) -> HttpResponse:
+    """Does what APIView.dispatch does at its end, for an answer that is made later (later.py): turns errors into problems, and
+    renders it."""
+    try:
+        response: Any = answer()
+    except Exception as error:  # noqa: BLE001 - handle_exception raises again what it does not know
+        response = view.handle_exception(error)
+    response = view.finalize_response(view.request, response, *view.args, **view.kwargs)
+    return response.render() if isinstance(response, Response) else response
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):

@@ -7,14 +7,25 @@ time, and LaterMiddleware returns the final response. Without the ASGI handler, 
 
 import contextlib
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Protocol
 
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
-from faceplatform.database.listen import Arrival
 from faceplatform.errors import DomainError
 from faceplatform.web.middleware import GetResponse, PlatformRequest, error_page
+
+
+class Awaited(Protocol):
+    """What a request waits for, such as an Arrival (faceplatform/database/listen.py): `future` is done once it is there."""
+
+    future: Future[None]
+
+    def wait(self, seconds: float) -> bool: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass
@@ -25,7 +36,7 @@ class Later:
     any thread. abandon: called in any thread if the client disconnects before that.
     """
 
-    until: Callable[[], Arrival]
+    until: Callable[[], Awaited]
     seconds: float
     answer: Callable[[], HttpResponse]
     abandon: Callable[[], object] = lambda: None
@@ -36,7 +47,7 @@ class Pending:
     """What a request waits for between its two passes: the attribute `pending` of the ASGI handler's requests."""
 
     later: Later | None = None
-    arrival: Arrival | None = None
+    arrival: Awaited | None = None
 
 
 class LaterMiddleware:

@@ -30,6 +30,8 @@ LOOSER_POLICY = (
     "img-src 'self' blob: data:; font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
     "base-uri 'none'"
 )
+# A webcam is used by our own pages alone, and asked for by the browser; nothing else is used at all.
+PERMISSIONS = "camera=(self), microphone=(), geolocation=(), display-capture=()"
 
 
 class PlatformRequest(HttpRequest):
@@ -72,7 +74,7 @@ class RequestIdFilter(logging.Filter):
 
 
 class ContentSecurityPolicyMiddleware:
-    """Allows scripts, styles and pictures from this server only."""
+    """Allows scripts, styles and pictures from this server only, and of devices the camera."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -81,6 +83,7 @@ class ContentSecurityPolicyMiddleware:
         response = self.get_response(request)
         policy = LOOSER_POLICY if request.path.startswith(LOOSER_PATHS) else STRICT_POLICY
         response.setdefault("Content-Security-Policy", policy)
+        response.setdefault("Permissions-Policy", PERMISSIONS)
         return response
 
 

@@ -1,4 +1,4 @@
-"""Parses the JSON of requests, and refuses what would cost too much or fail later."""
+"""Parses the JSON of requests, and refuses what would cost too much or fail later; and takes pictures as they are."""
 
 import io
 import json
@@ -37,6 +37,17 @@ class JSONParser(parsers.JSONParser):
                 f"A text contains half a surrogate pair: {error.object[error.start]!a}. Remove it and try again."
             ) from error
         return content
+
+
+class JpegParser(parsers.BaseParser):
+    """The body is one JPEG: `request.data` has its bytes."""
+
+    media_type = "image/jpeg"
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        return stream.read()
 
 
 def _require_bounded(data: bytes) -> None:

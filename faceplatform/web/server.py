@@ -3,12 +3,14 @@
 import contextlib
 import functools
 import resource
+import socket
 import time
 from typing import Any
 
 import uvicorn
 from django.conf import settings
 
+from faceplatform.web import streaming
 from faceplatform.web.connections import Bounds, Connection, Connections
 
 KEEP_ALIVE = 5  # seconds an unused connection stays open after an answer
@@ -25,6 +27,11 @@ class Server(uvicorn.Server):
                 if isinstance(connection, Connection):
                     connection.check(now)
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for end in list(streaming.at_stop):
+            end()
+        await super().shutdown(sockets)
 
 
 def serve(*, host: str, port: int) -> bool:

@@ -1,7 +1,7 @@
-"""Downloads that are generated block by block, and sent from a temporary file."""
+"""Downloads that are generated block by block, and sent from a temporary file; and answers that go on and on."""
 
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import IO
 
 from asgiref.sync import sync_to_async
@@ -10,6 +10,8 @@ from django.db import connections
 from django.http import HttpRequest, StreamingHttpResponse
 
 BLOCK, IN_MEMORY = 64 * 1024, 1024 * 1024  # bytes
+# What ends the answers that would go on: called on the event loop when the server begins to stop, so that it need not wait.
+at_stop: set[Callable[[], None]] = set()
 
 
 def download(request: HttpRequest, blocks: Generator[bytes], *, name: str, content_type: str) -> StreamingHttpResponse:

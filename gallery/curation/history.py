@@ -1,10 +1,11 @@
 """Undoes changes from the history that triggers in the database write.
 
 On every update and deletion a trigger keeps the old row (gallery/models.py). The rows of one change share a `pgh_context`,
-which is the audit event's `change_id`. Undo gives each row its old values back, if nobody has changed them since. An undo is
-a change too, so it can be undone in turn.
+which is the audit event's `change_id`. Undo gives each row its old values back, if nobody has changed them since. Samples that
+a change enrolled are named in the event's details, and are deleted. An undo is a change too, so it can be undone in turn.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -32,9 +33,31 @@ NOT_COMPARED = {"updated_at"}  # changes with every save
 class RowChange:
     """A row with the fields that the change altered. before, after: their values."""
 
-    row: Identity | FaceSample
+    row: models.Model
     before: dict[str, Any]
     after: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    """Rows of another app that changes alter as well, beside people and samples.
+
+    models: with a history table of `keeps_history`; a row that has been deleted for good since is left out. lock: called with
+    the gallery before rows are locked. finish: called with the changes once their rows are as before; it may raise Conflict.
+    """
+
+    models: tuple[type[models.Model], ...]
+    lock: Callable[[Gallery], None]
+    finish: Callable[[list[RowChange]], None]
+
+
+_further: list[Further] = []
+
+
+def also_undo(further: Further) -> None:
+    """Registers rows of another app; for the `ready` of its config."""
+    if further not in _further:
+        _further.append(further)
 
 
 @audited
@@ -53,34 +76,47 @@ def undo(*, actor: Actor, event: AuditEvent) -> AuditEvent:
     Gallery.objects.select_for_update(no_key=True).get(pk=gallery.pk)
     if AuditEvent.objects.filter(action=UNDONE, object_id=str(event.pk)).exists():
         raise Conflict("This has already been undone.")
+    for further in _further:
+        further.lock(gallery)
     people = _lock_changes(Identity, event.change_id)
     samples = _lock_changes(FaceSample, event.change_id)
+    others = [
+        (further, [change for model in further.models for change in _lock_changes(model, event.change_id, True)])
+        for further in _further
+    ]
+    enrolled = _lock_enrolled(event)
     created, new_rejections = _inserted_keys(Identity, event.change_id), _inserted_keys(FaceSample, event.change_id)
-    if not (people or samples or created or new_rejections):
+    if not (people or samples or created or new_rejections or any(changes for _, changes in others)):
         raise Conflict(PURGED, code="purged")
     try:
         with transaction.atomic():
             _restore([*_in_restore_order(people), *samples])
+            for _, changes in others:
+                _restore(changes)
     except IntegrityError as error:
         message = "Another person has taken the external id or the photo in the meantime. Change that first."
         raise Conflict(message) from error
-    FaceSample.objects.filter(pk__in=new_rejections).update(deleted_at=timezone.now())
+    FaceSample.objects.filter(pk__in=[*new_rejections, *enrolled]).update(deleted_at=timezone.now())
     _delete_created_people(created)
     _check_owners(samples)
+    for further, changes in others:
+        further.finish(changes)
     details = {"undone": event.action, **({"name": event.object_name} if event.object_name else {})}
     return audit.record(actor=actor, action=UNDONE, gallery=gallery, target=event, details=details)
 
 
-def _lock_changes(model: type[Identity] | type[FaceSample], change_id: UUID) -> list[RowChange]:
-    """Locks the rows of `model` that the change altered. Raises Conflict if one has been purged or changed since."""
+def _lock_changes(model: type[models.Model], change_id: UUID, may_be_gone: bool = False) -> list[RowChange]:
+    """Locks the rows of `model` that the change altered. Raises Conflict if one has been changed since; or purged, unless it
+    may be gone."""
     history = history_of(model)
     records = history.objects.filter(pgh_context_id=change_id, pgh_label="update").order_by("pgh_id")
     first: dict[UUID, Any] = {}
     for record in records:
         first.setdefault(record.pgh_obj_id, record)
-    rows = model.with_deleted.select_for_update(of=("self",)).in_bulk(sorted(first))
-    if len(rows) < len(first):
+    rows = model._base_manager.select_for_update(of=("self",)).in_bulk(sorted(first))
+    if len(rows) < len(first) and not may_be_gone:
         raise Conflict(PURGED, code="purged")
+    first = {key: record for key, record in first.items() if key in rows}
     fields = [field.attname for field in history._meta.fields if not field.name.startswith("pgh_")]
     later = _next_records(history, change_id, list(first))
     changes = []
@@ -100,7 +136,17 @@ def _next_records(history: Any, change_id: UUID, keys: list[UUID]) -> dict[UUID,
     return {record.pgh_obj_id: record for record in later.order_by("pgh_obj_id", "pgh_id").distinct("pgh_obj_id")}
 
 
-def _row_change(row: Identity | FaceSample, before: models.Model, after: models.Model, fields: list[str]) -> RowChange:
+def _lock_enrolled(event: AuditEvent) -> list[UUID]:
+    """The samples that the change enrolled for whom it named. Raises Conflict if one has been moved or rejected since."""
+    keys = event.details.get("enrolled", [])
+    samples = list(FaceSample.objects.select_for_update(of=("self",)).filter(pk__in=keys))
+    for sample in samples:
+        if sample.rejected or str(sample.identity_id) != event.details["identity"]:
+            raise Conflict(CHANGED_SINCE.format(row=sample), code="edited_meanwhile")
+    return [sample.pk for sample in samples]
+
+
+def _row_change(row: models.Model, before: models.Model, after: models.Model, fields: list[str]) -> RowChange:
     changed = [name for name in fields if getattr(before, name) != getattr(after, name)]
     return RowChange(
         row, {name: getattr(before, name) for name in changed}, {name: getattr(after, name) for name in changed}
@@ -115,10 +161,10 @@ def _in_restore_order(people: list[RowChange]) -> list[RowChange]:
 def _restore(changes: list[RowChange]) -> None:
     """Neighbours that get the same values back, such as the samples of a merge, are written together."""
     for (model, before), same in groupby(changes, key=lambda change: (type(change.row), change.before)):
-        model.with_deleted.filter(pk__in=[change.row.pk for change in same]).update(**before)
+        model._base_manager.filter(pk__in=[change.row.pk for change in same]).update(**before)
 
 
-def _inserted_keys(model: type[Identity] | type[FaceSample], change_id: UUID) -> list[UUID]:
+def _inserted_keys(model: type[models.Model], change_id: UUID) -> list[UUID]:
     """Keys of the rows that the change inserted: the new person of a split, the rejected face of a "not X"."""
     history = history_of(model)
     records = history.objects.filter(pgh_context_id=change_id, pgh_label="insert")

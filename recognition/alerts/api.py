@@ -48,6 +48,8 @@ class AlertPagination(CursorPagination):
     retrieve=extend_schema(summary="An alert", responses={200: schema.AlertSchema, **PROBLEMS}),
 )
 class AlertViewSet(ActorMixin, viewsets.GenericViewSet):
+    """What rules have told."""
+
     queryset = Alert.objects.none()
     serializer_class = schema.AlertSchema
     pagination_class = AlertPagination
@@ -126,6 +128,8 @@ class AlertViewSet(ActorMixin, viewsets.GenericViewSet):
     ),
 )
 class RuleViewSet(ActorMixin, viewsets.GenericViewSet):
+    """What is to be told."""
+
     queryset = AlertRule.objects.none()
     serializer_class = schema.RuleSchema
     read_scope = write_scope = Scope.MANAGE

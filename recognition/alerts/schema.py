@@ -7,21 +7,11 @@ from rest_framework import serializers
 from faceplatform.web.choices import ChoiceField, MultipleChoiceField
 from recognition.alerts.models import AlertKind, AlertRule, DeliveryStatus
 from recognition.alerts.services import CHOSEN, RULE_FIELDS
+from recognition.cameras.schema import CameraReferenceSchema, UnknownReferenceSchema
 from recognition.photos.models import Decision
 from recognition.photos.schema import IdentityReferenceSchema
 
 MOST_CHOSEN = 1_000
-
-
-class CameraReferenceSchema(serializers.Serializer):
-    id = serializers.UUIDField()
-    slug = serializers.SlugField()
-    name = serializers.CharField()
-
-
-class UnknownReferenceSchema(serializers.Serializer):
-    id = serializers.UUIDField()
-    number = serializers.IntegerField(help_text="“Unknown 12”, counted in the gallery.")
 
 
 class AlertSightingSchema(serializers.Serializer):

@@ -47,6 +47,8 @@ FILTERS = [
     destroy=extend_schema(summary="Delete a webhook endpoint with its deliveries", responses={204: None, **PROBLEMS}),
 )
 class EndpointViewSet(ActorMixin, viewsets.GenericViewSet):
+    """Addresses that are told alerts."""
+
     queryset = WebhookEndpoint.objects.none()
     serializer_class = schema.EndpointSchema
     read_scope = write_scope = Scope.MANAGE
@@ -117,6 +119,8 @@ class EndpointViewSet(ActorMixin, viewsets.GenericViewSet):
     ),
 )
 class DeliveryViewSet(ActorMixin, viewsets.GenericViewSet):
+    """Each with all attempts to deliver it."""
+
     queryset = WebhookDelivery.objects.none()
     serializer_class = schema.DeliverySchema
     read_scope = write_scope = Scope.MANAGE

@@ -5,4 +5,6 @@ class CamerasConfig(AppConfig):
     name = "recognition.cameras"
     label = "cameras"
     verbose_name = "Cameras"
-    sections: dict[str, str] = {}
+    sections = dict.fromkeys(  # named page → the navigation entry that it belongs to; see gallery/context.py
+        ("cameras", "camera", "add-camera", "camera-settings", "camera-webcam"), "cameras"
+    )

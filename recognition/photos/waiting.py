@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from faceplatform.web.api import seconds_to_wait
+from faceplatform.web.api import final_answer, seconds_to_wait
 from faceplatform.web.later import Later
 from recognition.photos import queue
 from recognition.photos.models import RecognitionRequest
@@ -66,18 +66,10 @@ class WaitingMixin(APIView):
         and can ask for the answer again.
         """
         response = QueuedResponse(status=202)
-        response.later = Later(partial(queue.arrival_of, ids), seconds, partial(self._final_answer, answer))
+        response.later = Later(partial(queue.arrival_of, ids), seconds, partial(final_answer, self, answer))
         if "Idempotency-Key" not in self.request.headers:
             response.later.abandon = partial(queue.abandon, ids)
         return response
-
-    def _final_answer(self, answer: Callable[[], Response]) -> HttpResponse:
-        """Does what APIView.dispatch does at its end: turns errors into problems and renders the answer."""
-        try:
-            response = answer()
-        except Exception as error:  # noqa: BLE001 - handle_exception raises again what it does not know
-            response = self.handle_exception(error)
-        return self.finalize_response(self.request, response, *self.args, **self.kwargs).render()
 
 
 def page_later(ids: Sequence[UUID], *, seconds: float, answer: Callable[[], HttpResponse]) -> QueuedPage:

@@ -17,6 +17,8 @@ from gallery.models import Gallery
 from recognition.imports.services import end_abandoned
 from recognition.photos.services import follow_merges
 from recognition.privacy.services import apply_retention
+from recognition.privacy.sightings import purge_unknowns
+from recognition.sightings import following
 
 
 def _retention(gallery: Gallery) -> object:
@@ -25,8 +27,11 @@ def _retention(gallery: Gallery) -> object:
 
 def _purge(gallery: Gallery) -> object:
     """What curators deleted long ago. Past answers that name merged people are changed first."""
+    before = timezone.now() - timedelta(days=settings.PURGE_DAYS)
     follow_merges(gallery)
-    return purge_deleted(before=timezone.now() - timedelta(days=settings.PURGE_DAYS), gallery=gallery)
+    following.follow_merges(gallery, before=before)
+    unknowns = purge_unknowns(gallery, before=before)
+    return purge_deleted(before=before, gallery=gallery) | {"unknowns": unknowns}
 
 
 GALLERY_STEPS: dict[str, Callable[[Gallery], object]] = {"retention": _retention, "purge": _purge}

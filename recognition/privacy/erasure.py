@@ -29,6 +29,7 @@ from faceplatform.text import same_name
 from gallery.models import Identity
 from recognition.photos.models import RecognitionRequest
 from recognition.privacy.models import Erasure
+from recognition.privacy.sightings import seen_ids
 from recognition.privacy.subject import Subject, faces_of, find_subject
 from recognition.privacy.traces import erase_traces, of_their_photos, photos_of
 
@@ -108,7 +109,7 @@ def _looks_at(subject: Subject) -> QuerySet[Look]:
     """Looks at the person, and at the recognitions in which they are."""
     recognitions = faces_of(subject).values_list("request_id", flat=True)
     enrolments = RecognitionRequest.objects.filter(identity__in=subject.people).values_list("pk", flat=True)
-    ids = {*subject.people, *recognitions, *enrolments}
+    ids = {*subject.people, *recognitions, *enrolments, *seen_ids(subject)}
     return Look.objects.filter(object_id__in=[str(pk) for pk in ids])
 
 

@@ -23,6 +23,7 @@ from gallery.services import CONSENT_FIELDS
 from recognition.imports.models import ImportRow
 from recognition.photos.models import Candidate, RecognitionFace
 from recognition.photos.representation import detected_face_as_dict, image_as_dict, threshold_as_dict
+from recognition.privacy.sightings import exported_pictures, exported_sightings, exported_vectors
 from recognition.privacy.subject import Subject, faces_of, history_of
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ history.jsonl        the same data as they were before each change
 samples.jsonl        the enrolled faces: source and quality; samples/ID.jpg is the picture
 embeddings.jsonl     the vectors by which the faces are compared, for each model pack
 recognitions.jsonl   each time the person was recognised in a photo; recognitions/ID-N.jpg is the face
+sightings.jsonl      each time a camera saw the person; sightings/ID-N.jpg are the faces
+sighting_vectors.jsonl  the vectors of these sightings
 imports.jsonl        photos that came with an import of many people
 audit.jsonl          what was done to the person's data, when and how
 looks.jsonl          when somebody opened the person's page or a picture, and how often in that hour
@@ -133,6 +136,9 @@ def _files(subject: Subject) -> Iterator[tuple[str, bytes | Iterable[dict[str, A
     yield "recognitions.jsonl", map(_recognition(subject), _faces(subject).defer("crop").iterator(chunk_size=100))
     for face in _faces(subject).iterator(chunk_size=50):
         yield f"recognitions/{face.request_id}-{face.index}.jpg", bytes(face.crop)
+    yield "sightings.jsonl", exported_sightings(subject)
+    yield from exported_pictures(subject)
+    yield "sighting_vectors.jsonl", exported_vectors(subject)
     yield "imports.jsonl", _imports(subject)
     yield "audit.jsonl", _audit(subject)
     yield "looks.jsonl", _looks(subject)

@@ -22,12 +22,15 @@ from accounts.audit import audited, chain
 from accounts.models import ApiKey, AuditEvent, IdempotentAnswer, Look, Membership
 from faceplatform.errors import Conflict
 from gallery.models import FaceSample, Gallery, Identity
+from recognition.cameras.models import Camera, Sighting, UnknownPerson
 from recognition.imports.models import Import, ImportPiece, ImportRow
 from recognition.photos.models import RecognitionRequest
+from recognition.privacy.counting import delete_rows, table_of
 from recognition.privacy.erasure import finish_after_commit
 from recognition.privacy.models import Erasure
+from recognition.privacy.sightings import delete_sightings, delete_unknowns
 from recognition.privacy.subject import history_of
-from recognition.privacy.traces import ADMIN_MODELS, delete_rows, table_of
+from recognition.privacy.traces import ADMIN_MODELS
 
 logger = logging.getLogger(__name__)
 BATCH = 200  # rows deleted per transaction, and what belongs to them
@@ -47,6 +50,8 @@ def preview_of(gallery: Gallery) -> dict[str, int]:
         "recognitions": requests.count(),
         "photos": requests.filter(photo__isnull=False).count(),
         "imports": Import.objects.filter(gallery=gallery).count(),
+        "cameras": Camera.objects.filter(gallery=gallery).count(),
+        "sightings": Sighting.objects.filter(gallery=gallery).count(),
         "members": Membership.with_closed.filter(gallery=gallery).count(),
         "api_keys": ApiKey.objects.filter(gallery=gallery).count(),
     }
@@ -122,14 +127,21 @@ def _batches(gallery: Gallery) -> Iterator[Counter[str]]:
     yield _delete_some(ImportPiece.objects.filter(job__gallery=gallery))
     yield _delete_some(ImportRow.objects.filter(job__gallery=gallery))
     yield _delete_some(Look.objects.filter(gallery_id=gallery.pk))
+    yield delete_sightings(_some(Sighting.objects.filter(gallery=gallery)))
+    yield delete_unknowns(_some(UnknownPerson.objects.filter(gallery=gallery)))
     yield _delete_people(gallery)
     yield _delete_some(history_of("Identity").filter(gallery=gallery))
 
 
 def _delete_some(rows: Any) -> Counter[str]:
-    keys = list(rows.order_by().values_list("pk", flat=True)[:BATCH])
+    keys = _some(rows)
     admin_log = LogEntry.objects.filter(object_id__in=map(str, keys), content_type__model__in=ADMIN_MODELS)
     return delete_rows(admin_log) + delete_rows(rows.filter(pk__in=keys).only("pk"))
+
+
+def _some(rows: Any) -> list[Any]:
+    """The keys of a batch."""
+    return list(rows.order_by().values_list("pk", flat=True)[:BATCH])
 
 
 def _delete_people(gallery: Gallery) -> Counter[str]:
@@ -146,10 +158,11 @@ def _delete_people(gallery: Gallery) -> Counter[str]:
 def _forget_answers(gallery: Gallery) -> Counter[str]:
     """The stored answers to calls about the gallery or anything in it."""
     kinds = (Identity.with_deleted, FaceSample.with_deleted, RecognitionRequest.objects, Import.objects)
+    seen = (Sighting.objects, UnknownPerson.objects)
 
     def known(ids: set[UUID]) -> set[UUID]:
         theirs: set[UUID] = set()
-        for rows in kinds:
+        for rows in (*kinds, *seen):
             theirs |= {*rows.filter(gallery=gallery, pk__in=ids).values_list("pk", flat=True)}
         return theirs
 

@@ -1,7 +1,7 @@
 """What is kept for how long: the categories, each gallery's rules, and what would be deleted today.
 
 A category says which rows of a gallery belong to it, how old and how large they are, and how to delete them. Another kind
-of data (camera sightings, say) needs one more entry in CATEGORIES; the pages, API, command and daily job then include it.
+of data needs one more entry in CATEGORIES; the pages, API, command and daily job then include it.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,13 +10,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Min, QuerySet, Sum
+from django.db.models import F, Min, Q, QuerySet, Sum, Value
 from django.db.models.functions import Length
 from django.utils import timezone
 
 from gallery.models import Gallery
+from recognition.cameras.models import Sighting, SightingFace
 from recognition.imports.models import Import, ImportRow
 from recognition.photos.models import Decision, RecognitionFace, RecognitionRequest
+from recognition.privacy.sightings import delete_old_sightings
 
 KEEP, DEFAULT = "keep", "default"
 
@@ -24,7 +26,8 @@ KEEP, DEFAULT = "keep", "default"
 @dataclass(frozen=True, slots=True)
 class Category:
     """A kind of data. rows: the finished rows of a gallery; age: the lookup to the time they count from; size: their size in
-    bytes; delete: deletes rows, or the part of them that the category covers.
+    bytes; delete: deletes rows, or the part of them that the category covers. own_days: the lookup to days that a row has of its
+    own, which come before the gallery's.
     """
 
     label: str
@@ -33,6 +36,7 @@ class Category:
     age: str
     size: Callable[[QuerySet[Any]], int]
     delete: Callable[[QuerySet[Any]], object]
+    own_days: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,13 @@ def days_in_force(setting: str) -> int | None:
 
 
 def due_rows(category: Category, gallery: Gallery, days: int | None) -> QuerySet[Any]:
-    """Rows of the category that are older than `days`."""
-    rows = category.rows(gallery)
-    if days is None:
-        return rows.none()
-    return rows.filter(**{f"{category.age}__lt": timezone.now() - timedelta(days=days)})
+    """Rows of the category that are older than `days`, or than their own days where they have some."""
+    rows, now = category.rows(gallery), timezone.now()
+    older = Q(pk__in=[]) if days is None else Q(**{f"{category.age}__lt": now - timedelta(days=days)})
+    if not category.own_days:
+        return rows.filter(older)
+    own = Q(**{f"{category.age}__lt": Value(now) - F(category.own_days) * Value(timedelta(days=1))})
+    return rows.filter(own | older & Q(**{category.own_days: None}))
 
 
 def due_today(gallery: Gallery) -> Iterator[Due]:
@@ -106,6 +112,10 @@ def _imports(gallery: Gallery) -> QuerySet[Any]:
     return gallery.imports.exclude(status=Import.Status.RUNNING).filter(finished_at__isnull=False)
 
 
+def _sightings(*decisions: Decision) -> Callable[[Gallery], QuerySet[Any]]:
+    return lambda gallery: Sighting.objects.filter(gallery=gallery, decision__in=decisions, closed=True)
+
+
 def _bytes_of(field: str) -> Callable[[QuerySet[Any]], int]:
     return lambda rows: rows.aggregate(total=Sum(Length(field)))["total"] or 0
 
@@ -113,6 +123,10 @@ def _bytes_of(field: str) -> Callable[[QuerySet[Any]], int]:
 def _size_of_requests(rows: QuerySet[Any]) -> int:
     faces = RecognitionFace.objects.filter(request__in=rows.values("pk").order_by())
     return _bytes_of("photo")(rows) + _bytes_of("crop")(faces)
+
+
+def _size_of_sightings(rows: QuerySet[Any]) -> int:
+    return _bytes_of("jpeg")(SightingFace.objects.filter(sighting__in=rows.values("pk").order_by()))
 
 
 def _size_of_imports(rows: QuerySet[Any]) -> int:
@@ -142,6 +156,15 @@ CATEGORIES = {
     "unknown_faces": Category(
         "Unknown faces", "Pictures and vectors of faces that were not recognised. The answer is not deleted.",
         _unknown_faces, "request__finished_at", _bytes_of("crop"), _clear_faces,
+    ),
+    "sightings": Category(
+        "Sightings", "Known people seen by cameras, with their faces. A camera may have days of its own.",
+        _sightings(Decision.KNOWN), "last_seen", _size_of_sightings, delete_old_sightings, "camera__retention_days",
+    ),
+    "unknown_sightings": Category(
+        "Sightings of unknown people", "The same for faces nobody has named, and for unusable ones.",
+        _sightings(Decision.UNKNOWN, Decision.UNUSABLE), "last_seen", _size_of_sightings, delete_old_sightings,
+        "camera__unknown_retention_days",
     ),
     "imports": Category(
         "Imports", "Reports of imports, and uploads of unfinished ones.",

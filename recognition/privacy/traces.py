@@ -1,12 +1,10 @@
 """Where a person leaves traces, and how each kind is erased. A new table that stores people needs one more function in TRACES."""
 
 from collections import Counter
-from typing import Any
 from uuid import UUID
 
-from django.apps import apps
 from django.contrib.admin.models import LogEntry
-from django.db.models import Count, Model, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from accounts import idempotency
 from accounts.models import IdempotentAnswer
@@ -14,6 +12,8 @@ from faceplatform.errors import Conflict
 from gallery.models import FaceSample, Identity
 from recognition.imports.models import Import, ImportPiece, ImportRow
 from recognition.photos.models import ANALYSES, Decision, RecognitionFace, RecognitionRequest, Rejection
+from recognition.privacy.counting import delete_rows, table_of
+from recognition.privacy.sightings import erase_sightings, rejected_as_others, seen_ids
 from recognition.privacy.subject import Subject, faces_of, history_of, rejected_faces
 from recognition.reembedding.models import PreviewedFace, ReEmbedding, ReEmbeddingPart
 
@@ -36,6 +36,7 @@ def _erase_answers(subject: Subject) -> Counter[str]:
     enrolments = RecognitionRequest.objects.filter(identity__in=subject.people).values_list("pk", flat=True)
     analyses = RecognitionRequest.objects.filter(gallery=subject.gallery, purpose__in=ANALYSES)
     theirs: set[UUID] = {*subject.people, *subject.samples, *recognitions, *enrolments}
+    theirs |= {*seen_ids(subject)}
     theirs |= {*of_their_photos(subject).values_list("pk", flat=True), *analyses.values_list("pk", flat=True)}
     count = idempotency.forget(known=theirs.intersection, pattern=subject.pattern, key_pattern=subject.key_pattern)
     return Counter({table_of(IdempotentAnswer): count})
@@ -123,6 +124,11 @@ def _erase_faces(subject: Subject) -> Counter[str]:
     return counts
 
 
+def _erase_sightings(subject: Subject) -> Counter[str]:
+    """Deletes their sightings, and the samples by which a curator said that these are not somebody else."""
+    return _delete_rejected(rejected_as_others(subject)) + erase_sightings(subject)
+
+
 def _erase_texts(subject: Subject) -> Counter[str]:
     """Empties file names that contain their name, and error messages that name them."""
     if subject.pattern is None:
@@ -193,18 +199,10 @@ TRACES = (
     _erase_from_reembeddings,
     _erase_same_photos,
     _erase_faces,
+    _erase_sightings,
     _erase_analyses,
     _erase_texts,
     _erase_from_imports,
     _erase_from_admin_log,
     _erase_person,
 )
-
-
-def delete_rows(rows: QuerySet[Any]) -> Counter[str]:
-    _, by_model = rows.delete()
-    return Counter({table_of(apps.get_model(label)): count for label, count in by_model.items()})
-
-
-def table_of(model: type[Model]) -> str:
-    return model._meta.db_table

@@ -45,7 +45,7 @@ def join(*, sighting: Sighting, vector: np.ndarray, forbidden: Collection[UUID] 
     """
     lock_unknowns(sighting.gallery_id)
     distance = JOIN * (sighting.threshold or threshold_of(sighting.gallery).distance)
-    said = UnknownPerson.objects.filter(is_not__sighting=sighting.pk).values_list("pk", flat=True)
+    said = _said_not_to_be(sighting.pk)
     nearest = nearest_unknown(
         gallery_id=sighting.gallery_id, pack=sighting.pack, vector=vector, forbidden={*forbidden, *said}
     )
@@ -96,7 +96,7 @@ def make_unknown(sighting: Sighting) -> UnknownPerson:
 def refresh(unknowns: Iterable[UUID]) -> None:
     """Counts the sightings of these people anew, with first and last, and makes their centroids from them.
 
-    Somebody without sightings keeps what was known, so that an undo finds them again; the nightly cleaning removes them.
+    Somebody without sightings loses the centroid, so that none joins them; an undo may give them sightings again.
     """
     for pk in sorted(set(unknowns)):
         theirs = Sighting.objects.filter(unknown=pk).order_by()
@@ -104,6 +104,7 @@ def refresh(unknowns: Iterable[UUID]) -> None:
         row = UnknownPerson.objects.filter(pk=pk)
         if not seen["count"]:
             row.update(sightings_count=0)
+            UnknownEmbedding.objects.filter(unknown=pk).delete()
             continue
         row.update(sightings_count=seen["count"], first_seen=seen["first"], last_seen=seen["last"])
         for pack in SightingEmbedding.objects.filter(sighting__unknown=pk).values_list("pack", flat=True).distinct():
@@ -119,6 +120,12 @@ def _make_centroid(unknown: UUID, pack: str) -> None:
         gallery_id=latest[0].gallery_id, pack=pack, unknown_id=unknown,
         defaults={"vector": centroid.tolist(), "n": rows.count()},
     )  # fmt: skip
+
+
+def _said_not_to_be(sighting: UUID) -> set[UUID]:
+    """Of whom a curator said that they are not this sighting, and into whom those were merged."""
+    rows = UnknownPerson.objects.filter(is_not__sighting=sighting).values_list("pk", "merged_into")
+    return {pk for row in rows for pk in row if pk is not None}
 
 
 def _take_in(pk: UUID, sighting: Sighting, vector: np.ndarray) -> UnknownPerson:

@@ -8,6 +8,7 @@ from typing import BinaryIO
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.video.stream import VideoStream
 
 from recognition.video.frame import Picture, VideoPicture
 from recognition.video.source import Allowed, Reason, Source, SourceError, check_device, open_file
@@ -17,6 +18,7 @@ from recognition.video.watch import Watch
 FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,asf,flv,ogg,mjpeg,h264,hevc"
 LONGEST_GAP = 2.0  # seconds between two pictures of a file: a longer one is cut short
 MOST_BEHIND = 1.0  # seconds that are caught up with; more, on a machine that was halted, are not
+OPEN_SECONDS = 5.0  # of a device
 DEVICE_POLL = 0.02  # seconds
 NON_BLOCKING = "4"  # AVFMT_FLAG_NONBLOCK, which has no name among FFmpeg's options
 
@@ -53,7 +55,7 @@ def _round(file: BinaryIO, most_pixels: int) -> Iterator[tuple[float, Picture | 
         # The file is read through Python, so FFmpeg opens none itself.
         with av.open(file, "r", options={"format_whitelist": FORMATS, "protocol_whitelist": ""}) as container:
             at = 0.0
-            for frame in _frames(container, most_pixels):
+            for frame in _frames(container, _video(container, most_pixels)):
                 if frame is None:
                     yield at, None
                     continue
@@ -63,12 +65,18 @@ def _round(file: BinaryIO, most_pixels: int) -> Iterator[tuple[float, Picture | 
         raise SourceError(Reason.BROKEN) from None
 
 
-def _frames(container: InputContainer, most_pixels: int) -> Iterator[av.VideoFrame | None]:
-    """None stands for what could not be decoded. Raises SourceError, and FFmpegError where it cannot be read on."""
+def _video(container: InputContainer, most_pixels: int) -> VideoStream:
+    """The stream, before its first picture is decoded. Raises SourceError."""
     if not container.streams.video:
         raise SourceError(Reason.NO_VIDEO)
     stream = container.streams.video[0]
+    stream.codec_context.thread_count = 1
     stream.codec_context.options = {"max_pixels": str(4 * most_pixels)}
+    return stream
+
+
+def _frames(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame | None]:
+    """None stands for what could not be decoded. Raises FFmpegError where it cannot be read on."""
     for packet in container.demux(stream):
         try:
             yield from packet.decode()
@@ -83,7 +91,8 @@ def open_device(
     """The pictures of a camera at this machine. Raises SourceError."""
     check_device(source, allowed)
     try:
-        container = av.open(source.address, "r", format=kind, options={"fflags": NON_BLOCKING})
+        # FFmpeg looks at the first pictures already here, and asks again and again for them.
+        container = av.open(source.address, "r", format=kind, options={"fflags": NON_BLOCKING}, timeout=OPEN_SECONDS)
     except FileNotFoundError:
         raise SourceError(Reason.NOT_FOUND, "There is no such device.") from None
     except (FFmpegError, OSError):
@@ -94,9 +103,10 @@ def open_device(
 
 def _polled(container: InputContainer, watch: Watch, most_pixels: int) -> Iterator[Picture | None]:
     """Never waits in FFmpeg, where nothing could wake it."""
+    stream = _video(container, most_pixels)
     while True:
         try:
-            for frame in _frames(container, most_pixels):
+            for frame in _frames(container, stream):
                 watch.left()
                 yield None if frame is None or frame.is_corrupt else VideoPicture(frame, most_pixels)
         except BlockingIOError:

@@ -61,7 +61,7 @@ def answer_to(headers: Message, source: Source) -> Digest | Basic:
     digests: dict[str, Digest] = {}
     basic = False
     for challenge in headers.get_all("WWW-Authenticate", []):
-        scheme, _, rest = challenge.strip().partition(" ")
+        scheme, _, rest = " ".join(challenge.split()).partition(" ")  # it may go on in another line
         if scheme.lower() == "basic":
             basic = True
         elif scheme.lower() == "digest" and (digest := _digest(rest)):
@@ -72,6 +72,11 @@ def answer_to(headers: Message, source: Source) -> Digest | Basic:
     if basic:
         return Basic()
     raise SourceError(Reason.WRONG_PASSWORD, "The camera asks for the password in a way that is not known here.")
+
+
+def is_stale(headers: Message) -> bool:
+    """Whether a camera refuses what was right, because its challenge is too old by now."""
+    return any("stale=true" in each.lower().replace('"', "") for each in headers.get_all("WWW-Authenticate", []))
 
 
 def _digest(text: str) -> Digest | None:

@@ -9,13 +9,14 @@ import cv2
 import numpy as np
 from av import VideoFrame
 
-from recognition.engine.jpeg import layout
+from recognition.engine.base import PhotoError
+from recognition.engine.jpeg import check_scans, layout
 from recognition.video.source import Reason, SourceError
 
 MOST_PIXELS = 2 * 3840 * 2160
 MOST_SIDE = 1920
 LUMA_SIZE = (160, 90)
-END_OF_JPEG = b"\xff\xd9"
+START_OF_JPEG, END_OF_JPEG = b"\xff\xd8", b"\xff\xd9"
 AREA = cv2.INTER_AREA
 WITH_LUMA_PLANE = {
     "gray", "nv12", "nv21", "yuv420p", "yuv422p", "yuv440p", "yuv444p", "yuvj420p", "yuvj422p", "yuvj444p",
@@ -76,7 +77,8 @@ class JpegPicture:
 
     def __init__(self, data: bytes, most_pixels: int) -> None:
         found = layout(data)
-        if found is None or not found.is_decodable or not data.endswith(END_OF_JPEG):
+        is_whole = data.startswith(START_OF_JPEG) and data.endswith(END_OF_JPEG)
+        if not is_whole or found is None or not found.is_decodable or not found.width * found.height:
             raise SourceError(Reason.BROKEN)
         check_size(found.width, found.height, most_pixels)
         self.width, self.height = found.width, found.height
@@ -94,6 +96,10 @@ class JpegPicture:
 
     @cached_property
     def _pixels(self) -> np.ndarray:
+        try:
+            check_scans(self._data, self.width * self.height)
+        except PhotoError:
+            raise SourceError(Reason.BROKEN) from None
         # A camera's picture is shown as it is: EXIF's orientation, which none writes, would change its size.
         pixels = cv2.imdecode(np.frombuffer(self._data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if pixels is None or pixels.shape[:2] != (self.height, self.width):

@@ -97,7 +97,7 @@ def _length(answer: HTTPResponse) -> int | None:
         line = _line(answer).strip()
         if not line:
             return length
-        if found := re.fullmatch(rb"(?i)content-length\s*:\s*(\d{1,9})", line):
+        if found := re.fullmatch(rb"(?i)content-length\s*:\s*(\d{1,18})", line):
             length = int(found[1])
             if length > MOST_BYTES:
                 raise SourceError(Reason.TOO_LARGE)

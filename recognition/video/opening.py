@@ -25,8 +25,8 @@ def open_source(
 ) -> AbstractContextManager[Iterator[Picture | None]]:
     """Its pictures as they come, at the source's own pace, without end; None stands for a damaged one.
 
-    Waits no longer than the watch allows. Raises SourceError and Cancelled, at the opening and at each picture; no
-    picture has more pixels than `most_pixels`.
+    Waits no longer than the watch allows. Out of the block SourceError and Cancelled are raised. No picture has more
+    pixels than `most_pixels`.
     """
     return OPENERS[source.kind](source, allowed, watch, most_pixels)
 

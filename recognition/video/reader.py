@@ -79,14 +79,14 @@ class Reader:
         self._slot: Frame | None = None
         self._seq = 0
         self._mark = 0.0  # when the last frame was due
-        self._thread = threading.Thread(target=self._run, name=f"video {name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"video of {name}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self, timeout: float = 2.0) -> bool:
         """Ends the thread: whether it has, within `timeout` seconds. If not, it waits for DNS or for a device, and ends
-        after that. It hands on no frame either way."""
+        after that. It hands on no frame either way. To end many at once, tell each with a timeout of 0 first."""
         self._watch.cancel()
         with self.arrived:
             self._slot = None
@@ -160,7 +160,7 @@ class Reader:
         except Cancelled:
             raise
         except Exception:  # one camera's oddity must not end its reader for good
-            log.exception("A camera could not be read.")
+            log.exception("%s could not be read.", self._thread.name)
             return SourceError(Reason.BROKEN)
         return SourceError(Reason.LOST)
 
@@ -177,7 +177,9 @@ class Reader:
                 self._watch.allow(self._patience.stalled)
                 self._note(picture)
                 if is_wanted:
-                    self._mark = max(self._mark + self._period, now - self._period)
+                    # The rate is kept on average, but nothing is made up for after a pause.
+                    due = self._mark + self._period
+                    self._mark = due if due + self._period > now else now
                     self._hand_on(picture, now)
             self._pulse.check(now)
 

@@ -44,22 +44,25 @@ def packet_of(data: bytes) -> Packet | None:
 
 
 class Assembler:
-    """Takes packets in their order, gives access units. A gap in the numbers marks the unit it falls into."""
+    """Takes packets in their order, gives access units. A gap in the numbers marks the units it touches."""
 
     def __init__(self, video: Video) -> None:
         self._video = video
         self._parts = _h264 if video.codec == "h264" else _h265
         self._sequence: int | None = None
+        self._timestamp: int | None = None
         self._whole = True
-        self._begin(None)
+        self._data = bytearray()
+        self._types: set[int] = set()
 
     def add(self, packet: Packet) -> Iterator[AccessUnit]:
-        if packet.timestamp != self._timestamp:
-            yield from self._finish()
-            self._begin(packet.timestamp)
-        if self._sequence is not None and packet.sequence != self._sequence + 1 & 0xFFFF:
-            self._whole = False
+        has_gap = self._sequence is not None and packet.sequence != self._sequence + 1 & 0xFFFF
         self._sequence = packet.sequence
+        self._whole = self._whole and not has_gap
+        if packet.timestamp != self._timestamp:
+            yield from self._finish()  # its end is in the gap, if there is one
+            self._begin(packet.timestamp)
+            self._whole = not has_gap
         if len(self._data) < MOST_BYTES:
             for begins, part in self._parts(packet.payload):
                 self._data += START + part if begins else part
@@ -73,8 +76,9 @@ class Assembler:
 
     def _begin(self, timestamp: int | None) -> None:
         self._timestamp = timestamp
+        self._whole = True
         self._data = bytearray()
-        self._types: set[int] = set()
+        self._types = set()
 
     def _finish(self) -> Iterator[AccessUnit]:
         if not self._data:
@@ -82,7 +86,6 @@ class Assembler:
         is_key, has_parameters = self._kinds()
         before = self._video.parameters if is_key and not has_parameters else b""
         yield AccessUnit(before + bytes(self._data), is_key, self._whole)
-        self._whole = True
 
     def _kinds(self) -> tuple[bool, bool]:
         """Whether it is a key picture, and whether it has its parameter sets with it."""

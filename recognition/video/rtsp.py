@@ -19,7 +19,7 @@ import av
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
-from recognition.video.credentials import Basic, Digest, answer_to
+from recognition.video.credentials import Basic, Digest, answer_to, is_stale
 from recognition.video.frame import Picture, VideoPicture
 from recognition.video.rtp import AccessUnit, Assembler, packet_of
 from recognition.video.sdp import Video, find_video
@@ -28,8 +28,8 @@ from recognition.video.watch import Watch
 from recognition.video.wire import Wire, wired
 
 STATUS = re.compile(rb"RTSP/1\.\d (\d{3})\b")
-VIDEO_CHANNEL = 0
-CHANNELS = (0, 1)  # the video's packets and their reports
+MOST_EARLY = 2000  # packets that may come before the reply to PLAY, with the first key picture among them
+MOST_ATTEMPTS = 3  # at a request: without a password, with it, and again if the challenge is too old by then
 LONGEST_LINE = 4096
 MOST_BODY = 64 * 1024
 KEEP_ALIVE = 20.0  # seconds, or half of what the camera says
@@ -69,6 +69,8 @@ class Talk:
         self._number = 0
         self._session = ""
         self._session_url = ""
+        self._channels = (0, 1)  # of the video's packets, and of their reports
+        self._early: list[bytes] = []
         self._credentials: Digest | Basic | None = None
 
     def play(self) -> Video:
@@ -77,8 +79,11 @@ class Talk:
         base = described.headers["Content-Base"] or described.headers["Content-Location"] or ""
         video = find_video(described.body.decode(errors="replace"), _printable(base) or self._target.url)
         setup = self._ask("SETUP", video.url, {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"})
-        self._session, _, rest = (setup.headers["Session"] or "").partition(";")
-        timeout = re.search(r"timeout=(\d{1,5})", rest)
+        self._channels = _channels(setup.headers["Transport"] or "")
+        session = setup.headers["Session"] or ""
+        found = re.match(r"[!-:<-~]+", session)
+        self._session = found[0] if found else ""
+        timeout = re.search(r"timeout=(\d{1,5})", session)
         self._pause = min(KEEP_ALIVE, max(1, int(timeout[1])) / 2) if timeout else KEEP_ALIVE
         self._ask("PLAY", video.session_url, {"Range": "npt=0.000-"})
         self._session_url = video.session_url
@@ -87,20 +92,23 @@ class Talk:
     def packets(self) -> Iterator[bytes]:
         """The video's RTP packets, without end: where the camera ends it, SourceError (lost)."""
         alive_at = time.monotonic()
+        yield from self._early
+        self._early.clear()
         while True:
             if time.monotonic() - alive_at > self._pause:
                 alive_at = time.monotonic()
                 self._send("OPTIONS", self._session_url)
             match self._next():
-                case (channel, data) if channel == VIDEO_CHANNEL:
+                case (channel, data) if channel == self._channels[0]:
                     yield data
 
     def _ask(self, method: str, url: str, headers: dict[str, str]) -> Reply:
         """A good reply. The password is shown once the camera has asked for it. Raises SourceError."""
-        reply = self._exchange(method, url, headers)
-        if reply.status == 401 and self._credentials is None:
-            self._credentials = answer_to(reply.headers, self._source)
+        for _ in range(MOST_ATTEMPTS):
             reply = self._exchange(method, url, headers)
+            if reply.status != 401 or (self._credentials and not is_stale(reply.headers)):
+                break
+            self._credentials = answer_to(reply.headers, self._source)
         if reply.status // 100 == 3:
             raise SourceError(Reason.MOVED)
         if reply.status // 100 != 2:
@@ -111,7 +119,10 @@ class Talk:
         self._send(method, url, headers)
         while True:
             found = self._next()
-            if isinstance(found, Reply) and found.headers["CSeq"] in (None, str(self._number)):
+            if not isinstance(found, Reply):
+                if found[0] == self._channels[0] and len(self._early) < MOST_EARLY:
+                    self._early.append(found[1])
+            elif found.headers["CSeq"] in (None, str(self._number)):
                 return found
 
     def _send(self, method: str, url: str, headers: dict[str, str] | None = None) -> None:
@@ -130,7 +141,7 @@ class Talk:
         while first := reader.read(1):
             if first == b"$":
                 channel, size = struct.unpack(">BH", self._exactly(3))
-                if channel in CHANNELS:
+                if channel in self._channels:
                     return channel, self._exactly(size)
             elif first == b"R" and (line := STATUS.match(first + reader.readline(LONGEST_LINE))):
                 headers = parse_headers(reader)
@@ -145,6 +156,12 @@ class Talk:
         if len(data) < size:
             raise SourceError(Reason.LOST)
         return data
+
+
+def _channels(transport: str) -> tuple[int, int]:
+    """Those that the camera has chosen, which need not be those that were asked for."""
+    found = re.search(r"interleaved=(\d{1,3})-(\d{1,3})", transport)
+    return (int(found[1]), int(found[2])) if found else (0, 1)
 
 
 def _printable(text: str) -> str:

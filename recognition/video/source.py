@@ -118,7 +118,7 @@ class Target:
     scheme: str
     host: str
     port: int
-    path: str
+    path: str = field(repr=False)
     url: str = field(repr=False)
 
     @property
@@ -188,9 +188,8 @@ def open_file(source: Source, allowed: Allowed) -> BinaryIO:
         descriptor = os.open(folder / source.address, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):
         raise SourceError(Reason.NOT_FOUND, "There is no such video file.") from None
-    file = os.fdopen(descriptor, "rb")
     opened = Path(f"/proc/self/fd/{descriptor}").resolve()
     if not opened.is_relative_to(folder) or not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file.close()
+        os.close(descriptor)
         raise SourceError(Reason.NOT_FOUND, "There is no such video file.")
-    return file
+    return os.fdopen(descriptor, "rb")

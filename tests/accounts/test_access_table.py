@@ -34,14 +34,15 @@ class Row:
     """What an operation needs, and how it answers.
 
     least: the lowest role that may. scopes: those of which a key needs one. body: JSON; a text in braces is replaced by the value
-    of that name in the world's `rows`, and a field `file` makes it multipart. Statuses: ok for those who may, below for a lower
-    role, outside for a stranger, elsewhere for an operator's key of another gallery, if not the same as outside.
+    of that name in the world's `rows`, a field `file` makes it multipart, and one text alone is sent as it is, as a JPEG.
+    Statuses: ok for those who may, below for a lower role, outside for a stranger, elsewhere for an operator's key of another
+    gallery, if not the same as outside.
     """
 
     least: int
     scopes: set[Scope]
     ok: int = 200
-    body: dict[str, Any] | list | None = None
+    body: dict[str, Any] | list | str | None = None
     below: int = 403
     outside: int = 404
     elsewhere: int | None = None
@@ -52,9 +53,10 @@ PHOTO = {"gallery": "staff", "photo": "{photo}"}
 HIDDEN = {"below": 404}
 CORRECTION = {"date": "2026-05-04", "presence": "present", "reason": "at a customer's"}
 GALLERY, PERSON = "/api/v1/galleries/{slug}", "/api/v1/identities/{id}"
-SAMPLE, RECOGNITION = "/api/v1/samples/{id}", "/api/v1/recognitions/{id}"
 ALERT, ALERT_RULE = "/api/v1/alerts/{id}", "/api/v1/alert-rules/{id}"
 WEBHOOK, DELIVERY = "/api/v1/webhook-endpoints/{id}", "/api/v1/webhook-deliveries/{id}"
+SAMPLE, RECOGNITION, CAMERA = "/api/v1/samples/{id}", "/api/v1/recognitions/{id}", "/api/v1/cameras/{id}"
+SIGHTING, UNKNOWN = "/api/v1/sightings/{id}", "/api/v1/unknowns/{id}"
 TABLE = {
     "GET /api/v1/me": Row(ANYBODY, READ),
     "GET /api/v1/api-keys": Row(ANYBODY, MANAGE),
@@ -157,6 +159,35 @@ TABLE = {
     "POST /api/v1/comparisons": Row(VIEWER, RECOGNIZE, 202, PHOTO | {"sample": "{sample}"}),
     "GET /api/v1/comparisons/{id}": Row(CURATOR, RECOGNIZE, **HIDDEN),
     "POST /api/v1/searches": Row(VIEWER, RECOGNIZE, 200, {"gallery": "staff", "vector": "{vector}"}),
+    # Cameras
+    "GET /api/v1/cameras": Row(ANYBODY, READ),
+    "POST /api/v1/cameras": Row(OWNER, MANAGE, 201, {"gallery": "staff", "name": "Exit", "kind": "webcam"}),
+    "POST /api/v1/cameras/try": Row(
+        OWNER, MANAGE, 422, {"gallery": "staff", "kind": "rtsp", "address": "rtsp://no.invalid/"}
+    ),
+    f"GET {CAMERA}": Row(VIEWER, READ),
+    f"PATCH {CAMERA}": Row(OWNER, MANAGE, 200, {"enabled": False}),
+    f"DELETE {CAMERA}": Row(OWNER, MANAGE, 204),
+    f"GET {CAMERA}/frame.jpg": Row(VIEWER, READ),
+    f"GET {CAMERA}/live.mjpeg": Row(VIEWER, READ),
+    f"POST {CAMERA}/frames": Row(CURATOR, RECOGNIZE, 204, "{jpeg}"),
+    # Imports
+    # Cameras' sightings
+    "GET /api/v1/sightings": Row(ANYBODY, READ),
+    f"GET {SIGHTING}": Row(VIEWER, READ),
+    f"GET {SIGHTING}/crop.jpg": Row(VIEWER, READ),
+    f"GET {SIGHTING}/faces/{{rank}}": Row(VIEWER, READ),
+    f"POST {SIGHTING}/confirm": Row(CURATOR, ENROL),
+    f"POST {SIGHTING}/reject": Row(CURATOR, ENROL, 200, {"identity": "{ada}"}),
+    f"POST {SIGHTING}/name": Row(CURATOR, ENROL, 200, {"identity": "{other}", "enrol": True}),
+    "GET /api/v1/unknowns": Row(ANYBODY, READ),
+    f"GET {UNKNOWN}": Row(VIEWER, READ),
+    f"POST {UNKNOWN}/name": Row(CURATOR, ENROL, 200, {"identity": "{other}"}),
+    f"POST {UNKNOWN}/merge": Row(CURATOR, ENROL, 200, {"others": ["{unknown_other}"]}),
+    f"POST {UNKNOWN}/ignore": Row(CURATOR, ENROL, 200, {}),
+    f"POST {UNKNOWN}/split": Row(CURATOR, ENROL, 200, {"sightings": ["{unknown_sighting}"]}),
+    f"POST {UNKNOWN}/deny": Row(CURATOR, ENROL, 200, {"unknown": "{unknown_other}"}),
+    f"POST {GALLERY}/unknowns/merge": Row(CURATOR, ENROL, 202),
     "GET /api/v1/imports": Row(ANYBODY, READ),
     "POST /api/v1/imports": Row(CURATOR, ENROL, 202, {"gallery": "staff", "file": "{zip}"}),
     "GET /api/v1/imports/{id}": Row(CURATOR, READ, **HIDDEN),
@@ -211,6 +242,7 @@ SECRETS = (
     "event",
     "finding",
     "reembedding",
+    "cameras",
     "imports",
     "erasures",
     "recognition",
@@ -218,6 +250,8 @@ SECRETS = (
     "alert-rules",
     "webhook-endpoints",
     "webhook-deliveries",
+    "sighting",
+    "unknown",
     "key",
 )
 
@@ -301,10 +335,13 @@ def called(world: World, who: str, operation: str):
     method, path = operation.split()
     names = path_values(path, world.rows)
     body = filled(ALL[operation].body, world.rows)
-    kind = "multipart" if body and "file" in body else "json"
+    if isinstance(ALL[operation].body, str):
+        body, kind = body.read(), {"content_type": "image/jpeg"}
+    else:
+        kind = {"format": "multipart" if body and "file" in body else "json"}
     client = world.clients[who]
     with transaction.atomic():
-        yield getattr(client, method.lower())(path.format(**names), body, format=kind, HTTP_PREFER="wait=0")
+        yield getattr(client, method.lower())(path.format(**names), body, **kind, HTTP_PREFER="wait=0")
         transaction.set_rollback(True)
 
 

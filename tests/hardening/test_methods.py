@@ -38,7 +38,8 @@ PAGES = [path for path, view in addresses() if not hasattr(view, "cls") and "(?P
 
 def documented(path: str, view) -> set[str]:
     """Methods of an address, from the schema or, for what is left out of it, from the view."""
-    for template, operations in DOCUMENTED.items():
+    exact = {path: DOCUMENTED[path]} if path in DOCUMENTED else {}
+    for template, operations in (exact or DOCUMENTED).items():
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
             return {method.upper() for method in operations} | {"HEAD"} & ({"HEAD"} if "get" in operations else set())
     handlers = set(getattr(view, "actions", None) or []) | {

@@ -12,8 +12,14 @@ from recognition.engine.manifest import PackError
 from recognition.engine.runnable import DeviceError
 from recognition.photos.worker import RecognitionWorker, Unfit
 from recognition.reembedding.embed import embed_part
+from recognition.sightings.reembedding import embed_sightings
 
 logger = logging.getLogger(__name__)
+
+
+def embed_while_idle(worker: RecognitionWorker) -> bool:
+    """What a worker does while no photo waits."""
+    return embed_part(worker) or embed_sightings(worker)
 
 
 class Command(BaseCommand):
@@ -28,7 +34,7 @@ class Command(BaseCommand):
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, stop.set)
         try:
-            worker = RecognitionWorker(settings.MODELS_DIR, idle=embed_part, given_id=given_id, ends_process=True)
+            worker = RecognitionWorker(settings.MODELS_DIR, idle=embed_while_idle, given_id=given_id, ends_process=True)
             worker.run(stop)
         except (PackError, DeviceError) as error:
             raise CommandError(str(error)) from error

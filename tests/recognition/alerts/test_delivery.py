@@ -9,8 +9,8 @@ from unittest.mock import patch
 
 import pytest
 from django.utils import timezone
-from factories import GalleryFactory, IdentityFactory, member
-from seen import CameraFactory, open_sighting
+from factories import CameraFactory, GalleryFactory, IdentityFactory, member
+from seen import open_sighting
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from accounts.actor import system_actor

@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from django.utils import timezone
-from factories import GalleryFactory, IdentityFactory, member, stranger
-from seen import CameraFactory, open_sighting
+from factories import CameraFactory, GalleryFactory, IdentityFactory, member, stranger
+from seen import open_sighting
 
 from accounts.actor import system_actor
 from accounts.models import AuditEvent

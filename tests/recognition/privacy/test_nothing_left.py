@@ -18,6 +18,7 @@ from django.db import connection
 from django.db.models.functions import Length
 from factories import GalleryFactory, member, unit
 from rest_framework.test import APIClient
+from seen import sight
 from subjects import erase
 from traces_left import traces_of
 
@@ -26,7 +27,9 @@ from accounts.audit import chain
 from accounts.models import AuditEvent, IdempotentAnswer
 from accounts.roles import Role, Scope
 from gallery.closing import close_gallery
+from gallery.curation.history import undo
 from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Identity
+from recognition.cameras.models import Sighting, SightingFace
 from recognition.health.services import request_health, run_health
 from recognition.imports.models import Import
 from recognition.imports.running import run_import
@@ -36,6 +39,9 @@ from recognition.privacy.erasure import report_of
 from recognition.privacy.gallery_deletion import delete_due
 from recognition.privacy.subject import find_subject
 from recognition.reembedding.models import PreviewedFace, ReEmbedding, ReEmbeddingPart
+from recognition.sightings.corrections import name_sighting, reject_name
+from recognition.sightings.models import Suggestion
+from recognition.sightings.services import merge_unknowns, name_unknown
 
 pytestmark = pytest.mark.django_db
 ACTOR = system_actor()
@@ -89,6 +95,7 @@ def world(gallery, at_once, hopper, hopper_again, collins, both):
     recognise(world, hopper, hopper_again, both)
     analyse(world, hopper)
     rejected_as_eileen(world, hopper_again)
+    seen_by_cameras(world)
     by_jobs(world)
     in_the_admin_site(world)
     chain.seal()
@@ -172,6 +179,25 @@ def rejected_as_eileen(world, photo) -> None:
     post(world, f"recognitions/{pk}/faces/0/reject", identity=str(world.eileen.pk))
 
 
+def seen_by_cameras(world) -> None:
+    """As themselves; as an unknown person who was named and another who was merged into that one; and as Eileen, until a
+    curator said that it is not her. An unknown person may still be them."""
+    person = Identity.objects.get(pk=world.pk)
+    sight(world.gallery, unit(3, 0.71234), identity=person)
+    first, second = (sight(world.gallery, unit(axis, 0.71234), later=60, threshold=0.1) for axis in (4, 5))
+    merge_unknowns(actor=world.owner, into=first.unknown, others=[second.unknown])
+    event = name_unknown(actor=world.owner, unknown=first.unknown, name=f"{NAME} seen").event
+    undo(actor=world.owner, event=event)
+    name_unknown(actor=world.owner, unknown=first.unknown, identity=person)
+    mistaken = sight(world.gallery, unit(6, 0.71234), identity=world.eileen, later=120)
+    reject_name(actor=world.owner, sighting=mistaken, identity=world.eileen)
+    name_sighting(actor=world.owner, sighting=mistaken, identity=person)
+    corrected = sight(world.gallery, unit(60), identity=person, later=180)
+    corrected = reject_name(actor=world.owner, sighting=corrected, identity=person).sighting
+    Suggestion.objects.create(gallery=world.gallery, unknown=corrected.unknown, identity=person, distance=0.5)
+    world.corrected = corrected
+
+
 def by_jobs(world) -> None:
     """Health; and a re-embedding that is under way. Its rows are made here: a second pack takes long to load."""
     request_health(actor=ACTOR, gallery=world.gallery)
@@ -201,14 +227,19 @@ def needles_of(pk) -> dict[str, list]:
     """What must be gone: ids, hashes, vectors and pictures of the person as the database has them now."""
     subject = find_subject(Identity.with_deleted.get(pk=pk).pk)
     samples = FaceSample.with_deleted.filter(pk__in=subject.samples)
-    jpegs = map(bytes, FaceCrop.objects.filter(sample__in=samples).values_list("jpeg", flat=True))
+    own = samples.filter(rejected=False)  # the others are not the person's face
+    jpegs = map(bytes, FaceCrop.objects.filter(sample__in=own).values_list("jpeg", flat=True))
     crops = [jpeg[len(jpeg) // 2 :][:32] for jpeg in jpegs]
-    vectors = FaceEmbedding.objects.filter(sample__in=samples).extra(select={"as_text": "vector::text"})
+    seen = Sighting.objects.filter(identity__in=subject.people)
+    seen_crops = [bytes(face.jpeg)[-400:-360] for face in SightingFace.objects.filter(sighting__in=seen)]
+    vectors = FaceEmbedding.objects.filter(sample__in=own).extra(select={"as_text": "vector::text"})
     return {
         "texts": list(WORDS),
         "ids": [*map(str, subject.people), *map(str, subject.samples)],
         "photos": [*samples.values_list("photo_sha256", flat=True)],
-        "pictures": crops,
+        "pictures": crops + seen_crops,
+        "sightings": [*map(str, seen.values_list("pk", flat=True)), *map(str, seen.values_list("unknown", flat=True))],
+        "seen vectors": ["0.7124"],
         "vectors": [text[1:60] for text in vectors.values_list("as_text", flat=True)],
     }
 
@@ -235,7 +266,8 @@ def test_nothing_of_an_erased_person_is_left_anywhere(world, hopper, tmp_path, d
         while person := next_one():
             erasures.append(erase(person, actor=world.owner))
     after = {name: traces_of(*values, files=tmp_path) for name, values in needles.items()}
-    assert after.pop("ids") <= KEPT | {"erasures.jsonl"}
+    assert after.pop("ids") <= KEPT | {"erasures.jsonl"} and after.pop("sightings") <= KEPT
+    assert Sighting.objects.get().pk == world.corrected.pk
     assert not any(after.values()), after
     kept = [json.loads(line) for line in (tmp_path / "erasures.jsonl").read_text().splitlines()]
     assert [report["identities"] for report in kept] == [[str(pk) for pk in row.identities] for row in erasures]
@@ -256,7 +288,7 @@ def test_nothing_of_anybody_is_left_after_the_gallery_was_deleted(
         close_gallery(actor=world.owner, gallery=world.gallery)
         [erasure] = delete_due(actor=ACTOR)
     after = {name: traces_of(*values, files=tmp_path) for name, values in needles.items()}
-    assert after.pop("ids") <= KEPT_OF_A_GALLERY
+    assert after.pop("ids") | after.pop("sightings") <= KEPT_OF_A_GALLERY
     assert not any(after.values()), after
     report = json.loads((tmp_path / "erasures.jsonl").read_text())
     assert report == report_of(erasure) and report["whole_gallery"] and report["erased_by"] == world.owner.name

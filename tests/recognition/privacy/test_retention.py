@@ -21,6 +21,7 @@ from recognition.privacy.tasks import clean_gallery
 
 pytestmark = pytest.mark.django_db
 ACTOR = system_actor()
+SEEN_DEFAULT = {"sightings": "default", "unknown_sightings": "default"}
 
 
 def age(model, days: int, **lookup) -> None:
@@ -37,8 +38,10 @@ def test_each_category_is_deleted_in_its_time(worker, lived_in, gallery, setting
     for row, days in ((lived_in["alone"], 31), (lived_in["both"], 15), (stranger_seen, 15)):
         age(RecognitionRequest, days, pk=row.pk)
     rules = set_retention(actor=ACTOR, gallery=gallery, photos="20", unknown_faces="14", imports="keep")
-    assert rules == {"requests": "default", "photos": "20", "unknown_faces": "14", "imports": "keep"}
-    dues = {due.category: due for due in due_today(gallery)}
+    assert rules == {
+        "requests": "default", "photos": "20", "unknown_faces": "14", "imports": "keep", **SEEN_DEFAULT
+    }  # fmt: skip
+    dues = {due.category: due for due in due_today(gallery) if due.category not in SEEN_DEFAULT}
     assert {name: (due.count, due.days) for name, due in dues.items()} == {
         "requests": (1, 30), "photos": (1, 20), "unknown_faces": (1, 14), "imports": (0, None)
     }  # fmt: skip
@@ -49,7 +52,7 @@ def test_each_category_is_deleted_in_its_time(worker, lived_in, gallery, setting
     clean_gallery("retention", str(gallery.pk))
     assert RecognitionRequest.objects.count() == before - 1
     assert AuditEvent.objects.get(action="retention.applied").details == {
-        "requests": 1, "photos": 0, "unknown_faces": 1, "imports": 0
+        "requests": 1, "photos": 0, "unknown_faces": 1, "imports": 0, "sightings": 0, "unknown_sightings": 0
     }  # fmt: skip
     face = stranger_seen.faces.get()
     assert (bytes(face.crop), face.vector, face.decision) == (b"", None, "unknown")
@@ -80,6 +83,8 @@ def test_only_owners_change_retention_over_rest(gallery):
         "requests",
         "photos",
         "unknown_faces",
+        "sightings",
+        "unknown_sightings",
         "imports",
     ]
     problem(curator.patch(address, {"photos": "7"}, format="json"), 403, "not_allowed")

@@ -3,6 +3,7 @@
 from faceplatform_client.client import Client
 from faceplatform_client.errors import AddressRefused, ApiError, ConnectionFailed
 from faceplatform_client.types import (
+    Camera,
     Candidate,
     Comparison,
     Detection,
@@ -11,14 +12,18 @@ from faceplatform_client.types import (
     Face,
     Identity,
     Match,
+    Naming,
     Person,
     Recognition,
     Search,
+    Sighting,
+    UnknownPerson,
 )
 
 __all__ = [
     "AddressRefused",
     "ApiError",
+    "Camera",
     "Candidate",
     "Client",
     "Comparison",
@@ -29,7 +34,10 @@ __all__ = [
     "Face",
     "Identity",
     "Match",
+    "Naming",
     "Person",
     "Recognition",
     "Search",
+    "Sighting",
+    "UnknownPerson",
 ]

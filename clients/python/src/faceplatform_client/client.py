@@ -9,13 +9,17 @@ from typing import Any, cast
 from faceplatform_client.errors import ApiError
 from faceplatform_client.transport import NothingEnrolled, Photo, Transport
 from faceplatform_client.types import (
+    Camera,
     Comparison,
     Detection,
     Embedding,
     Enrolment,
+    Naming,
     Person,
     Recognition,
     Search,
+    Sighting,
+    UnknownPerson,
 )
 
 LONGEST_WAIT = 30.0  # seconds the platform holds one call
@@ -96,12 +100,7 @@ class Client:
     # --- People ---
     def people(self, *, gallery: str | None = None, search: str | None = None, **filters: Any) -> Iterator[Person]:
         """All people that match, fetched page by page. filters: as in the API (external_id, active, ordering …)."""
-        page = self._transport.get("identities", {"gallery": gallery, "search": search, "limit": 100, **filters})
-        while True:
-            yield from page["results"]
-            if page["next"] is None:
-                return
-            page = self._transport.get(page["next"])
+        yield from self._all("identities", {"gallery": gallery, "search": search, **filters})
 
     def person(self, person_id: str) -> Person:
         return cast(Person, self._transport.get(f"identities/{person_id}"))
@@ -129,6 +128,68 @@ class Client:
         except NothingEnrolled as error:
             return cast(Enrolment, error.content)
 
+    # --- Cameras ---
+    def cameras(self, *, gallery: str | None = None, **filters: Any) -> Iterator[Camera]:
+        """All cameras that match, fetched page by page. filters: as in the API (kind, enabled)."""
+        yield from self._all("cameras", {"gallery": gallery, **filters})
+
+    def camera(self, camera_id: str) -> Camera:
+        return cast(Camera, self._transport.get(f"cameras/{camera_id}"))
+
+    def add_camera(self, name: str, *, gallery: str, kind: str, **fields: Any) -> Camera:
+        """kind: rtsp, mjpeg, file, device or webcam. fields: address, user, password, role, fps …"""
+        return cast(
+            Camera, self._transport.post_json("cameras", {"gallery": gallery, "name": name, "kind": kind, **fields})
+        )
+
+    def change_camera(self, camera_id: str, **fields: Any) -> Camera:
+        """fields: as for `add_camera`, and enabled."""
+        return cast(Camera, self._transport.send_json("PATCH", f"cameras/{camera_id}", fields))
+
+    def delete_camera(self, camera_id: str) -> None:
+        """Deletes a camera with all its sightings, for good."""
+        self._transport.send("DELETE", f"cameras/{camera_id}")
+
+    def camera_picture(self, camera_id: str) -> bytes:
+        """The newest picture, a JPEG with boxes and names. Raises ApiError (no_picture) if there is none yet."""
+        return self._transport.get_picture(f"cameras/{camera_id}/frame.jpg")
+
+    def post_frame(self, camera_id: str, jpeg: bytes) -> None:
+        """A picture for a camera of the kind webcam; at most three a second."""
+        self._transport.send("POST", f"cameras/{camera_id}/frames", jpeg, {"Content-Type": "image/jpeg"})
+
+    def sightings(self, *, gallery: str | None = None, **filters: Any) -> Iterator[Sighting]:
+        """Who was seen, the newest first. filters: as in the API (camera, identity, unknown, decision, after, before)."""
+        yield from self._all("sightings", {"gallery": gallery, **filters})
+
+    def unknown_people(
+        self, *, gallery: str | None = None, state: str = "open", **filters: Any
+    ) -> Iterator[UnknownPerson]:
+        """Those whom nobody has named, the latest seen first. state: open, ignored or named."""
+        yield from self._all("unknowns", {"gallery": gallery, "state": state, **filters})
+
+    def name_unknown(
+        self,
+        unknown_id: str,
+        *,
+        identity: str | None = None,
+        name: str | None = None,
+        faces: Sequence[str] | None = None,
+        without: Sequence[str] = (),
+    ) -> Naming:
+        """Says who an unknown person is: a person's id, or the name of a new one. All past sightings get the name.
+
+        faces: ids of those to enrol, None for the best three. without: ids of sightings of somebody else.
+        """
+        body: dict[str, Any] = {"without": list(without)}
+        body |= {"identity": identity} if identity else {"name": name or ""}
+        body |= {} if faces is None else {"faces": list(faces)}
+        return cast(Naming, self._transport.post_json(f"unknowns/{unknown_id}/name", body))
+
+    def undo(self, event: str) -> str:
+        """Undoes a change by the event that its answer named. Returns the event of the undo."""
+        return cast(str, self._transport.post_json(f"undo/{event}", {})["event"])
+
     # --- The key and its galleries ---
     def me(self) -> dict[str, Any]:
         return cast("dict[str, Any]", self._transport.get("me"))
@@ -136,6 +197,15 @@ class Client:
     def galleries(self) -> list[dict[str, Any]]:
         """The first hundred galleries that the key can see."""
         return cast("list[dict[str, Any]]", self._transport.get("galleries", {"limit": 100})["results"])
+
+    def _all(self, path: str, query: dict[str, Any]) -> Iterator[Any]:
+        """The rows of a list, fetched page by page."""
+        page = self._transport.get(path, {"limit": 100, **query})
+        while True:
+            yield from page["results"]
+            if page["next"] is None:
+                return
+            page = self._transport.get(page["next"])
 
     def _submit_and_wait(self, path: str, fields: dict[str, Any], photos: Sequence[tuple[str, Photo]]) -> Any:
         wait = LONGEST_WAIT if self._wait is None else min(self._wait, LONGEST_WAIT)

@@ -40,9 +40,15 @@ class Transport:
         given = {name: _text(value) for name, value in (query or {}).items() if value is not None}
         return self.send("GET", path + (f"?{urlencode(given)}" if given else ""))
 
+    def get_picture(self, path: str) -> bytes:
+        picture: bytes = self.send("GET", path, headers={"Accept": "image/jpeg"})
+        return picture
+
     def post_json(self, path: str, body: dict[str, Any]) -> Any:
-        data = json.dumps({name: value for name, value in body.items() if value is not None}).encode()
-        return self.send("POST", path, data, {"Content-Type": "application/json"})
+        return self.send_json("POST", path, {name: value for name, value in body.items() if value is not None})
+
+    def send_json(self, method: str, path: str, body: dict[str, Any]) -> Any:
+        return self.send(method, path, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
     def post_photos(self, path: str, fields: dict[str, Any], photos: Sequence[tuple[str, Photo]], wait: float) -> Any:
         """photos: (field, photo). wait: seconds after which the platform answers even if there is no result yet."""
@@ -74,6 +80,8 @@ class Transport:
             raise ConnectionFailed(f"{request.full_url}: {getattr(error, 'reason', error)}") from error
         if status >= 300:
             raise _problem(status, headers.get("Retry-After"), body)
+        if headers.get_content_maintype() == "image":
+            return body
         try:
             return json.loads(body) if body else None
         except ValueError:

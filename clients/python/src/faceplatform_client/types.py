@@ -151,6 +151,75 @@ class Person(TypedDict):
     portrait: str | None
 
 
+class CameraName(TypedDict):
+    id: str
+    slug: str
+    name: str
+
+
+class UnknownName(TypedDict):
+    id: str
+    number: int
+
+
+class SightingFace(TypedDict):
+    id: str
+    rank: int
+    taken_at: str
+    detection_score: float
+    quality: Quality
+    jpeg: str
+
+
+class Sighting(TypedDict):
+    id: str
+    gallery: str
+    camera: CameraName
+    decision: Literal["known", "unknown", "unusable"]
+    identity: Identity | None
+    unknown: UnknownName | None
+    reason: str
+    first_seen: str
+    last_seen: str
+    frames: int
+    distance: float | None
+    margin: float | None
+    threshold: float | None
+    pack: str
+    closed: bool
+    named_by: str | None
+    named_at: str | None
+    follows: str | None
+    faces: list[SightingFace]
+
+
+class MayBe(TypedDict):
+    identity: Identity | None
+    unknown: UnknownName | None
+    distance: float
+
+
+class UnknownPerson(TypedDict):
+    id: str
+    gallery: str
+    number: int
+    first_seen: str
+    last_seen: str
+    sightings: int
+    ignored: bool
+    identity: Identity | None
+    merged_into: UnknownName | None
+    face: str | None
+    may_be: list[MayBe]
+
+
+class Naming(TypedDict):
+    event: str
+    identity: Identity
+    enrolled: list[str]
+    refused: list[dict[str, str]]
+
+
 class EnrolmentResult(TypedDict):
     photo: str
     status: Literal["enrolled", "refused", "pending"]
@@ -165,3 +234,45 @@ class Enrolment(TypedDict):
     refused: int
     pending: int
     results: list[EnrolmentResult]
+
+
+class CameraState(TypedDict):
+    """status: waiting, connecting, live, degraded, offline, ended or disabled. text, detail: the same in words, and why."""
+
+    status: str
+    text: str
+    detail: str
+    since: str | None
+    last_frame_at: str | None
+    width: int | None
+    height: int | None
+    fps: float | None
+    analysed_fps: float | None
+    drops: int
+    reconnects: int
+
+
+class Camera(TypedDict):
+    """address, user: told to owners alone. picture: the number of its newest picture."""
+
+    id: str
+    gallery: str
+    slug: str
+    name: str
+    kind: Literal["rtsp", "mjpeg", "file", "device", "webcam"]
+    enabled: bool
+    role: Literal["both", "entrance", "exit"]
+    fps: float
+    min_face_px: int
+    min_frames: int
+    masks: list[Any]
+    live: bool
+    repeats: bool
+    retention_days: int | None
+    unknown_retention_days: int | None
+    created_at: str
+    address: str | None
+    user: str | None
+    has_password: bool
+    state: CameraState
+    picture: int | None
