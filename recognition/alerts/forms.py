@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.core.validators import validate_email
 from django.utils.dates import WEEKDAYS
 
 from gallery.models import Gallery, Identity
@@ -57,6 +58,14 @@ class RuleForm(forms.Form):
         help_text="The same person at the same camera is not told again for so long.",
     )
 
+    emails = forms.CharField(
+        label="E-mail to",
+        required=False,
+        max_length=2000,
+        help_text="Addresses, with commas. Sent where the operator has set up e-mail.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "email"}),
+    )
+
     def __init__(self, gallery: Gallery, *args: Any, rule: AlertRule | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial |= _values_of(rule) if rule else {}
@@ -84,11 +93,18 @@ class RuleForm(forms.Form):
         data = dict(self.cleaned_data)
         return data | {"cooldown": data.pop("minutes") * 60}
 
+    def clean_emails(self) -> list[str]:
+        addresses = [part.strip() for part in self.cleaned_data["emails"].split(",") if part.strip()]
+        for address in addresses:
+            validate_email(address)
+        return list(dict.fromkeys(addresses))
+
 
 def _values_of(rule: AlertRule) -> dict[str, Any]:
     same = ("name", "kind", "enabled", "weekdays", "starts_at", "ends_at", "absent_after", "min_score")
     chosen = {name: list(getattr(rule, name).all()) for name in ("cameras", *PEOPLE)}
-    return {name: getattr(rule, name) for name in same} | chosen | {"minutes": round(rule.cooldown / 60)}
+    changed = {"minutes": round(rule.cooldown / 60), "emails": ", ".join(rule.emails)}
+    return {name: getattr(rule, name) for name in same} | chosen | changed
 
 
 class KindsForm(forms.Form):

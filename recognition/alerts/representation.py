@@ -84,6 +84,7 @@ def rule_as_dict(rule: AlertRule) -> dict[str, Any]:
         "min_score": rule.min_score,
         "cooldown": rule.cooldown,
         "absent_after": rule.absent_after,
+        "emails": rule.emails,
         "created_at": rule.created_at,
     }
 

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from faceplatform.web.choices import ChoiceField, MultipleChoiceField
 from recognition.alerts.models import AlertKind, AlertRule, DeliveryStatus
-from recognition.alerts.services import CHOSEN, RULE_FIELDS
+from recognition.alerts.services import CHOSEN, MOST_EMAILS, RULE_FIELDS
 from recognition.cameras.schema import CameraReferenceSchema, UnknownReferenceSchema
 from recognition.photos.models import Decision
 from recognition.photos.schema import IdentityReferenceSchema
@@ -79,6 +79,12 @@ class RuleInput(serializers.ModelSerializer):
         required=False,
         max_length=7,
         help_text="0 is Monday.",
+    )
+    emails = serializers.ListField(
+        child=serializers.EmailField(),
+        required=False,
+        max_length=MOST_EMAILS,
+        help_text="Addresses that are told too, where the operator has set up e-mail.",
     )
 
     class Meta:

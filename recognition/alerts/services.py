@@ -39,9 +39,10 @@ __all__ = [
 ]  # fmt: skip
 RULE_FIELDS = (
     "name", "kind", "enabled", "weekdays", "starts_at", "ends_at", "min_score", "cooldown", "absent_after",
+    "emails",
 )  # fmt: skip
 CHOSEN = ("cameras", "people", "but_not")
-MOST_ENDPOINTS, MOST_RULES = 20, 100  # of a gallery
+MOST_ENDPOINTS, MOST_RULES, MOST_EMAILS = 20, 100, 10  # of a gallery; of a rule
 
 
 # --- Rules ------------------------------------------------------------------------------------------------------------
@@ -78,6 +79,8 @@ def _save_rule(actor: Actor, rule: AlertRule, fields: Mapping[str, Any], action:
     people = chosen["people"] if "people" in chosen else [] if rule._state.adding else list(rule.people.all())
     if rule.kind == AlertKind.WATCH_LIST and not people:
         raise InvalidInput("Choose the people of the watch-list.")
+    if len(rule.emails) > MOST_EMAILS:
+        raise InvalidInput(f"A rule tells at most {MOST_EMAILS} e-mail addresses. Use a mailing list for more.")
     _require_own(rule.gallery, [row for rows in chosen.values() for row in rows])
     rule.save()
     for name, rows in chosen.items():
