@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from factories import GalleryFactory, IdentityFactory, member, show, unit
+from factories import GalleryFactory, IdentityFactory, member, show
 from seen import sight, unit
 
 from accounts.keys.services import create_api_key
