@@ -68,7 +68,7 @@ class RuleForm(forms.Form):
 
     def __init__(self, gallery: Gallery, *args: Any, rule: AlertRule | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial |= _values_of(rule) if rule else {}
+        self.initial = {**self.initial, **(_values_of(rule) if rule else {})}
         rows = {"cameras": gallery.cameras.all()} | dict.fromkeys(PEOPLE, Identity.objects.filter(gallery=gallery))
         for name, queryset in rows.items():
             field: Any = self.fields[name]

@@ -180,9 +180,9 @@ def _rows(request, gallery: Gallery) -> QuerySet[Alert]:
 
 def _matching(request, gallery: Gallery, form: FilterForm) -> QuerySet[Alert]:
     chosen = dict(form.chosen)
-    unseen = chosen.pop("unseen", False)
-    rows = _rows(request, gallery).filter(**chosen)
-    return rows.filter(seen_by_actor=False) if unseen else rows
+    if chosen.pop("unseen", False):
+        chosen["seen_by_actor"] = False
+    return _rows(request, gallery).filter(**chosen)
 
 
 def _page(request, template: str, context: dict):

@@ -61,7 +61,7 @@ def test_a_rule_tells_and_a_webhook_is_added(page, hall):
     page.get_by_role("link", name="Add a rule").first.click()
     page.fill("[name=name]", "Visitors at the door")
     page.select_option("[name=kind]", "watch_list")
-    page.get_by_label("About: find a person").press_sequentially("ada")
+    page.get_by_label("About: find a person", exact=True).press_sequentially("ada")
     page.get_by_role("button", name="Add Ada Lovelace").click()
     expect(page.locator("#chosen-people input")).to_be_checked()
     page.get_by_label("Minutes of silence").fill("0")
