@@ -1,27 +1,46 @@
-"""Accounts in the admin site. Every write goes through a service, so that it is audited. The audit is read-only."""
+"""Accounts in the admin site. Every write goes through a service, so that it is audited. Audit and looks are read-only."""
 
 from collections.abc import Callable
 from copy import copy
 from functools import partial
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
 from django.db import transaction
+from django.utils.decorators import method_decorator
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.actor import Actor
 from accounts.admin_base import ReadOnlyAdmin, ScopedAdmin, VisibleGalleries, actor_of
+from accounts.confirmation import confirmed
 from accounts.keys.services import revoke_api_key
-from accounts.models import ApiKey, AuditEvent, Membership, User
+from accounts.models import ApiKey, AuditEvent, Look, Membership, User
 from accounts.users import services
 
-admin.site.unregister(Group)
+# Groups are shown as below. allauth's rows are its own: the pages “My account” and “Users” change them, and write the audit.
+admin.site.unregister([Group, EmailAddress, Authenticator, UserSession, SocialAccount, SocialApp, SocialToken])
 
 
-class OperatorsMixin:
+class ConfirmedMixin:
+    """Changes ask again for the password after a while, as the pages do."""
+
+    @method_decorator(confirmed)
+    def changeform_view(self, request, *args, **kwargs):
+        return super().changeform_view(request, *args, **kwargs)  # type: ignore[misc]
+
+    @method_decorator(confirmed)
+    def delete_view(self, request, *args, **kwargs):
+        return super().delete_view(request, *args, **kwargs)  # type: ignore[misc]
+
+
+class OperatorsMixin(ConfirmedMixin):
     """Operators alone change these rows; staff with the permission to view them may look. Deletes through `delete_service`."""
 
     delete_service: Callable[[Actor, Any], None]
@@ -77,6 +96,7 @@ class UnfoldUserAdmin(OperatorsMixin, UserAdmin, ModelAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
 
+    @method_decorator(confirmed)
     def user_change_password(self, request, id, form_url=""):
         """Django's view does not tell its form who acts: the form of this request's copy knows."""
         view = copy(self)
@@ -98,7 +118,7 @@ class UnfoldUserAdmin(OperatorsMixin, UserAdmin, ModelAdmin):
 
 
 @admin.register(Membership)
-class MembershipAdmin(ScopedAdmin):
+class MembershipAdmin(ConfirmedMixin, ScopedAdmin):
     list_display = ["user", "gallery", "role", "created_at"]
     list_filter = ["role", ("gallery", VisibleGalleries)]
     search_fields = ["user__username", "gallery__name__alike"]
@@ -148,6 +168,17 @@ class AuditEventAdmin(ReadOnlyAdmin):
     list_filter = ["action", "via", "gallery_slug"]
     search_fields = ["action", "user_name", "object_name", "object_id", "gallery_slug", "request_id"]
     date_hierarchy = "at"
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).visible_to(actor_of(request))
+
+
+@admin.register(Look)
+class LookAdmin(ReadOnlyAdmin):
+    list_display = ["last_at", "user_name", "kind", "object_id", "gallery_slug", "count", "via", "ip"]
+    list_filter = ["kind", "via", "gallery_slug"]
+    search_fields = ["user_name", "object_id", "gallery_slug", "api_key_prefix"]
+    date_hierarchy = "hour"
 
     def get_queryset(self, request):
         return super().get_queryset(request).visible_to(actor_of(request))

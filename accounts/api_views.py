@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from accounts import idempotency
 from accounts.actor import Actor, Via
 from accounts.compiled_reads import VisibleRow
+from accounts.confirmation import require_confirmed
 from faceplatform.database.compiled import Row
 from faceplatform.errors import NotFound
 
@@ -28,6 +29,8 @@ class ActorMixin(APIView):
     answers_with: tuple[str, ...] = ()  # its content types where they are not JSON, for the header Accept
     shown_once: tuple[str, ...] = ()
     happens_once = True  # whether POSTs with the same Idempotency-Key do
+    # Methods for which somebody who calls with a session must have signed in lately, or confirmed who they are.
+    asks_again: tuple[str, ...] = ()
     answer_later: Callable[[Sequence[UUID]], HttpResponse]
     post: Callable[..., HttpResponse]
 
@@ -49,6 +52,8 @@ class ActorMixin(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if request.method in self.asks_again and request.auth is None:
+            require_confirmed()
         key = request.headers.get("Idempotency-Key")
         if request.method == "POST" and key is not None and self.happens_once:
             self.post = partial(self._post_once, key, self.post)

@@ -8,4 +8,5 @@ class AccountsConfig(AppConfig):
         "audit": "audit",
         "api-keys": "keys",
         "rotate-api-key": "keys",
+        "users": "users",
     }

@@ -28,6 +28,22 @@ class User(AbstractUser):
     """A person who signs in. Superusers are the operators: they see every gallery and the admin site."""
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+    must_change_password = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="The password was given by somebody else: it is changed at the next sign-in.",
+    )
+
+
+class CacheEntry(models.Model):
+    """Django's cache in the database (settings.CACHES), which all web processes share; Django alone reads and writes it."""
+
+    cache_key = models.CharField(primary_key=True, max_length=255)
+    value = models.TextField()
+    expires = models.DateTimeField(db_index=True)
+
+    def __str__(self):
+        return self.cache_key
 
 
 class Membership(models.Model):
@@ -236,6 +252,7 @@ class Look(models.Model):
         RECOGNITIONS = "recognitions", "List of recognitions"
         SIGN_IN = "sign_in", "Signed in"
         SIGN_IN_FAILED = "sign_in_failed", "Sign-in failed"
+        FACTOR_FAILED = "factor_failed", "Second factor failed"
         REFUSED = "refused", "Refused"
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)

@@ -104,7 +104,7 @@ class LookQuerySet(_RecordQuerySet):
 
     def of_access(self):
         """Sign-ins, right and wrong, and refusals."""
-        return self.filter(kind__in=["sign_in", "sign_in_failed", "refused"])
+        return self.filter(kind__in=["sign_in", "sign_in_failed", "factor_failed", "refused"])
 
     def matching(self, text: str):
         """Looks whose kind, user, object or gallery contains `text`."""

@@ -198,10 +198,75 @@ SETTINGS = {
             _natural,
             "Failed attempts a minute to sign in from one address; 0: no limit.",
         ),
+        Setting("FACEPLATFORM_BACKUP_DIR", "", _optional_path, "Folder for daily backups; if empty, none are made."),
+        Setting(
+            "FACEPLATFORM_BACKUP_HOUR", "2", setting_values.hour, "Hour of the daily backup, in the time zone set."
+        ),
+        Setting(
+            "FACEPLATFORM_BACKUP_KEEP",
+            "7,4,0",
+            setting_values.backup_slots,
+            "How many days, weeks and months keep their newest backup.",
+        ),
+        Setting("FACEPLATFORM_BACKUP_VERIFY", "on", _boolean, "Whether each daily backup is restored on trial."),
+        Setting("FACEPLATFORM_BACKUP_BEFORE_MIGRATING", "on", _boolean, "Whether `up` backs up before it migrates."),
+        Setting(
+            "FACEPLATFORM_BACKUP_RECIPIENTS",
+            "",
+            setting_values.age_recipients,
+            "Public keys of age, with commas, that backups are encrypted for.",
+        ),
+        Setting(
+            "FACEPLATFORM_METRICS_TOKEN",
+            "",
+            setting_values.metrics_token,
+            "What Prometheus sends to read /metrics from elsewhere; if empty, only this machine may.",
+            secret=True,
+        ),
+        Setting("FACEPLATFORM_LOG_FORMAT", "plain", setting_values.log_format, "How log lines look: plain or json."),
+        Setting(
+            "FACEPLATFORM_OIDC_ISSUER",
+            "",
+            setting_values.web_address,
+            "https:// address of your OpenID Connect provider; if empty, there is no single sign-on.",
+        ),
+        Setting("FACEPLATFORM_OIDC_CLIENT_ID", "", str, "What the provider calls this platform."),
+        Setting("FACEPLATFORM_OIDC_CLIENT_SECRET", "", str, "The secret of that client.", secret=True),
+        Setting("FACEPLATFORM_OIDC_NAME", "your organisation", str, "What the sign-in page calls the provider."),
+        Setting("FACEPLATFORM_OIDC_CLAIM", "groups", str, "The claim whose values FACEPLATFORM_OIDC_ROLES names."),
+        Setting(
+            "FACEPLATFORM_OIDC_ROLES",
+            "",
+            setting_values.oidc_roles,
+            "VALUE=staff, VALUE=administrator, VALUE=ROLE@GALLERY, with commas; if empty, everybody may sign in.",
+        ),
+        Setting(
+            "FACEPLATFORM_LOCAL_SIGN_IN", "on", _boolean, "off: nobody signs in with a password, but by single sign-on."
+        ),
+        Setting(
+            "FACEPLATFORM_EMAIL_URL",
+            "",
+            setting_values.email_url,
+            "smtp://user:password@host:587?from=address: the server that sends e-mail; if empty, none is sent.",
+            secret=True,
+        ),
+        Setting(
+            "FACEPLATFORM_SECOND_FACTOR",
+            "nobody",
+            setting_values.second_factor,
+            "Who must have a second factor: nobody, staff, owners (and staff) or all.",
+        ),
+        Setting(
+            "FACEPLATFORM_SESSION_IDLE_MINUTES",
+            "1440",
+            _positive,
+            "Minutes without a request after which a session ends.",
+        ),
+        Setting("FACEPLATFORM_SESSION_HOURS", "336", _positive, "Hours after which a session ends in any case."),
         Setting(
             "FACEPLATFORM_QUEUE_LIMIT", "1000", _positive, "How many photos may wait for workers; further ones get 503."
         ),
-        Setting("FACEPLATFORM_MAX_PHOTO_MB", "10", _positive, "Largest photo accepted, in MiB."),
+        Setting("FACEPLATFORM_MAX_PHOTO_MB", "25", _positive, "Largest photo accepted, in MiB."),
         Setting("FACEPLATFORM_MAX_MEGAPIXELS", "40", _positive, "How many megapixels of a photo are decoded at once."),
         Setting("FACEPLATFORM_MAX_IMPORT_MB", "2048", _positive, "Largest ZIP that may be uploaded, in MiB."),
         Setting("FACEPLATFORM_CAMERA_WORKERS", "1", _natural, "Processes of this machine that read cameras."),
@@ -257,6 +322,10 @@ def check_all() -> None:
         get(name)
     if get(OWNER_URL) and not get("DATABASE_URL"):
         raise SettingError(f"{OWNER_URL} is for a PostgreSQL of your own: set DATABASE_URL, too.")
+    if get("FACEPLATFORM_OIDC_ISSUER") and not get("FACEPLATFORM_OIDC_CLIENT_ID"):
+        raise SettingError("FACEPLATFORM_OIDC_ISSUER needs FACEPLATFORM_OIDC_CLIENT_ID and its secret.")
+    if not (get("FACEPLATFORM_LOCAL_SIGN_IN") or get("FACEPLATFORM_OIDC_ISSUER")):
+        raise SettingError("FACEPLATFORM_LOCAL_SIGN_IN=off needs FACEPLATFORM_OIDC_ISSUER: nobody could sign in.")
 
 
 def secret_key(data_dir: Path) -> str:

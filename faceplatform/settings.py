@@ -1,5 +1,6 @@
 """Django settings. What an operator may change comes from environment variables, listed in faceplatform/env.py."""
 
+import logging
 from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
@@ -18,7 +19,13 @@ ALLOWED_HOSTS = env.get("FACEPLATFORM_ALLOWED_HOSTS")
 INSTALLED_APPS = [
     "unfold",
     "django.contrib.admin",
-    "accounts",  # before auth, two of whose commands it replaces
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "accounts",  # after allauth, some of whose pages of the admin site it hides; before auth, two of whose commands it replaces
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -39,9 +46,12 @@ INSTALLED_APPS = [
     "recognition.attendance",
     "recognition.alerts",
     "recognition.sightings",
+    "recognition.backups",
+    "recognition.tallies",
 ]
 
 MIDDLEWARE = [
+    "faceplatform.web.metrics.MetricsMiddleware",
     "faceplatform.web.proxies.TrustedProxyMiddleware",
     "faceplatform.web.middleware.RequestIdMiddleware",
     "faceplatform.web.hosts.AllowedHostMiddleware",
@@ -55,10 +65,13 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.sign_in.middleware.SessionLengthMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "accounts.sign_in.middleware.FirstThingsMiddleware",
     "accounts.looks.middleware.LooksMiddleware",
     "faceplatform.web.middleware.DomainErrorMiddleware",
 ]
@@ -94,6 +107,7 @@ SIGN_INS_AT_ONCE = 4
 LANES = {
     ("/health/live",): 1,
     ("/health/ready",): 2,
+    ("/metrics",): 1,
     ("/sign-in", "/admin/login/"): SIGN_INS_AT_ONCE,
     ("/static/",): 2,
 }
@@ -146,24 +160,89 @@ LOCK_SECONDS = env.get("FACEPLATFORM_LOCK_SECONDS")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Accounts and sessions --------------------------------------------------------------------------------------------
+HTTPS = env.get("FACEPLATFORM_HTTPS")
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "accounts.sign_in.backend.Backend",
+    "django.contrib.auth.backends.ModelBackend",  # of sessions that began before the first; it is never asked for a password
+]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+    {"NAME": "accounts.sign_in.passwords.LengthValidator"},
+    {"NAME": "accounts.sign_in.passwords.CommonValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
+PASSWORD_RESET_TIMEOUT = 72 * 3600  # of a link with which somebody chooses a password
+_email = env.get("FACEPLATFORM_EMAIL_URL")
+SENDS_EMAIL = bool(_email)
+globals().update(_email)
+SECOND_FACTOR = env.get("FACEPLATFORM_SECOND_FACTOR")
+SESSION_COOKIE_AGE = env.get("FACEPLATFORM_SESSION_IDLE_MINUTES") * 60
+SESSION_SECONDS = env.get("FACEPLATFORM_SESSION_HOURS") * 3600
 SIGN_IN_RATE = env.get("FACEPLATFORM_SIGN_IN_RATE")
 SIGN_IN_ADDRESS_RATE = env.get("FACEPLATFORM_SIGN_IN_ADDRESS_RATE")
+# django-allauth. Its own limits count in the cache, one after the other; accounts/sign_in/throttling.py counts instead.
+ACCOUNT_ADAPTER = "accounts.sign_in.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_EMAIL_VERIFICATION = "none"  # addresses are given by operators
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_SIGNUP_ENABLED = False
+ACCOUNT_SESSION_REMEMBER = True  # for as long as the settings above say
+ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_METHODS = ("password", "mfa")
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
+ACCOUNT_RATE_LIMITS = MFA_RATE_LIMITS = False
+MFA_ADAPTER = "accounts.sign_in.adapter.FactorAdapter"
+MFA_FORMS = {"add_webauthn": "accounts.sign_in.forms.PasskeyForm"}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Faceplatform"
+MFA_TOTP_TOLERANCE = 1
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+USERSESSIONS_TRACK_ACTIVITY = True
+OIDC_ISSUER = env.get("FACEPLATFORM_OIDC_ISSUER")
+OIDC_NAME = env.get("FACEPLATFORM_OIDC_NAME")
+OIDC_CLAIM = env.get("FACEPLATFORM_OIDC_CLAIM")
+OIDC_ROLES = env.get("FACEPLATFORM_OIDC_ROLES")
+LOCAL_SIGN_IN = env.get("FACEPLATFORM_LOCAL_SIGN_IN")
+SOCIALACCOUNT_ADAPTER = "accounts.sso.adapter.SingleSignOnAdapter"
+SOCIALACCOUNT_LOGIN_ON_GET = True  # a form's answer may not lead elsewhere, says our content security policy
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "sso",
+                "name": OIDC_NAME,
+                "client_id": env.get("FACEPLATFORM_OIDC_CLIENT_ID"),
+                "secret": env.get("FACEPLATFORM_OIDC_CLIENT_SECRET"),
+                "settings": {"server_url": OIDC_ISSUER},
+            }
+        ],
+    }
+}
+# What allauth keeps there: codes that were used. They must be known to all web processes.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "accounts_cacheentry",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
 CSRF_FAILURE_VIEW = "faceplatform.web.views.csrf_failure"
 
 TRUSTED_PROXIES = env.get("FACEPLATFORM_TRUSTED_PROXIES")
-HTTPS = env.get("FACEPLATFORM_HTTPS")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^health/"]  # a load balancer asks for them directly
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]  # a load balancer and a monitor ask for them directly
 SECURE_HSTS_SECONDS = env.get("FACEPLATFORM_HSTS_DAYS") * 86_400 if HTTPS else 0
 # Other names under the same domain, and lists kept by browsers' makers, are the organisation's to decide.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
@@ -192,7 +271,8 @@ DEFAULT_PACK = "sface"  # of new galleries
 MAX_PHOTO_BYTES = env.get("FACEPLATFORM_MAX_PHOTO_MB") * 1024 * 1024
 MAX_PHOTO_PIXELS = env.get("FACEPLATFORM_MAX_MEGAPIXELS") * 1_000_000
 MAX_PHOTOS_AN_ENROLMENT = 20
-MAX_UPLOAD_BYTES = (MAX_PHOTOS_AN_ENROLMENT + 2) * MAX_PHOTO_BYTES
+# All photos of an enrolment, with some room: a request has them in memory together.
+MAX_UPLOAD_BYTES = max(220 * 1024 * 1024, 2 * MAX_PHOTO_BYTES)
 DEVICE = env.get("FACEPLATFORM_DEVICE")
 PRECISION = env.get("FACEPLATFORM_PRECISION")
 RUNTIME = env.get("FACEPLATFORM_RUNTIME")
@@ -200,6 +280,13 @@ COMPILED_MODELS_DIR = DATA_DIR / "compiled-models"
 LEASE_SECONDS = env.get("FACEPLATFORM_LEASE_SECONDS")
 MAX_ATTEMPTS = 3
 BACKUP_RETENTION_DAYS = env.get("FACEPLATFORM_BACKUP_RETENTION_DAYS")
+BACKUP_DIR = env.get("FACEPLATFORM_BACKUP_DIR")
+BACKUP_HOUR = env.get("FACEPLATFORM_BACKUP_HOUR")
+BACKUP_KEEP = env.get("FACEPLATFORM_BACKUP_KEEP")
+BACKUP_VERIFY = env.get("FACEPLATFORM_BACKUP_VERIFY")
+BACKUP_BEFORE_MIGRATING = env.get("FACEPLATFORM_BACKUP_BEFORE_MIGRATING")
+BACKUP_RECIPIENTS = env.get("FACEPLATFORM_BACKUP_RECIPIENTS")
+METRICS_TOKEN = env.get("FACEPLATFORM_METRICS_TOKEN")
 QUEUE_LIMIT = env.get("FACEPLATFORM_QUEUE_LIMIT")
 REQUEST_RETENTION_DAYS = env.get("FACEPLATFORM_REQUEST_RETENTION_DAYS")
 LOOK_RETENTION_DAYS = env.get("FACEPLATFORM_LOOK_RETENTION_DAYS")
@@ -269,12 +356,23 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+LOG_FORMAT = env.get("FACEPLATFORM_LOG_FORMAT")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "faceplatform.web.middleware.RequestIdFilter"}},
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "plain"}},
+    "formatters": {
+        "plain": {
+            "()": "faceplatform.logs.DiscreetFormatter",
+            "format": "{asctime} {levelname} {name} [{request_id}] {message}",
+            "style": "{",
+        },
+        "json": {"()": "faceplatform.logs.JsonFormatter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": env.get("FACEPLATFORM_LOG_LEVEL")},
-    "loggers": {"procrastinate": {"level": "WARNING"}},
+    # Statements, with their values, are nobody's business, also where everything else is told.
+    "loggers": {"procrastinate": {"level": "WARNING"}, "django.db.backends": {"level": "INFO"}},
 }
+if LOG_FORMAT == "json":
+    logging.captureWarnings(True)

@@ -19,6 +19,7 @@ from faceplatform.errors import Conflict, InvalidInput
 from faceplatform.web.api import ProblemSerializer
 from faceplatform.web.choices import ChoiceField
 from faceplatform.web.filters import Filter, filtered, list_parameters, parse_bool, parse_time
+from faceplatform.web.names import NamedSerializer
 from gallery import services
 from gallery.closing import close_gallery
 from gallery.compiled_reads import GALLERY, IDENTITY
@@ -47,7 +48,7 @@ IDENTITY_FILTERS = [
 IDENTITY_ORDERINGS = {"created_at": "id", "name": "name", "updated_at": "updated_at"}
 
 
-class GallerySerializer(serializers.ModelSerializer):
+class GallerySerializer(NamedSerializer):
     serializer_choice_field = ChoiceField
 
     identity_count = serializers.IntegerField(read_only=True)
@@ -76,7 +77,7 @@ class GallerySerializer(serializers.ModelSerializer):
         validators = ()  # the service validates, with the model's own constraints
 
 
-class IdentitySerializer(serializers.ModelSerializer):
+class IdentitySerializer(NamedSerializer):
     gallery = serializers.SlugField(source="gallery.slug", help_text="The gallery's slug.")
     sample_count = serializers.IntegerField(read_only=True)
     portrait = serializers.UUIDField(

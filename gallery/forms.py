@@ -6,6 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
 
+from faceplatform.database.names import NameFormField
 from faceplatform.errors import InvalidInput
 from gallery.metadata import require_bounded
 from gallery.models import Gallery, Identity
@@ -95,7 +96,7 @@ class SamplesForm(forms.Form):
 
 
 class SplitForm(SamplesForm):
-    name = forms.CharField(max_length=200, error_messages={"required": "Type the new person's name first."})
+    name = NameFormField(max_length=200, error_messages={"required": "Type the new person's name first."})
 
 
 def _add_other_person_field(form: forms.Form, identity: Identity) -> None:

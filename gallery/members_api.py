@@ -38,6 +38,7 @@ class MemberViewSet(ActorMixin, viewsets.GenericViewSet):
     queryset = Membership.objects.none()
     serializer_class = MemberSerializer
     read_scope = write_scope = Scope.MANAGE
+    asks_again = ("PUT", "DELETE")
 
     @extend_schema(summary="List a gallery's members", responses={200: MemberSerializer(many=True), **PROBLEMS})
     def list(self, request, slug):

@@ -12,4 +12,5 @@ urlpatterns = [
     path("", include("recognition.attendance.urls")),
     path("", include("recognition.alerts.urls")),
     path("", include("recognition.sightings.urls")),
+    path("", include("recognition.monitoring.urls")),
 ]

@@ -12,6 +12,7 @@ from accounts.roles import Scope
 from faceplatform.errors import NotFound
 from faceplatform.web.api import ProblemSerializer
 from faceplatform.web.choices import MultipleChoiceField
+from faceplatform.web.names import NameField
 
 PROBLEMS = dict.fromkeys((400, 401, 403, 404), ProblemSerializer)
 
@@ -48,7 +49,7 @@ class NewApiKeySerializer(ApiKeySerializer):
 
 
 class ApiKeyInput(serializers.Serializer):
-    name = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
+    name = NameField(max_length=100, required=False, default="", allow_blank=True)
     gallery = serializers.SlugField(
         required=False, allow_null=True, default=None, help_text="Limits the key to this gallery."
     )
@@ -81,6 +82,7 @@ class ApiKeyViewSet(ActorMixin, mixins.ListModelMixin, viewsets.GenericViewSet):
     serializer_class = ApiKeySerializer
     read_scope = write_scope = Scope.MANAGE
     shown_once = ("key",)
+    asks_again = ("POST",)
 
     def get_queryset(self):
         return ApiKey.objects.visible_to(self.actor).select_related("user", "gallery")

@@ -5,12 +5,13 @@ from django.conf import settings
 
 from accounts.galleries import galleries
 from accounts.roles import Scope
+from faceplatform.database.names import NameFormField
 
 LIFETIMES = [("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a year"), ("", "never")]
 
 
 class ApiKeyForm(forms.Form):
-    name = forms.CharField(max_length=100, help_text="What will use it, such as “front door”.")
+    name = NameFormField(max_length=100, help_text="What will use it, such as “front door”.")
     gallery: forms.ModelChoiceField = forms.ModelChoiceField(
         queryset=None, required=False, empty_label="All my galleries"
     )

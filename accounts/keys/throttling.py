@@ -38,5 +38,5 @@ class RateThrottle(BaseThrottle):
 
 
 def delete_idle_buckets() -> int:
-    """Deletes the buckets that have become empty; returns how many."""
-    return delete_in_batches(RequestBucket.objects.filter(at__lt=timezone.now() - timedelta(minutes=2)))
+    """Deletes the buckets that have become empty, those of a day (accounts/sign_in/throttling.py) too; returns how many."""
+    return delete_in_batches(RequestBucket.objects.filter(at__lt=timezone.now() - timedelta(days=1)))

@@ -5,6 +5,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from accounts.confirmation import confirmed
 from accounts.keys import services
 from accounts.keys.forms import ApiKeyForm
 from accounts.models import ApiKey
@@ -13,6 +14,7 @@ from faceplatform.errors import DomainError, NotFound
 
 
 @never_cache
+@confirmed
 def api_keys(request):
     """The user's keys, and a form for a new one. A new key is shown only in the response to the form."""
     actor = actor_of(request)
@@ -29,6 +31,7 @@ def api_keys(request):
 
 @require_POST
 @never_cache
+@confirmed
 def rotate(request, pk):
     """Replaces a key by a new one; the old one stays valid for a day."""
     key = _key(request, pk)

@@ -1,15 +1,13 @@
-"""Writes what a request has shown, whom it has signed in, and what it has refused."""
+"""Writes what a request has shown, and what it has refused. Sign-ins: accounts/sign_in/noting.py."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from accounts.actor import Actor, Via, address_of
+from accounts.actor import Actor, Via
 from accounts.looks.writing import Kind, Seen, note
-from accounts.models import User
 
-SIGN_IN = ("sign-in", "admin:login")
 PLACES = (("/api/", Via.API), ("/admin/", Via.ADMIN))
 
 
@@ -24,23 +22,7 @@ class LooksMiddleware:
             note(Actor.from_request(request, _via(request)), look)
         elif response.status_code == 403 and request.user.is_authenticated:
             note(Actor.from_request(request, _via(request)), Seen(Kind.REFUSED, object_id=_operation(request)))
-        elif request.method == "POST" and response.status_code < 400 and _is_sign_in(request):
-            _note_sign_in(request)
         return response
-
-
-def _note_sign_in(request: HttpRequest) -> None:
-    if request.user.is_authenticated:
-        return note(Actor.from_request(request, _via(request)), Seen(Kind.SIGN_IN))
-    # Names that nobody has are not kept: some people type their password there.
-    typed = request.POST.get("username", "")[:150].replace("\0", "")
-    user = User.objects.filter(username=typed).first()
-    name = user.get_username() if user else ""
-    return note(Actor(user=user, name=name, via=_via(request), ip=address_of(request)), Seen(Kind.SIGN_IN_FAILED))
-
-
-def _is_sign_in(request: HttpRequest) -> bool:
-    return request.resolver_match is not None and request.resolver_match.view_name in SIGN_IN
 
 
 def _via(request: HttpRequest) -> Via:

@@ -18,12 +18,16 @@ from accounts.models import Look
 from faceplatform.database.planned import planned_cursor
 
 Kind = Look.Kind
+# A reader does not wait until the disk has the look: that took as long as the reading itself.
 NOTE = """
     INSERT INTO accounts_look (
         id, kind, hour, user_id, user_name, api_key_prefix, via, ip, gallery_id, gallery_slug, object_id,
         count, first_at, last_at
     )
-    VALUES (%s, %s, date_trunc('hour', now(), 'UTC'), %s, %s, %s, %s, %s, %s, %s, %s, 1, now(), now())
+    VALUES (
+        %s, %s, date_trunc('hour', now(), 'UTC'), %s, %s, %s, %s, %s, %s, %s, %s,
+        (SELECT 1 FROM set_config('synchronous_commit', 'off', true)), now(), now()
+    )
     ON CONFLICT ON CONSTRAINT look_once DO UPDATE SET count = accounts_look.count + 1, last_at = excluded.last_at
 """
 

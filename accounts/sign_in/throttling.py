@@ -1,6 +1,7 @@
-"""Limits guessing of passwords, before a password is hashed.
+"""Limits guessing of passwords and second factors, before a password is hashed.
 
-Attempts are counted by address and by account. An attack on an account from many addresses would shut its owner out with that
+Attempts are counted by address and by account, those of an account by the minute and by the day: the second locks it until most
+of a day has passed or an administrator unlocks it. An attack on an account from many addresses would shut its owner out with that
 alone: a browser in which the owner has signed in before has a signed cookie, and its attempts are counted by themselves. Hashing
 takes a third of a second, so that few threads may do it or wait for it at a time, with places of their own for known browsers.
 """
@@ -9,7 +10,7 @@ import hashlib
 import secrets
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -18,15 +19,21 @@ from django.core import signing
 from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts import audit, buckets
 from accounts.actor import Actor, Via
-from accounts.models import User
+from accounts.models import RequestBucket, User
+from accounts.sign_in.backend import find_user
 from faceplatform.errors import TooManyAttempts
 
 COOKIE = "known_browser"
 KNOWN_FOR = 90 * 86_400  # seconds
 NOTE_AN_HOUR = {"noted": (1 / 60, 1.0)}
+A_DAY = 100  # failed attempts at one account; NIST SP 800-63B-4, 3.2.2
+RESETS = (3 / 60, 3.0)  # messages with a link to one address: leaks a minute, holds
+DAYS = ("day", "factor_day")  # who does not know the password cannot fill the second
+KINDS = ("account", "own", "factor", "reset", *DAYS)  # of the buckets of an account
 
 
 class Turns:
@@ -53,29 +60,83 @@ KNOWN, UNKNOWN = Turns(waiting=3), Turns(waiting=3)
 
 
 @contextmanager
-def attempt(request: HttpRequest, username: str) -> Iterator[None]:
-    """Counts an attempt to sign in as `username`; then it is this request's turn to hash. Raises TooManyAttempts."""
-    account = _hash_of(username)
+def attempt(request: HttpRequest, login: str) -> Iterator[None]:
+    """Counts an attempt to sign in as `login`, a name or an e-mail address; then it is this request's turn to hash.
+
+    Raises TooManyAttempts.
+    """
+    name = _name_of(login)
+    account = _hash_of(name)
     browser = _browser_of(request, account)
     if browser:
-        _count(request, f"browser:{browser}", username)
+        _count(request, [f"browser:{browser}"], name)
     else:
-        _count(request, _address_subject(request), None)
-        _count(request, f"account:{account}", username)
+        _count(request, [_address_subject(request)], None)
+        _count(request, [f"account:{account}", f"day:{account}"], name)
     with (KNOWN if browser else UNKNOWN).take():
         yield
 
 
 @contextmanager
 def own_password(request: HttpRequest, username: str) -> Iterator[None]:
-    """The same for the old password of somebody who is signed in and changes it."""
-    _count(request, f"own:{_hash_of(username)}", username)
+    """The same for the password of somebody who is signed in and changes or confirms it."""
+    _count(request, [f"own:{_hash_of(username)}"], username)
     with KNOWN.take():
         yield
 
 
+@contextmanager
+def second_factor(request: HttpRequest, username: str) -> Iterator[None]:
+    """Counts an attempt at a second factor, whether at the sign-in or later. Raises TooManyAttempts."""
+    account = _hash_of(username)
+    _count(request, [f"factor:{account}", f"factor_day:{account}"], username)
+    yield
+
+
+@contextmanager
+def passkey(request: HttpRequest) -> Iterator[None]:
+    """Counts a sign-in with a passkey, of which nobody knows yet whose it is. Raises TooManyAttempts."""
+    _count(request, [_address_subject(request)], None)
+    yield
+
+
+@contextmanager
+def reset(request: HttpRequest, email: str) -> Iterator[None]:
+    """Counts a request for a link by e-mail. Raises TooManyAttempts."""
+    _count(request, [_address_subject(request)], None)
+    _count(request, [f"reset:{_hash_of(_name_of(email))}"], email)
+    yield
+
+
+def succeeded(username: str) -> None:
+    """After a sign-in: what failed before it counts no more towards the day's."""
+    _forget(username, DAYS)
+
+
+def locked(users: Iterable[User]) -> set[User]:
+    """Those of `users` whose last attempt was refused and whose next one would be, too."""
+    limits, now = _limits(), timezone.now()
+    owner = {f"{kind}:{_hash_of(user.get_username())}": user for user in users for kind in KINDS}
+    found = set()
+    for bucket in RequestBucket.objects.filter(subject__in=owner, allowed=False):
+        rate, holds = limits[bucket.subject.partition(":")[0]]
+        if bucket.level - rate / 60 * (now - bucket.at).total_seconds() + 1 > holds:
+            found.add(owner[bucket.subject])
+    return found
+
+
+def unlock(username: str) -> None:
+    """Forgets all attempts at the account."""
+    _forget(username, KINDS)
+
+
+def _forget(username: str, kinds: Iterable[str]) -> None:
+    account = _hash_of(username)
+    RequestBucket.objects.filter(subject__in=[f"{kind}:{account}" for kind in kinds]).delete()
+
+
 def remember(request: HttpRequest, response: HttpResponseBase, username: str) -> None:
-    """After a right password: the address is not charged for it if it was, and the browser is known from now on."""
+    """After a sign-in: the address is not charged for it if it was, and the browser is known from now on."""
     account = _hash_of(username)
     browser = _browser_of(request, account)
     if browser is None:
@@ -92,20 +153,25 @@ def remember(request: HttpRequest, response: HttpResponseBase, username: str) ->
     )
 
 
-def _count(request: HttpRequest, subject: str, username: str | None) -> None:
-    """username: whose account is meant, if the bucket is one of an account."""
-    rate = settings.SIGN_IN_RATE if username is not None else settings.SIGN_IN_ADDRESS_RATE
-    if not rate:
+def _limits() -> buckets.Limits:
+    rate, address = settings.SIGN_IN_RATE, settings.SIGN_IN_ADDRESS_RATE
+    by_account = dict.fromkeys(("browser", "account", "own", "factor"), (rate, rate))
+    return {**by_account, "address": (address, address), "reset": RESETS, **dict.fromkeys(DAYS, (A_DAY / 1440, A_DAY))}
+
+
+def _count(request: HttpRequest, subjects: list[str], username: str | None) -> None:
+    """username: whose account is meant, if the buckets are an account's."""
+    if not (settings.SIGN_IN_RATE if username is not None else settings.SIGN_IN_ADDRESS_RATE):
         return
-    wait = buckets.count([subject], {subject.partition(":")[0]: (rate, rate)})
-    if wait:
-        _note(request, subject, username)
-        raise TooManyAttempts(
-            f"Too many attempts to sign in. Wait {wait} seconds, then try again."
-            if wait > 1
-            else "Too many attempts to sign in. Wait a second, then try again.",
-            retry_after=wait,
-        )
+    if wait := buckets.count(subjects, _limits()):
+        _note(request, subjects[0], username)
+        raise TooManyAttempts(f"Too many attempts to sign in. {_advice(wait)}", retry_after=wait)
+
+
+def _advice(wait: int) -> str:
+    if wait < 120:
+        return f"Wait {wait} seconds, then try again." if wait > 1 else "Wait a second, then try again."
+    return f"Wait {wait // 60} minutes, or ask an administrator to unlock your account."
 
 
 def _note(request: HttpRequest, subject: str, username: str | None) -> None:
@@ -116,9 +182,15 @@ def _note(request: HttpRequest, subject: str, username: str | None) -> None:
     visitor = Actor.of_visitor(request, Via.WEB)
     with transaction.atomic():
         if buckets.count([f"noted:{_hash_of(subject)}"], NOTE_AN_HOUR) == 0:
-            user = None if username is None else User.objects.filter(username=username).first()
+            user = None if username is None else find_user(username)
             details = {"limit": subject.partition(":")[0]}
             audit.record(actor=visitor, action="sign_in.throttled", target=user, details=details)
+
+
+def _name_of(login: str) -> str:
+    """The account's name if there is one, so that it has one bucket however it is called."""
+    user = find_user(login)
+    return user.get_username() if user else login
 
 
 def _browser_of(request: HttpRequest, account: str) -> str | None:

@@ -1,10 +1,100 @@
-"""The form with which users change their own password."""
+"""The forms of one's own account and of the page “Users”. They parse input; the services check the rules."""
 
+from allauth.account.forms import ChangePasswordForm, ResetPasswordKeyForm
+from allauth.core import context
 from django import forms
-from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.password_validation import password_validators_help_texts
+
+from accounts.actor import Actor, Via
+from accounts.galleries import galleries
+from accounts.models import User
+from accounts.pages import actor_of
+from accounts.roles import Role
+from accounts.users import services
 
 
-class OwnPasswordForm(PasswordChangeForm):
+def _plain(form: forms.Form) -> None:
+    """Our labels stand above the fields: no placeholders that repeat them."""
+    for field in form.fields.values():
+        field.widget.attrs.pop("placeholder", None)
+        field.help_text = ""
+    form.fields["password1"].help_text = " ".join(password_validators_help_texts()[:1])
+    form.fields["password1"].label, form.fields["password2"].label = "New password", "New password, again"
+
+
+class OwnPasswordForm(ChangePasswordForm):
     end_keys = forms.BooleanField(
         label="End all my API keys", required=False, help_text="Do this if somebody else may know your password."
     )
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        end_keys = self.fields["end_keys"].help_text
+        _plain(self)
+        self.fields["end_keys"].help_text = end_keys
+        self.fields["oldpassword"].label = "Current password"
+
+    def save(self):
+        services.change_own_password(
+            actor=actor_of(context.request),
+            password=self.cleaned_data["password1"],
+            end_keys=self.cleaned_data["end_keys"],
+        )
+
+
+class NewPasswordForm(ResetPasswordKeyForm):
+    """For who has a link."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        _plain(self)
+
+    def save(self):
+        visitor = Actor.of_visitor(context.request, Via.WEB)
+        services.choose_password(actor=visitor, user=self.user, password=self.cleaned_data["password1"])
+
+
+class NameForm(forms.ModelForm):
+    class Meta:
+        model = User
+        fields = ["first_name", "last_name"]
+
+
+class InvitationForm(forms.Form):
+    username = forms.CharField(label="User name", max_length=150, help_text="They sign in with it.")
+    email = forms.EmailField(label="E-mail address", required=False)
+    gallery: forms.ModelChoiceField = forms.ModelChoiceField(queryset=None, required=False, empty_label="None")
+    role = forms.TypedChoiceField(choices=Role.choices, coerce=lambda value: Role(int(value)), initial=Role.VIEWER)
+    is_staff = forms.BooleanField(label="Staff: sees the system pages and the admin site", required=False)
+    is_administrator = forms.BooleanField(label="Administrator: may do everything", required=False)
+
+    def __init__(self, actor, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        gallery = self.fields["gallery"]
+        assert isinstance(gallery, forms.ModelChoiceField)
+        gallery.queryset = galleries().visible_to(actor, Role.OWNER).order_by("name")
+        if not actor.sees_everything:
+            gallery.required, gallery.empty_label = True, None
+            del self.fields["is_staff"], self.fields["is_administrator"]
+
+
+ROLES = [("", "No access"), *Role.choices]
+
+
+class RoleForm(forms.Form):
+    """A role in a gallery; no role takes the gallery away."""
+
+    gallery: forms.ModelChoiceField = forms.ModelChoiceField(queryset=None)
+    role = forms.TypedChoiceField(
+        choices=ROLES,
+        coerce=lambda value: Role(int(value)),
+        empty_value=None,
+        required=False,
+    )
+
+    def __init__(self, actor, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        gallery = self.fields["gallery"]
+        assert isinstance(gallery, forms.ModelChoiceField)
+        gallery.queryset = galleries().visible_to(actor, Role.OWNER).order_by("name")
+        self.galleries = gallery.queryset

@@ -1,12 +1,15 @@
 """Users, what they may do in the admin site, and their roles in galleries. Each write is audited in the same transaction.
 
-Accounts and groups are changed by operators alone, whatever Django's permissions say; everybody changes their own password.
+Accounts and groups are changed by operators alone, whatever Django's permissions say; everybody changes their own password and
+name. Inviting people: invitations.py.
 """
 
 import secrets
 from collections.abc import Iterable
 from typing import Any
 
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import Group, Permission
 from django.contrib.sessions.models import Session
@@ -20,6 +23,8 @@ from accounts.galleries import GalleryRow
 from accounts.keys.services import end_keys_of
 from accounts.models import Membership, User
 from accounts.roles import Role
+from accounts.sign_in import throttling
+from faceplatform.database.names import checked_name
 from faceplatform.errors import Conflict, NotAllowed, NotFound
 
 # Of these fields the audit tells the old and the new value; of the others only that they changed.
@@ -46,13 +51,15 @@ def create_first_administrator(*, username: str, password: str = "") -> tuple[Us
 def make_administrator(*, actor: Actor, username: str, password: str = "") -> tuple[User, str]:
     """Makes `username` an active administrator with `password` or a random one, and ends the account's API keys.
 
-    The account is created if there is none. Returns it and the password. Raises NotAllowed.
+    A random one has to be changed at the first sign-in. The account is created if there is none. Returns it and the password.
+    Raises NotAllowed.
     """
     _lock_operators(actor)
     username = User.normalize_username(username)
     user = User.objects.select_for_update(no_key=True).filter(username=username).first()
     action = "user.created" if user is None else "user.changed"
     user = user or User(username=username)
+    user.must_change_password = not password
     password = password or secrets.token_urlsafe(12)
     user.is_active = user.is_staff = user.is_superuser = True
     user.set_password(password)
@@ -71,6 +78,7 @@ def save_user(*, actor: Actor, user: User, changed: list[str] | None) -> None:
     administrator.
     """
     operators = _lock_operators(actor)
+    user.email = user.email.lower()
     if changed is None:
         user.save()
         details = {"administrator": True} if user.is_superuser else None
@@ -101,12 +109,14 @@ def set_rights(*, actor: Actor, user: User, groups: Iterable[Group], permissions
 def set_password(*, actor: Actor, user: User, password: str | None) -> int:
     """An operator gives `user` a new password; None: no sign-in by password. Ends the account's sessions and API keys.
 
-    Returns how many keys ended. Raises NotAllowed, NotFound, or Conflict if the only administrator would have no password.
+    The user has to change it at the next sign-in, unless it is their own. Returns how many keys ended. Raises NotAllowed,
+    NotFound, or Conflict if the only administrator would have no password.
     """
     operators = _lock_operators(actor)
     row = _lock_user(user)
     if password is None:
         _require_another_operator(row, operators)
+    user.must_change_password = password is not None and actor.user != user
     return _store_password(actor, user, password, action="user.password_set", end_keys=True)
 
 
@@ -119,7 +129,62 @@ def change_own_password(*, actor: Actor, password: str, end_keys: bool) -> int:
     if actor.user is None or actor.api_key is not None:
         raise NotAllowed("Sign in to change your password.")
     _lock_user(actor.user)
+    actor.user.must_change_password = False
     return _store_password(actor, actor.user, password, action="user.password_changed", end_keys=end_keys)
+
+
+@transaction.atomic
+def choose_password(*, actor: Actor, user: User, password: str) -> None:
+    """Somebody who has a link from `invitations.make_link`, or from an e-mail, chooses a password. Sessions end."""
+    _lock_user(user)
+    user.must_change_password = False
+    _store_password(actor, user, password, action="user.password_chosen", end_keys=False)
+
+
+@transaction.atomic
+def change_own_name(*, actor: Actor, first_name: str, last_name: str) -> None:
+    """The signed-in user changes how they are called, not their user name. Raises InvalidInput."""
+    assert actor.user is not None
+    user = _lock_user(actor.user)
+    user.first_name, user.last_name = checked_name(first_name), checked_name(last_name)
+    user.save(update_fields=["first_name", "last_name"])
+    audit.record(actor=actor, action="user.changed", target=user, details={"fields": ["first_name", "last_name"]})
+
+
+@transaction.atomic
+def end_session(*, actor: Actor, session: UserSession) -> None:
+    """Ends a session of the actor's own."""
+    session.end()
+    audit.record(actor=actor, action="session.ended", target=session.user, details={"ip": session.ip})
+
+
+@transaction.atomic
+def set_active(*, actor: Actor, user: User, active: bool) -> None:
+    """Lets an account sign in or not; see `save_user`."""
+    user.is_active = active
+    save_user(actor=actor, user=user, changed=["is_active"])
+
+
+@transaction.atomic
+def unlock(*, actor: Actor, user: User) -> None:
+    """Forgets failed attempts to sign in to the account. Raises NotAllowed."""
+    _lock_operators(actor)
+    throttling.unlock(user.get_username())
+    audit.record(actor=actor, action="user.unlocked", target=user)
+
+
+@transaction.atomic
+def reset_factors(*, actor: Actor, user: User) -> int:
+    """Takes the second factors away from somebody who has lost them, and ends their sessions. Returns how many there were.
+
+    Raises NotAllowed.
+    """
+    _lock_operators(actor)
+    _, removed = Authenticator.objects.filter(user=user).delete()
+    _end_sessions_of(user)
+    count = sum(removed.values())
+    audit.record(actor=actor, action="factor.reset", target=user, details={"removed": count})
+    return count
 
 
 @transaction.atomic
@@ -179,7 +244,7 @@ def _require_another_operator(user: User, operators: list[User]) -> None:
 
 def _store_password(actor: Actor, user: User, password: str | None, *, action: str, end_keys: bool) -> int:
     user.set_password(password)
-    user.save(update_fields=["password"])
+    user.save(update_fields=["password", "must_change_password"])
     ended = end_keys_of(actor=actor, user=user) if end_keys else 0
     details = {"keys_ended": ended} | ({} if password is not None else {"password": "removed"})
     audit.record(actor=actor, action=action, target=user, details=details)
@@ -191,6 +256,7 @@ def _end_sessions_of(user: User) -> None:
     rows = Session.objects.filter(expire_date__gt=timezone.now()).iterator()
     ended = [row.pk for row in rows if row.get_decoded().get(SESSION_KEY) == str(user.pk)]
     Session.objects.filter(pk__in=ended).delete()
+    UserSession.objects.filter(user=user).delete()
 
 
 def _replace(related: Any, rows: Iterable[Group | Permission]) -> dict[str, list[str]]:

@@ -1,46 +1,100 @@
-"""The page on which users change their own password."""
+"""One's own account: name, password, second factors, sessions."""
 
+from allauth.account.views import PasswordChangeView, PasswordResetFromKeyView
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import messages
-from django.contrib.auth import update_session_auth_hash
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
 
 from accounts.models import ApiKey
 from accounts.pages import actor_of
 from accounts.sign_in import throttling
+from accounts.sign_in.devices import device_of
+from accounts.sign_in.factors import needs_factor
+from accounts.sign_in.views import Limited
 from accounts.users import services
-from accounts.users.forms import OwnPasswordForm
-from faceplatform.errors import TooManyAttempts
+from accounts.users.forms import NameForm, NewPasswordForm, OwnPasswordForm
+from faceplatform.errors import DomainError, NotAllowed, NotFound
 
 
-@sensitive_post_parameters()
 @never_cache
-def password(request):
-    if request.method != "POST":
-        return _page(request, OwnPasswordForm(request.user))
-    form = OwnPasswordForm(request.user, request.POST)
-    try:
-        with throttling.own_password(request, request.user.get_username()):
-            valid = form.is_valid()
-    except TooManyAttempts as error:
-        response = _page(request, OwnPasswordForm(request.user), refused=error.message, status=error.status)
-        response["Retry-After"] = str(error.retry_after)
-        return response
-    if not valid:
-        return _page(request, form, status=400)
-    ended = services.change_own_password(
-        actor=actor_of(request),
-        password=form.cleaned_data["new_password1"],
-        end_keys=form.cleaned_data["end_keys"],
-    )
-    update_session_auth_hash(request, request.user)
-    told = f" {ended} API keys have ended." if ended else ""
-    messages.success(request, f"Your password is changed. Your other sessions have ended.{told}")
-    return redirect("password")
+def account(request):
+    """Everything about one's own account; names of factors and sessions lead to acts."""
+    return _page(request, NameForm(instance=request.user))
 
 
-def _page(request, form, *, refused: str = "", status: int = 200):
-    keys = ApiKey.objects.usable_at(timezone.now()).filter(user=request.user).select_related("gallery").order_by("-id")
-    return render(request, "accounts/password.html", {"form": form, "keys": keys, "refused": refused}, status=status)
+@require_POST
+def change_name(request):
+    form, status = NameForm(request.POST), 400
+    if form.is_valid():
+        try:
+            services.change_own_name(actor=actor_of(request), **form.cleaned_data)
+            messages.success(request, "Saved.")
+            return redirect("account")
+        except DomainError as error:
+            form.add_error(None, error.message)
+            status = error.status
+    return _page(request, form, status=status)
+
+
+@require_POST
+def end_session(request, pk):
+    session = UserSession.objects.filter(user=request.user, pk=pk).first()
+    if session is None:
+        raise NotFound("You have no such session, or it has ended already.")
+    services.end_session(actor=actor_of(request), session=session)
+    messages.success(request, "The session has ended.")
+    return redirect("account")
+
+
+class OwnPassword(Limited, PasswordChangeView):
+    template_name = "accounts/password.html"
+    form_class = OwnPasswordForm
+
+    def dispatch(self, request, *args, **kwargs):
+        if not request.user.has_usable_password():
+            raise NotAllowed("You sign in without a password here. There is none to be changed.")
+        return super().dispatch(request, *args, **kwargs)
+
+    def limit(self, request):
+        return throttling.own_password(request, request.user.get_username())
+
+    def get_context_data(self, **kwargs):
+        keys = ApiKey.objects.usable_at(timezone.now()).filter(user=self.request.user).select_related("gallery")
+        return super().get_context_data(**kwargs) | {"keys": keys.order_by("-id")}
+
+    def form_invalid(self, form):
+        return self.render_to_response(self.get_context_data(form=form), status=400)
+
+    def get_default_success_url(self):
+        return reverse("account")
+
+
+class ChosenPassword(PasswordResetFromKeyView):
+    """For who follows a link: from an e-mail, or handed over by an administrator."""
+
+    template_name = "accounts/choose_password.html"
+    form_class = NewPasswordForm
+
+
+def _page(request, form, *, status: int = 200):
+    factors = Authenticator.objects.filter(user=request.user).order_by("created_at")
+    by_kind = {kind: [factor for factor in factors if factor.type == kind] for kind in Authenticator.Type.values}
+    sessions = UserSession.objects.purge_and_list(request.user)
+    context = {
+        "form": form,
+        "apps": by_kind["totp"],
+        "passkeys": by_kind["webauthn"],
+        "codes": [len(factor.wrap().get_unused_codes()) for factor in by_kind["recovery_codes"]],
+        "must_have_factor": needs_factor(request.user),
+        "sessions": [
+            {"row": row, "device": device_of(row.user_agent), "current": row.is_current()}
+            for row in sorted(sessions, key=lambda row: row.last_seen_at, reverse=True)
+        ],
+        "keys": ApiKey.objects.usable_at(timezone.now()).filter(user=request.user).count(),
+    }
+    return render(request, "accounts/account.html", context, status=status)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import CharField, Lookup, TextField
 
@@ -25,6 +26,17 @@ def checked_name(text: str, what: str = "name") -> str:
     return name
 
 
+class NameFormField(forms.CharField):
+    """A field of a form for a name: cleaned before its length counts. The browser is told no length: it counts as typed."""
+
+    def to_python(self, value: Any) -> Any:
+        value = super().to_python(value)
+        return clean_name(value) if isinstance(value, str) else value
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {name: value for name, value in super().widget_attrs(widget).items() if name != "maxlength"}
+
+
 class NameField(CharField):
     """A CharField whose values are cleaned (`clean_name`) wherever they are validated, saved or compared with.
 
@@ -36,6 +48,9 @@ class NameField(CharField):
     def to_python(self, value: Any) -> Any:
         value = super().to_python(value)
         return clean_name(value) if isinstance(value, str) else value
+
+    def formfield(self, **options: Any) -> Any:
+        return super().formfield(**{"form_class": NameFormField, **options})
 
     def deconstruct(self) -> Any:
         """As Django's own: the column is the same, and no migration depends on this class."""

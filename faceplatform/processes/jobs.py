@@ -17,10 +17,11 @@ from procrastinate.tasks import Task
 
 logger = logging.getLogger(__name__)
 
-MAINTENANCE, REPORTS, IMPORTS, DELIVERIES = "maintenance", "reports", "imports", "deliveries"
+MAINTENANCE, REPORTS, IMPORTS = "maintenance", "reports", "imports"
+DELIVERIES, BACKUPS = "deliveries", "backups"
 EARLIER = "default"  # the one queue of earlier versions
 # The queues that share slots, and how many of their jobs one job worker runs at once.
-SLOTS = {(MAINTENANCE,): 2, (REPORTS, EARLIER, "builtin"): 2, (IMPORTS,): 4, (DELIVERIES,): 4}
+SLOTS = {(MAINTENANCE,): 2, (REPORTS, EARLIER, "builtin"): 2, (IMPORTS,): 4, (DELIVERIES,): 4, (BACKUPS,): 1}
 
 RETRY = RetryStrategy(max_attempts=4, exponential_wait=8)  # after 8 s, 64 s, 9 min and 68 min
 SUCCEEDED_KEPT, FAILED_KEPT = timedelta(days=1), timedelta(days=30)

@@ -46,8 +46,9 @@ class Part:
 class Supervisor:
     """Starts the parts in order and keeps them running until `stop` is called; then stops them in reverse order.
 
-    say: gets each line of output. every: called at least twice a second while the parts run. ended: called as soon as a part
-    has died, before it is restarted; it must not block. become, environment: see faceplatform/system_user.py.
+    say: gets each line of output. relay: gets those of the parts instead, after the part's name. every: called at least twice a
+    second while the parts run. ended: called as soon as a part has died, before it is restarted; it must not block. become,
+    environment: see faceplatform/system_user.py.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class Supervisor:
         say: Callable[[str], None],
         every: Callable[[], None] = lambda: None,
         ended: Callable[[Part], None] = lambda part: None,
+        relay: Callable[[str, str], None] | None = None,
         become: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.parts = list(parts)
         self.say = say
+        self.relay = relay or (lambda name, line: say(f"{name} | {line}"))
         self.every = every
         self.ended = ended
         self.become = list(become)
@@ -114,7 +117,7 @@ class Supervisor:
     def _relay(self, name: str, output: IO[str]) -> None:
         with output:
             for line in output:
-                self.say(f"{name} | {line.rstrip()}")
+                self.relay(name, line.rstrip())
 
     def _await_end(self, process: subprocess.Popen[str]) -> None:
         """Wakes the supervisor as soon as a part ends, without taking the exit status from it."""

@@ -164,6 +164,13 @@ def limit_body(
             address = address_of(scope)
             size = address.limit if chunked else int(length or 0)
             user = await _check(address, size, headers, known)
+            if not user and chunked:  # how much it is, only its end tells
+                await _receive_all(
+                    application, scope, send, Body(receive, ANONYMOUS, patience, beyond=_no_key(address))
+                )
+                return
+            if not user:
+                raise _no_key(address)
             async with rooms.of(address).taken(user, size, patience.room) as leave:
                 await _receive_all(application, scope, send, Body(receive, address.limit, patience, leave))
         except DomainError as error:
@@ -173,18 +180,15 @@ def limit_body(
 
 
 async def _check(address: Address, size: int, headers: Headers, known: Callable[[Headers], Awaitable[str]]) -> str:
-    """Whose request it is."""
+    """Whose request it is; empty if nobody is known."""
     if size > address.limit:
         raise _too_large(address.limit)
     try:
-        user = await known(headers)
+        return await known(headers)
     except (DatabaseError, InterfaceError) as error:
         if (problem := unavailable(error)) is None:
             raise
         raise problem from error
-    if not user:
-        raise NotAllowed(NO_KEY, code="not_authenticated", status=401 if address.view else 403)
-    return user
 
 
 async def _receive_all(application: Application, scope: Scope, send: Send, body: "Body") -> None:
@@ -195,12 +199,21 @@ async def _receive_all(application: Application, scope: Scope, send: Send, body:
 
 
 class Body:
-    """A body as it comes: counted, and refused if it is too large or too slow."""
+    """A body as it comes: counted, and refused if it is too large or too slow.
+
+    at_end: called once it is there. beyond: the refusal of a body that is larger than `limit`.
+    """
 
     def __init__(
-        self, receive: Receive, limit: int, patience: Patience, at_end: Callable[[], Awaitable[None]] | None = None
+        self,
+        receive: Receive,
+        limit: int,
+        patience: Patience,
+        at_end: Callable[[], Awaitable[None]] | None = None,
+        beyond: DomainError | None = None,
     ) -> None:
         self.refusal: DomainError | None = None
+        self._beyond = beyond or _too_large(limit)
         self._receive, self._limit, self._patience, self._at_end = receive, limit, patience, at_end
         self._size, self._started, self._ended = 0, time.monotonic(), False
 
@@ -217,7 +230,7 @@ class Body:
         self._size += len(message.get("body", b""))
         self._ended = not message.get("more_body", False)
         if self._size > self._limit:
-            return self._refuse(_too_large(self._limit))
+            return self._refuse(self._beyond)
         if not self._ended and self._is_slow():
             return self._refuse(_too_slow())
         if self._ended and self._at_end:
@@ -238,6 +251,10 @@ def _too_large(limit: int) -> DomainError:
     return InvalidInput(
         f"The request is larger than {size}. Send fewer or smaller photos at once.", code="too_large", status=413
     )
+
+
+def _no_key(address: Address) -> DomainError:
+    return NotAllowed(NO_KEY, code="not_authenticated", status=401 if address.view else 403)
 
 
 def _too_slow() -> DomainError:

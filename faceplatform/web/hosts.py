@@ -13,7 +13,7 @@ from faceplatform.web.api import problem_json
 from faceplatform.web.middleware import STRICT_POLICY, GetResponse, PlatformRequest, error_page
 
 logger = logging.getLogger(__name__)
-ASKED_BY_MACHINES = "/health/"  # by the address or the container's name; the answer names no address
+ASKED_BY_MACHINES = ("/health/", "/metrics")  # by the address or the container's name; the answer names no address
 UNKNOWN = (
     "This platform does not answer to the name “{name}”. If users reach it under that name, its operator has to add it to the "
     "setting FACEPLATFORM_ALLOWED_HOSTS and to restart it."
@@ -22,7 +22,7 @@ UNREADABLE = "The request names no host that could be one. Send the header Host 
 
 
 class AllowedHostMiddleware:
-    """Answers 400 with a sentence where Django would log a traceback. Health is told to whoever asks, under any name."""
+    """Answers 400 with a sentence where Django would log a traceback. Health and figures are told under any name."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

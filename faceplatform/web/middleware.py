@@ -35,9 +35,10 @@ PERMISSIONS = "camera=(self), microphone=(), geolocation=(), display-capture=()"
 
 
 class PlatformRequest(HttpRequest):
-    """A request with what RequestIdMiddleware adds to it. For type checking alone."""
+    """A request with what the middleware adds to it. For type checking alone. was_forwarded: whether a proxy passed it on."""
 
     request_id: str
+    was_forwarded: bool
 
 
 class RequestIdMiddleware:

@@ -25,6 +25,7 @@ class TrustedProxyMiddleware:
         peer = read_address(request.META.get("REMOTE_ADDR", ""))
         trusted: list[IPv4Network | IPv6Network] = settings.TRUSTED_PROXIES
         chain = request.META.pop(FORWARDED_FOR, "")
+        request.was_forwarded = bool(chain)
         if peer is not None and is_in(peer, trusted):
             request.META["REMOTE_ADDR"] = str(_client(peer, chain.split(","), trusted))
         elif trusted:

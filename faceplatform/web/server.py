@@ -52,6 +52,7 @@ def server_of(application: Any, bounds: Bounds, *, host: str, port: int) -> Serv
         http=protocol,
         ws="none",
         lifespan="off",
+        log_config=None,  # its lines are like all others
         log_level="warning",
         access_log=False,
         proxy_headers=False,  # see proxies.py

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.template.response import TemplateResponse
 
 from accounts.admin_base import actor_of
+from faceplatform.database.names import NameFormField
 from faceplatform.errors import DomainError
 from gallery import services
 from gallery.curation import services as curation
@@ -44,7 +45,7 @@ class MergeForm(forms.Form):
 
 
 class NameForm(forms.Form):
-    name = forms.CharField(max_length=200, label="Name of the new person")
+    name = NameFormField(max_length=200, label="Name of the new person")
 
     def __init__(self, queryset, *args, **kwargs):
         super().__init__(*args, **kwargs)

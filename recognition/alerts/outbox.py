@@ -26,17 +26,12 @@ def send(alert: Alert) -> None:
     for endpoint in endpoints:
         if not endpoint.kinds or alert.kind in endpoint.kinds:
             put(endpoint, f"alert.{alert.kind}", alert.raised_at, alert_as_dict(alert), alert)
-    addresses = alert.rule.emails if alert.rule and sends_email() else []
+    addresses = alert.rule.emails if alert.rule and settings.SENDS_EMAIL else []
     if addresses:
         AlertMail.objects.bulk_create(
             AlertMail(gallery=alert.gallery, alert=alert, address=address) for address in addresses
         )
         transaction.on_commit(lambda: _defer(MAIL, "alert-mails", None))
-
-
-def sends_email() -> bool:
-    """Whether the operator has set up e-mail."""
-    return bool(getattr(settings, "SENDS_EMAIL", False))
 
 
 def put(

@@ -21,7 +21,7 @@ from recognition.engine.tones import to_rgb
 from recognition.engine.truncated import LEAST_SHOWN, completed, rows_shown
 from recognition.engine.wide import is_wide, read_wide, tiff_size
 
-MAX_BYTES = 10 * 1024 * 1024
+MAX_BYTES = 25 * 1024 * 1024
 MAX_PIXELS = 40_000_000
 # How many times `max_pixels` a photo may have that is decoded smaller: a JPEG by its decoder, a HEIC right after it.
 CLAIMED = {"JPEG": 5.0, "HEIF": 1.5}

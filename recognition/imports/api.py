@@ -33,7 +33,8 @@ class ImportSerializer(serializers.ModelSerializer):
     gallery = serializers.SlugField(source="gallery.slug")
     handled = serializers.IntegerField(help_text="Files dealt with so far, of `total`.")
 
-    skipped = serializers.IntegerField(help_text="Photos that were enrolled already.")
+    skipped = serializers.IntegerField(help_text="Photos that were enrolled already, for the same person.")
+    refused = serializers.IntegerField(help_text="Photos that cannot be used, or are enrolled as somebody else.")
     ignored = serializers.IntegerField(help_text="Files left out: they are nobody's photo. The report says why.")
 
     class Meta:

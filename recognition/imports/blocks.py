@@ -13,8 +13,9 @@ from django.db import transaction
 from accounts.actor import Actor
 from faceplatform.errors import DomainError, InvalidInput
 from faceplatform.text import storable
-from gallery.models import FaceSample, Gallery, Identity
+from gallery.models import Gallery, Identity
 from gallery.services import create_identity, people_with_keys
+from recognition.imports.duplicates import CONFLICT, enrolled_in
 from recognition.imports.files import words_of
 from recognition.imports.lease import count
 from recognition.imports.models import Import, ImportRow
@@ -142,13 +143,10 @@ def _known(gallery: Gallery, keys: set[str]) -> dict[str, Identity]:
 
 def _skip_known(gallery: Gallery, items: Sequence[Item]) -> None:
     """Marks the photos that are already enrolled in the gallery."""
-    digests = {item.digest for item in items}
-    enrolled = FaceSample.objects.filter(gallery=gallery, photo_sha256__in=digests, rejected=False)
-    names = dict(enrolled.values_list("photo_sha256", "identity__name"))
+    enrolled = enrolled_in(gallery, (item.digest for item in items))
     for item in items:
-        if item.digest in names:
-            reason = f"This photo is already enrolled for {names[item.digest]}."
-            item.end(ImportRow.Status.SKIPPED, "duplicate_photo", reason)
+        if known := enrolled.outcome(item.digest, item.row):
+            item.end(*known)
 
 
 def pending(job: Import) -> dict[UUID, UUID]:
@@ -162,16 +160,20 @@ def pending(job: Import) -> dict[UUID, UUID]:
 def collect(job: Import, runner: UUID, waiting: dict[UUID, UUID]) -> None:
     """Records the results of finished photos and deletes their requests: the row holds all that is needed."""
     finished = RecognitionRequest.objects.filter(pk__in=waiting.values(), status__in=[Status.DONE, Status.FAILED])
-    by_request = {request.pk: request for request in finished.only("status", "error_code", "error_message", "identity")}
+    columns = ["status", "error_code", "error_message", "identity", "photo_sha256"]
+    by_request = {request.pk: request for request in finished.only(*columns)}
     finished_rows = {row: request for row, request in waiting.items() if request in by_request}
     if not finished_rows:
         return
+    conflicts = (request.photo_sha256 for request in by_request.values() if request.error_code == CONFLICT)
+    enrolled = enrolled_in(job.gallery, conflicts)
     with transaction.atomic():
         rows = list(ImportRow.objects.filter(pk__in=finished_rows))
         for row in rows:
             request = by_request[finished_rows[row.pk]]
-            row.status, row.code, row.reason = _outcome(request)
             row.identity_id = request.identity_id
+            known = enrolled.outcome(request.photo_sha256, row) if request.error_code == CONFLICT else None
+            row.status, row.code, row.reason = known or _outcome(request)
         ImportRow.objects.bulk_update(rows, ["status", "code", "reason", "identity"])
         RecognitionRequest.objects.filter(pk__in=finished_rows.values()).delete()
         count(job, runner, rows)

@@ -15,6 +15,7 @@ from gallery.closing import require_open
 from gallery.models import Gallery, QualityGate
 from gallery.services import create_gallery
 from gallery.slugs import is_slug
+from recognition.imports.files import words_of
 from recognition.imports.models import Import
 from recognition.imports.report import report_lines
 from recognition.imports.running import run_import
@@ -37,6 +38,8 @@ class ImportCommand(BaseCommand):
         parser.add_argument("--report", type=Path, metavar="OUT.csv", help="write a CSV report with a line per photo")
 
     def handle(self, *, gallery: str, create: bool, quality: str, report: Path | None, **options: Any) -> None:
+        if report:
+            _require_writable(report)
         actor = cli_actor()
         try:
             source, name, place = self.source(**options)
@@ -129,3 +132,18 @@ class ImportCommand(BaseCommand):
             )
         if job.status == Import.Status.FAILED:
             raise CommandError(job.error_message)
+
+
+def _require_writable(report: Path) -> None:
+    """Raises CommandError: an import may take hours, and its end is too late to learn it. A new file is not left behind."""
+    is_new = not report.exists()
+    if not is_new and not report.is_file() and not report.is_dir():
+        return  # a terminal or a pipe, which may be opened only once
+    try:
+        report.open("a").close()
+    except OSError as error:
+        raise CommandError(
+            f"The report cannot be written to {report}: {words_of(error)}. Nothing was imported."
+        ) from error
+    if is_new:
+        report.unlink()

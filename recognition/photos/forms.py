@@ -4,6 +4,7 @@ from django import forms
 from django.conf import settings
 from django.utils import timezone
 
+from faceplatform.database.names import NameFormField
 from gallery.forms import DateInput
 from gallery.models import Consent, Identity
 from gallery.services import CONSENT_FIELDS
@@ -20,7 +21,7 @@ class PhotosInput(forms.ClearableFileInput):
 class PhotosField(forms.FileField):
     """One file or many. Whether each is a usable photo is decided later."""
 
-    widget = PhotosInput(attrs={"accept": ACCEPT, "multiple": True})
+    widget = PhotosInput(attrs={"accept": ACCEPT, "multiple": True, "aria-label": "Photos"})
 
     def clean(self, data, initial=None):
         files = data if isinstance(data, list) else [data] if data else []
@@ -31,15 +32,15 @@ class PhotosField(forms.FileField):
 
 class AddFacesForm(forms.Form):
     photos = PhotosField(label="Photos", help_text="One or more, each showing this person alone.")
-    name = forms.CharField(max_length=200)
-    department = forms.CharField(max_length=100, required=False)
-    position = forms.CharField(max_length=100, required=False)
-    external_id = forms.CharField(
+    name = NameFormField(max_length=200)
+    department = NameFormField(max_length=100, required=False)
+    position = NameFormField(max_length=100, required=False)
+    external_id = NameFormField(
         max_length=200, required=False, label="External id", help_text="The person's number in your own system."
     )
     accept_truncated = forms.BooleanField(required=False, label=ACCEPT_TRUNCATED)
     another = forms.BooleanField(required=False, label="This is another person with the same name")
-    consent_by = forms.CharField(
+    consent_by = NameFormField(
         max_length=200, label="Consent stated by", help_text="The person, or the document that says so."
     )
     consent_at = forms.DateField(label="Stated on", widget=DateInput, initial=timezone.localdate)

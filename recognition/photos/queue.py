@@ -21,7 +21,9 @@ from faceplatform.database.listen import Arrival, Hub
 from faceplatform.database.planned import planned_cursor
 from recognition.photos.models import Priority, RecognitionRequest, Worker
 from recognition.photos.querysets import WORKER_ALIVE_FOR
+from recognition.tallies import counting
 
+CLAIM_BYTES = 32 * 1024 * 1024  # of the photos that are claimed together; one may have more
 QUEUED = "recognition_queued"
 FINISHED = "recognition_finished"
 
@@ -43,31 +45,35 @@ hub = Hub((QUEUED, FINISHED), arrived={FINISHED: ARRIVED})
 
 # A request that has been claimed before may have killed its worker. It is claimed alone, so that it cannot take other
 # requests down with it; fresh ones are claimed together. All of a claim have one pack, as a batch runs through one pipeline,
-# and it is one that the worker can run.
+# and it is one that the worker can run. A worker has the photos of a claim in memory, so their bytes are bounded; of a photo
+# stored beside its row, octet_length reads the pointer alone.
 CLAIM = """
 WITH first AS (
-    SELECT id, attempts, pack FROM recognition_recognitionrequest
+    SELECT id, attempts, pack, octet_length(photo) AS size FROM recognition_recognitionrequest
     WHERE status = 'queued' AND (%(packs)s::text[] IS NULL OR pack = ANY(%(packs)s))
       AND (%(only)s::uuid[] IS NULL OR id = ANY(%(only)s))
     ORDER BY priority, id
     FOR UPDATE SKIP LOCKED
     LIMIT 1
 ), more AS (
-    SELECT request.id FROM recognition_recognitionrequest request, first
+    SELECT request.id, request.priority, octet_length(request.photo) AS size
+    FROM recognition_recognitionrequest request, first
     WHERE request.status = 'queued' AND request.attempts = 0 AND first.attempts = 0
       AND request.pack = first.pack AND request.id <> first.id
       AND (%(only)s::uuid[] IS NULL OR request.id = ANY(%(only)s))
     ORDER BY request.priority, request.id
     FOR UPDATE OF request SKIP LOCKED
     LIMIT %(limit)s - 1
+), fitting AS (
+    SELECT more.id, first.size + sum(more.size) OVER (ORDER BY more.priority, more.id) AS together FROM more, first
 ), batch AS (
-    SELECT id FROM first UNION ALL SELECT id FROM more
+    SELECT id FROM first UNION ALL SELECT id FROM fitting WHERE together <= %(most_bytes)s
 )
 UPDATE recognition_recognitionrequest AS request
 SET status = 'running', attempts = attempts + 1, claim_token = %(token)s, claimed_by = %(worker)s,
     claimed_at = clock_timestamp(), lease_expires_at = clock_timestamp() + %(lease)s
 FROM batch WHERE request.id = batch.id
-RETURNING request.id
+RETURNING request.id, (SELECT count(*) FROM more)
 """
 
 CLAIMED = Compiled(
@@ -181,17 +187,20 @@ def capacity(*, pack: str) -> tuple[bool, bool]:
 def claim(
     *,
     limit: int,
+    most_bytes: int = CLAIM_BYTES,
     packs: Sequence[str] | None = None,
     only: Sequence[UUID] | None = None,
     worker_id: UUID | None = None,
 ) -> Claim | None:
     """Claims up to `limit` waiting requests, interactive before bulk, oldest first; None if nothing is waiting.
 
+    most_bytes: of their photos together; the first is claimed however large it is.
     packs: those that the caller can run. only: the ids to choose from. None for all. worker_id: who claims; see `worker_died`.
     """
     token = uuid6.uuid7()
     values: dict[str, Any] = {
         "limit": limit,
+        "most_bytes": most_bytes,
         "packs": list(packs) if packs is not None else None,
         "only": list(only) if only is not None else None,
         "token": token,
@@ -200,9 +209,14 @@ def claim(
     }
     with planned_cursor() as cursor:
         cursor.execute(CLAIM, values)
-        ids = [row[0] for row in cursor.fetchall()]
-    if not ids:
+        rows = cursor.fetchall()
+    if not rows:
         return None
+    ids = [pk for pk, _ in rows]
+    if len(ids) < 1 + rows[0][1]:  # the others were locked for a moment, and a worker that looked just then saw none
+        notify(QUEUED)
+    counting.count("claims")
+    counting.count("claimed_photos", number=len(ids))
     return Claim(token, CLAIMED(ids=ids))
 
 
@@ -292,6 +306,17 @@ def finish(results: Sequence[dict[str, Any]]) -> None:
     """
     with planned_cursor() as cursor:
         cursor.execute(FINISH, {"results": json.dumps(results), "channel": FINISHED})
+    transaction.on_commit(lambda: _count(results))
+
+
+def _count(results: Sequence[dict[str, Any]]) -> None:
+    """For monitoring: how requests ended, and how long each stage took."""
+    for result in results:
+        counting.count("finished", result["status"])
+        if code := result.get("error_code"):
+            counting.count("refusals", code)
+        for stage, milliseconds in result.get("timings_ms", {}).items():
+            counting.observe("stages", stage, milliseconds / 1000)
 
 
 def abandon(ids: Sequence[UUID]) -> None:

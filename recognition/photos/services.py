@@ -145,7 +145,7 @@ def _queue_enrolments(
         requests.append(_enrolment_request(actor, gallery, person, photo, options, priority))
     if requests:
         with transaction.atomic():
-            RecognitionRequest.objects.bulk_create(requests)
+            insert(requests)
             queue.notify(queue.QUEUED)
     return requests
 

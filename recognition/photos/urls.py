@@ -1,10 +1,9 @@
 from django.urls import path
 
-from recognition.photos import readiness, system_views, views
+from recognition.photos import readiness, views
 
 urlpatterns = [
     path("health/ready", readiness.ready, name="ready"),
-    path("system", system_views.system, name="system"),
     path("galleries/<slug:slug>/add-faces", views.add_faces, name="add-faces"),
     path("galleries/<slug:slug>/people/<uuid:pk>/photos", views.add_photos, name="add-photos"),
     path("galleries/<slug:slug>/people/<uuid:pk>/enrolment", views.enrolment, name="enrolment"),

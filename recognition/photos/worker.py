@@ -32,9 +32,10 @@ from recognition.photos.models import Purpose, RecognitionRequest, Worker
 from recognition.photos.queue import Claim
 from recognition.photos.usable_packs import UsablePacks
 from recognition.photos.writing import Writer
+from recognition.tallies import counting
 
 logger = logging.getLogger(__name__)
-BATCH = 8  # photos per claim
+BATCH = 8  # photos per claim; queue.CLAIM_BYTES bounds their bytes
 IDLE_EVERY = 1.0  # seconds between checks for other work while no photo is waiting
 SWEEP_EVERY = 5.0  # seconds between searches for photos of dead workers
 LONGEST_BATCH = 300.0  # seconds; a batch that takes longer loses its lease
@@ -278,6 +279,7 @@ class RecognitionWorker:
             beat.join()
             self._worker_id = None
             queue.unregister_worker(worker_id=worker.pk)
+            counting.flush()
 
     def _register(self, worker_id: UUID | None = None) -> Worker:
         packs = sorted({*self._pipelines, *self._packs.working()})
@@ -312,6 +314,7 @@ class RecognitionWorker:
             return
         if not queue.record_heartbeat(worker_id=worker_id):
             self._register(worker_id)
+        counting.flush()
         if token:
             queue.extend_lease(token=token)
 

@@ -144,6 +144,7 @@ class SubjectView(ActorMixin, APIView):
 
 class SubjectExportView(SubjectView):
     answers_with = ("application/zip",)
+    asks_again = ("GET",)
 
     @extend_schema(
         summary="Export everything stored about a person",
@@ -159,6 +160,8 @@ class SubjectExportView(SubjectView):
 
 
 class SubjectErasureView(SubjectView):
+    asks_again = ("POST",)
+
     @extend_schema(
         summary="Erase a person permanently",
         description="Nothing that names the person is kept. This cannot be undone. For owners; needs the scope `manage`.",

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
-from django.core.management import call_command
 from django.utils import timezone
 
 from accounts.actor import system_actor
 from accounts.idempotency import delete_expired
 from accounts.keys.throttling import delete_idle_buckets
+from accounts.sign_in.sessions import delete_ended
 from faceplatform.processes.jobs import delete_finished
 from gallery.curation.contexts import delete_empty_contexts
 from gallery.curation.services import purge_deleted
@@ -38,7 +38,7 @@ def _purge(gallery: Gallery) -> object:
 GALLERY_STEPS: dict[str, Callable[[Gallery], object]] = {"retention": _retention, "purge": _purge}
 STEPS: dict[str, Callable[[], object]] = {
     "abandoned_imports": lambda: end_abandoned(actor=system_actor()),
-    "sessions": lambda: call_command("clearsessions"),
+    "sessions": delete_ended,
     "stored_answers": delete_expired,
     "rate_limits": delete_idle_buckets,
     "history_contexts": delete_empty_contexts,

@@ -156,14 +156,25 @@ def _renew_statistics(tables: Iterable[str]) -> None:
 
 
 def _append_to_file(erasure: Erasure) -> None:
-    """Written outside the database, so that restoring an older backup does not lose it."""
-    try:
-        with private_files.open_private(settings.DATA_DIR / ERASURES_FILE, "a", encoding="utf-8") as file:
-            file.write(json.dumps(report_of(erasure)) + "\n")
-    except OSError:
-        logger.exception(
-            "erasure %s is done, but could not be written to %s", erasure.pk, settings.DATA_DIR / ERASURES_FILE
-        )
+    """Written outside the database, so that restoring an older backup does not lose it: also beside the daily backups."""
+    for folder in (settings.DATA_DIR, settings.BACKUP_DIR):
+        if folder is None or not folder.is_dir():  # the backups may be on another machine; see `complete_list`
+            continue
+        path = folder / ERASURES_FILE
+        try:
+            with private_files.open_private(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(report_of(erasure)) + "\n")
+        except OSError:
+            logger.exception("erasure %s is done, but could not be written to %s", erasure.pk, path)
+
+
+def complete_list(path: Path) -> None:
+    """Adds the erasures of this database that a list does not have. Raises InvalidInput if it is none, OSError."""
+    there = {report["id"] for report in _reports(path)} if path.exists() else set()
+    with private_files.open_private(path, "a", encoding="utf-8") as file:
+        for erasure in Erasure.objects.order_by("id").iterator():
+            if str(erasure.pk) not in there:
+                file.write(json.dumps(report_of(erasure)) + "\n")
 
 
 # --- After a restore --------------------------------------------------------------------------------------------------

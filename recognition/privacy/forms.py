@@ -3,6 +3,7 @@
 from django import forms
 from django.conf import settings
 
+from faceplatform.database.names import NameFormField
 from recognition.privacy.retention import CATEGORIES, DEFAULT, KEEP
 
 DAYS = (1, 7, 14, 30, 60, 90, 180, 365, 730)
@@ -40,14 +41,14 @@ def _in_words(days: int) -> str:
 
 
 class EraseForm(forms.Form):
-    confirm = forms.CharField(max_length=200, label="The person's name, to confirm")
+    confirm = NameFormField(max_length=200, label="The person's name, to confirm")
     reason = forms.CharField(
         max_length=200, label="Why", help_text="Kept for good with the report. Do not name the person here."
     )
 
 
 class DeleteGalleryForm(forms.Form):
-    confirm = forms.CharField(max_length=100, label="The gallery's name, to confirm")
+    confirm = NameFormField(max_length=100, label="The gallery's name, to confirm")
     reason = forms.CharField(
         max_length=200,
         required=False,

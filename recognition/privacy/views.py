@@ -8,6 +8,7 @@ from django.http import JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.confirmation import confirmed
 from accounts.pages import actor_of, get_visible
 from accounts.roles import Role
 from faceplatform.errors import DomainError, NotFound
@@ -75,6 +76,7 @@ def _save(actor, gallery: Gallery, form: RetentionForm) -> None:
 
 
 @require_POST
+@confirmed
 def export(request, slug, pk):
     """Downloads a person's data as a ZIP."""
     subject = _subject(request, slug, pk)
@@ -83,6 +85,7 @@ def export(request, slug, pk):
     return download(request, export_blocks(subject), name=name, content_type="application/zip")
 
 
+@confirmed
 def erase(request, slug, pk):
     """Explains what an erasure does, and erases the person once their name is typed."""
     subject = _subject(request, slug, pk)
@@ -113,6 +116,7 @@ def erasure(request, pk):
     return render(request, "recognition/erasure.html", {"erasure": row, "report": report, "gallery": gallery})
 
 
+@confirmed
 def delete_gallery(request, slug):
     """What goes with a gallery, and closing it once its name is typed; while it is closed, since when and how to undo that."""
     gallery = _owned(request, slug)

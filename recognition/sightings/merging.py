@@ -19,7 +19,7 @@ from recognition.cameras.models import UnknownEmbedding, UnknownNot, UnknownPers
 from recognition.photos.thresholds import threshold_of
 from recognition.sightings.models import Suggestion
 from recognition.sightings.services import merge_unknowns
-from recognition.sightings.unknown_people import lock_unknowns
+from recognition.sightings.unknown_people import lock_unknowns, threshold_among_unknowns
 from recognition.tracking.clustering import Merge, find_merges
 
 MOST_PEOPLE = 3_000  # the latest; what is compared grows with the square
@@ -60,7 +60,7 @@ class Looked:
 
 def look_at_unknowns(*, actor: Actor, gallery: Gallery) -> Looked:
     """Merges the unknown people who are clearly the same, and makes the suggestions anew. Each merge can be undone."""
-    threshold = threshold_of(gallery).distance
+    threshold = threshold_among_unknowns(gallery, gallery.pack)
     people, merges, alike = _find_merges(gallery, threshold)
     merged = sum(_merge(actor, people[merge.kept], people[merge.merged]) for merge in merges)
     pairs = [

@@ -18,11 +18,14 @@ from pgvector import HalfVector
 from pgvector.psycopg.halfvec import HalfVectorBinaryDumper
 
 from faceplatform.database.planned import planned_cursor
+from gallery.models import Gallery, ThresholdSource
 from recognition.cameras.models import Sighting, SightingEmbedding, UnknownEmbedding, UnknownPerson
+from recognition.photos.installed_packs import manifest_of
 from recognition.photos.thresholds import threshold_of
 from recognition.tracking.clustering import JOIN, joined
 from recognition.tracking.vectors import mean_vector
 
+FEWEST = 40  # unknown people, for the threshold; so many were the measurements made with
 MEAN_OF = 200  # of the latest sightings, when a centroid is made anew
 
 NEAREST = """
@@ -44,7 +47,7 @@ def join(*, sighting: Sighting, vector: np.ndarray, forbidden: Collection[UUID] 
     frame. Also left out are those who have a name, and those of whom a curator said that they are not this sighting.
     """
     lock_unknowns(sighting.gallery_id)
-    distance = JOIN * (sighting.threshold or threshold_of(sighting.gallery).distance)
+    distance = JOIN * threshold_among_unknowns(sighting.gallery, sighting.pack, sighting.threshold)
     said = _said_not_to_be(sighting.pk)
     nearest = nearest_unknown(
         gallery_id=sighting.gallery_id, pack=sighting.pack, vector=vector, forbidden={*forbidden, *said}
@@ -54,6 +57,17 @@ def join(*, sighting: Sighting, vector: np.ndarray, forbidden: Collection[UUID] 
     else:
         sighting.unknown = _create(sighting, vector)
     return sighting.unknown
+
+
+def threshold_among_unknowns(gallery: Gallery, pack: str, in_force: float | None = None) -> float:
+    """The threshold for telling unknown people apart: that of the gallery (in_force: as it was), but if it follows the gallery's
+    size, then at most what as many faces need as there are unknown people. An empty gallery's is far too wide.
+    """
+    distance = in_force or threshold_of(gallery).distance
+    if gallery.threshold_source != ThresholdSource.SIZE:
+        return distance
+    strangers = max(FEWEST, UnknownPerson.objects.filter(gallery=gallery).open().count())
+    return min(distance, manifest_of(pack).size_threshold(strangers, gallery.target_fpir).distance)
 
 
 def nearest_unknown(

@@ -1,9 +1,10 @@
-"""Template filters and tags for times, rates and the quality of faces."""
+"""Template filters and tags for times, rates and the quality of faces, and the form for photos of somebody who is there."""
 
 from typing import Any
 
 from django import template
 
+from recognition.photos.forms import MorePhotosForm
 from recognition.photos.quality_words import measures_in_words, reason_in_words
 
 register = template.Library()
@@ -24,6 +25,12 @@ def rate(value: float | str | None) -> str:
     if not isinstance(value, int | float):
         return "–"
     return f"{value * 100:.2g} %" if value < 0.1 else f"{value * 100:.0f} %"
+
+
+@register.simple_tag
+def more_photos_form() -> MorePhotosForm:
+    """The empty form for photos of somebody who is there."""
+    return MorePhotosForm()
 
 
 @register.inclusion_tag("recognition/_measures.html")

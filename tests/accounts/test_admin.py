@@ -4,12 +4,13 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
-from factories import GalleryFactory, IdentityFactory, SampleFactory, UserFactory
+from factories import GalleryFactory, IdentityFactory, SampleFactory, UserFactory, member
 
 from accounts import audit
 from accounts.actor import system_actor
 from accounts.keys.services import create_api_key
-from accounts.models import AuditEvent, Membership, User
+from accounts.looks.writing import Seen, note
+from accounts.models import AuditEvent, Look, Membership, User
 from accounts.roles import Role
 from gallery.models import FaceSample, Gallery, Identity
 from recognition.photos import queue
@@ -91,14 +92,40 @@ def test_deleting_is_audited_one_by_one(operator, way):
     assert last_event() == ("sample.deleted", "admin", "operator")
 
 
-@pytest.mark.parametrize("model", ["accounts_auditevent", "recognition_recognitionrequest", "recognition_worker"])
-def test_queue_and_audit_are_read_only(operator, model):
+def look_at(gallery: Gallery) -> Look:
+    note(system_actor(), Seen(Look.Kind.PEOPLE, gallery))
+    return Look.objects.get(gallery_id=gallery.pk)
+
+
+def test_staff_see_the_looks_at_their_own_galleries_alone(client):
+    own, other = GalleryFactory(slug="own"), GalleryFactory(slug="other")
+    owner = member(own, Role.OWNER).user
+    User.objects.filter(pk=owner.pk).update(is_staff=True)
+    owner.user_permissions.add(Permission.objects.get(codename="view_look"))
+    client.force_login(owner)
+    mine, others = look_at(own), look_at(other)
+    for filters in ("", "?kind__exact=people", "?gallery_slug=own"):
+        shown = client.get(reverse("admin:accounts_look_changelist") + filters).content.decode()
+        assert f"/{mine.pk}/" in shown
+        assert f"/{others.pk}/" not in shown and "other" not in shown.split("<table")[-1].split("</table")[0]
+    assert client.get(reverse("admin:accounts_look_change", args=[others.pk])).status_code == 302
+    assert (
+        str(mine.pk)
+        not in client.get(reverse("admin:accounts_look_changelist") + "?kind__exact=sign_in").content.decode()
+    )
+
+
+@pytest.mark.parametrize(
+    "model", ["accounts_auditevent", "accounts_look", "recognition_recognitionrequest", "recognition_worker"]
+)
+def test_queue_audit_and_looks_are_read_only(operator, model):
     gallery = GalleryFactory()
     request = RecognitionRequest.objects.create(
         gallery=gallery, pack="p", photo=b"x", photo_sha256="0" * 64, requested_as=system_actor().as_record()
     )
     row = {
         "accounts_auditevent": audit.record(actor=system_actor(), action="test"),
+        "accounts_look": look_at(gallery),
         "recognition_recognitionrequest": request,
         "recognition_worker": queue.register_worker(host="h", process_id=1),
     }[model]

@@ -267,3 +267,15 @@ def test_searches_with_strangers(page, searched):
     expect(page.get_by_role("heading", level=1)).to_have_text("dlib-resnet on people")
     expect(page.get_by_role("img", name="DET")).to_be_visible()
     expect(page.locator("tbody").first).to_contain_text("6. s-norm, means alone: FNIR at FPIR 0.1")
+
+
+def test_the_system_page_shows_the_backups(page, platform, tmp_path):
+    name = f"a-backup-with-a-long-name-{page.viewport_size['width']}-of-the-whole-platform.backup"
+    done = platform.manage("backup", str(tmp_path / name))
+    assert done.returncode == 0, done.stderr
+    assert page.goto("/system").status == 200
+    expect(page.get_by_role("status").first).to_contain_text("No daily backups are made")
+    row = page.get_by_role("row").filter(has_text=name)
+    expect(row).to_contain_text("By hand")
+    expect(row).to_contain_text(re.compile(r"\d\s(KB|MB)"))
+    fits(page)

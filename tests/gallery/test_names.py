@@ -1,5 +1,6 @@
 """Names in every script: kept composed, the same however they are typed, and found without regard to case and accents."""
 
+import re
 import unicodedata
 
 import pytest
@@ -8,6 +9,7 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import connection
 from django.db.models import F
+from django.test import Client
 from factories import GalleryFactory, IdentityFactory, UserFactory, member
 
 from accounts.actor import Actor, Via, system_actor
@@ -121,6 +123,41 @@ def test_galleries_and_keys_too(gallery):
     assert key.name == "Tür"
     with pytest.raises(InvalidInput, match=r"U\+0007"):
         create_api_key(actor=actor, user=operator, name="bell\x07", scopes=[Scope.READ])
+
+
+TYPED = unicodedata.normalize("NFD", "김" * 200)  # 600 characters, kept as 200
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"), [(TYPED, "김" * 200), (TYPED + "\u200b" * 9, "김" * 200), (TYPED + "a", None)]
+)
+def test_a_length_is_that_of_what_is_kept(gallery, typed, kept):
+    curator = member(gallery, Role.CURATOR)
+    made = client_of(curator).post(
+        "/api/v1/identities", {"gallery": gallery.slug, "name": typed, "external_id": typed}, format="json"
+    )
+    page = Client()
+    page.force_login(curator.user)
+    person = IdentityFactory(gallery=gallery)
+    page.post(f"/galleries/{gallery.slug}/people/{person.pk}/", {"name": typed, "department": typed[:300]})
+    person.refresh_from_db()
+    if kept:
+        assert (made.status_code, made.json()["name"], made.json()["external_id"]) == (201, kept, kept)
+        assert (person.name, person.department) == (kept, "김" * 100)
+    else:
+        fields = problem(made, 400, "invalid_input")["errors"]
+        assert set(fields) == {"name", "external_id"}
+        assert person.name != kept
+
+
+def test_pages_let_a_decomposed_name_be_typed_in_full(gallery):
+    page = Client()
+    page.force_login(member(gallery, Role.CURATOR).user)
+    for path in ("add-faces", f"people/{IdentityFactory(gallery=gallery).pk}/"):
+        [name] = re.findall(
+            r'<input[^>]* name="name"[^>]*>', page.get(f"/galleries/{gallery.slug}/{path}").content.decode()
+        )
+        assert "maxlength" not in name
 
 
 def test_the_same_name_typed_otherwise_is_no_change(gallery):

@@ -16,11 +16,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from accounts.users.services import create_first_administrator
-from faceplatform import env, private_files, system_user
+from faceplatform import env, logs, private_files, system_user
 from faceplatform.database import postgres
 from faceplatform.errors import DomainError
 from faceplatform.processes.supervisor import Part, Supervisor, launched
 from gallery.models import Gallery
+from recognition.backups.upgrading import migrate
 from recognition.engine.manifest import PackError
 from recognition.packs.install import catalogue, install_pack
 from recognition.photos.models import Worker
@@ -55,7 +56,13 @@ class Command(BaseCommand):
         self.supervise(host, port, workers, become=self._become_user_of_parts(port))
 
     def say(self, text: str) -> None:
-        self.stdout.write(text)
+        self._write(logs.as_json(text, part="up") if settings.LOG_FORMAT == "json" else text)
+
+    def _relay(self, part: str, line: str) -> None:
+        self._write(logs.with_part(line, part=part) if settings.LOG_FORMAT == "json" else f"{part} | {line}")
+
+    def _write(self, line: str) -> None:
+        self.stdout.write(line)
         self.stdout.flush()
 
     def prepare(self) -> None:
@@ -63,7 +70,7 @@ class Command(BaseCommand):
         try:
             if settings.EMBEDDED_POSTGRES:
                 postgres.ensure_running(settings.DATA_DIR, say=self.say)
-            call_command("migrate", verbosity=0, interactive=False)
+            migrate(say=self.say)
             self._install_packs()
             administrator = create_first_administrator(
                 username=env.get("FACEPLATFORM_ADMIN_USERNAME"), password=env.get("FACEPLATFORM_ADMIN_PASSWORD")
@@ -88,6 +95,12 @@ class Command(BaseCommand):
     def _show_administrator(self, user, password: str) -> None:
         if env.get("FACEPLATFORM_ADMIN_PASSWORD"):
             self.say(f"Created the administrator “{user}” with the password you set.")
+            return
+        if settings.LOG_FORMAT == "json":  # such lines are collected and kept: a secret is not for them
+            path = settings.DATA_DIR / "first_password"
+            with private_files.open_private(path, "w", encoding="utf-8") as file:
+                file.write(f"{password}\n")
+            self.say(f"Created the administrator “{user}”. The password is in {path}: change it, and delete the file.")
             return
         line = "─" * 62
         self.say(f"{line}\n  First administrator:  {user}\n  Password:             {password}\n"
@@ -137,6 +150,7 @@ class Command(BaseCommand):
         supervisor = Supervisor(
             parts,
             say=self.say,
+            relay=self._relay,
             every=self._keep_database,
             ended=release_claims,
             become=become,

@@ -21,6 +21,7 @@ from recognition.photos.models import Candidate, Decision, Purpose, RecognitionF
 from recognition.photos.results.decisions import Verdict, decide_all
 from recognition.photos.results.ending import face_row, milliseconds, outcome, points, select_faces
 from recognition.photos.thresholds import Threshold, threshold_of
+from recognition.tallies import counting
 
 
 @dataclass(slots=True)
@@ -106,6 +107,13 @@ def _write(results: Sequence[Result]) -> None:
     gallery_services.note_recognized(identity_ids=known, at=timezone.now())
     queue.finish([_outcome(result) for result in results])
     _audit(recognitions)
+    transaction.on_commit(lambda: _count(verdicts))
+
+
+def _count(verdicts: Sequence[Verdict]) -> None:
+    """For monitoring."""
+    for verdict in verdicts:
+        counting.count("decisions", verdict.decision)
 
 
 def _recognised_faces(result: Result) -> Iterator[RecognitionFace]:

@@ -4,11 +4,14 @@ from datetime import timedelta
 
 import pytest
 from api_client import client_of, problem
+from django.db import connection, transaction
 from django.utils import timezone
 from factories import PASSWORD, GalleryFactory, IdentityFactory, SampleFactory, UserFactory, member, stranger
 from subjects import erase, tables_with
 
+from accounts.actor import system_actor
 from accounts.looks.tasks import delete_old_looks
+from accounts.looks.writing import Seen, note
 from accounts.models import Look
 from accounts.roles import Role
 from recognition.photos.models import RecognitionRequest
@@ -85,6 +88,24 @@ def test_a_row_for_each_actor_and_hour(gallery, ada):
     Look.objects.update(hour=timezone.now() - timedelta(hours=2))
     clients[0].get(f"/api/v1/identities/{ada.pk}")
     assert [count for *_, count in found()] == [3, 3, 1]
+
+
+def durability() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_look_alone_does_not_wait_for_the_disk(gallery):
+    look = Seen(Look.Kind.PEOPLE, gallery)
+    for count in (1, 2):  # a new row, and one that is counted
+        with transaction.atomic():
+            assert durability() == "on"
+            note(system_actor(), look)
+            assert durability() == "off", "so is its commit"
+        assert durability() == "on", "what comes after it waits as before"
+        assert found() == [("people", "", count)]
 
 
 def test_sign_ins_right_and_wrong(client):

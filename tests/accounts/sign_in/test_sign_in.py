@@ -160,8 +160,8 @@ def test_who_is_not_staff_is_told_and_not_sent_round(client):
 
 # --- One's own password -----------------------------------------------------------------------------------------------
 def change(client, old: str = PASSWORD, **values):
-    new = {"new_password1": "Very-long-pass-77", "new_password2": "Very-long-pass-77"}
-    return client.post("/password", {"old_password": old, **new, **values})
+    new = {"password1": "Very-long-pass-77", "password2": "Very-long-pass-77"}
+    return client.post("/password", {"oldpassword": old, **new, **values})
 
 
 @pytest.mark.parametrize("end", [False, True])
@@ -190,7 +190,7 @@ def test_the_old_password_cannot_be_guessed(client, hashed, address):
     client.force_login(user)
     assert [change(client, "wrong").status_code for _ in range(2)] == [400, 400]
     del hashed[:]
-    refused = client.post(address, {"old_password": PASSWORD, "new_password1": "Very-long-pass-77"})
+    refused = client.post(address, {"oldpassword": PASSWORD, "password1": "Very-long-pass-77"})
     assert refused.status_code == 429 and "Retry-After" in refused and hashed == []
     user.refresh_from_db()
     assert user.check_password(PASSWORD)

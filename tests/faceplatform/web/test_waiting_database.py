@@ -202,6 +202,27 @@ def test_a_database_that_never_answers_is_unavailable(web_of, black_hole):
     assert pages == [503] * 30
 
 
+def test_why_ready_is_not_is_logged_when_it_changes(client, living_worker, caplog, monkeypatch):
+    def silent():
+        raise TimeoutError
+
+    monkeypatch.setattr(readiness, "_logged", "")
+    with monkeypatch.context() as patched:
+        patched.setattr(readiness.probe, "answer", silent)
+        for _ in range(3):
+            assert client.get("/health/ready").json()["detail"].startswith("The database cannot be reached")
+    queue.unregister_worker(worker_id=living_worker.pk)
+    for _ in range(2):
+        assert client.get("/health/ready").status_code == 503
+    queue.register_worker(host="test", process_id=1)
+    for _ in range(2):
+        assert client.get("/health/ready").status_code == 200
+    silence, nobody, again = [one.getMessage() for one in caplog.records if one.name == readiness.logger.name]
+    assert "no answer within 1 s" in silence
+    assert "No recognition worker is alive" in nobody
+    assert again == "ready again"
+
+
 def test_health_asks_for_no_session(web, living_worker, client):
     client.force_login(UserFactory())
     cookie = f"sessionid={client.cookies['sessionid'].value}"

@@ -11,6 +11,7 @@ import pytest
 from api_client import client_of, problem, upload
 from archives import zipped
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, member, stranger
 
@@ -118,6 +119,49 @@ def test_running_the_same_import_again_changes_nothing(gallery, archive, worker)
     again = run(new(gallery, archive), worker)
     assert counts(again) == (0, 3, 2)
     assert dump_people() == before
+
+
+AS_GRACE = "This photo is already enrolled as Grace, so it was not enrolled for Ann. Check who it shows."
+
+
+@pytest.mark.parametrize("gate", ["standard", "off"])
+def test_a_photo_that_is_enrolled_as_somebody_else_is_told_so(gallery, worker, hopper, gate):
+    run(new(gallery, zipped({"Grace/1.jpg": hopper})), worker)
+    curator = member(gallery, Role.CURATOR)
+    job = run(new(gallery, zipped({"Ann/1.jpg": hopper, "Grace/1.jpg": hopper}), quality_gate=gate), worker)
+    assert counts(job) == (0, 1, 1)
+    assert [line[2:] for line in report_lines(job)][1:] == [
+        ["Ann/1.jpg", "refused", "enrolled_as_another", AS_GRACE],
+        ["Grace/1.jpg", "skipped", "duplicate_photo", "This photo is already enrolled for Grace."],
+    ]
+    assert not Identity.objects.filter(name="Ann").exists()
+    page = Client()
+    page.force_login(curator.user)
+    shown = page.get(f"/imports/{job.pk}/").content.decode()
+    assert AS_GRACE in shown and "enrolled_as_another" in shown
+    api = client_of(curator)
+    assert api.get(f"/api/v1/imports/{job.pk}").json()["refused"] == 1
+    report = b"".join(api.get(f"/api/v1/imports/{job.pk}/report.csv").streaming_content).decode()
+    assert AS_GRACE in report
+
+
+def test_one_photo_in_two_folders_of_one_import_is_told_so(gallery, worker, hopper):
+    """Both are in the queue before either is enrolled."""
+    job = run(new(gallery, zipped({"Ann/1.jpg": hopper, "Grace/1.jpg": hopper})), worker)
+    assert counts(job) == (1, 0, 1)
+    [_, _, line] = report_lines(job)
+    assert line[2:5] == ["Grace/1.jpg", "refused", "enrolled_as_another"] and "already enrolled as Ann" in line[5]
+
+
+def test_who_has_a_photo_in_another_gallery_is_not_told(gallery, worker, hopper):
+    run(new(GalleryFactory(), zipped({"Grace/1.jpg": hopper})), worker)
+    assert counts(run(new(gallery, zipped({"Ann/1.jpg": hopper})), worker)) == (1, 0, 0)
+
+
+def test_somebody_of_that_name_without_an_external_id_has_the_photo_already(gallery, worker, hopper):
+    run(new(gallery, zipped({"Grace/1.jpg": hopper})), worker)
+    Identity.objects.update(external_id="")
+    assert counts(run(new(gallery, zipped({"Grace/1.jpg": hopper})), worker)) == (0, 1, 0)
 
 
 def test_a_folder_typed_decomposed_is_the_same_person(gallery, worker, hopper, hopper_again):

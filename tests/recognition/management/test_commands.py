@@ -184,6 +184,22 @@ def test_a_folder_that_may_not_be_read_is_told_and_the_others_are_recognised(tmp
     assert ended == "1 of 2 photos could not be used: all/closed"
 
 
+@pytest.mark.parametrize("place", ["", "nowhere/report.csv", "people/grace_hopper/0.jpg/report.csv"])
+def test_a_report_that_cannot_be_written_is_told_before_anything_is_imported(folder, tmp_path, place):
+    with pytest.raises(CommandError, match=r"cannot be written to .*Nothing was imported"):
+        run("import_faces", folder, "--gallery", "staff", "--create", "--report", tmp_path / place)
+    assert not Gallery.objects.exists()
+
+
+def test_an_import_that_does_not_begin_leaves_no_report_and_keeps_the_last_one(folder, tmp_path):
+    last = tmp_path / "last.csv"
+    last.write_text("the last one")
+    for report in (tmp_path / "new.csv", last):
+        with pytest.raises(CommandError, match="There is no gallery"):
+            run("import_faces", folder, "--gallery", "staff", "--report", report)
+    assert not (tmp_path / "new.csv").exists() and last.read_text() == "the last one"
+
+
 def test_an_import_leaves_out_a_folder_that_may_not_be_read_and_says_so(folder, monkeypatch):
     closed_to_us(monkeypatch, folder / "grace_hopper")
     said = run("import_faces", folder, "--gallery", "staff", "--create", "--quality", "off")

@@ -60,7 +60,7 @@ def test_the_system_page_is_for_operators(viewer, django_assert_max_num_queries,
     queue.register_worker(host="new", process_id=8)
     client = Client()
     client.force_login(operator)
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         page = client.get("/system").content.decode()
     for text in ("here:7", "embedder bf16", "measured", "A processor", "nothing loaded yet", "Commercial use", "CC0"):
         assert text in page

@@ -140,7 +140,7 @@ def test_the_photo_is_drawn_where_it_was_kept(viewer, gallery, grace, worker, li
         (b"", 422, "invalid_image"),
         (b"no photo at all", 422, "invalid_image"),
         (b"\xff\xd8\xff" + b"\0" * 50, 422, "invalid_image"),
-        (b"\0" * (10 * 2**20 + 1), 413, "image_too_large"),
+        (b"\0" * (25 * 2**20 + 1), 413, "image_too_large"),
     ],
 )
 def test_a_file_that_is_no_photo_is_refused_at_once(viewer, gallery, living_worker, data, status, code):

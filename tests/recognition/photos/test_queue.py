@@ -4,6 +4,7 @@ import pytest
 import uuid6
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory
 
@@ -54,6 +55,49 @@ def test_a_claim_has_one_pack():
     first, other = request(), request(pack="other")
     assert claimed() == [first.pk]
     assert claimed() == [other.pk]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "claims"),
+    [
+        ([3, 3, 4, 1], [3, 1]),  # together 10 at most
+        ([11, 1, 1], [1, 2]),  # the first is taken however large it is, then alone
+        ([1, 11, 1], [1, 1, 1]),  # one that does not fit is not overtaken
+        ([5, 5], [2]),
+    ],
+)
+def test_the_photos_of_a_claim_are_bounded_by_their_bytes(sizes, claims):
+    """Also those that PostgreSQL compresses or stores beside the row."""
+    unit = 4096
+    rows = [request(photo=bytes(size * unit)) for size in sizes]
+    taken = [claimed(most_bytes=10 * unit) for _ in claims]
+    assert [len(ids) for ids in taken] == claims
+    assert [pk for ids in taken for pk in ids] == [row.pk for row in rows]
+    assert claimed() == []
+
+
+def test_a_worker_claims_as_many_small_photos_as_before_but_large_ones_singly():
+    def queued(*mebibytes: int) -> None:
+        for size in mebibytes:
+            rows = RecognitionRequest.objects.filter(pk=request().pk)
+            rows.update(photo=RawSQL("convert_to(repeat('x', %s), 'UTF8')", [size * 2**20]))
+
+    queued(20, 20, 1)
+    assert [len(claimed()) for _ in range(2)] == [1, 2]
+    queued(*[3] * 9)
+    assert [len(claimed()) for _ in range(2)] == [8, 1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_looked_while_photos_that_did_not_fit_were_locked_is_woken():
+    for _ in range(4):
+        request(photo=bytes(10))
+    with connection.cursor() as cursor:
+        cursor.execute(f"LISTEN {queue.QUEUED}")
+    assert len(claimed(limit=2)) == 2
+    assert not list(connection.connection.notifies(timeout=0)), "all that were locked are claimed"
+    assert len(claimed(most_bytes=10)) == 1
+    assert len(list(connection.connection.notifies(timeout=10, stop_after=1))) == 1
 
 
 def test_a_claim_can_be_limited_to_given_requests():

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, SampleFactory, member, stranger
@@ -105,3 +107,25 @@ def test_options_out_of_range(hopper, options):
             actor=system_actor(), gallery=GalleryFactory(), photo=Photo("a", hopper), needs_worker=False, **options
         )
     assert not RecognitionRequest.objects.exists()
+
+
+# --- Photos on their way to the database ------------------------------------------------------------------------------
+@pytest.mark.parametrize("many", [True, False])
+def test_large_photos_are_queued_without_several_copies_of_each(hopper, many):
+    """As bytes, one copy for the statement. As text it would be seven times their size, and take minutes for 200 MiB."""
+    gallery = GalleryFactory()
+    photos = [Photo("a.jpg", hopper + bytes(2 * 2**20)) for _ in range(8)]
+    person = IdentityFactory(gallery=gallery)
+    tracemalloc.start()
+    try:
+        if many:
+            pairs = [(person, photo) for photo in photos]
+            rows = services.submit_enrolments(actor=system_actor(), gallery=gallery, photos=pairs)
+        else:
+            rows = services.submit_enrolment(actor=system_actor(), identity=person, photos=photos, needs_worker=False)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2.5 * sum(len(photo.data) for photo in photos)
+    assert [bytes(row.photo) for row in RecognitionRequest.objects.order_by("id")] == [one.data for one in photos]
+    assert all(row.created_at and row.status == "queued" for row in rows)

@@ -118,7 +118,7 @@ def test_the_export_has_sightings_with_pictures(gallery):
         vectors = [json.loads(line) for line in archive.read("sighting_vectors.jsonl").splitlines()]
         pictures = {name: archive.read(name) for name in archive.namelist() if name.startswith("sightings/")}
     assert [row["id"] for row in rows] == [str(known.pk), str(strange.pk)]
-    assert [bool(row["named_at"]) for row in rows] == [False, True] and rows[0]["camera"].startswith("Entrance")
+    assert [bool(row["named_at"]) for row in rows] == [False, True] and rows[0]["camera"].startswith("Camera")
     assert {row["sighting_id"] for row in vectors} == {str(known.pk), str(strange.pk)}
     faces = SightingFace.objects.filter(sighting__in=[known, strange])
     assert pictures == {f"sightings/{face.sighting_id}-{face.rank}.jpg": bytes(face.jpeg) for face in faces}

@@ -6,14 +6,21 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, unit
-from seen import camera_of, near, open_sighting, sight
+from seen import THRESHOLD, camera_of, near, open_sighting, sight
 
 from recognition.cameras.models import Sighting, UnknownEmbedding, UnknownNot, UnknownPerson
+from recognition.photos.thresholds import threshold_of
 from recognition.sightings import unknown_people
-from recognition.sightings.unknown_people import join, refresh, seen_until
+from recognition.sightings.unknown_people import join, refresh, seen_until, threshold_among_unknowns
 
 pytestmark = pytest.mark.django_db
+
+
+def hall():
+    """A gallery whose threshold does not move with its size."""
+    return GalleryFactory(threshold_source="manual", threshold_distance=THRESHOLD)
 
 
 def join_of(sighting, vector, forbidden=()):
@@ -23,9 +30,9 @@ def join_of(sighting, vector, forbidden=()):
 
 
 def test_a_stranger_comes_back_as_the_same_unknown_person_and_another_one_does_not():
-    gallery = GalleryFactory()
+    gallery = hall()
     first = sight(gallery, unit(0))
-    other = sight(gallery, near(unit(0), 0.58, axis=2))  # within the threshold of .6, but not within .95 of it
+    other = sight(gallery, near(unit(0), 0.58, axis=2))  # within the threshold of .6, but not within JOIN of it
     again = sight(gallery, near(unit(0), 0.5), later=3600)
     assert first.unknown == again.unknown != other.unknown
     row = UnknownPerson.objects.get(pk=first.unknown_id)
@@ -34,7 +41,7 @@ def test_a_stranger_comes_back_as_the_same_unknown_person_and_another_one_does_n
 
 
 def test_the_centroid_is_the_running_mean_and_as_long_as_its_vectors():
-    gallery = GalleryFactory()
+    gallery = hall()
     vectors = [unit(0), near(unit(0), 0.4), near(unit(0), 0.4, axis=2)]
     unknown = [sight(gallery, vector) for vector in vectors][-1].unknown
     row = UnknownEmbedding.objects.get(unknown=unknown)
@@ -49,7 +56,7 @@ def test_the_centroid_is_the_running_mean_and_as_long_as_its_vectors():
 
 @pytest.mark.parametrize("reason", ["in the same frame", "said not to be", "named", "merged", "another gallery"])
 def test_a_sighting_never_joins(reason):
-    gallery = GalleryFactory()
+    gallery = hall()
     theirs = sight(gallery, unit(0)).unknown
     sighting, forbidden = open_sighting(gallery), []
     if reason == "in the same frame":
@@ -62,19 +69,19 @@ def test_a_sighting_never_joins(reason):
     elif reason == "merged":
         UnknownPerson.objects.filter(pk=theirs.pk).update(merged_into=sight(gallery, unit(5)).unknown)
     else:
-        sighting = open_sighting(GalleryFactory())
+        sighting = open_sighting(hall())
     assert join_of(sighting, unit(0), forbidden) != theirs
 
 
 def test_a_sighting_joins_the_next_nearest_if_the_nearest_is_forbidden():
-    gallery = GalleryFactory()
+    gallery = hall()
     nearest = sight(gallery, unit(0)).unknown
     next_one = join_of(open_sighting(gallery), near(unit(0), 0.4), [nearest.pk])
     assert join_of(open_sighting(gallery), unit(0), [nearest.pk]) == next_one
 
 
 def test_an_ignored_stranger_stays_one_and_the_same():
-    gallery = GalleryFactory()
+    gallery = hall()
     ignored = sight(gallery, unit(0)).unknown
     UnknownPerson.objects.filter(pk=ignored.pk).update(ignored=True)
     again = sight(gallery, unit(0), later=60)
@@ -85,12 +92,12 @@ def test_an_ignored_stranger_stays_one_and_the_same():
 def test_the_threshold_is_that_of_the_sighting():
     gallery = GalleryFactory(threshold_source="manual", threshold_distance=0.9)
     first = sight(gallery, unit(0), threshold=None)  # then the gallery's
-    assert sight(gallery, near(unit(0), 0.8), threshold=None).unknown == first.unknown
-    assert sight(gallery, near(unit(0), 0.8, axis=2), threshold=0.6).unknown != first.unknown
+    assert sight(gallery, near(unit(0), 0.7), threshold=None).unknown == first.unknown
+    assert sight(gallery, near(unit(0), 0.7, axis=2), threshold=0.6).unknown != first.unknown
 
 
 def test_who_is_still_there_is_seen_until_now():
-    sighting = sight(GalleryFactory(), unit(0))
+    sighting = sight(hall(), unit(0))
     sighting.last_seen += timedelta(minutes=5)
     sighting.save()
     seen_until(sighting)
@@ -100,7 +107,7 @@ def test_who_is_still_there_is_seen_until_now():
 @pytest.mark.django_db(transaction=True)
 def test_cameras_that_see_one_stranger_at_once_make_one_unknown_person():
     """The second has read that nobody is there before the first is committed, unless it waits for it."""
-    gallery = GalleryFactory()
+    gallery = hall()
     camera_of(gallery)
     first_holds, may_commit, numbers = threading.Event(), threading.Event(), []
 
@@ -138,7 +145,7 @@ def waiting() -> int:
 
 
 def test_the_nearest_is_found_among_other_packs_vectors():
-    gallery = GalleryFactory()
+    gallery = hall()
     theirs = sight(gallery, unit(0)).unknown
     UnknownEmbedding.objects.create(
         gallery=gallery, pack="second", unknown=theirs, vector=unit(3, dim=64).tolist(), n=1
@@ -146,3 +153,15 @@ def test_the_nearest_is_found_among_other_packs_vectors():
     found = unknown_people.nearest_unknown(gallery_id=gallery.pk, pack="second", vector=unit(3, dim=64))
     assert found is not None and found[0] == theirs.pk
     assert sight(gallery, unit(0)).unknown == theirs
+
+
+def test_many_strangers_are_told_apart_more_strictly(pack_dir):
+    """By size, the threshold of a gallery without people is that of the pack for 1:1."""
+    gallery = GalleryFactory()
+    alone = threshold_among_unknowns(gallery, gallery.pack)
+    UnknownPerson.objects.bulk_create(
+        UnknownPerson(gallery=gallery, number=n, first_seen=timezone.now(), last_seen=timezone.now())
+        for n in range(1, 2001)
+    )
+    assert threshold_among_unknowns(gallery, gallery.pack) < alone < threshold_of(gallery).distance
+    assert threshold_among_unknowns(gallery, gallery.pack, 0.1) == 0.1

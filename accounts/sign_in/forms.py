@@ -1,0 +1,30 @@
+"""The forms of signing in: allauth's, in our words."""
+
+from allauth.account.forms import LoginForm
+from allauth.mfa.webauthn.forms import AddWebAuthnForm
+from django import forms
+
+
+class SignInForm(LoginForm):
+    """allauth's. On the page its field is called username, as browsers and password managers expect."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        login = self.fields["login"]
+        assert isinstance(login, forms.CharField)
+        login.label, login.max_length = "User name or e-mail address", 254
+        login.widget = forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "autofocus": True})
+        self.fields["password"].widget = forms.PasswordInput(attrs={"autocomplete": "current-password"})
+        self.fields["password"].help_text = ""
+
+    def add_prefix(self, field_name):
+        return "username" if field_name == "login" else field_name
+
+
+class PasskeyForm(AddWebAuthnForm):
+    passwordless = forms.BooleanField(
+        label="Sign in with it alone, without a password",
+        initial=True,
+        required=False,
+        help_text="It then asks for your finger, face or PIN. Without this it is a second factor beside the password.",
+    )

@@ -1,0 +1,37 @@
+"""To the organisation's sign-in and back: allauth's views, where it can be reached."""
+
+from allauth.socialaccount.providers.openid_connect import views
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.views.decorators.http import require_safe
+from django.views.generic import TemplateView
+from requests import RequestException
+
+from faceplatform.errors import NotFound, Unavailable
+
+
+@login_not_required
+@require_safe
+def begin(request, provider_id):
+    _require_set_up()
+    if "process" in request.GET:
+        raise NotFound("Accounts are not connected by hand here. Sign in.")
+    try:
+        return views.login(request, provider_id)
+    except RequestException as error:
+        raise Unavailable(f"{settings.OIDC_NAME} cannot be reached. Try again later, or tell your operator.") from error
+
+
+@login_not_required
+@require_safe
+def come_back(request, provider_id):
+    _require_set_up()
+    return views.callback(request, provider_id)
+
+
+failed = login_not_required(TemplateView.as_view(template_name="socialaccount/authentication_error.html"))
+
+
+def _require_set_up() -> None:
+    if not settings.OIDC_ISSUER:
+        raise NotFound("There is no single sign-on here. Sign in with your password.")
