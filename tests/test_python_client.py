@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from factories import GalleryFactory, IdentityFactory, member, show
-from seen import sight, unit
+from factories import GalleryFactory, IdentityFactory, member, show, unit
+from seen import sight
 
 from accounts.keys.services import create_api_key
 from accounts.roles import Role
