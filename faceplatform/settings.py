@@ -341,6 +341,8 @@ SPECTACULAR_SETTINGS = {
         "faceplatform.web.openapi.add_errors_and_examples",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "AlertKindEnum": "recognition.alerts.models.AlertKind",
+        "DeliveryStatusEnum": "recognition.alerts.models.DeliveryStatus",
         "CameraKindEnum": "recognition.cameras.models.CameraKind",
         "CameraRoleEnum": "recognition.cameras.models.CameraRole",
         "CameraStatusEnum": "recognition.cameras.models.CameraStatus",

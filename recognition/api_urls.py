@@ -13,4 +13,5 @@ urlpatterns = [
     path("", include("recognition.sightings.api_urls")),
     path("", include("recognition.compreface.api_urls")),
     path("", include("recognition.attendance.api_urls")),
+    path("", include("recognition.alerts.api_urls")),
 ]

@@ -10,6 +10,7 @@ urlpatterns = [
     path("", include("recognition.evaluations.urls")),
     path("", include("recognition.cameras.urls")),
     path("", include("recognition.attendance.urls")),
+    path("", include("recognition.alerts.urls")),
     path("", include("recognition.sightings.urls")),
     path("", include("recognition.monitoring.urls")),
 ]

@@ -19,6 +19,8 @@ from accounts.keys.services import create_api_key
 from accounts.models import ApiKey, AuditEvent
 from accounts.roles import Role
 from gallery.services import delete_identity
+from recognition.alerts.models import Alert, WebhookDelivery
+from recognition.alerts.services import create_endpoint, create_rule, raise_for
 from recognition.attendance.models import AttendanceCorrection
 from recognition.cameras.live import note_watched
 from recognition.cameras.models import Camera
@@ -117,6 +119,7 @@ def make_rows() -> dict[str, Any]:
         "correction": AttendanceCorrection.objects.create(
             gallery=gallery, identity=ada, date="2026-05-03", presence="absent", reason="ill"
         ).pk,
+        **make_alert(ada),
         "cameras": make_camera(gallery, photo).pk,
         "recognition": requests["recognize"].pk,
         "sighting": known.pk,
@@ -155,6 +158,21 @@ def make_reembedding(gallery) -> ReEmbedding:
     return ReEmbedding.objects.create(
         gallery=gallery, old_pack="dlib-resnet", old_embedding_id="a", pack="second", embedding_id="b"
     )
+
+
+def make_alert(person) -> dict[str, Any]:
+    """An alert about a sighting of the person, with its rule and what was sent of it."""
+    gallery = person.gallery
+    rule = create_rule(actor=system_actor(), gallery=gallery, name="Anybody", kind="known")
+    endpoint, _ = create_endpoint(actor=system_actor(), gallery=gallery, url="http://192.168.1.1/hook")
+    raise_for(sight(gallery, unit(0), identity=person))
+    WebhookDelivery.objects.update(status="delivered", next_at=None)
+    return {
+        "alerts": Alert.objects.get().pk,
+        "alert-rules": rule.pk,
+        "webhook-endpoints": endpoint.pk,
+        "webhook-deliveries": WebhookDelivery.objects.get().pk,
+    }
 
 
 def make_camera(gallery, jpeg: bytes) -> Camera:

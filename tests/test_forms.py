@@ -128,6 +128,29 @@ FORMS: dict[str, tuple[str, dict, dict[str, list]]] = {
             "camera": ["x", NUL],
         },
     ),
+    "/galleries/staff/alerts/rules/new": (
+        "recognition.alerts.forms.RuleForm",
+        {"name": "Door", "kind": "known", "weekdays": ["0"], "minutes": "5"},
+        {
+            "name": ["", LONG, NUL],
+            "kind": ["", CHOICE, NUL, "watch_list", "absent"],
+            "cameras": [[NOBODY], ["x"], [NUL]],
+            "people": [[NOBODY], ["x"], [NUL]],
+            "but_not": [[NOBODY], ["x"], [NUL]],
+            "weekdays": [[], ["7"], [NUL]],
+            "starts_at": ["08:00", "soon", NUL],
+            "ends_at": ["08:00", "soon", NUL],
+            "absent_after": ["soon", NUL],
+            "min_score": ["2", "nan", "high", NUL],
+            "minutes": ["", "-1", "1441", NUL],
+            "emails": ["nobody", LONG, NUL],
+        },
+    ),
+    "/galleries/staff/alerts/webhooks": (
+        "recognition.alerts.forms.EndpointForm",
+        {"url": "http://192.168.1.1/"},
+        {"url": ["", "x", "http://127.0.0.1/", LONG, NUL], "kinds": [[CHOICE], [NUL]]},
+    ),
     "/galleries/staff/calibration/measure": (
         "recognition.calibration.views.FpirForm",
         {},
@@ -213,6 +236,7 @@ def _form(address: str) -> forms.BaseForm:
         "SplitForm": (Identity.objects.first(), None),
         "OtherPersonForm": (Identity.objects.first(), None),
         "MoveForm": (Identity.objects.first(), None),
+        "RuleForm": (Gallery.objects.first(),),
         "AddFacesForm": (Gallery.objects.first(),),
         "RetentionForm": (_retention(),),
         "ApiKeyForm": (member(Gallery.objects.first(), Role.OWNER),),
@@ -236,14 +260,19 @@ def test_every_field_is_tried(owner, address):
 FORM_MODULES = (
     "accounts.keys.forms",
     "gallery.forms",
+    "recognition.alerts.forms",
     "recognition.calibration.views",
     "recognition.cameras.forms",
     "recognition.imports.forms",
     "recognition.photos.forms",
     "recognition.privacy.forms",
 )
-# The button “not X” has no field to fill in: a person who is gone answers 404, as a page.
-NO_FIELDS_TO_FILL = {"recognition.photos.forms.RejectForm"}
+# The button “not X” has no field to fill in: a person who is gone answers 404, as a page. What a filter cannot read is no filter.
+NO_FIELDS_TO_FILL = {
+    "recognition.alerts.forms.FilterForm",
+    "recognition.alerts.forms.KindsForm",
+    "recognition.photos.forms.RejectForm",
+}
 
 
 def test_every_form_is_tried():

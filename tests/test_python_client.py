@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from factories import GalleryFactory, member, show, unit
+from factories import GalleryFactory, IdentityFactory, member, show, unit
 from seen import sight
 
 from accounts.keys.services import create_api_key
 from accounts.roles import Role
 from gallery.models import Identity
+from recognition.alerts.services import raise_for
 from recognition.cameras.models import Camera
 
 CLIENT = Path(__file__).resolve().parents[1] / "clients" / "python"
@@ -112,6 +113,26 @@ def test_cameras(web, hopper):
     assert client.camera(camera["id"])["picture"] == 1
     client.delete_camera(camera["id"])
     assert list(client.cameras()) == []
+
+
+def test_alerts(web):
+    gallery = GalleryFactory(slug="staff")
+    owner = member(gallery, Role.OWNER)
+    key = create_api_key(actor=owner, user=owner.user, scopes=["read", "manage"])[1]
+    client = Client(web.address, key)
+    person = IdentityFactory(gallery=gallery, name="Grace")
+    rule = client.add_alert_rule("Door", gallery="staff", kind="watch_list", people=[str(person.pk)])
+    endpoint = client.add_webhook_endpoint("http://192.168.1.1/", gallery="staff")
+    assert endpoint["secret"].startswith("whsec_") and "secret" not in next(client.webhook_endpoints())
+    raise_for(sight(gallery, unit(0), identity=person))
+    [alert] = client.alerts(gallery="staff", seen=False)
+    assert (alert["identity"]["name"], alert["rule"], alert["seen"]) == ("Grace", "Door", False)
+    assert client.alert_picture(alert["id"])[:2] == b"\xff\xd8"
+    assert (client.mark_alerts_seen(alert["id"]), client.mark_alerts_seen(alert["id"])) == (1, 0)
+    assert list(client.alerts(seen=False)) == [] and next(client.alerts())["seen_by"][0]["user"] == owner.name
+    client.delete_webhook_endpoint(endpoint["id"])
+    client.delete_alert_rule(rule["id"])
+    assert (list(client.alert_rules()), list(client.webhook_endpoints())) == ([], [])
 
 
 def test_the_example_in_the_readme_runs(address, key, photos, monkeypatch, capsys):

@@ -5,4 +5,16 @@ class AlertsConfig(AppConfig):
     name = "recognition.alerts"
     label = "alerts"
     verbose_name = "Alerts"
-    sections: dict[str, str] = {}
+    sections = dict.fromkeys(
+        (
+            "alerts",
+            "see-alert",
+            "alert-rules",
+            "add-alert-rule",
+            "alert-rule",
+            "webhooks",
+            "webhook",
+            "rotate-webhook",
+        ),
+        "alerts",
+    )

@@ -42,6 +42,7 @@ TIMEOUT = 15.0  # seconds, of a whole attempt
 LEASE = timedelta(seconds=60)
 AT_ONCE = 2  # of an endpoint
 FAILING_FOR = timedelta(days=5)
+TESTS_KEPT = timedelta(days=30)
 KEPT_ANSWER = 1_000  # characters
 READ_ANSWER = 4_096  # bytes
 GONE = 410
@@ -89,6 +90,12 @@ def deliver_due(endpoint_id: UUID) -> int:
         _settle(delivery, attempt(delivery.endpoint, delivery))
         count += 1
     return count
+
+
+def delete_old_tests() -> int:
+    """Deletes the log of test messages; those of alerts are kept as long as these."""
+    old = WebhookDelivery.objects.filter(alert=None, created_at__lt=timezone.now() - TESTS_KEPT)
+    return old.delete()[0]
 
 
 def endpoints_due() -> list[UUID]:

@@ -13,10 +13,9 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from accounts.querysets import GalleryScopedQuerySet
 from faceplatform.database.names import NameField
 from gallery.models import Gallery, Identity
-from recognition.alerts.querysets import AlertQuerySet, EndpointQuerySet
+from recognition.alerts.querysets import AlertQuerySet, DeliveryQuerySet, OwnersQuerySet, RuleQuerySet
 from recognition.cameras.models import Camera, Sighting, UnknownPerson
 
 COOLDOWN = 300  # seconds
@@ -40,6 +39,7 @@ class AlertRule(models.Model):
     people, but_not: whom it is about, and whom it is not about. weekdays: 0 is Monday. starts_at, ends_at: in the gallery's
     zone, may go over midnight; both empty: all day. min_score: 0–1, of a known person. cooldown: seconds in which the same
     person at the same camera is not told again. absent_after: the time at which somebody who was not seen is absent.
+    emails: addresses that are told too, where e-mail is set up.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
@@ -58,9 +58,10 @@ class AlertRule(models.Model):
     min_score = models.FloatField(null=True, blank=True, validators=[MinValueValidator(0), MaxValueValidator(1)])
     cooldown = models.PositiveIntegerField(default=COOLDOWN, validators=[MaxValueValidator(86_400)])
     absent_after = models.TimeField(null=True, blank=True)
+    emails = ArrayField(models.EmailField(), default=list, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    objects = GalleryScopedQuerySet.as_manager()
+    objects = RuleQuerySet.as_manager()
 
     class Meta:
         ordering = ["name", "id"]
@@ -152,7 +153,7 @@ class WebhookEndpoint(models.Model):
     failing_since = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    objects = EndpointQuerySet.as_manager()
+    objects = OwnersQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]
@@ -183,7 +184,7 @@ class WebhookDelivery(models.Model):
     leased_until = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
-    objects = GalleryScopedQuerySet.as_manager()
+    objects = DeliveryQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
@@ -216,6 +217,33 @@ class WebhookAttempt(models.Model):
 
     def __str__(self):
         return f"{self.status or self.error}"
+
+
+class AlertMail(models.Model):
+    """An alert to be sent to one address. Its text is made when it is sent. error: of the last attempt."""
+
+    id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
+    gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="+", db_index=False)
+    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="mails")
+    address = models.EmailField()
+    status = models.CharField(max_length=10, choices=DeliveryStatus.choices, default=DeliveryStatus.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_at = models.DateTimeField(null=True, db_default=Now())
+    leased_until = models.DateTimeField(null=True, editable=False)
+    error = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                name="mail_waits_for_a_time",
+                condition=Q(status="waiting", next_at__isnull=False) | ~Q(status="waiting") & Q(next_at__isnull=True),
+            )
+        ]
+        indexes = [models.Index(fields=["next_at"], name="mail_due", condition=Q(status="waiting"))]
+
+    def __str__(self):
+        return f"{self.alert_id} to {self.address}"
 
 
 OLD_SECRET_SIGNS = timedelta(hours=24)

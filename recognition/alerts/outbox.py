@@ -6,23 +6,32 @@ from datetime import UTC, datetime
 from typing import Any
 
 import uuid6
+from django.conf import settings
 from django.db import transaction
 from procrastinate import exceptions
 from procrastinate.contrib.django import app
 
 from faceplatform.processes.jobs import DELIVERIES
-from recognition.alerts.models import Alert, WebhookDelivery, WebhookEndpoint
+from recognition.alerts.models import Alert, AlertMail, WebhookDelivery, WebhookEndpoint
+from recognition.alerts.representation import alert_as_dict
 
 TEST = "webhook.test"
-DELIVER = "recognition.alerts.tasks.deliver"  # the job, by name: its module is further up
+# The jobs, by name: their module is further up.
+DELIVER, MAIL = "recognition.alerts.tasks.deliver", "recognition.alerts.tasks.send_mails"
 
 
 def send(alert: Alert) -> None:
-    """To every endpoint of the gallery that wants this kind."""
+    """To every endpoint of the gallery that wants this kind, and to the addresses of its rule."""
     endpoints = WebhookEndpoint.objects.filter(gallery=alert.gallery, enabled=True)
     for endpoint in endpoints:
         if not endpoint.kinds or alert.kind in endpoint.kinds:
-            put(endpoint, f"alert.{alert.kind}", alert.raised_at, data_of(alert), alert)
+            put(endpoint, f"alert.{alert.kind}", alert.raised_at, alert_as_dict(alert), alert)
+    addresses = alert.rule.emails if alert.rule and settings.SENDS_EMAIL else []
+    if addresses:
+        AlertMail.objects.bulk_create(
+            AlertMail(gallery=alert.gallery, alert=alert, address=address) for address in addresses
+        )
+        transaction.on_commit(lambda: _defer(MAIL, "alert-mails", None))
 
 
 def put(
@@ -45,44 +54,11 @@ def put(
 def wake(endpoint: WebhookEndpoint, at: datetime | None = None) -> None:
     """Has what is due at an endpoint delivered once the transaction has committed, or at that time. A job that is lost is made
     up for: what is due is looked for every minute."""
-    transaction.on_commit(lambda: _defer(endpoint, at))
-
-
-def _defer(endpoint: WebhookEndpoint, at: datetime | None) -> None:
     lock = f"deliver-{endpoint.pk}-{at:%s}" if at else f"deliver-{endpoint.pk}"
-    job = app.configure_task(DELIVER, queue=DELIVERIES, queueing_lock=lock, schedule_at=at)
+    transaction.on_commit(lambda: _defer(DELIVER, lock, at, endpoint_id=str(endpoint.pk)))
+
+
+def _defer(name: str, lock: str, at: datetime | None, **arguments: str) -> None:
+    job = app.configure_task(name, queue=DELIVERIES, queueing_lock=lock, schedule_at=at)
     with contextlib.suppress(exceptions.AlreadyEnqueued), transaction.atomic():
-        job.defer(endpoint_id=str(endpoint.pk))
-
-
-def data_of(alert: Alert) -> dict[str, Any]:
-    """What others are told of an alert. Addresses are below the platform's own."""
-    sighting = alert.sighting
-    return {
-        "alert": str(alert.pk),
-        "rule": alert.rule_name,
-        "kind": alert.kind,
-        "gallery": alert.gallery.slug,
-        "camera": {"id": str(alert.camera.pk), "slug": alert.camera.slug, "name": alert.camera.name}
-        if alert.camera
-        else None,
-        "identity": {
-            "id": str(alert.identity.pk),
-            "name": alert.identity.name,
-            "external_id": alert.identity.external_id,
-        }
-        if alert.identity
-        else None,
-        "unknown": {"id": str(alert.unknown.pk), "number": alert.unknown.number} if alert.unknown else None,
-        "date": alert.date.isoformat() if alert.date else None,
-        "sighting": {
-            "id": str(sighting.pk),
-            "decision": sighting.decision,
-            "distance": sighting.distance,
-            "threshold": sighting.threshold,
-            "first_seen": sighting.first_seen.isoformat(),
-            "picture": f"/api/v1/sightings/{sighting.pk}/crop.jpg",
-        }
-        if sighting
-        else None,
-    }
+        job.defer(**arguments)

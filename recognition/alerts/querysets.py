@@ -1,15 +1,49 @@
 """Reads of alerts and webhooks, limited to what an actor may see."""
 
+from datetime import timedelta
+
+from django.apps import apps
+from django.db.models import Exists, OuterRef, Prefetch
+from django.utils import timezone
+
 from accounts.querysets import GalleryScopedQuerySet
 from accounts.roles import Role
+
+COUNTED, COUNTED_FOR = 100, timedelta(days=30)
 
 
 class AlertQuerySet(GalleryScopedQuerySet):
     def with_all(self):
-        return self.select_related("gallery", "camera", "identity", "unknown", "sighting")
+        return self.select_related("gallery", "camera", "identity__merged_into", "unknown", "sighting")
+
+    def with_seen(self, actor):
+        """Adds who has looked at each, and `seen_by_actor`: whether the actor has."""
+        seen = apps.get_model("alerts", "AlertSeen").objects
+        rows = self.prefetch_related(Prefetch("seen", seen.select_related("user").order_by("at", "id")))
+        return rows.annotate(seen_by_actor=Exists(seen.filter(alert=OuterRef("pk"), user=actor.user)))
+
+    def unseen_by(self, user):
+        seen = apps.get_model("alerts", "AlertSeen").objects
+        return self.exclude(Exists(seen.filter(alert=OuterRef("pk"), user=user)))
+
+    def count_new_to(self, user) -> int:
+        """How many of the last 30 days `user` has not looked at; COUNTED at most, so that it costs little."""
+        recent = self.filter(raised_at__gt=timezone.now() - COUNTED_FOR)
+        return recent.unseen_by(user).order_by()[:COUNTED].count()
 
 
-class EndpointQuerySet(GalleryScopedQuerySet):
+class OwnersQuerySet(GalleryScopedQuerySet):
+    """Rows that only owners see: whom a gallery watches, and where its alerts are sent."""
+
     def visible_to(self, actor, role: Role = Role.OWNER):
-        """Only owners see where their alerts are sent."""
         return super().visible_to(actor, role)
+
+
+class RuleQuerySet(OwnersQuerySet):
+    def with_choices(self):
+        return self.select_related("gallery").prefetch_related("cameras", "people", "but_not")
+
+
+class DeliveryQuerySet(OwnersQuerySet):
+    def with_tries(self):
+        return self.select_related("gallery", "endpoint").prefetch_related("tries")

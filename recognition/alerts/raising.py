@@ -114,17 +114,6 @@ def _was_told(
     return earlier.filter(identity=identity, unknown=unknown).exists()
 
 
-def describe(alert: Alert) -> str:
-    """The alert in words."""
-    who = alert.identity or alert.unknown
-    where = f" at {alert.camera}" if alert.camera else ""
-    if alert.kind == AlertKind.CAMERA_OFFLINE:
-        return f"The camera {alert.camera or ''} is lost."
-    if alert.kind == AlertKind.ABSENT:
-        return f"{who} has not come."
-    return f"{who or 'Somebody'} was seen{where}."
-
-
 def people_expected(rule: AlertRule, everybody: Iterable[Identity]) -> list[Identity]:
     """Whom an absence rule is about."""
     people, but_not = ({person.pk for person in chosen.all()} for chosen in (rule.people, rule.but_not))

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import audit
@@ -29,17 +30,19 @@ from recognition.alerts.models import (
 )
 from recognition.alerts.outbox import TEST, put, wake
 from recognition.alerts.raising import camera_changed, raise_for
+from recognition.alerts.representation import machine_of
 from recognition.alerts.signing import new_secret
 
 __all__ = [
-    "camera_changed", "change_rule", "create_endpoint", "create_rule", "delete_endpoint", "delete_rule", "mark_seen",
-    "raise_for", "replay", "rotate_secret", "send_test", "switch_endpoint",
+    "camera_changed", "change_rule", "choose_kinds", "create_endpoint", "create_rule", "delete_endpoint", "delete_rule",
+    "mark_seen", "raise_for", "replay", "rotate_secret", "send_test", "switch_endpoint",
 ]  # fmt: skip
 RULE_FIELDS = (
     "name", "kind", "enabled", "weekdays", "starts_at", "ends_at", "min_score", "cooldown", "absent_after",
+    "emails",
 )  # fmt: skip
 CHOSEN = ("cameras", "people", "but_not")
-MOST_ENDPOINTS, MOST_RULES = 20, 100  # of a gallery
+MOST_ENDPOINTS, MOST_RULES, MOST_EMAILS = 20, 100, 10  # of a gallery; of a rule
 
 
 # --- Rules ------------------------------------------------------------------------------------------------------------
@@ -76,6 +79,8 @@ def _save_rule(actor: Actor, rule: AlertRule, fields: Mapping[str, Any], action:
     people = chosen["people"] if "people" in chosen else [] if rule._state.adding else list(rule.people.all())
     if rule.kind == AlertKind.WATCH_LIST and not people:
         raise InvalidInput("Choose the people of the watch-list.")
+    if len(rule.emails) > MOST_EMAILS:
+        raise InvalidInput(f"A rule tells at most {MOST_EMAILS} e-mail addresses. Use a mailing list for more.")
     _require_own(rule.gallery, [row for rows in chosen.values() for row in rows])
     rule.save()
     for name, rows in chosen.items():
@@ -108,15 +113,16 @@ def _require_owner(actor: Actor, gallery: Gallery) -> None:
 
 
 # --- Alerts -----------------------------------------------------------------------------------------------------------
-def mark_seen(*, actor: Actor, alerts: Iterable[Alert]) -> int:
-    """Notes that the actor's user has looked at these. Returns how many were new to them."""
+def mark_seen(*, actor: Actor, alerts: QuerySet[Alert]) -> int:
+    """Notes that the actor's user has looked at these, which they may see. Returns how many were new to them."""
     actor.require_scope(Scope.READ)
     if actor.user is None:
         return 0
-    before = AlertSeen.objects.filter(user=actor.user).count()
-    rows = [AlertSeen(alert=alert, user=actor.user) for alert in alerts]
-    AlertSeen.objects.bulk_create(rows, ignore_conflicts=True)
-    return AlertSeen.objects.filter(user=actor.user).count() - before
+    rows: Any = alerts
+    unseen = rows.unseen_by(actor.user).order_by().values_list("pk", flat=True)
+    made = [AlertSeen(alert_id=pk, user=actor.user) for pk in unseen.iterator()]
+    AlertSeen.objects.bulk_create(made, batch_size=1_000, ignore_conflicts=True)
+    return len(made)
 
 
 # --- Endpoints --------------------------------------------------------------------------------------------------------
@@ -176,6 +182,17 @@ def rotate_secret(*, actor: Actor, endpoint: WebhookEndpoint) -> str:
 
 
 @audited
+def choose_kinds(*, actor: Actor, endpoint: WebhookEndpoint, kinds: Iterable[str]) -> WebhookEndpoint:
+    """What it is told from now on; everything if there are none. Raises InvalidInput."""
+    endpoint = _locked(actor, endpoint)
+    endpoint.kinds = list(kinds)
+    _validate(endpoint)
+    endpoint.save(update_fields=["kinds"])
+    _record(actor, "webhook_endpoint.changed", endpoint)
+    return endpoint
+
+
+@audited
 def switch_endpoint(*, actor: Actor, endpoint: WebhookEndpoint, enabled: bool) -> WebhookEndpoint:
     """Switched on again, what waits is sent."""
     endpoint = _locked(actor, endpoint)
@@ -222,7 +239,5 @@ def _locked(actor: Actor, endpoint: WebhookEndpoint) -> WebhookEndpoint:
 
 
 def _record(actor: Actor, action: str, endpoint: WebhookEndpoint) -> None:
-    """Without the path, which may hold a token."""
-    parts = urlsplit(endpoint.url)
-    details = {"machine": f"{parts.scheme}://{parts.netloc}"}
+    details = {"machine": machine_of(endpoint.url)}
     audit.record(actor=actor, action=action, gallery=endpoint.gallery, details=details)

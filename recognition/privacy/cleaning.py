@@ -14,6 +14,7 @@ from faceplatform.processes.jobs import delete_finished
 from gallery.curation.contexts import delete_empty_contexts
 from gallery.curation.services import purge_deleted
 from gallery.models import Gallery
+from recognition.alerts.delivery import delete_old_tests
 from recognition.imports.services import end_abandoned
 from recognition.photos.services import follow_merges
 from recognition.privacy.services import apply_retention
@@ -42,4 +43,5 @@ STEPS: dict[str, Callable[[], object]] = {
     "rate_limits": delete_idle_buckets,
     "history_contexts": delete_empty_contexts,
     "finished_jobs": delete_finished,
+    "test_messages": delete_old_tests,
 }

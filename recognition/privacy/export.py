@@ -23,6 +23,7 @@ from gallery.services import CONSENT_FIELDS
 from recognition.imports.models import ImportRow
 from recognition.photos.models import Candidate, RecognitionFace
 from recognition.photos.representation import detected_face_as_dict, image_as_dict, threshold_as_dict
+from recognition.privacy.alerts import exported_alerts
 from recognition.privacy.sightings import exported_pictures, exported_sightings, exported_vectors
 from recognition.privacy.subject import Subject, faces_of, history_of
 
@@ -52,6 +53,7 @@ embeddings.jsonl     the vectors by which the faces are compared, for each model
 recognitions.jsonl   each time the person was recognised in a photo; recognitions/ID-N.jpg is the face
 sightings.jsonl      each time a camera saw the person; sightings/ID-N.jpg are the faces
 sighting_vectors.jsonl  the vectors of these sightings
+alerts.jsonl         what rules have told about the person
 imports.jsonl        photos that came with an import of many people
 audit.jsonl          what was done to the person's data, when and how
 looks.jsonl          when somebody opened the person's page or a picture, and how often in that hour
@@ -139,6 +141,7 @@ def _files(subject: Subject) -> Iterator[tuple[str, bytes | Iterable[dict[str, A
     yield "sightings.jsonl", exported_sightings(subject)
     yield from exported_pictures(subject)
     yield "sighting_vectors.jsonl", exported_vectors(subject)
+    yield "alerts.jsonl", exported_alerts(subject)
     yield "imports.jsonl", _imports(subject)
     yield "audit.jsonl", _audit(subject)
     yield "looks.jsonl", _looks(subject)

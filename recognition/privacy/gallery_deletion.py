@@ -22,6 +22,7 @@ from accounts.audit import audited, chain
 from accounts.models import ApiKey, AuditEvent, IdempotentAnswer, Look, Membership
 from faceplatform.errors import Conflict
 from gallery.models import FaceSample, Gallery, Identity
+from recognition.alerts.models import Alert
 from recognition.cameras.models import Camera, Sighting, UnknownPerson
 from recognition.imports.models import Import, ImportPiece, ImportRow
 from recognition.photos.models import RecognitionRequest
@@ -127,6 +128,7 @@ def _batches(gallery: Gallery) -> Iterator[Counter[str]]:
     yield _delete_some(ImportPiece.objects.filter(job__gallery=gallery))
     yield _delete_some(ImportRow.objects.filter(job__gallery=gallery))
     yield _delete_some(Look.objects.filter(gallery_id=gallery.pk))
+    yield _delete_some(Alert.objects.filter(gallery=gallery))
     yield delete_sightings(_some(Sighting.objects.filter(gallery=gallery)))
     yield delete_unknowns(_some(UnknownPerson.objects.filter(gallery=gallery)))
     yield _delete_people(gallery)

@@ -15,6 +15,7 @@ from django.db.models.functions import Length
 from django.utils import timezone
 
 from gallery.models import Gallery
+from recognition.alerts.models import Alert, WebhookDelivery
 from recognition.cameras.models import Sighting, SightingFace
 from recognition.imports.models import Import, ImportRow
 from recognition.photos.models import Decision, RecognitionFace, RecognitionRequest
@@ -116,6 +117,10 @@ def _sightings(*decisions: Decision) -> Callable[[Gallery], QuerySet[Any]]:
     return lambda gallery: Sighting.objects.filter(gallery=gallery, decision__in=decisions, closed=True)
 
 
+def _alerts(gallery: Gallery) -> QuerySet[Any]:
+    return Alert.objects.filter(gallery=gallery)
+
+
 def _bytes_of(field: str) -> Callable[[QuerySet[Any]], int]:
     return lambda rows: rows.aggregate(total=Sum(Length(field)))["total"] or 0
 
@@ -127,6 +132,10 @@ def _size_of_requests(rows: QuerySet[Any]) -> int:
 
 def _size_of_sightings(rows: QuerySet[Any]) -> int:
     return _bytes_of("jpeg")(SightingFace.objects.filter(sighting__in=rows.values("pk").order_by()))
+
+
+def _size_of_alerts(rows: QuerySet[Any]) -> int:
+    return _bytes_of("body")(WebhookDelivery.objects.filter(alert__in=rows.values("pk").order_by()))
 
 
 def _size_of_imports(rows: QuerySet[Any]) -> int:
@@ -165,6 +174,10 @@ CATEGORIES = {
         "Sightings of unknown people", "The same for faces nobody has named, and for unusable ones.",
         _sightings(Decision.UNKNOWN, Decision.UNUSABLE), "last_seen", _size_of_sightings, delete_old_sightings,
         "camera__unknown_retention_days",
+    ),
+    "alerts": Category(
+        "Alerts", "What rules have told, with the messages to webhooks.",
+        _alerts, "raised_at", _size_of_alerts, lambda rows: rows.only("pk").delete(),
     ),
     "imports": Category(
         "Imports", "Reports of imports, and uploads of unfinished ones.",

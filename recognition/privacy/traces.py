@@ -12,6 +12,7 @@ from faceplatform.errors import Conflict
 from gallery.models import FaceSample, Identity
 from recognition.imports.models import Import, ImportPiece, ImportRow
 from recognition.photos.models import ANALYSES, Decision, RecognitionFace, RecognitionRequest, Rejection
+from recognition.privacy.alerts import erase_alerts
 from recognition.privacy.counting import delete_rows, table_of
 from recognition.privacy.sightings import erase_sightings, rejected_as_others, seen_ids
 from recognition.privacy.subject import Subject, faces_of, history_of, rejected_faces
@@ -199,6 +200,7 @@ TRACES = (
     _erase_from_reembeddings,
     _erase_same_photos,
     _erase_faces,
+    erase_alerts,
     _erase_sightings,
     _erase_analyses,
     _erase_texts,

@@ -2,22 +2,12 @@
 
 from rest_framework import serializers
 
+from recognition.cameras.schema import CameraReferenceSchema, UnknownReferenceSchema
 from recognition.photos.models import Decision
 from recognition.photos.schema import IdentityReferenceSchema, QualitySchema
 
 UNDO = "POST /undo/{event} undoes the change."
 IDENTITY_HELP = "A person of the gallery; or give `name`."
-
-
-class CameraReferenceSchema(serializers.Serializer):
-    id = serializers.UUIDField()
-    slug = serializers.SlugField()
-    name = serializers.CharField()
-
-
-class UnknownReferenceSchema(serializers.Serializer):
-    id = serializers.UUIDField()
-    number = serializers.IntegerField(help_text="“Unknown 12”, counted in the gallery.")
 
 
 class SightingFaceSchema(serializers.Serializer):

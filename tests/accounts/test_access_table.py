@@ -53,6 +53,8 @@ PHOTO = {"gallery": "staff", "photo": "{photo}"}
 HIDDEN = {"below": 404}
 CORRECTION = {"date": "2026-05-04", "presence": "present", "reason": "at a customer's"}
 GALLERY, PERSON = "/api/v1/galleries/{slug}", "/api/v1/identities/{id}"
+ALERT, ALERT_RULE = "/api/v1/alerts/{id}", "/api/v1/alert-rules/{id}"
+WEBHOOK, DELIVERY = "/api/v1/webhook-endpoints/{id}", "/api/v1/webhook-deliveries/{id}"
 SAMPLE, RECOGNITION, CAMERA = "/api/v1/samples/{id}", "/api/v1/recognitions/{id}", "/api/v1/cameras/{id}"
 SIGHTING, UNKNOWN = "/api/v1/sightings/{id}", "/api/v1/unknowns/{id}"
 TABLE = {
@@ -101,6 +103,27 @@ TABLE = {
     f"GET {GALLERY}/attendance.csv": Row(VIEWER, READ),
     "POST /api/v1/attendance-corrections": Row(CURATOR, ENROL, 201, CORRECTION | {"identity": "{other}"}),
     "DELETE /api/v1/attendance-corrections/{id}": Row(CURATOR, ENROL, 204),
+    # Alerts
+    "GET /api/v1/alerts": Row(ANYBODY, READ),
+    "POST /api/v1/alerts/seen": Row(VIEWER, READ, 200, {"gallery": "staff"}),
+    f"GET {ALERT}": Row(VIEWER, READ),
+    f"POST {ALERT}/seen": Row(VIEWER, READ),
+    f"GET {ALERT}/picture.jpg": Row(VIEWER, READ),
+    "GET /api/v1/alert-rules": Row(ANYBODY, MANAGE),
+    "POST /api/v1/alert-rules": Row(OWNER, MANAGE, 201, {"gallery": "staff", "name": "Door", "kind": "known"}),
+    f"GET {ALERT_RULE}": Row(OWNER, MANAGE, **HIDDEN),
+    f"PATCH {ALERT_RULE}": Row(OWNER, MANAGE, 200, {"but_not": ["{other}"]}, **HIDDEN),
+    f"DELETE {ALERT_RULE}": Row(OWNER, MANAGE, 204, **HIDDEN),
+    "GET /api/v1/webhook-endpoints": Row(ANYBODY, MANAGE),
+    "POST /api/v1/webhook-endpoints": Row(OWNER, MANAGE, 201, {"gallery": "staff", "url": "http://192.168.1.1/"}),
+    f"GET {WEBHOOK}": Row(OWNER, MANAGE, **HIDDEN),
+    f"PATCH {WEBHOOK}": Row(OWNER, MANAGE, 200, {"enabled": False}, **HIDDEN),
+    f"DELETE {WEBHOOK}": Row(OWNER, MANAGE, 204, **HIDDEN),
+    f"POST {WEBHOOK}/rotate-secret": Row(OWNER, MANAGE, 201, **HIDDEN),
+    f"POST {WEBHOOK}/test": Row(OWNER, MANAGE, 202, **HIDDEN),
+    "GET /api/v1/webhook-deliveries": Row(ANYBODY, MANAGE),
+    f"GET {DELIVERY}": Row(OWNER, MANAGE, **HIDDEN),
+    f"POST {DELIVERY}/replay": Row(OWNER, MANAGE, 202, **HIDDEN),
     # People
     "GET /api/v1/identities": Row(ANYBODY, READ),
     "POST /api/v1/identities": Row(CURATOR, ENROL, 201, {"gallery": "staff", "name": "New"}),
@@ -223,6 +246,10 @@ SECRETS = (
     "imports",
     "erasures",
     "recognition",
+    "alerts",
+    "alert-rules",
+    "webhook-endpoints",
+    "webhook-deliveries",
     "sighting",
     "unknown",
     "key",

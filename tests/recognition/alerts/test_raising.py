@@ -11,6 +11,7 @@ from accounts.roles import Role
 from faceplatform.errors import InvalidInput, NotAllowed
 from recognition.alerts import absences, raising, services
 from recognition.alerts.models import Alert, AlertRule
+from recognition.alerts.representation import in_words
 from recognition.attendance.days import day_of
 from recognition.cameras.models import LivePeriod, UnknownPerson
 
@@ -56,7 +57,7 @@ def test_a_person_is_told_once_a_visit_and_camera(hall, anna, door):
     see(door, anna)
     assert told() == ["known: Anna"]
     alert = Alert.objects.get()
-    assert (alert.sighting, alert.camera, raising.describe(alert)) == (row, door, "Anna was seen at Door.")
+    assert (alert.sighting, alert.camera, in_words(alert)) == (row, door, "Anna was seen at Door.")
     see(CameraFactory(gallery=hall), anna)
     Alert.objects.update(raised_at=timezone.now() - timedelta(minutes=6))
     see(door, anna)

@@ -15,6 +15,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
+from django.db.models import Q
 from django.db.models.functions import Length
 from factories import GalleryFactory, member, unit
 from rest_framework.test import APIClient
@@ -29,6 +30,8 @@ from accounts.roles import Role, Scope
 from gallery.closing import close_gallery
 from gallery.curation.history import undo
 from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Identity
+from recognition.alerts.models import Alert, WebhookAttempt
+from recognition.alerts.services import create_endpoint, create_rule, raise_for
 from recognition.cameras.models import Sighting, SightingFace
 from recognition.health.services import request_health, run_health
 from recognition.imports.models import Import
@@ -96,6 +99,7 @@ def world(gallery, at_once, hopper, hopper_again, collins, both):
     analyse(world, hopper)
     rejected_as_eileen(world, hopper_again)
     seen_by_cameras(world)
+    told_of(world)
     by_jobs(world)
     in_the_admin_site(world)
     chain.seal()
@@ -179,6 +183,20 @@ def rejected_as_eileen(world, photo) -> None:
     post(world, f"recognitions/{pk}/faces/0/reject", identity=str(world.eileen.pk))
 
 
+def told_of(world) -> None:
+    """From here on, whoever is seen is told: to a webhook that echoes the name, and by e-mail."""
+    create_rule(actor=ACTOR, gallery=world.gallery, name="All", kind="known", cooldown=0, emails=["a@example.org"])
+    create_rule(actor=ACTOR, gallery=world.gallery, name="Strangers", kind="unknown", cooldown=0)
+    create_endpoint(actor=ACTOR, gallery=world.gallery, url="http://192.168.1.1/")
+    for sighting in Sighting.objects.filter(Q(identity=world.pk) | Q(decision="unknown")):
+        raise_for(sighting)
+    for alert in Alert.objects.filter(identity=world.pk):
+        WebhookAttempt.objects.create(
+            delivery=alert.deliveries.get(), status=200, milliseconds=1, answer=f"Hello {NAME}"
+        )
+        post(world, f"alerts/{alert.pk}/seen")
+
+
 def seen_by_cameras(world) -> None:
     """As themselves; as an unknown person who was named and another who was merged into that one; and as Eileen, until a
     curator said that it is not her. An unknown person may still be them."""
@@ -259,6 +277,7 @@ def test_nothing_of_an_erased_person_is_left_anywhere(world, hopper, tmp_path, d
         "accounts_idempotentanswer.body", "accounts_idempotentanswer.key", "recognition_importrow.name",
         "recognition_recognitionrequest.photo_name", "django_admin_log.object_repr", "statistics of gallery_identity.name",
     } <= before["texts"]  # fmt: skip
+    assert {"alerts_webhookdelivery.body", "alerts_webhookattempt.answer"} <= before["texts"]
     assert {"recognition_reembeddingpart.items", "recognition_reembedding.cursor"} <= before["ids"]
 
     erasures = []

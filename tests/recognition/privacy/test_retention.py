@@ -21,7 +21,7 @@ from recognition.privacy.tasks import clean_gallery
 
 pytestmark = pytest.mark.django_db
 ACTOR = system_actor()
-SEEN_DEFAULT = {"sightings": "default", "unknown_sightings": "default"}
+SEEN_DEFAULT = {"sightings": "default", "unknown_sightings": "default", "alerts": "default"}
 
 
 def age(model, days: int, **lookup) -> None:
@@ -52,7 +52,8 @@ def test_each_category_is_deleted_in_its_time(worker, lived_in, gallery, setting
     clean_gallery("retention", str(gallery.pk))
     assert RecognitionRequest.objects.count() == before - 1
     assert AuditEvent.objects.get(action="retention.applied").details == {
-        "requests": 1, "photos": 0, "unknown_faces": 1, "imports": 0, "sightings": 0, "unknown_sightings": 0
+        "requests": 1, "photos": 0, "unknown_faces": 1, "imports": 0, "sightings": 0, "unknown_sightings": 0,
+        "alerts": 0,
     }  # fmt: skip
     face = stranger_seen.faces.get()
     assert (bytes(face.crop), face.vector, face.decision) == (b"", None, "unknown")
@@ -85,6 +86,7 @@ def test_only_owners_change_retention_over_rest(gallery):
         "unknown_faces",
         "sightings",
         "unknown_sightings",
+        "alerts",
         "imports",
     ]
     problem(curator.patch(address, {"photos": "7"}, format="json"), 403, "not_allowed")

@@ -61,7 +61,8 @@ def test_sightings_are_kept_as_long_as_their_camera_or_else_their_gallery_says(g
     assert (dues["sightings"].count, dues["unknown_sightings"].count) == (3, 10)
     assert dues["unknown_sightings"].bytes > 0
     assert apply_retention(actor=SYSTEM, gallery=gallery) | {"imports": 0} == {
-        "requests": 0, "photos": 0, "unknown_faces": 0, "imports": 0, "sightings": 3, "unknown_sightings": 10
+        "requests": 0, "photos": 0, "unknown_faces": 0, "imports": 0, "sightings": 3, "unknown_sightings": 10,
+        "alerts": 0,
     }  # fmt: skip
     left = {key for key, pk in seen.items() if Sighting.objects.filter(pk=pk).exists()}
     kept = {(short.pk, "known", 2)} | {

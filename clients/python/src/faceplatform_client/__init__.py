@@ -3,6 +3,8 @@
 from faceplatform_client.client import Client
 from faceplatform_client.errors import AddressRefused, ApiError, ConnectionFailed
 from faceplatform_client.types import (
+    Alert,
+    AlertRule,
     Camera,
     Candidate,
     Comparison,
@@ -18,10 +20,13 @@ from faceplatform_client.types import (
     Search,
     Sighting,
     UnknownPerson,
+    WebhookEndpoint,
 )
 
 __all__ = [
     "AddressRefused",
+    "Alert",
+    "AlertRule",
     "ApiError",
     "Camera",
     "Candidate",
@@ -40,4 +45,5 @@ __all__ = [
     "Search",
     "Sighting",
     "UnknownPerson",
+    "WebhookEndpoint",
 ]

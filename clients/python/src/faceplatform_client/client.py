@@ -9,6 +9,8 @@ from typing import Any, cast
 from faceplatform_client.errors import ApiError
 from faceplatform_client.transport import NothingEnrolled, Photo, Transport
 from faceplatform_client.types import (
+    Alert,
+    AlertRule,
     Camera,
     Comparison,
     Detection,
@@ -20,6 +22,7 @@ from faceplatform_client.types import (
     Search,
     Sighting,
     UnknownPerson,
+    WebhookEndpoint,
 )
 
 LONGEST_WAIT = 30.0  # seconds the platform holds one call
@@ -189,6 +192,42 @@ class Client:
     def undo(self, event: str) -> str:
         """Undoes a change by the event that its answer named. Returns the event of the undo."""
         return cast(str, self._transport.post_json(f"undo/{event}", {})["event"])
+
+    # --- Alerts ---
+    def alerts(self, *, gallery: str | None = None, **filters: Any) -> Iterator[Alert]:
+        """What rules have told, the newest first. filters: as in the API (kind, camera, identity, seen, after, before)."""
+        yield from self._all("alerts", {"gallery": gallery, **filters})
+
+    def alert_picture(self, alert_id: str) -> bytes:
+        """The best face of the alert's sighting, a JPEG."""
+        return self._transport.get_picture(f"alerts/{alert_id}/picture.jpg")
+
+    def mark_alerts_seen(self, *alert_ids: str) -> int:
+        """Returns how many were new to the key's user."""
+        return cast(int, self._transport.post_json("alerts/seen", {"alerts": list(alert_ids)})["seen"])
+
+    def alert_rules(self, *, gallery: str | None = None) -> Iterator[AlertRule]:
+        yield from self._all("alert-rules", {"gallery": gallery})
+
+    def add_alert_rule(self, name: str, *, gallery: str, kind: str, **fields: Any) -> AlertRule:
+        """kind: known, unknown, watch_list, absent or camera_offline. fields: as in the API (people, cameras, cooldown …)."""
+        body = {"name": name, "gallery": gallery, "kind": kind, **fields}
+        return cast(AlertRule, self._transport.post_json("alert-rules", body))
+
+    def delete_alert_rule(self, rule_id: str) -> None:
+        """Its alerts stay."""
+        self._transport.send("DELETE", f"alert-rules/{rule_id}")
+
+    def webhook_endpoints(self, *, gallery: str | None = None) -> Iterator[WebhookEndpoint]:
+        yield from self._all("webhook-endpoints", {"gallery": gallery})
+
+    def add_webhook_endpoint(self, url: str, *, gallery: str, kinds: Sequence[str] = ()) -> WebhookEndpoint:
+        """`secret` is in this answer alone."""
+        body = {"gallery": gallery, "url": url, "kinds": list(kinds)}
+        return cast(WebhookEndpoint, self._transport.post_json("webhook-endpoints", body))
+
+    def delete_webhook_endpoint(self, endpoint_id: str) -> None:
+        self._transport.send("DELETE", f"webhook-endpoints/{endpoint_id}")
 
     # --- The key and its galleries ---
     def me(self) -> dict[str, Any]:

@@ -276,3 +276,61 @@ class Camera(TypedDict):
     has_password: bool
     state: CameraState
     picture: int | None
+
+
+class Alert(TypedDict):
+    """kind: known, unknown, watch_list, absent or camera_offline. seen: by the key's user. picture: its path, if it has one."""
+
+    id: str
+    gallery: str
+    kind: str
+    rule: str
+    text: str
+    raised_at: str
+    camera: CameraName | None
+    identity: Identity | None
+    unknown: UnknownName | None
+    date: str | None
+    sighting: dict[str, Any] | None
+    picture: str | None
+    seen: bool
+    seen_by: list[dict[str, str]]
+
+
+class AlertRule(TypedDict):
+    """weekdays: 0 is Monday. cooldown: seconds."""
+
+    id: str
+    gallery: str
+    name: str
+    kind: str
+    enabled: bool
+    cameras: list[str]
+    people: list[str]
+    but_not: list[str]
+    weekdays: list[int]
+    starts_at: str | None
+    ends_at: str | None
+    min_score: float | None
+    cooldown: int
+    absent_after: str | None
+    emails: list[str]
+    created_at: str
+
+
+class _Endpoint(TypedDict):
+    id: str
+    gallery: str
+    url: str
+    kinds: list[str]
+    enabled: bool
+    off_reason: str
+    failing_since: str | None
+    old_secret_until: str | None
+    created_at: str
+
+
+class WebhookEndpoint(_Endpoint, total=False):
+    """secret: in the answer that made it alone."""
+
+    secret: str | None
