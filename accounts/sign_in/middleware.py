@@ -51,7 +51,9 @@ class SessionLengthMiddleware:
         now, session, begun = time.time(), request.session, signed_in_at(request)
         if now - begun > settings.SESSION_SECONDS:
             logout(request)
-        elif now - session.get(SEEN_AT, begun) >= NOTED_EVERY:  # allauth has noted the sign-in itself
+        elif now - session.get(SEEN_AT, begun) >= min(
+            NOTED_EVERY, settings.SESSION_COOKIE_AGE / 10
+        ):  # allauth has noted the sign-in itself
             session[SIGNED_IN_AT], session[SEEN_AT] = begun, now
             UserSession.objects.create_from_request(request)
 

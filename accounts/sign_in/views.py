@@ -19,7 +19,6 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils.decorators import method_decorator
 
 from accounts import looks
 from accounts.models import User
@@ -153,16 +152,15 @@ class AddApp(Limited, ActivateTOTPView):
         return throttling.second_factor(request, request.user.get_username())
 
 
-@method_decorator(login_not_required, name="dispatch")
 class Forgotten(Limited, PasswordResetView):
     """A link by e-mail, where the platform can send e-mail."""
 
     template_name = "accounts/forgotten.html"
 
-    def dispatch(self, request, *args, **kwargs):
+    def setup(self, request, *args, **kwargs):
         if not (settings.SENDS_EMAIL and settings.LOCAL_SIGN_IN):
             raise NotFound("This platform sends no e-mail. Ask an administrator for a link to choose a new password.")
-        return super().dispatch(request, *args, **kwargs)
+        super().setup(request, *args, **kwargs)
 
     def limit(self, request):
         return throttling.reset(request, request.POST.get("email", ""))

@@ -1,5 +1,7 @@
 """The page “Users”: for operators everybody, for owners of galleries the members of these."""
 
+from allauth.account.adapter import get_adapter
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
@@ -128,6 +130,14 @@ def _page(request, form, *, link=None, status: int = 200):
         "may_all": actor.sees_everything,
     }
     if link is not None:
-        user, path = link
-        context |= {"link": request.build_absolute_uri(path), "link_of": user}
+        context |= _handed_over(request, *link)
     return render(request, "accounts/users.html", context, status=status)
+
+
+def _handed_over(request, user: User, path: str) -> dict:
+    """The link as the page shows it; it is also sent to the user where e-mail can be sent and an address is known."""
+    link = request.build_absolute_uri(path)
+    sent = settings.SENDS_EMAIL and bool(user.email)
+    if sent:
+        get_adapter().send_mail("accounts/email/invitation", user.email, {"user": user, "link": link})
+    return {"link": link, "link_of": user, "sent": sent}

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import ApiKey
 from accounts.pages import actor_of
@@ -21,6 +21,7 @@ from accounts.users.forms import NameForm, NewPasswordForm, OwnPasswordForm
 from faceplatform.errors import DomainError, NotAllowed, NotFound
 
 
+@require_safe
 @never_cache
 def account(request):
     """Everything about one's own account; names of factors and sessions lead to acts."""
@@ -55,10 +56,10 @@ class OwnPassword(Limited, PasswordChangeView):
     template_name = "accounts/password.html"
     form_class = OwnPasswordForm
 
-    def dispatch(self, request, *args, **kwargs):
+    def setup(self, request, *args, **kwargs):
         if not request.user.has_usable_password():
             raise NotAllowed("You sign in without a password here. There is none to be changed.")
-        return super().dispatch(request, *args, **kwargs)
+        super().setup(request, *args, **kwargs)
 
     def limit(self, request):
         return throttling.own_password(request, request.user.get_username())

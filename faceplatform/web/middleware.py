@@ -98,9 +98,10 @@ class PageMethodsMiddleware:
         response = self.get_response(request)
         if not isinstance(response, HttpResponseNotAllowed):  # only a page's decorator makes it: the API has its own
             return response
-        message = ONLY_SENT if response["Allow"] == "POST" else ONLY_READ
+        allowed = [method for method in response["Allow"].split(", ") if method in PAGE_METHODS]
+        message = ONLY_SENT if allowed == ["POST"] else ONLY_READ
         answer = error_page(request, NotAllowed(message, code="method_not_allowed", status=405))
-        answer["Allow"] = response["Allow"]
+        answer["Allow"] = ", ".join(allowed)
         return answer
 
     def process_view(

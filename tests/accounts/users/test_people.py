@@ -113,6 +113,14 @@ def test_an_owner_invites_into_their_gallery_and_no_further(gallery):
     assert told == ["user.created", "member.set", "user.link_made", "user.password_chosen", "sign_in.succeeded"]
 
 
+@override_settings(SENDS_EMAIL=True)
+def test_an_invitation_is_also_sent(gallery, mailoutbox):
+    page = client_of(operator()).post("/users", invitation(gallery, email="New@Example.org"))
+    [message] = mailoutbox
+    assert message.to == ["new@example.org"] and page.context["link"] in message.body
+    assert "on its way to new@example.org" in page.content.decode()
+
+
 def test_the_last_owner_and_the_last_administrator_stay(gallery):
     admin, owner = operator(), member(gallery, Role.OWNER).user
     client = client_of(admin)
