@@ -10,4 +10,5 @@ urlpatterns = [
     path("", include("recognition.evaluations.urls")),
     path("", include("recognition.cameras.urls")),
     path("", include("recognition.attendance.urls")),
+    path("", include("recognition.kiosks.urls")),
 ]

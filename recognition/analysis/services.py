@@ -204,6 +204,6 @@ def _as_probes(vectors: Sequence[Sequence[float]], gallery: Gallery) -> np.ndarr
 
 
 def delete_old_analyses() -> int:
-    """Deletes detections, embeddings, comparisons and live recognitions answered longer than ANSWER_KEPT ago; returns how many."""
+    """Deletes the rows of PASSING purposes that were answered longer than ANSWER_KEPT ago; returns how many."""
     old = RecognitionRequest.objects.filter(purpose__in=PASSING, finished_at__lt=timezone.now() - ANSWER_KEPT)
     return delete_in_batches(old)

@@ -61,9 +61,9 @@ def submit_recognition(
 ) -> RecognitionRequest:
     """Queues a photo to find out who is in it.
 
-    threshold: L2 distance, instead of the gallery's. keep_photo: None for the gallery's setting. live: one of many
-    pictures of a video, of which nothing is kept. needs_worker: whether to refuse the photo if nobody would process it. Raises NotAllowed, InvalidInput, Unprocessable (reason codes) or
-    Unavailable (no_worker, queue_full).
+    threshold: L2 distance, instead of the gallery's. keep_photo: None for the gallery's setting. live: one of many pictures of a
+    video, of which nothing is kept. needs_worker: whether to refuse the photo if nobody would process it. Raises NotAllowed,
+    InvalidInput, Unprocessable (reason codes) or Unavailable (no_worker, queue_full).
     """
     actor.require_scope(Scope.RECOGNIZE)
     actor.require_role(gallery, Role.VIEWER)

@@ -97,7 +97,8 @@ def enrolled(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_text("That is enough.")).to_be_visible()
     shot(page, "enrol-done")
-    page.get_by_role("button", name="Done").click()
+    expect(page.get_by_role("button", name="Done")).to_be_focused()
+    page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Take photos")).to_be_focused()
     assert page.evaluate("document.querySelector('dialog video').srcObject") is None
     names = "[...document.querySelector('input[name=photos]').files].map((file) => file.name)"
@@ -159,8 +160,14 @@ def test_live_recognition_names_who_is_there_and_fills_no_list(gallery):
     ("cannot", "sentence"),
     [
         ("Object.defineProperty(navigator, 'mediaDevices', {value: undefined})", "with https alone"),
-        ("navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError') }", "Allow it"),
-        ("navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotFoundError') }", "No camera"),
+        (
+            "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError') }",
+            "Allow it",
+        ),
+        (
+            "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotFoundError') }",
+            "No camera",
+        ),
     ],
 )
 def test_without_a_webcam_the_page_says_why(gallery, cannot, sentence):

@@ -25,7 +25,8 @@ function prepare(button) {
     for (const name of ["use", "again"]) part(name).hidden = !blob;
     part("take").hidden = Boolean(blob);
     part("done").hidden = Boolean(blob) || !photos.length;
-    part(blob ? "use" : "take").focus();
+    const enough = input.multiple && photos.length >= POSES.length;
+    part(blob ? "use" : enough ? "done" : "take").focus();
   }
 
   async function begin() {
