@@ -29,7 +29,9 @@ class Kiosk(models.Model):
     code_hash = models.CharField(max_length=64, null=True, unique=True, editable=False)  # noqa: DJ001 - null: it was used
     code_expires_at = models.DateTimeField(editable=False)
     key_hash = models.CharField(max_length=64, null=True, unique=True, editable=False)  # noqa: DJ001 - null: not used yet
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", editable=False
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     started_at = models.DateTimeField(null=True, editable=False)
     last_used_at = models.DateTimeField(null=True, editable=False)
