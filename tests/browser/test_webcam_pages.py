@@ -11,17 +11,28 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 pytestmark = pytest.mark.browser
 SLOW = 60_000  # ms, for what a worker has to do first
-WIDE_OPEN = {"width": 640, "height": 480}
+SIZE = (1280, 720)
+NOTE_SIZES = """
+    const send = window.fetch;
+    window.sizes = [];
+    window.fetch = (to, how) => (how?.body && sizes.push(how.body.size), send(to, how));
+"""
+CANNOT = {
+    "with https alone": "Object.defineProperty(navigator, 'mediaDevices', {value: undefined})",
+    "Allow it": "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError') }",
+    "No camera": "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotFoundError') }",
+}
 
 
 def film(portrait: bytes) -> bytes:
     """Motion JPEG of somebody who sways a little."""
     frames = []
     with Image.open(io.BytesIO(portrait)) as photo:
-        person = photo.convert("RGB").resize((round(400 * photo.width / photo.height), 400))
+        person = photo.convert("RGB").resize((round(640 * photo.width / photo.height), 640))
+    wall = Image.effect_noise(SIZE, 40).convert("RGB")  # a picture of a real wall is as large as one of noise
     for sway in [*range(-20, 20, 2), *range(20, -20, -2)]:
-        scene, out = Image.new("RGB", tuple(WIDE_OPEN.values()), (96, 110, 120)), io.BytesIO()
-        scene.paste(person, ((640 - person.width) // 2 + sway, 40))
+        scene, out = wall.copy(), io.BytesIO()
+        scene.paste(person, ((SIZE[0] - person.width) // 2 + sway, 40))
         scene.save(out, "JPEG", quality=92)
         frames.append(out.getvalue())
     return b"".join(frames)
@@ -149,43 +160,74 @@ def test_live_recognition_names_who_is_there_and_fills_no_list(gallery):
     fits(page)
     shot(page, "live")
     middle = "rect => +rect.getAttribute('x') + rect.getAttribute('width') / 2"
-    assert 250 < box.evaluate(middle) < 390
+    assert 500 < box.evaluate(middle) < 780
     page.get_by_role("button", name="Stop").click()
     expect(page.locator(".screen svg rect")).to_have_count(0)
     expect(page.get_by_role("button", name="Recognise live")).to_be_focused()
     assert sent and requests(page) == before
 
 
-@pytest.mark.parametrize(
-    ("cannot", "sentence"),
-    [
-        ("Object.defineProperty(navigator, 'mediaDevices', {value: undefined})", "with https alone"),
-        (
-            "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError') }",
-            "Allow it",
-        ),
-        (
-            "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotFoundError') }",
-            "No camera",
-        ),
-    ],
-)
-def test_without_a_webcam_the_page_says_why(gallery, cannot, sentence):
-    page = gallery
-    page.add_init_script(cannot)
-    page.get_by_role("link", name="Recognise", exact=True).click()
-    page.get_by_role("button", name="Take a photo").click()
-    expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text(sentence)
-    expect(page.get_by_role("button", name="Take photo", exact=True)).to_be_disabled()
-    page.get_by_role("button", name="Cancel").click()
-    page.get_by_role("button", name="Recognise live").click()
-    expect(page.locator("[data-live]").get_by_role("status").first).to_contain_text(sentence)
+def test_a_kiosk_greets_who_looks_and_sees_nothing_else(gallery, chromium, platform):
+    page, name = gallery, f"Door {gallery.viewport_size['width']}"
+    enrolled(page)
+    page.get_by_role("link", name="Cameras").click()
+    page.get_by_role("link", name="Add a camera").first.click()
+    page.fill("[name=name]", name)
+    page.select_option("[name=kind]", "webcam")
+    page.get_by_role("button", name="Add camera").click()
+    page.get_by_role("link", name="Kiosks").click()
+    fits(page)
+    page.fill("[name=name]", "Tablet")
+    page.get_by_role("button", name="Make a kiosk").click()
+    link = page.get_by_role("status").get_by_role("link").get_attribute("href")
+    fits(page)
+    shot(page, "kiosks")
+
+    context = chromium.new_context(viewport=page.viewport_size, base_url=platform.address)
+    context.add_init_script(NOTE_SIZES)
+    kiosk, complaints = context.new_page(), []
+    kiosk.on("pageerror", lambda error: complaints.append(str(error)))
+    kiosk.on("console", lambda said: complaints.append(said.text) if "Security Policy" in said.text else None)
+    kiosk.goto(link)
+    fits(kiosk)
+    kiosk.get_by_role("button", name="Start").click()
+    expect(kiosk.get_by_text("Look here")).to_be_visible()
+    fits(kiosk)
+    shot(kiosk, "kiosk-waits")
+    expect(kiosk.locator("[data-known]")).to_have_text(re.compile(r"Grace Hopper \d\d:\d\d"), timeout=SLOW)
+    fits(kiosk)
+    shot(kiosk, "kiosk-greets")
+    assert kiosk.evaluate("Math.max(...sizes)") > 64 * 1024, "larger than what is received from just anybody"
+    elsewhere = context.new_page()
+    elsewhere.goto("/")
+    expect(elsewhere.get_by_role("button", name="Sign in")).to_be_visible()
+
+    page.reload()
+    page.get_by_role("link", name=name).click()
+    expect(page.locator("#sightings")).to_contain_text("Grace Hopper")
+    page.get_by_role("link", name="Kiosks").click()
+    expect(page.get_by_role("row", name="Tablet")).to_contain_text("running")
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="End Tablet").click()
+    expect(kiosk.get_by_role("heading", name="Make this browser a kiosk")).to_be_visible(timeout=SLOW)
+    context.close()
+    assert complaints == []
 
 
-def test_without_script_there_is_no_button(chromium, platform, gallery):
-    context = chromium.new_context(
-        java_script_enabled=False, base_url=platform.address, storage_state=gallery.context.storage_state()
-    )
+def test_without_a_webcam_the_page_says_why_and_without_script_there_is_no_button(gallery, chromium, platform):
+    for sentence, cannot in CANNOT.items():
+        page = gallery.context.new_page()
+        page.add_init_script(cannot)
+        page.goto("/galleries/staff/recognise")
+        page.get_by_role("button", name="Take a photo").click()
+        expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text(sentence)
+        expect(page.get_by_role("button", name="Take photo", exact=True)).to_be_disabled()
+        fits(page)
+        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("button", name="Recognise live").click()
+        expect(page.locator("[data-live]").get_by_role("status").first).to_contain_text(sentence)
+    signed_in = gallery.context.storage_state()
+    context = chromium.new_context(java_script_enabled=False, base_url=platform.address, storage_state=signed_in)
     page = context.new_page()
     page.goto("/galleries/staff/recognise")
     expect(page.get_by_role("heading", name="Who is in this photo?")).to_be_visible()

@@ -6,6 +6,7 @@ import pytest
 from api_client import NOW, client_of, problem, upload
 from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, member
+from subjects import erase
 
 from accounts.actor import system_actor
 from accounts.models import AuditEvent, Look
@@ -13,7 +14,6 @@ from accounts.roles import Role
 from recognition.analysis.services import delete_old_analyses
 from recognition.photos.models import RecognitionFace, RecognitionRequest
 from recognition.photos.services import Photo, submit_enrolment
-from recognition.privacy.services import erase_subject
 
 pytestmark = pytest.mark.django_db
 
@@ -70,6 +70,6 @@ def test_it_is_counted_as_any_call_is(grace, hopper_again, settings):
 def test_an_erasure_finds_it(grace, worker, hopper_again):
     sent(client_of(member(grace.gallery, Role.VIEWER)), hopper_again)
     assert worker.run_once() == 1
-    erase_subject(actor=system_actor(), identity=grace, confirm="Grace Hopper", reason="asked for")
+    erase(grace)
     assert not RecognitionRequest.objects.filter(purpose="live").exists()
     assert not Look.objects.filter(object_id=str(grace.pk)).exists()
