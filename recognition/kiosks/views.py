@@ -15,6 +15,7 @@ from accounts.actor import Actor, Via
 from accounts.pages import actor_of, get_visible
 from accounts.sign_in import throttling
 from faceplatform.errors import DomainError
+from faceplatform.sealed import seal, unseal
 from faceplatform.web.webcam import uses_webcam
 from recognition.cameras.models import Camera, CameraKind
 from recognition.cameras.services import require_owner
@@ -23,32 +24,32 @@ from recognition.kiosks.callers import COOKIE
 from recognition.kiosks.forms import CodeForm, KioskForm
 from recognition.kiosks.models import Kiosk
 
+NEW = "new_kiosk"  # in the session, until the next page has shown it
 KEY_HOLDS = 400 * 86_400  # seconds: as long as browsers keep a cookie; each visit of the page renews it
 
 
 # --- For owners -------------------------------------------------------------------------------------------------------
 def kiosks(request, slug, pk):
-    """A camera's kiosks, and a form for another. Its code is shown only in the response to the form."""
+    """A camera's kiosks, and a form for another, whose code is shown once."""
     camera = get_visible(Camera.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
     require_owner(actor_of(request), camera.gallery)
     if camera.kind != CameraKind.WEBCAM:
         return redirect("camera", slug, pk)
-    form = KioskForm(request.POST or None)
-    if request.method != "POST" or not form.is_valid():
-        return _kiosks_page(request, camera, form, status=400 if form.is_bound else 200)
-    try:
-        made = services.make_kiosk(actor=actor_of(request), camera=camera, **form.cleaned_data)
-    except DomainError as error:
-        form.add_error(None, error.message)
-        return _kiosks_page(request, camera, form, status=error.status)
-    return _kiosks_page(request, camera, KioskForm(), made=made)
-
-
-def _kiosks_page(request, camera: Camera, form: KioskForm, *, made=(None, ""), status: int = 200):
-    new, code = made
+    form, status = KioskForm(request.POST or None), 200
+    if request.method == "POST":
+        status = 400
+        if form.is_valid():
+            try:
+                made, code = services.make_kiosk(actor=actor_of(request), camera=camera, **form.cleaned_data)
+                request.session[NEW] = seal({"name": made.name, "code": code})
+                return redirect("kiosks", slug, pk)  # so that loading the page again makes no other
+            except DomainError as error:
+                form.add_error(None, error.message)
+                status = error.status
     context = {
         "gallery": camera.gallery, "camera": camera, "kiosks": camera.kiosks.select_related("created_by"), "form": form,
-        "new": new, "code": code, "address": request.build_absolute_uri(reverse("kiosk")),
+        "new": unseal(request.session.pop(NEW)) if NEW in request.session else None,
+        "address": request.build_absolute_uri(reverse("kiosk")),
     }  # fmt: skip
     return render(request, "recognition/kiosks.html", context, status=status)
 
