@@ -12,6 +12,7 @@ from accounts.models import Look
 from accounts.pages import actor_of, get_visible, offer_undo
 from accounts.roles import Role
 from faceplatform.errors import DomainError
+from faceplatform.web.webcam import uses_webcam
 from gallery import services
 from gallery.forms import ConsentForm, GalleryForm, IdentityForm
 from gallery.models import Gallery, Identity
@@ -84,6 +85,7 @@ def dashboard(request, slug):
     return render(request, "gallery/dashboard.html", context)
 
 
+@uses_webcam
 def identity(request, slug, pk):
     """A person's data and samples, which curators can change here."""
     person = get_visible(Identity.objects.select_related("gallery").with_portrait(), request, gallery__slug=slug, pk=pk)

@@ -5,7 +5,6 @@ from recognition.evaluations.models import Evaluation
 from recognition.health.models import HealthFinding, HealthReport
 from recognition.imports.models import Import, ImportPiece, ImportRow
 from recognition.photos.models import (
-    ANALYSES,
     Candidate,
     Decision,
     Priority,
@@ -20,7 +19,6 @@ from recognition.privacy.models import Erasure, RetentionRule
 from recognition.reembedding.models import PreviewedFace, ReEmbedding, ReEmbeddingPart, UnembeddedSample
 
 __all__ = [
-    "ANALYSES",
     "CalibrationReport",
     "Candidate",
     "Decision",

@@ -13,4 +13,5 @@ urlpatterns = [
     path("", include("recognition.alerts.urls")),
     path("", include("recognition.sightings.urls")),
     path("", include("recognition.monitoring.urls")),
+    path("", include("recognition.kiosks.urls")),
 ]

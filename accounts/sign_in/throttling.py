@@ -135,6 +135,16 @@ def _forget(username: str, kinds: Iterable[str]) -> None:
     RequestBucket.objects.filter(subject__in=[f"{kind}:{account}" for kind in kinds]).delete()
 
 
+@contextmanager
+def guess(request: HttpRequest) -> Iterator[None]:
+    """Counts what somebody unknown types to be let in, without a name, as an attempt of their address; a right one is not
+    counted. Raises TooManyAttempts."""
+    subject = _address_subject(request)
+    _count(request, [subject], None)
+    yield
+    buckets.give_back(subject)
+
+
 def remember(request: HttpRequest, response: HttpResponseBase, username: str) -> None:
     """After a sign-in: the address is not charged for it if it was, and the browser is known from now on."""
     account = _hash_of(username)

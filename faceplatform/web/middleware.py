@@ -30,8 +30,8 @@ LOOSER_POLICY = (
     "img-src 'self' blob: data:; font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
     "base-uri 'none'"
 )
-# A webcam is used by our own pages alone, and asked for by the browser; nothing else is used at all.
-PERMISSIONS = "camera=(self), microphone=(), geolocation=(), display-capture=()"
+# Of devices nothing is used; pages with a webcam say so themselves (webcam.py).
+PERMISSIONS = "camera=(), microphone=(), geolocation=(), display-capture=()"
 
 
 class PlatformRequest(HttpRequest):
@@ -75,7 +75,7 @@ class RequestIdFilter(logging.Filter):
 
 
 class ContentSecurityPolicyMiddleware:
-    """Allows scripts, styles and pictures from this server only, and of devices the camera."""
+    """Allows scripts, styles and pictures from this server only, and no devices."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

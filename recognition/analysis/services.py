@@ -25,7 +25,7 @@ from gallery.models import FaceEmbedding, FaceSample, Gallery, Identity
 from gallery.search.query import nearest_identities
 from recognition.photos import queue
 from recognition.photos.installed_packs import manifest_of
-from recognition.photos.models import ANALYSES, Purpose, RecognitionRequest
+from recognition.photos.models import PASSING, Purpose, RecognitionRequest
 from recognition.photos.results.decisions import Verdict, decide
 from recognition.photos.services import (
     DEFAULT_TOP_K,
@@ -204,6 +204,6 @@ def _as_probes(vectors: Sequence[Sequence[float]], gallery: Gallery) -> np.ndarr
 
 
 def delete_old_analyses() -> int:
-    """Deletes detections, embeddings and comparisons that were answered longer than ANSWER_KEPT ago; returns how many."""
-    old = RecognitionRequest.objects.filter(purpose__in=ANALYSES, finished_at__lt=timezone.now() - ANSWER_KEPT)
+    """Deletes the rows of PASSING purposes that were answered longer than ANSWER_KEPT ago; returns how many."""
+    old = RecognitionRequest.objects.filter(purpose__in=PASSING, finished_at__lt=timezone.now() - ANSWER_KEPT)
     return delete_in_batches(old)

@@ -15,5 +15,5 @@ logger = logging.getLogger(__name__)
     queue=MAINTENANCE, queueing_lock="clean-analyses", pass_context=False, aliases=["recognition.tasks.clean_analyses"]
 )
 def clean_analyses(timestamp: int) -> None:
-    """Deletes the detections, embeddings and comparisons that are older than an hour."""
+    """Deletes the detections, embeddings, comparisons and live recognitions that are older than an hour."""
     logger.info("deleted %s analyses", delete_old_analyses())

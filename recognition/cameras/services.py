@@ -294,13 +294,19 @@ RETURNING seq
 
 
 def post_frame(*, actor: Actor, camera: Camera, jpeg: bytes) -> int:
-    """Keeps a webcam's newest picture for the camera worker; returns its number. Not audited: it comes thrice a second.
-
-    jpeg: MOST_POSTED_BYTES and MOST_POSTED_PIXELS at most. Raises NotAllowed, Conflict (no_webcam, switched_off),
-    InvalidInput (too_large), Unprocessable (invalid_image), and TooManyAttempts for more than three a second.
-    """
+    """The same as `keep_frame`, for a curator. Raises also NotAllowed."""
     actor.require_scope(Scope.RECOGNIZE)
     actor.require_role(camera.gallery, Role.CURATOR)
+    return keep_frame(camera, jpeg)
+
+
+def keep_frame(camera: Camera, jpeg: bytes) -> int:
+    """Keeps a webcam's newest picture for the camera worker; returns its number. Not audited: it comes thrice a second.
+
+    Whether the sender may is for the caller to check. jpeg: MOST_POSTED_BYTES and MOST_POSTED_PIXELS at most. Raises Conflict
+    (no_webcam, switched_off), InvalidInput (too_large), Unprocessable (invalid_image), and TooManyAttempts for more than three
+    a second.
+    """
     if camera.kind != CameraKind.WEBCAM:
         raise Conflict("This camera is no webcam: its pictures are read, not posted.", code="no_webcam")
     if not camera.enabled:

@@ -14,6 +14,7 @@ from accounts.pages import actor_of, get_visible
 from accounts.roles import Role
 from faceplatform.errors import DomainError, InvalidInput
 from faceplatform.web.later import Later
+from faceplatform.web.webcam import uses_webcam
 from gallery.models import Gallery
 from recognition.cameras import services
 from recognition.cameras.api import LaterResponse
@@ -157,6 +158,7 @@ def delete(request, slug, pk):
 
 
 @require_safe
+@uses_webcam
 def webcam(request, slug, pk):
     """Sends the pictures of this browser's webcam. For curators, as the service has it."""
     row = _camera(request, slug, pk)

@@ -9,7 +9,7 @@ def _analysis(purpose: Purpose) -> VisibleRow:
 
 
 ENROLMENT = VisibleRow(RecognitionRequest.objects.with_sample, "pk")
-RECOGNITION = VisibleRow(lambda: RecognitionRequest.objects.recognitions().with_results(), "pk")
+RECOGNITION = VisibleRow(lambda: RecognitionRequest.objects.answers().with_results(), "pk")
 DETECTION, EMBEDDING, COMPARISON = _analysis(Purpose.DETECT), _analysis(Purpose.EMBED), _analysis(Purpose.COMPARE)
 # A comparison of two photos has two rows. This reads the one that stands for the comparison, never the reference photo's.
 FIRST_OF_COMPARISON = VisibleRow(

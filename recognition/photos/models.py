@@ -22,10 +22,13 @@ class Purpose(models.TextChoices):
     DETECT = "detect", "Detect"
     EMBED = "embed", "Embed"
     COMPARE = "compare", "Compare"
+    LIVE = "live", "Recognise live"
 
 
-# Purposes for which nobody is searched for or enrolled; the answer is kept for an hour.
-ANALYSES = (Purpose.DETECT, Purpose.EMBED, Purpose.COMPARE)
+# Purposes for which somebody is searched for. Of a live picture no face is kept.
+RECOGNITIONS = (Purpose.RECOGNIZE, Purpose.LIVE)
+# Purposes whose answer is kept for an hour, and listed nowhere.
+PASSING = (Purpose.DETECT, Purpose.EMBED, Purpose.COMPARE, Purpose.LIVE)
 
 
 class Status(models.TextChoices):
@@ -47,7 +50,7 @@ class Priority(models.IntegerChoices):
 
 
 class RecognitionRequest(models.Model):
-    """A photo to be recognised, enrolled as a sample of `identity`, or analysed (detect, embed or compare: ANALYSES).
+    """A photo to be recognised, enrolled as a sample of `identity`, or analysed (detect, embed or compare).
 
         queued ───claim───▶ running ──▶ done
           ▲                   │  └────▶ failed   the photo cannot be used, or MAX_ATTEMPTS are used up
@@ -165,7 +168,7 @@ class RecognitionFace(models.Model):
     box: x, y, width, height and landmarks five [x, y], both in px of the photo (EXIF orientation applied).
     decision: null if nobody was searched for, unless the face is unusable. identity: null unless known, or if the person
     has been deleted since. crop: JPEG of the face with a margin, to show beside the sample that matched, and
-    crop_landmarks in px of it; both empty for ANALYSES. vector: the embedding under the request's pack; "not X" needs it.
+    crop_landmarks in px of it; both empty for PASSING. vector: the embedding under the request's pack; "not X" needs it.
     """
 
     has_crop: bool  # added by with_results()

@@ -42,7 +42,12 @@ class RecognitionRequestQuerySet(GalleryScopedQuerySet):
         return self.defer("photo").select_related("sample", "identity").prefetch_related("faces").with_served()
 
     def recognitions(self):
+        """Those that are listed: not those of live pictures."""
         return self.filter(purpose="recognize")
+
+    def answers(self):
+        """All recognitions, also of live pictures, as long as these last."""
+        return self.filter(purpose__in=["recognize", "live"])
 
     def analyses(self, purpose):
         """Detections, embeddings or comparisons, with their faces."""

@@ -25,6 +25,11 @@ class RecognitionInput(serializers.Serializer):
     keep_photo = serializers.BooleanField(
         required=False, allow_null=True, default=None, help_text="Whether to keep the photo; else the gallery decides."
     )
+    live = serializers.BooleanField(
+        default=False,
+        help_text="One of many pictures of a video: nothing of it is kept, and the answer is deleted within about an hour and "
+        "listed nowhere.",
+    )
 
 
 class ErrorSchema(serializers.Serializer):

@@ -14,6 +14,7 @@ from accounts.roles import Role
 from faceplatform.errors import DomainError, NotFound
 from faceplatform.text import clean_name
 from faceplatform.web.api import read_upload
+from faceplatform.web.webcam import uses_webcam
 from gallery.api import picture
 from gallery.models import Gallery, Identity
 from gallery.services import create_identity
@@ -30,6 +31,7 @@ WAIT = 10.0  # seconds; after that the page asks for the answer again by itself
 
 
 # --- Recognise --------------------------------------------------------------------------------------------------------
+@uses_webcam
 def recognise(request, slug):
     """Finds out who is in a photo that is dropped, pasted or chosen."""
     gallery = get_visible(Gallery.objects.all(), request, slug=slug)
@@ -143,6 +145,7 @@ def _recognition(request, pk) -> RecognitionRequest:
 
 
 # --- Add faces --------------------------------------------------------------------------------------------------------
+@uses_webcam
 def add_faces(request, slug):
     """Enrols a new person with photos."""
     gallery = get_visible(Gallery.objects.all(), request, slug=slug)

@@ -11,7 +11,7 @@ from accounts.models import IdempotentAnswer
 from faceplatform.errors import Conflict
 from gallery.models import FaceSample, Identity
 from recognition.imports.models import Import, ImportPiece, ImportRow
-from recognition.photos.models import ANALYSES, Decision, RecognitionFace, RecognitionRequest, Rejection
+from recognition.photos.models import PASSING, Decision, RecognitionFace, RecognitionRequest, Rejection
 from recognition.privacy.alerts import erase_alerts
 from recognition.privacy.counting import delete_rows, table_of
 from recognition.privacy.sightings import erase_sightings, rejected_as_others, seen_ids
@@ -35,7 +35,7 @@ def _erase_answers(subject: Subject) -> Counter[str]:
     """Forgets the stored answers to calls about them, which are kept for a day. Before anything else: it needs their ids."""
     recognitions = faces_of(subject).values_list("request_id", flat=True)
     enrolments = RecognitionRequest.objects.filter(identity__in=subject.people).values_list("pk", flat=True)
-    analyses = RecognitionRequest.objects.filter(gallery=subject.gallery, purpose__in=ANALYSES)
+    analyses = RecognitionRequest.objects.filter(gallery=subject.gallery, purpose__in=PASSING)
     theirs: set[UUID] = {*subject.people, *subject.samples, *recognitions, *enrolments}
     theirs |= {*seen_ids(subject)}
     theirs |= {*of_their_photos(subject).values_list("pk", flat=True), *analyses.values_list("pk", flat=True)}
@@ -44,8 +44,9 @@ def _erase_answers(subject: Subject) -> Counter[str]:
 
 
 def _erase_analyses(subject: Subject) -> Counter[str]:
-    """Deletes the gallery's detections, embeddings and comparisons: nobody knows whose they are, and they last an hour."""
-    return delete_rows(RecognitionRequest.objects.filter(gallery=subject.gallery, purpose__in=ANALYSES).only("pk"))
+    """Deletes the gallery's detections, embeddings, comparisons and live pictures: whose they are is not known of all, and they
+    last an hour."""
+    return delete_rows(RecognitionRequest.objects.filter(gallery=subject.gallery, purpose__in=PASSING).only("pk"))
 
 
 def _erase_same_photos(subject: Subject) -> Counter[str]:

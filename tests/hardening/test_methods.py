@@ -3,13 +3,12 @@
 import inspect
 import json
 import re
-import uuid
 from pathlib import Path
 
 import pytest
 from api_client import client_of
 from django.test import Client
-from django.urls import URLPattern, get_resolver
+from every_address import addresses
 from factories import GalleryFactory, UserFactory
 
 from accounts.actor import Actor, Via
@@ -17,21 +16,6 @@ from accounts.actor import Actor, Via
 pytestmark = pytest.mark.django_db
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "X"]
 DOCUMENTED = json.loads((Path(__file__).resolve().parents[1] / "openapi.json").read_text())["paths"]
-VALUES = {"slug": "staff", "uuid": str(uuid.UUID(int=1)), "int": "1", "str": "some"}
-
-
-def addresses(patterns=None, prefix: str = "/"):
-    """(path with example values, view) of everything that has an address."""
-    for pattern in get_resolver().url_patterns if patterns is None else patterns:
-        address = prefix + str(pattern.pattern)
-        if not isinstance(pattern, URLPattern):
-            yield from addresses(pattern.url_patterns, address)
-            continue
-        filled = re.sub(r"<(\w+):\w+>", lambda match: VALUES.get(match[1], "some"), address)
-        filled = re.sub(r"\(\?P<\w+>(\(\?s:\.\+\)|[^)]*)\)", "some", filled)
-        yield filled.replace("^", "").replace("/?$", "").replace("\\Z", "").replace("$", ""), pattern.callback
-
-
 API = [(path, view) for path, view in addresses() if path.startswith("/api/v1/") and hasattr(view, "cls")]
 PAGES = [path for path, view in addresses() if not hasattr(view, "cls") and "(?P" not in path and ".*" not in path]
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import audit
+from accounts import audit, looks
 from accounts.actor import Actor
 from accounts.models import ApiKey
 from faceplatform.database.compiled import insert
@@ -17,7 +17,15 @@ from gallery import services as gallery_services
 from recognition.engine.base import Face, PhotoAnalysis
 from recognition.photos import queue
 from recognition.photos.installed_packs import manifest_of
-from recognition.photos.models import Candidate, Decision, Purpose, RecognitionFace, RecognitionRequest, Status
+from recognition.photos.models import (
+    RECOGNITIONS,
+    Candidate,
+    Decision,
+    Purpose,
+    RecognitionFace,
+    RecognitionRequest,
+    Status,
+)
 from recognition.photos.results.decisions import Verdict, decide_all
 from recognition.photos.results.ending import face_row, milliseconds, outcome, points, select_faces
 from recognition.photos.thresholds import Threshold, threshold_of
@@ -38,7 +46,11 @@ class Result:
 
     @property
     def is_recognition(self) -> bool:
-        return self.request.purpose == Purpose.RECOGNIZE
+        return self.request.purpose in RECOGNITIONS
+
+    @property
+    def is_live(self) -> bool:
+        return self.request.purpose == Purpose.LIVE
 
 
 def write_results(*, analysed: Sequence[tuple[RecognitionRequest, PhotoAnalysis]], token: UUID) -> set[UUID]:
@@ -68,7 +80,7 @@ def write_results(*, analysed: Sequence[tuple[RecognitionRequest, PhotoAnalysis]
 
 def _pack_has_changed(request: RecognitionRequest) -> bool:
     """Whether the gallery's threshold is for another pack than the embeddings. One sent with the request still fits."""
-    uses_gallery_threshold = request.purpose == Purpose.RECOGNIZE and request.options.get("threshold") is None
+    uses_gallery_threshold = request.purpose in RECOGNITIONS and request.options.get("threshold") is None
     return uses_gallery_threshold and request.pack != request.gallery.pack
 
 
@@ -106,7 +118,8 @@ def _write(results: Sequence[Result]) -> None:
     known = {verdict.identity_id for verdict in verdicts if verdict.identity_id is not None}
     gallery_services.note_recognized(identity_ids=known, at=timezone.now())
     queue.finish([_outcome(result) for result in results])
-    _audit(recognitions)
+    _audit([result for result in recognitions if not result.is_live])
+    _note_looks([result for result in recognitions if result.is_live])
     transaction.on_commit(lambda: _count(verdicts))
 
 
@@ -122,9 +135,9 @@ def _recognised_faces(result: Result) -> Iterator[RecognitionFace]:
             result.request,
             index,
             face,
-            crop=face.crop.jpeg,
-            crop_landmarks=points(face.crop.landmarks),
-            vector=face.embedding.tolist(),
+            crop=b"" if result.is_live else face.crop.jpeg,
+            crop_landmarks=[] if result.is_live else points(face.crop.landmarks),
+            vector=None if result.is_live else face.embedding.tolist(),
             decision=verdict.decision,
             identity_id=verdict.identity_id,
             margin=verdict.margin,
@@ -174,6 +187,18 @@ def _audit(recognitions: Sequence[Result]) -> None:
         about = {"actor": _requester(request), "gallery": request.gallery, "target": request}
         events.append({"action": "recognition.answered", "details": details, **about})
     audit.record_all(events)
+
+
+def _note_looks(results: Sequence[Result]) -> None:
+    """Whom live pictures showed to whom: one row for each person and hour, for the audit would grow by the second."""
+    seen = {
+        (str(verdict.identity_id), str(result.request.requested_by_id)): result.request
+        for result in results
+        for verdict in result.verdicts
+        if verdict.identity_id is not None
+    }
+    for (identity, _), request in sorted(seen.items(), key=lambda item: item[0]):
+        looks.note(_requester(request), looks.Seen(looks.Kind.PERSON, request.gallery, identity))
 
 
 def _requester(request: RecognitionRequest) -> Actor:

@@ -1,34 +1,23 @@
 // Sends the pictures of this browser's webcam, up to three a second, while the page is open.
+// With data-keeps-on it starts by itself and tries again after anything that stopped it: nobody stands by to press a button.
+
+import { close, csrf, open, pause, picture, say } from "./capture.js";
 
 const EVERY = 350; // ms
-const LONGEST_SIDE = 1280;
-const QUALITY = 0.8;
+const AGAIN = 10_000; // ms
 
 const page = document.querySelector("[data-webcam]");
 const video = page.querySelector("video");
-const canvas = document.createElement("canvas");
-const token = JSON.parse(document.body.getAttribute("hx-headers"))["x-csrftoken"];
 const [startButton, stopButton] = page.querySelectorAll("[data-start], [data-stop]");
-let stream = null;
-
-function say(what, reason = "") {
-  for (const line of page.querySelectorAll("[data-when]")) line.hidden = line.dataset.when !== what;
-  page.querySelector("[data-reason]").textContent = reason;
-}
-
-function picture() {
-  const scale = Math.min(1, LONGEST_SIDE / Math.max(video.videoWidth, video.videoHeight));
-  canvas.width = Math.round(video.videoWidth * scale);
-  canvas.height = Math.round(video.videoHeight * scale);
-  canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-  return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
-}
+const keepsOn = "keepsOn" in page.dataset;
+let opening = false;
 
 async function post(jpeg) {
-  const headers = { "Content-Type": "image/jpeg", "X-CSRFToken": token };
+  const headers = { "Content-Type": "image/jpeg", ...csrf() };
   const answer = await fetch(page.dataset.post, { method: "POST", headers, body: jpeg });
-  if (answer.ok) say("sending");
-  else if (answer.status >= 500) say("lost");
+  if (answer.ok) say(page, "sending");
+  else if (answer.status >= 500) say(page, "lost");
+  else if (keepsOn && answer.status === 401) location.reload(); // it says what to do
   else if (answer.status !== 429) {
     const problem = await answer.json().catch(() => ({}));
     stop("stopped", problem.detail);
@@ -36,38 +25,43 @@ async function post(jpeg) {
 }
 
 async function send() {
-  while (stream) {
-    const next = new Promise((resolve) => setTimeout(resolve, EVERY));
+  const stream = video.srcObject;
+  while (stream && video.srcObject === stream) {
+    const next = pause(EVERY);
     try {
-      if (video.videoWidth) await post(await picture());
+      const jpeg = await picture(video);
+      if (jpeg) await post(jpeg);
     } catch {
-      say("lost");
+      say(page, "lost");
     }
     await next;
   }
 }
 
 async function start() {
-  if (!navigator.mediaDevices) return say("insecure");
+  if (opening || video.srcObject) return;
+  opening = true;
   try {
-    const wanted = { width: { ideal: 1280 }, height: { ideal: 720 } };
-    stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
+    await open(video, () => stop("missing"));
+    startButton.hidden = true;
+    stopButton.hidden = keepsOn;
+    send();
   } catch (error) {
-    return say(error.name === "NotAllowedError" ? "refused" : "missing");
+    stop(error.message);
+  } finally {
+    opening = false;
   }
-  stream.getTracks().forEach((track) => track.addEventListener("ended", () => stop("missing")));
-  video.srcObject = stream;
-  startButton.hidden = !(stopButton.hidden = false);
-  send();
 }
 
 function stop(what = "ready", reason) {
-  stream?.getTracks().forEach((track) => track.stop());
-  stream = video.srcObject = null;
-  startButton.hidden = !(stopButton.hidden = true);
-  say(what, reason);
+  close(video);
+  startButton.hidden = false;
+  stopButton.hidden = true;
+  say(page, what, reason);
+  if (keepsOn) setTimeout(start, AGAIN);
 }
 
 startButton.addEventListener("click", start);
 stopButton.addEventListener("click", () => stop());
-if (!navigator.mediaDevices) say("insecure");
+if (keepsOn) start();
+else if (!navigator.mediaDevices) say(page, "insecure");
