@@ -115,7 +115,8 @@ class _Rejoined(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        content = self._start[: len(buffer)] or self._rest.read(len(buffer))
+        read = getattr(self._rest, "read1", self._rest.read)  # what a pipe has now, not when it has all
+        content = self._start[: len(buffer)] or read(len(buffer))
         self._start = self._start[len(buffer) :]
         buffer[: len(content)] = content
         return len(content)

@@ -1,5 +1,7 @@
 """Bringing the database to this version at the start: never a newer one, and not without a backup."""
 
+import contextlib
+
 from django.conf import settings
 from django.core.management import call_command
 
@@ -19,6 +21,9 @@ NEWER = (
 
 def migrate(*, say: Say) -> None:
     """Applies the migrations that are missing, after a backup where there is anything. Raises Conflict, Unavailable, OSError."""
+    if settings.BACKUP_DIR is not None:
+        with contextlib.suppress(OSError):  # the daily backup says why
+            services.own_folder()  # root may make it where the job worker, which is not root, may not
     applied = applied_migrations()
     if unknown := unknown_migrations(applied):
         raise Conflict(NEWER.format(ours=__version__, migration=".".join(unknown[0])), code="database_newer")

@@ -1,6 +1,7 @@
 """Looks the whole installation over: what is wrong, how bad it is, and what to do. Changes nothing."""
 
 import os
+import pwd
 import re
 import shutil
 import stat
@@ -19,15 +20,16 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
-from faceplatform import __version__, env
+from faceplatform import __version__, env, system_user
+from faceplatform.database.client_tools import client_tool
 from faceplatform.database.migration_state import applied_migrations, missing_migrations, unknown_migrations
 from faceplatform.database.trouble import cause_of
+from faceplatform.errors import Unavailable
 from faceplatform.processes.jobs import latest_failures
 from faceplatform.setting_values import Slots
 from gallery.models import Gallery, VectorIndex
 from gallery.search.indexing import BUILD_FROM
 from recognition.backups.schedule import keeps_for
-from recognition.backups.services import own_folder
 from recognition.backups.state import backup_warning
 from recognition.engine.manifest import PackError, verify_pack
 from recognition.photos.models import RecognitionRequest, Worker
@@ -123,8 +125,22 @@ def _files() -> Iterator[Finding]:
         yield Finding(ERROR, "permissions", f"{settings.DATA_DIR} cannot be written. Give it to the platform's user.")
     else:
         yield Finding(OK, "permissions", f"{settings.DATA_DIR} is open to its own user alone")
-    if settings.BACKUP_DIR is not None and not os.access(own_folder(), os.W_OK):
-        yield Finding(ERROR, "permissions", f"{settings.BACKUP_DIR} cannot be written, so no backups are made.")
+    folder = settings.BACKUP_DIR
+    if folder is not None and folder.exists() and not _may_write(folder):
+        yield Finding(ERROR, "permissions", f"The platform's user may not write into {folder}, so no backups are made.")
+
+
+def _may_write(folder: Path) -> bool:
+    """Whether the platform's parts may: root's run as the system user."""
+    if os.geteuid() != 0:
+        return os.access(folder, os.W_OK)
+    try:
+        user = pwd.getpwnam(system_user.NAME)
+    except KeyError:
+        return True  # there is none yet, so nothing runs as it
+    found = folder.stat()
+    who = 0o200 if found.st_uid == user.pw_uid else 0o020 if found.st_gid == user.pw_gid else 0o002
+    return bool(found.st_mode & who)
 
 
 def _private() -> Iterator[Path]:
@@ -181,6 +197,10 @@ def _server(server: Server) -> Iterator[Finding]:
     for name in ("fsync", "full_page_writes", "autovacuum"):
         if server[name] != "on":
             yield Finding(ERROR, "database", f"{name} is off: a power cut, or time, harms the data. Set it to on.")
+    try:
+        client_tool("pg_dump", server=server["number"] // 10_000)
+    except Unavailable as error:
+        yield Finding(ERROR, "backups", error.message)
     if server["standby"]:
         yield Finding(ERROR, "database", "It is a standby that can only be read. Let DATABASE_URL lead to the primary.")
     if server["used"] > 0.85 * server["most"]:

@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 import pyrage
 import pytest
+from databases import databases
 from django.conf import settings as django_settings
 from django.core.management import call_command
 from django.db import connection
@@ -24,6 +26,7 @@ from accounts.actor import system_actor
 from accounts.models import AuditEvent
 from faceplatform.database.backup_file import BackupFileError
 from faceplatform.database.listen import connection_parameters
+from faceplatform.database.scratch import count_users_of
 from faceplatform.errors import Conflict, DomainError
 from faceplatform.setting_values import Slots, backup_slots
 from gallery.models import Identity
@@ -171,16 +174,50 @@ def test_an_upgrade_is_backed_up_first_and_a_newer_database_is_left_alone(folder
             cursor.execute("DELETE FROM django_migrations WHERE name = '9999_later'")
 
 
-def test_a_backup_streams_through_a_pipe(transactional_db, tmp_path, nothing_left):
-    gallery = GalleryFactory()
-    IdentityFactory(gallery=gallery)
+def environment_of(data_dir: Path) -> dict[str, str]:
+    """For a command on the database that is in use here."""
     owner = quote(django_settings.OWNER_DATABASE["USER"])
-    environment = os.environ | {
+    return os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "DATABASE_URL": database_url(),
         "FACEPLATFORM_OWNER_DATABASE_URL": database_url().replace("user=faceplatform_app", f"user={owner}"),
-        "FACEPLATFORM_DATA_DIR": str(tmp_path),
+        "FACEPLATFORM_DATA_DIR": str(data_dir),
     }
+
+
+def test_a_restore_that_is_killed_changes_nothing(elsewhere, tmp_path, nothing_left):
+    IdentityFactory()
+    backup = io.BytesIO()
+    making.write_to(backup)
+    with elsewhere():
+        environment = environment_of(tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "restore", "-"],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdin.write(backup.getvalue()[: len(backup.getvalue()) // 2])
+    process.stdin.flush()
+    for line in process.stderr:
+        if line.startswith(b"Restoring"):  # into a scratch database
+            break
+    process.kill()
+    process.communicate()
+    [scratch] = {name for name in databases() if "elsewhere" in name and "_scratch_" in name}
+    while count_users_of(scratch):
+        pass  # pg_restore sees that its input has ended
+    with elsewhere():
+        assert connection.introspection.table_names() == []
+        restore(io.BytesIO(backup.getvalue()), actor=ACTOR)  # and the scratch database goes
+        assert Identity.objects.count() == 1
+
+
+def test_a_backup_streams_through_a_pipe(transactional_db, tmp_path, nothing_left):
+    gallery = GalleryFactory()
+    IdentityFactory(gallery=gallery)
+    environment = environment_of(tmp_path)
     command = [sys.executable, "manage.py", "backup"]
     options = {"cwd": ROOT, "env": environment, "stderr": subprocess.PIPE, "stdout": subprocess.PIPE}
     written = subprocess.run([*command, "-"], **options)

@@ -10,6 +10,8 @@ from django.utils import timezone
 from factories import GalleryFactory
 from table_owner import as_owner
 
+from faceplatform import private_files, system_user
+from faceplatform.database import client_tools
 from faceplatform.setting_values import Slots
 from recognition.backups.models import Backup
 from recognition.monitoring import doctor
@@ -23,7 +25,7 @@ def sound(settings, tmp_path, pack_dir, living_worker, lasting_workers, monkeypa
     """An installation with nothing wrong. No server is asked whether it is ready."""
     settings.DATA_DIR = tmp_path
     settings.BACKUP_DIR = tmp_path / "backups"
-    settings.BACKUP_DIR.mkdir(mode=0o700)
+    private_files.make_folder(settings.BACKUP_DIR, owner=system_user.owner())
     tmp_path.chmod(0o700)
     Backup.objects.create(kind="daily", file="one", finished_at=timezone.now(), size=1, verified_at=timezone.now())
     monkeypatch.setattr(doctor, "_answers", lambda address: "")
@@ -107,6 +109,16 @@ def test_a_database_that_does_not_fit(monkeypatch):
     page = " ".join(finding.text for finding in doctor._server(server | wrong) if finding.level != OK)
     for text in ("16 or newer", "pgvector 0.7", "fsync is off", "standby", "99 of 100", "differ by 90 s"):
         assert text in page
+
+
+def test_backups_that_cannot_be_made(settings, monkeypatch):
+    monkeypatch.setattr(doctor, "_may_write", lambda folder: False)
+    monkeypatch.setattr(client_tools, "_installed", lambda name: iter(()))
+    page = status()[1]
+    assert "may not write into" in page and "postgresql-client-18" in page
+    settings.BACKUP_DIR = settings.BACKUP_DIR / "not-there"
+    status()
+    assert not settings.BACKUP_DIR.exists()
 
 
 def test_a_full_disk_and_a_late_queue(monkeypatch, settings):
