@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from api_client import client_of
 from django.test import Client
+from every_address import VALUES, addresses
 from factories import GalleryFactory, UserFactory
 
 from accounts.actor import Actor, Via
-from tests.hardening.test_methods import VALUES, addresses
 
 pytestmark = pytest.mark.django_db
 ODD = {"NUL": "a%00b", "no UTF-8": "%ff%fe", "half a character": "%ed%a0%80", "digits": "9" * 5000, "control": "%1b%0a"}
