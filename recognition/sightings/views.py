@@ -271,7 +271,8 @@ def _deny(request, unknown: UnknownPerson, back: str):
 def _gallery(request, slug: str, role: Role = Role.VIEWER) -> Gallery:
     """Raises NotFound for strangers, and NotAllowed below `role`."""
     gallery = get_visible(Gallery.objects.all(), request, slug=slug)
-    actor_of(request).require_role(gallery, role)
+    if role > Role.VIEWER:  # who sees the gallery is one
+        actor_of(request).require_role(gallery, role)
     return gallery
 
 
