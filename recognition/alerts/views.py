@@ -26,7 +26,7 @@ ALERTS_A_PAGE, FOUND = 50, 8
 @require_safe
 def alerts(request, slug):
     """A gallery's alerts, newest first. Its first page asks for new ones by itself."""
-    gallery = _gallery(request, slug)
+    gallery, now = _gallery(request, slug), timezone.now()
     looks.seen(request, looks.Kind.RECOGNITIONS, gallery=gallery)
     form = FilterForm(gallery, request.GET)
     page = Paginator(_matching(request, gallery, form), ALERTS_A_PAGE).get_page(request.GET.get("page"))
@@ -37,7 +37,8 @@ def alerts(request, slug):
         "filtered": bool(form.chosen),
         "person": Identity.objects.filter(gallery=gallery, pk=person).first() if person else None,
         "page": page,
-        "newest": page[0].raised_at if page else timezone.now(),
+        "newest": page[0].raised_at if page else now,
+        "now": now,
         "owns": _owns(request, gallery),
     }
     return _page(request, "recognition/alerts.html", context)
@@ -46,12 +47,12 @@ def alerts(request, slug):
 @require_safe
 def new_alerts(request, slug):
     """Those raised after ?after=, and the element that asks for the next ones. For htmx."""
-    gallery = _gallery(request, slug)
-    after = _time(request.GET.get("after")) or timezone.now()
+    gallery, now = _gallery(request, slug), timezone.now()
+    after = _time(request.GET.get("after")) or now
     rows = list(
         _matching(request, gallery, FilterForm(gallery, request.GET)).filter(raised_at__gt=after)[:ALERTS_A_PAGE]
     )
-    context = {"gallery": gallery, "page": rows, "newest": rows[0].raised_at if rows else after}
+    context = {"gallery": gallery, "page": rows, "newest": rows[0].raised_at if rows else after, "now": now}
     return _page(request, "recognition/_new_alerts.html", context)
 
 

@@ -41,7 +41,7 @@ def ids(client, query: str = "") -> list[str]:
 def test_alerts_are_listed_newest_first_filtered_and_marked(hall, owner):
     services.create_rule(actor=ACTOR, gallery=hall, name="All", kind="known", cooldown=0)
     door = CameraFactory(gallery=hall, slug="door")
-    first, second = raised(hall, "Anna", camera=door), raised(hall, "Bella")
+    first, second = raised(hall, "Anna", camera=door), raised(hall, "Bella", camera=CameraFactory(gallery=hall))
     Alert.objects.filter(pk=first.pk).update(raised_at=timezone.now() - timedelta(hours=1))
     assert ids(owner, "gallery=hall") == [str(second.pk), str(first.pk)]
     page = owner.get("/api/v1/alerts?limit=1").json()
