@@ -34,7 +34,7 @@ def test_the_docs_work_without_the_internet(page, platform):
 
     page.route("**/*", only_here)
     page.goto("/api/v1/docs/")
-    expect(page.get_by_text("Who is in this photo?")).to_be_visible(timeout=30_000)
+    page.locator("#operations-tag-recognitions button").click(timeout=30_000)
     page.get_by_text("Who is in this photo?").click()
     expect(page.get_by_text("Idempotency-Key").first).to_be_visible()
     assert elsewhere == []
