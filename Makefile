@@ -7,7 +7,7 @@ PY := .venv/bin/python
 .PHONY: run check test lint picture
 
 run: .venv/requirements.stamp
-	@exec $(PY) manage.py up
+	@exec $(PY) manage.py up $(if $(DEMO),--demo)
 
 # All that can be said without running the product. Its settings are those of the tests.
 check: .venv/requirements-dev.stamp

@@ -63,7 +63,12 @@ def test_what_the_image_copies_is_enough_to_serve_pages(image, tmp_path_factory)
         "DJANGO_SETTINGS_MODULE": "faceplatform.settings",
     }
     done = subprocess.run(
-        [sys.executable, "-c", CHECK_AND_COLLECT], cwd=image, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", CHECK_AND_COLLECT],
+        cwd=image,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     kept = [path for path in (ROOT / "recognition").rglob("static/faceplatform/*") if path.is_file()]
