@@ -1,4 +1,4 @@
-"""nginx and Caddy with the files of deploy/, before a web server of the tests: names, ports and certificates are the tests' own."""
+"""nginx and Caddy with the files of deploy/, before a web server of the tests; ports and certificate are the tests'."""
 
 import http.client
 import re

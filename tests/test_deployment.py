@@ -1,6 +1,7 @@
 """The image and the compose file: what they name is there, and what they copy is enough to run."""
 
 import fnmatch
+import json
 import os
 import re
 import shutil
@@ -10,9 +11,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from django.core.management import get_commands
 
 from faceplatform import env
+from tools import licences
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILE = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
@@ -120,3 +124,47 @@ def test_the_example_has_every_variable_and_no_password():
     asked = dict(re.findall(r"\$\{([A-Z_]+):([?-])", text))
     assert set(asked) == set(example) == set(re.findall(r"\$\{([A-Z_]+)", text))
     assert {name for name, mark in asked.items() if mark == "?"} == {name for name in example if not example[name]}
+
+
+# --- Requirements ---
+
+
+def test_the_lock_has_what_the_requirements_say_and_a_hash_for_each():
+    lock = (ROOT / "requirements.lock").read_text()
+    pinned = re.compile(r"^([\w.-]+)(?:\[[\w,]+\])?==([\w.]+)", re.MULTILINE)
+    asked = {(name.lower(), version) for name, version in pinned.findall((ROOT / "requirements.txt").read_text())}
+    assert asked <= set(pinned.findall(lock)), "run `make lock`"
+    entries = re.split(r"\n(?=[a-z])", lock)[1:]
+    assert len(entries) > 60 and all("--hash=sha256:" in entry for entry in entries)
+    assert "://" not in lock  # wherever it was made, it can be used everywhere
+
+
+def test_no_package_of_an_installation_forbids_a_use():
+    found = list(licences.packages())
+    missing = {name for name, _, _ in licences.PINNED.findall(licences.LOCK.read_text())} - {one.name for one in found}
+    assert missing <= {"setuptools"}  # of Python 3.12 alone
+    assert {one.name: one.licence for one in found if not one.is_allowed} == {}
+
+
+@pytest.mark.parametrize(
+    ("licence", "allowed"),
+    [
+        ("MIT", True),
+        ("GPL-3.0-only OR MIT", True),
+        ("MIT AND GPL-2.0-or-later", False),
+        ("AGPL-3.0-only", False),
+        ("CC-BY-NC-4.0", False),
+        ("GPL-3.0-only AND (BSD-3-Clause OR MIT)", False),
+        ("", False),
+    ],
+)
+def test_which_licences_are_allowed(licence, allowed):
+    assert licences.is_allowed(licence) is allowed
+
+
+def test_the_bill_of_materials_is_valid_and_whole(tmp_path):
+    out = tmp_path / "sbom.json"
+    subprocess.run([sys.executable, ROOT / "tools" / "sbom.py", out], check=True)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(out.read_text()) is None
+    listed = {(part["name"], part["version"]) for part in json.loads(out.read_text())["components"]}
+    assert listed == {(package.name, package.version) for package in licences.packages()}
