@@ -92,9 +92,9 @@ class Platform:
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
                 fields = re.sub(r"\(.*\)", "x", stat.read_text()).split()
-            except OSError:
+                command = (stat.parent / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+            except OSError:  # it has just ended
                 continue
-            command = (stat.parent / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
             if int(fields[3]) == (of_process or self.process.pid) and fields[2] != "Z" and of in command:
                 children.append(int(fields[0]))
         return children

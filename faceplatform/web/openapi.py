@@ -80,9 +80,11 @@ EXAMPLES_BY_FORMAT = {
     "binary": "(the file)",
     "date": "2026-01-31",
     "date-time": "2026-01-31T08:00:00Z",
+    "local-time": "08:30:00",
     "uri": "https://faces.example.org/…",
     "uuid": "01a21363-fd35-7d55-bd5d-971df880eb25",
 }
+LOCAL_TIME = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?$"
 EXAMPLES_BY_TYPE: dict[str, Any] = {"boolean": False, "integer": 1, "number": 0.5, "string": "text", "object": {}}
 
 
@@ -97,6 +99,7 @@ class PlatformSchema(AutoSchema):
 def add_errors_and_examples(result: Schema, generator: object, request: object, public: bool) -> Schema:
     """A post-processing hook of drf-spectacular: adds its errors to each operation, and examples to the bodies."""
     schemas = result["components"]["schemas"]
+    _name_local_times(result)
     result["components"]["responses"] = {f"Problem{status}": _problem(status, schemas) for status in ERRORS}
     for path, operations in result["paths"].items():
         for method, operation in operations.items():
@@ -105,6 +108,18 @@ def add_errors_and_examples(result: Schema, generator: object, request: object, 
             for body in [operation.get("requestBody", {}), *operation["responses"].values()]:
                 _add_examples(body, schemas)
     return result
+
+
+def _name_local_times(part: Any) -> None:
+    """Times of a day have no zone here: JSON Schema's format "time" (RFC 3339) demands one."""
+    if isinstance(part, dict):
+        if part.get("type") == "string" and part.get("format") == "time":
+            part |= {"format": "local-time", "pattern": LOCAL_TIME}
+        for inner in part.values():
+            _name_local_times(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            _name_local_times(inner)
 
 
 def _answer(status: str, answer: Schema) -> Schema:

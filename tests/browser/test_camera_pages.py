@@ -58,6 +58,7 @@ def cameras(page) -> Page:
 
 def fits(page: Page) -> None:
     """Nothing sticks out at the side."""
+    page.wait_for_load_state()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
 
 
@@ -171,7 +172,7 @@ def test_the_browsers_webcam_is_a_camera(cameras):
     watching = page.context.new_page()
     watching.goto(page.url.removesuffix("webcam"))
     expect(watching.locator(".state")).to_contain_text("Live", timeout=SLOW)
-    watching.wait_for_function("document.querySelector('img[data-live]').naturalWidth > 100", timeout=SLOW)
+    watching.wait_for_function("() => document.querySelector('img[data-live]').naturalWidth > 100", timeout=SLOW)
     fits(watching)
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("The browser then asks whether it may use the camera.")).to_be_visible()

@@ -84,7 +84,7 @@ def take(page: Page, pose: str) -> None:
     """One photo, by keyboard alone: the button that comes next has the focus."""
     expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text(pose)
     expect(page.get_by_role("button", name="Take photo", exact=True)).to_be_focused()
-    page.wait_for_function("document.querySelector('dialog video').videoWidth > 0")
+    page.wait_for_function("() => document.querySelector('dialog video').videoWidth > 0")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Use this photo")).to_be_focused()
 
@@ -200,7 +200,7 @@ def test_a_kiosk_greets_who_looks_and_sees_nothing_else(gallery, chromium, platf
     assert kiosk.evaluate("Math.max(...sizes)") > 64 * 1024, "larger than what is received from just anybody"
     elsewhere = context.new_page()
     elsewhere.goto("/")
-    expect(elsewhere.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(elsewhere.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
 
     page.reload()
     page.get_by_role("link", name=name).click()

@@ -60,7 +60,7 @@ def test_the_dashboard_in_few_queries(client, person, django_assert_max_num_quer
     Identity.objects.filter(pk=person.pk).update(last_recognized_at=timezone.now())
     client.force_login(member(person.gallery, Role.VIEWER).user)
     client.get("/galleries/staff/")  # the session stores the gallery
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         page = client.get("/galleries/staff/").content.decode()
     assert page.count('class="tick"') == 1
     assert page.count("<li>") == 41

@@ -85,6 +85,7 @@ def test_every_operation_takes_a_body_in_chunks(web, pack_dir, subtests):
     rows = make_rows()
     key = new_key(rows["operator"], Scope, rows["gallery"])
     wrong = {"application/json": b'["wrong"]', "multipart/form-data; boundary=x": b"--x\r\n\r\n\r\n--x--\r\n"}
+    wrong["image/jpeg"] = b"no picture"
     read = set()
     for method, path, kind in bodies():
         Worker.objects.update(last_seen_at=Now())

@@ -139,9 +139,9 @@ def test_its_files_are_closed_to_others_those_of_an_earlier_version_too(plain_di
     (plain_dir / "postgres.log").touch(0o644)
     (plain_dir / "postgres.start.lock").touch(0o644)
     postgres.ensure_running(plain_dir, say=quiet)
-    assert {path.name: oct(path.stat().st_mode & 0o077) for path in plain_dir.iterdir()} == dict.fromkeys(
-        ("postgres", "postgres.lock", "postgres.log", "postgres.start.lock", "run"), "0o0"
-    )
+    open_to = {path.name: oct(path.stat().st_mode & 0o077) for path in plain_dir.iterdir()}
+    open_to.setdefault("run", "0o0")  # elsewhere if the folder's path is too long for a socket
+    assert open_to == dict.fromkeys(("postgres", "postgres.lock", "postgres.log", "postgres.start.lock", "run"), "0o0")
     assert plain_dir.stat().st_mode & 0o077 == 0
     owners = {path.stat().st_uid for path in (plain_dir, *plain_dir.iterdir())}
     assert owners == {system_user.owner()[0]}

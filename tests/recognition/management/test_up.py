@@ -43,7 +43,7 @@ def wait_until_ready(platform) -> None:
 def all_parts(platform) -> list[int]:
     """Worker, jobs and web: a part that died of the database is started again a moment later."""
     deadline = time.monotonic() + 60
-    while len(children := platform.children("manage.py")) != 3:
+    while len(children := platform.children("manage.py")) != 4:
         assert time.monotonic() < deadline, children
         time.sleep(0.1)
     return children

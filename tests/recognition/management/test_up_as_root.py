@@ -74,7 +74,7 @@ def test_roots_parts_run_as_the_system_user_and_roots_commands_beside_them(platf
     assert not any("Warning" in line for line in platform.lines)
     assert user_of(platform.process.pid) == "root"
     parts = platform.children("manage.py")
-    assert (len(parts), {user_of(part) for part in parts}) == (3, {system_user.NAME})
+    assert (len(parts), {user_of(part) for part in parts}) == (4, {system_user.NAME})
     status = Path(f"/proc/{parts[0]}/status").read_text()
     assert "CapEff:\t0000000000000000" in status and "NoNewPrivs:\t1" in status
 

@@ -30,7 +30,7 @@ def test_the_pages(client, gallery, django_assert_max_num_queries):
     for name in ("ending", "expired", "withdrawn"):
         assert [person.name for person in page.context[name]] == [f"{name.capitalize()} Person"]
     values = {"requests": "90", "photos": "default", "unknown_faces": "7", "imports": "keep", "requires_consent": "on"}
-    values |= dict.fromkeys(("sightings", "unknown_sightings"), "default")
+    values |= dict.fromkeys(("sightings", "unknown_sightings", "alerts"), "default")
     assert client.post(address, values | {"photos": "x"}).status_code == 400
     assert client.post(address, values).status_code == 302
     gallery.refresh_from_db()
