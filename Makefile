@@ -4,10 +4,10 @@ SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 PY := .venv/bin/python
 
-.PHONY: run check test lint picture
+.PHONY: run check test lint lock sbom picture
 
 run: .venv/requirements.stamp
-	@exec $(PY) manage.py up
+	@exec $(PY) manage.py up $(if $(DEMO),--demo)
 
 # All that can be said without running the product. Its settings are those of the tests.
 check: .venv/requirements-dev.stamp
@@ -18,6 +18,7 @@ check: .venv/requirements-dev.stamp
 	$(PY) manage.py makemigrations --check --dry-run --settings tests.settings
 	FACEPLATFORM_HTTPS=on $(PY) manage.py check --deploy --fail-level WARNING --settings tests.settings
 	$(PY) tools/audit_requirements.py
+	$(PY) tools/licences.py
 
 test: check
 	$(PY) manage.py packs install sface
@@ -28,12 +29,21 @@ lint: .venv/requirements-dev.stamp
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
+# The requirements with all that they need, each file by its hash.
+lock: .venv/requirements-dev.stamp
+	$(PY) -m uv pip compile requirements.txt --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" -o requirements.lock
+
+# What the platform consists of, as CycloneDX.
+sbom: .venv/requirements-dev.stamp
+	$(PY) tools/sbom.py var/sbom.json
+
 picture: | .venv/bin/python
 	$(PY) tools/house.py --svg docs/images/house.svg
 
-.venv/requirements.stamp: requirements.txt | .venv/bin/python
+.venv/requirements.stamp: requirements.lock | .venv/bin/python
 	@echo "Installing the requirements (about a minute) …"
-	@sh tools/pip-install.sh -r requirements.txt
+	@sh tools/pip-install.sh --require-hashes -r requirements.lock
 	@touch $@
 
 .venv/requirements-dev.stamp: requirements.txt requirements-openvino.txt requirements-dev.txt requirements-no-deps.txt | .venv/bin/python

@@ -22,6 +22,7 @@ from faceplatform.errors import DomainError
 from faceplatform.processes.supervisor import Part, Supervisor, launched
 from gallery.models import Gallery
 from recognition.backups.upgrading import migrate
+from recognition.demo.portraits import require_portraits
 from recognition.engine.manifest import PackError
 from recognition.packs.install import catalogue, install_pack
 from recognition.photos.models import Worker
@@ -45,14 +46,19 @@ class Command(BaseCommand):
         parser.add_argument(
             "--workers", type=int, default=env.get("FACEPLATFORM_WORKERS"), help="number of recognition workers"
         )
+        parser.add_argument("--demo", action="store_true", help="with a small gallery to look around in")
 
-    def handle(self, *, port, workers, **options):
+    def handle(self, *, port, workers, demo, **options):
         host = env.get("FACEPLATFORM_HOST")
         _require_free(host, port)
         if workers < 1:
             raise CommandError("--workers must be 1 or more.")
         _on_signals(lambda *_: sys.exit())  # a database started by then is stopped on the way out
+        if demo:
+            _require_demo()
         self.prepare()
+        if demo:
+            self._make_demo()
         self.supervise(host, port, workers, become=self._become_user_of_parts(port))
 
     def say(self, text: str) -> None:
@@ -91,6 +97,16 @@ class Command(BaseCommand):
                 if not in_force:
                     raise
                 self.say(f"Warning: the model pack {pack} is not installed. {error}")
+
+    def _make_demo(self) -> None:
+        """In a process of its own: a model would stay in ours. Raises CommandError."""
+        self.say("Making the demo …")
+        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "demo"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        said = [line for line in (done.stdout if done.returncode == 0 else done.stderr).splitlines() if line.strip()]
+        if done.returncode:
+            raise CommandError(said[-1] if said else f"The demo cannot be made (status {done.returncode}).")
+        self.say(said[-1])
 
     def _show_administrator(self, user, password: str) -> None:
         if env.get("FACEPLATFORM_ADMIN_PASSWORD"):
@@ -208,6 +224,16 @@ def _on_signals(stop: Callable[..., None]) -> None:
     """What ends the platform: systemd and containers, Ctrl-C, a terminal that closes."""
     for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(name, stop)
+
+
+def _require_demo() -> None:
+    """Raises CommandError before anything is set up. The demo's camera is a video file, for which there has to be a folder."""
+    try:
+        require_portraits()
+    except DomainError as error:
+        raise CommandError(error.message) from error
+    if settings.CAMERA_FOLDER is None:
+        os.environ["FACEPLATFORM_CAMERA_FOLDER"] = str(settings.DATA_DIR / "demo")  # for the parts
 
 
 def _require_free(host: str, port: int) -> None:
