@@ -1,13 +1,18 @@
 """Sightings and alerts over MQTT, with a real broker that is absent, stopped, killed and back."""
 
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.db import OperationalError, transaction
 from django.utils import timezone
 from factories import CameraFactory, GalleryFactory, IdentityFactory, unit
@@ -25,7 +30,7 @@ pytest.importorskip("paho", reason="paho-mqtt is not installed")
 from mosquitto import SECONDS, Broker, Listener
 
 from recognition.mqtt import publisher as publishing
-from recognition.mqtt.broker import Connection, Message, connected
+from recognition.mqtt.broker import Connection, Lost, Message, connected
 from recognition.mqtt.publisher import Publisher
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -178,9 +183,11 @@ def test_a_broker_that_is_killed_and_back_loses_nothing_and_is_told_nothing_twic
     gate.open.set()
 
     after.wait_for(lambda it: len(it.on(SIGHTINGS)) == 2 and len(it.on(ALERTS)) == 2 and PERSON in it.kept)
+    # what the broker had forgotten with its end is there again
+    assert f"homeassistant/device/faceplatform_{first.camera_id.hex}/config" in after.kept
     assert ids(before.on(SIGHTINGS)) == [str(first.pk)]
     assert ids(after.on(SIGHTINGS)) == [str(second.pk), str(third.pk)]
-    assert after.kept[PERSON] == "Eileen, Grace, Ada"  # what the broker had forgotten with its end is there again
+    assert after.kept[PERSON] == "Eileen, Grace, Ada"
 
 
 def test_what_the_broker_has_confirmed_is_not_sent_again_when_the_database_fails(hall, broker, listen, monkeypatch):
@@ -297,6 +304,39 @@ def test_what_the_broker_refuses_waits_and_keeps_nobody(hall, tmp_path, listen, 
         listener.wait_for(lambda it: it.on(SIGHTINGS) and it.on(ALERTS))
     finally:
         broker.kill()
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl.SSLSocket")  # paho leaves closing it to the collector
+def test_a_broker_with_tls_has_to_show_a_certificate_that_is_trusted(tmp_path, monkeypatch):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    key_bytes, certificate_bytes = self_signed("localhost")
+    key.write_bytes(key_bytes), certificate.write_bytes(certificate_bytes)
+    broker = Broker(tmp_path, "allow_anonymous true", f"certfile {certificate}", f"keyfile {key}")
+    broker.start()
+    address = BrokerAddress("localhost", broker.port, True, "", "")
+    try:
+        with pytest.raises(Lost, match="certificate"), connected(address, client_id="x", will=Message("w", "w")):
+            pass
+        gc.collect()
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        with connected(address, client_id="x", will=Message("w", "w")) as link:
+            assert list(link.deliver([Message("faces", "told")])) == [(0, True)]
+    finally:
+        broker.kill()
+
+
+def self_signed(name: str) -> tuple[bytes, bytes]:
+    """A key and its certificate, PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]), timezone.now()
+    built = x509.CertificateBuilder(subject, subject, key.public_key(), 1, now, now + timedelta(days=1))
+    built = built.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    plain = serialization.NoEncryption()
+    pem = serialization.Encoding.PEM
+    return (
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain),
+        built.sign(key, hashes.SHA256()).public_bytes(pem),
+    )
 
 
 def test_nothing_is_written_where_nobody_is_told(hall, settings):
