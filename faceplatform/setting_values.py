@@ -192,6 +192,6 @@ def mqtt_url(text: str) -> BrokerAddress | None:
 
 def mqtt_prefix(text: str) -> str:
     text = text.strip().strip("/")
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*", text):
-        raise ValueError("it may hold letters of a to z, digits and _ . - with / between them")
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*", text) or len(text) > 100:
+        raise ValueError("it may hold letters of a to z, digits and _ . - with / between them, 100 characters at most")
     return text

@@ -37,7 +37,7 @@ def test_what_is_no_address_is_refused_and_not_repeated(text, monkeypatch):
     assert "s3cret" not in str(told.value)
 
 
-@pytest.mark.parametrize("text", ["", "a/#", "+", "$SYS", "a//b", "a b"])
+@pytest.mark.parametrize("text", ["", "a/#", "+", "$SYS", "a//b", "a b", "a" * 101])
 def test_a_prefix_is_part_of_a_topic(text, monkeypatch):
     monkeypatch.setenv("FACEPLATFORM_MQTT_PREFIX", text)
     with pytest.raises(env.SettingError):
