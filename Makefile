@@ -46,7 +46,7 @@ picture: | .venv/bin/python
 	@sh tools/pip-install.sh --require-hashes -r requirements.lock
 	@touch $@
 
-.venv/requirements-dev.stamp: requirements.txt requirements-openvino.txt requirements-dev.txt requirements-no-deps.txt | .venv/bin/python
+.venv/requirements-dev.stamp: requirements.txt requirements-openvino.txt requirements-mqtt.txt requirements-dev.txt requirements-no-deps.txt | .venv/bin/python
 	@echo "Installing the requirements for development …"
 	@sh tools/pip-install.sh -r requirements-dev.txt
 	@sh tools/pip-install.sh --no-deps -r requirements-no-deps.txt

@@ -285,6 +285,14 @@ SETTINGS = {
             setting_values.outgoing_networks,
             "Where cameras may be read and webhooks sent: public, private, or networks, with commas.",
         ),
+        Setting(
+            "FACEPLATFORM_MQTT_URL",
+            "",
+            setting_values.mqtt_url,
+            "mqtt://user:password@host:port or mqtts://…: the broker told about sightings and alerts; if empty, none is.",
+            secret=True,
+        ),
+        Setting("FACEPLATFORM_MQTT_PREFIX", "faceplatform", setting_values.mqtt_prefix, "How the topics there begin."),
         Setting("FACEPLATFORM_PURGE_DAYS", "30", _days, "Days until what curators deleted is gone permanently."),
         Setting(
             "FACEPLATFORM_GALLERY_DELETION_DAYS", "7", _days_or_0, "Days until a deleted gallery is gone permanently."

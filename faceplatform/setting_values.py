@@ -159,3 +159,39 @@ def web_address(text: str) -> str:
     if text and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
         raise ValueError("it must begin with https://")
     return text
+
+
+MQTT_PORTS = {"mqtt": 1883, "mqtts": 8883}
+NO_MQTT = "it is neither mqtt:// nor mqtts://USER:PASSWORD@HOST:PORT; in these write @ as %40, : as %3A and / as %2F"
+
+
+class BrokerAddress(NamedTuple):
+    """user: empty if there is none. tls: whether the broker shows a certificate."""
+
+    host: str
+    port: int
+    tls: bool
+    user: str
+    password: str
+
+
+def mqtt_url(text: str) -> BrokerAddress | None:
+    """None if the text is empty."""
+    if not text.strip():
+        return None
+    try:
+        url = urlsplit(text.strip())
+        port = url.port or MQTT_PORTS[url.scheme]
+    except (KeyError, ValueError):
+        raise ValueError(NO_MQTT) from None
+    if url.scheme not in MQTT_PORTS or not url.hostname or url.path.strip("/") or url.query or url.fragment:
+        raise ValueError(NO_MQTT)
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    return BrokerAddress(url.hostname, port, url.scheme == "mqtts", user, password)
+
+
+def mqtt_prefix(text: str) -> str:
+    text = text.strip().strip("/")
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*", text) or len(text) > 100:
+        raise ValueError("it may hold letters of a to z, digits and _ . - with / between them, 100 characters at most")
+    return text

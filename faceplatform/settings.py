@@ -307,6 +307,8 @@ INDEX_MEMORY_MB = env.get("FACEPLATFORM_INDEX_MEMORY_MB")
 CAMERA_FOLDER = env.get("FACEPLATFORM_CAMERA_FOLDER")
 CAMERA_DEVICES = env.get("FACEPLATFORM_CAMERA_DEVICES")
 OUTGOING_NETWORKS = env.get("FACEPLATFORM_OUTGOING_NETWORKS")
+TELLS_MQTT = env.get("FACEPLATFORM_MQTT_URL") is not None  # the address is no setting: it holds a password
+MQTT_PREFIX = env.get("FACEPLATFORM_MQTT_PREFIX")
 
 # --- REST API ---------------------------------------------------------------------------------------------------------
 KEY_MAX_DAYS = env.get("FACEPLATFORM_KEY_MAX_DAYS")

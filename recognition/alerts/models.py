@@ -246,4 +246,38 @@ class AlertMail(models.Model):
         return f"{self.alert_id} to {self.address}"
 
 
+class MqttMessage(models.Model):
+    """A sighting or an alert that the MQTT broker has not confirmed yet. Its text is made when it is sent.
+
+    Inserted in the transaction of what it tells. So what commits late is not missed, as it would be behind a mark in the order
+    of ids or times.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="+", db_index=False)
+    sighting = models.ForeignKey(Sighting, null=True, on_delete=models.CASCADE, related_name="+")
+    alert = models.ForeignKey(Alert, null=True, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                name="mqtt_message_tells_one",
+                condition=Q(sighting__isnull=False, alert__isnull=True) | Q(sighting__isnull=True, alert__isnull=False),
+            )
+        ]
+
+    def __str__(self):
+        return f"{self.sighting_id or self.alert_id}"
+
+
+class MqttTopic(models.Model):
+    """A topic whose last message the broker keeps, so that it is emptied when its camera or gallery is gone."""
+
+    topic = models.CharField(max_length=500, primary_key=True)
+
+    def __str__(self):
+        return self.topic
+
+
 OLD_SECRET_SIGNS = timedelta(hours=24)

@@ -4,24 +4,28 @@ import contextlib
 import json
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import uuid6
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from procrastinate import exceptions
 from procrastinate.contrib.django import app
 
 from faceplatform.processes.jobs import DELIVERIES
-from recognition.alerts.models import Alert, AlertMail, WebhookDelivery, WebhookEndpoint
+from recognition.alerts.models import Alert, AlertMail, MqttMessage, WebhookDelivery, WebhookEndpoint
 from recognition.alerts.representation import alert_as_dict
+from recognition.cameras.models import Sighting
 
 TEST = "webhook.test"
+MQTT = "mqtt"  # the channel of NOTIFY: there is something to be published
 # The jobs, by name: their module is further up.
 DELIVER, MAIL = "recognition.alerts.tasks.deliver", "recognition.alerts.tasks.send_mails"
 
 
 def send(alert: Alert) -> None:
-    """To every endpoint of the gallery that wants this kind, and to the addresses of its rule."""
+    """To every endpoint of the gallery that wants this kind, to the addresses of its rule, and to the MQTT broker."""
+    publish(alert.gallery_id, alert=alert)
     endpoints = WebhookEndpoint.objects.filter(gallery=alert.gallery, enabled=True)
     for endpoint in endpoints:
         if not endpoint.kinds or alert.kind in endpoint.kinds:
@@ -32,6 +36,15 @@ def send(alert: Alert) -> None:
             AlertMail(gallery=alert.gallery, alert=alert, address=address) for address in addresses
         )
         transaction.on_commit(lambda: _defer(MAIL, "alert-mails", None))
+
+
+def publish(gallery_id: UUID, **about: Sighting | Alert) -> None:
+    """Has the sighting or the alert told to the MQTT broker, where there is one."""
+    if not settings.TELLS_MQTT:
+        return
+    MqttMessage.objects.create(gallery_id=gallery_id, **about)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, '')", [MQTT])
 
 
 def put(

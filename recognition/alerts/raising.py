@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from gallery.models import Gallery, Identity
 from recognition.alerts.models import Alert, AlertKind, AlertRule
-from recognition.alerts.outbox import send
+from recognition.alerts.outbox import publish, send
 from recognition.cameras.models import Camera, Sighting
 from recognition.photos.installed_packs import manifest_of
 from recognition.photos.models import Decision
@@ -18,10 +18,11 @@ KINDS_OF = {Decision.KNOWN: (AlertKind.KNOWN, AlertKind.WATCH_LIST), Decision.UN
 
 
 def raise_for(sighting: Sighting) -> None:
-    """Called once in the transaction that decides a sighting. Never for the past (naming, imports)."""
+    """Called once in the transaction that decides a sighting. Never for the past (naming, imports). Tells MQTT in any case."""
     kinds = KINDS_OF.get(Decision(sighting.decision), ())
     if not kinds or (sighting.unknown and sighting.unknown.ignored):
         return
+    publish(sighting.gallery_id, sighting=sighting)
     now = timezone.now()
     for rule in _rules(sighting.gallery, kinds):
         if (

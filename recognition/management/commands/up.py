@@ -24,6 +24,7 @@ from gallery.models import Gallery
 from recognition.backups.upgrading import migrate
 from recognition.demo.portraits import require_portraits
 from recognition.engine.manifest import PackError
+from recognition.management.commands.mqtt_publisher import NO_PAHO, is_paho_here
 from recognition.packs.install import catalogue, install_pack
 from recognition.photos.models import Worker
 from recognition.photos.worker_parts import WorkerPart, release_claims, worker_parts
@@ -160,6 +161,7 @@ class Command(BaseCommand):
                 Part(f"cameras-{number}", [*manage, "camera_worker"], without=[env.OWNER_URL])
                 for number in range(1, cameras + 1)
             ),
+            *self._mqtt_parts(manage),
             Part("jobs", [*manage, "job_worker"]),
             Part("web", [*manage, "web_server", "--host", host, "--port", str(port)], without=[env.OWNER_URL]),
         ]
@@ -177,6 +179,15 @@ class Command(BaseCommand):
         threading.Thread(target=self._announce, args=(host, port, recognizers), daemon=True).start()
         supervisor.run()
         self.say("Stopped.")
+
+    def _mqtt_parts(self, manage: list[str]) -> list[Part]:
+        """None where it is not wanted, or cannot be: everything else works without."""
+        if not settings.TELLS_MQTT:
+            return []
+        if not is_paho_here():
+            self.say(f"Warning: nothing is told to the MQTT broker. {NO_PAHO}")
+            return []
+        return [Part("mqtt", [*manage, "mqtt_publisher"], without=[env.OWNER_URL])]
 
     def _keep_database(self) -> None:
         if not settings.EMBEDDED_POSTGRES or time.monotonic() < self._database_again_at:
