@@ -128,6 +128,27 @@ class NoStoreMiddleware:
         return response
 
 
+class FragmentMiddleware:
+    """Marks what may be put into a page: the parts of pages that htmx asks for, and neither whole pages nor JSON.
+
+    static/faceplatform/trouble.js puts nothing else in, whoever answers: a proxy cannot have sent the mark.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: PlatformRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if "HX-Request" in request.headers and _is_part(response):
+            response["X-Fragment"] = "true"
+        return response
+
+
+def _is_part(response: HttpResponseBase) -> bool:
+    is_html = response.get("Content-Type", "").startswith("text/html")
+    return is_html and isinstance(response, HttpResponse) and not response.content.startswith(b"<!doctype html>")
+
+
 class DomainErrorMiddleware:
     """Turns a domain error that a page's view raises into a page that says what to do."""
 
