@@ -174,5 +174,13 @@ def forget_new_messages(request: HttpRequest) -> None:
 
 
 def error_page(request: PlatformRequest, error: DomainError) -> HttpResponse:
-    context = {"status": error.status, "detail": error.message, "request_id": request.request_id}
-    return render(None, "error.html", context, status=error.status)
+    return page_of_error(request, status=error.status, detail=error.message)
+
+
+def page_of_error(request: HttpRequest, *, status: int, detail: str) -> HttpResponse:
+    """With the navigation for who is signed in; but alone, without a look at the database, where the fault is the server's."""
+    context = {"status": status, "detail": detail, "request_id": getattr(request, "request_id", "")}
+    user = getattr(request, "user", None) if status < 500 else None
+    if user is not None and user.is_authenticated:
+        return render(request, "error_in_page.html", context, status=status)
+    return render(None, "error.html", context, status=status)

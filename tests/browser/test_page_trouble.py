@@ -124,3 +124,24 @@ def test_the_servers_own_refusal_is_told_outside_of_the_part(page, gallery, plat
     page.get_by_label("Find the other entry").fill("Eile")
     expect(page.locator("#merge-with [name=to]")).to_have_count(1)
     expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_a_search_is_in_the_address_and_back_shows_what_was_there(page, gallery):
+    page.goto(gallery)
+    people = page.locator(".portraits li")
+    expect(people).to_have_count(2)
+    page.get_by_label("Search people").fill("grace")
+    expect(people).to_have_count(1)
+    expect(page.locator("#people-count")).to_contain_text("1 of 2 people")
+    expect(page).to_have_url(re.compile(r"\?q=grace"))
+    page.reload()
+    expect(people).to_have_count(1)
+    page.get_by_label("Which people").select_option("inactive")
+    expect(people).to_have_count(0)
+    page.go_back()
+    expect(people).to_have_count(1)
+    expect(page.get_by_label("Which people")).to_have_value("active")
+    page.go_back()
+    expect(people).to_have_count(2)
+    expect(page.get_by_label("Search people")).to_have_value("")
+    assert page.evaluate("Object.keys({...localStorage, ...sessionStorage})") == ["htmx-current-path-for-history"]
