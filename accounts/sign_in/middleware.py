@@ -72,7 +72,9 @@ def signed_in_at(request: HttpRequest) -> float:
 class SignInFirstMiddleware(LoginRequiredMiddleware):
     """Who is not signed in, or not any more, signs in and comes back to the page: an address that only takes forms is none."""
 
-    def handle_no_permission(self, request: HttpRequest, view_func: Callable[..., Any]) -> HttpResponse:
+    def handle_no_permission(  # type: ignore[override]  # htmx is not redirected
+        self, request: HttpRequest, view_func: Callable[..., Any]
+    ) -> HttpResponse:
         is_part = "HX-Request" in request.headers
         if request.method in ("GET", "HEAD") and not is_part:
             return super().handle_no_permission(request, view_func)
