@@ -129,8 +129,8 @@ def test_bad_photos_are_told_on_the_page(page, gallery, hopper):
 def add_person(page: Page, gallery: str, name: str) -> None:
     """Somebody without a face."""
     page.goto(gallery)
-    script = """([slug, name]) => fetch(`/api/v1/galleries/${slug}/identities`, {
-        method: "POST", body: JSON.stringify({name}),
+    script = """([gallery, name]) => fetch("/api/v1/identities", {
+        method: "POST", body: JSON.stringify({gallery, name}),
         headers: {"Content-Type": "application/json", ...JSON.parse(document.body.getAttribute("hx-headers"))},
     }).then((answer) => answer.status)"""
     assert page.evaluate(script, [gallery.rstrip("/").rpartition("/")[2], name]) == 201
