@@ -12,6 +12,7 @@ urlpatterns = [
     path("", include("recognition.urls")),
     path("admin/", admin.site.urls),
     path("health/live", views.live, name="live"),
+    path("favicon.ico", views.favicon, name="favicon"),
 ]
 handler400 = "faceplatform.web.views.bad_request"
 handler403 = "faceplatform.web.views.not_allowed"

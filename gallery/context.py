@@ -20,16 +20,22 @@ def _sections() -> dict[str, str]:
 def navigation(request: HttpRequest) -> dict:
     """Adds `nav` and `section` for signed-in users.
 
-    nav: the page's gallery, or else the one last visited, as {"slug", "may_enrol", "owns"}; None if there is none.
+    nav: the page's gallery, or else, as on a page that says there is nothing here, the one last visited, as {"slug",
+    "may_enrol", "owns"}; None if there is none.
     section: the navigation entry to highlight.
     """
-    match = request.resolver_match
-    if match is None or not request.user.is_authenticated:
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
         return {}
-    slug = match.kwargs.get("slug") or request.session.get("gallery")
-    role = _role(request.user, slug) if slug else None
-    nav = None if role is None else {"slug": slug, "may_enrol": role >= Role.CURATOR, "owns": role >= Role.OWNER}
-    return {"nav": nav, "section": _sections().get(match.url_name or "")}
+    match = request.resolver_match
+    here = match.kwargs.get("slug") if match else None
+    nav = _nav(user, here) or _nav(user, request.session.get("gallery"))
+    return {"nav": nav, "section": _sections().get(match.url_name or "") if match else None}
+
+
+def _nav(user: User, slug: str | None) -> dict | None:
+    role = _role(user, slug) if slug else None
+    return None if role is None else {"slug": slug, "may_enrol": role >= Role.CURATOR, "owns": role >= Role.OWNER}
 
 
 def _role(user: User, slug: str) -> int | None:

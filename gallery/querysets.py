@@ -92,8 +92,11 @@ class IdentityQuerySet(GalleryScopedQuerySet):
         return self.filter(consent="given", consent_until__range=(today, today + timedelta(days=days)))
 
     def matching(self, text: str):
-        """People whose name, external id, department or position contains `text`; neither case nor accents count."""
-        return self.filter(searchable__alike=text) if text else self
+        """People whose name, external id, department or position contains it, for each word of `text`; no case, no accents."""
+        rows = self
+        for word in text.split(maxsplit=9):
+            rows = rows.filter(searchable__alike=word)
+        return rows
 
 
 class FaceSampleQuerySet(GalleryScopedQuerySet):

@@ -20,7 +20,7 @@ from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from faceplatform.database.names import NameField
 from faceplatform.database.planned import planned_cursor
-from faceplatform.errors import Conflict, InvalidInput, NotAllowed
+from faceplatform.errors import Conflict, DomainError, InvalidInput, NotAllowed
 from faceplatform.text import clean_name
 from gallery.metadata import require_bounded
 from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Gallery, Identity, ThresholdSource
@@ -133,10 +133,26 @@ def calibrate_gallery(*, actor: Actor, gallery: Gallery, pack: str, distance: fl
 def create_identity(*, actor: Actor, gallery: Gallery, name: str, **fields: object) -> Identity:
     """Adds a person to a gallery. fields: of IDENTITY_FIELDS."""
     actor.require_role(gallery, Role.CURATOR)
+    return _add(actor, _new_identity(gallery, name, fields))
+
+
+def check_new_identity(*, gallery: Gallery, name: str, **fields: object) -> None:
+    """Raises what `create_identity` would raise for a curator."""
+    try:
+        _new_identity(gallery, name, fields).full_clean()
+    except ValidationError as error:
+        raise _refusal(error) from error
+
+
+def _new_identity(gallery: Gallery, name: str, fields: Mapping[str, object]) -> Identity:
     identity = Identity(gallery=gallery, name=clean_name(name))
     assign(identity, fields, IDENTITY_FIELDS)
+    return identity
+
+
+def _add(actor: Actor, identity: Identity) -> Identity:
     validate_and_save(identity)
-    audit.record(actor=actor, action="identity.created", gallery=gallery, target=identity)
+    audit.record(actor=actor, action="identity.created", gallery=identity.gallery, target=identity)
     return identity
 
 
@@ -278,10 +294,32 @@ def person_with_key(*, actor: Actor, gallery: Gallery, external_id: str, **field
     Whoever asks for the same key at the same time waits until this transaction ends, so that both get one person.
     """
     actor.require_role(gallery, Role.CURATOR)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"person {gallery.pk} {external_id}"])
+    _one_at_a_time(f"person {gallery.pk} {external_id}")
     found = people_with_keys(gallery, [external_id]).get(external_id)
     return found or create_identity(actor=actor, gallery=gallery, external_id=external_id, **fields)
+
+
+@audited
+def person_with_id(*, actor: Actor, gallery: Gallery, pk: UUID, name: str, **fields: Any) -> Identity:
+    """The person with the id `pk`, or the one they were merged into; made if there is none. fields: as in `create_identity`.
+
+    Whoever asks for the same id at the same time waits, as in `person_with_key`. Raises Conflict (deleted_meanwhile).
+    """
+    actor.require_role(gallery, Role.CURATOR)
+    _one_at_a_time(f"person {pk}")
+    made = Identity.with_deleted.select_related("gallery", "merged_into").filter(gallery=gallery, pk=pk).first()
+    if made is None:
+        identity = _new_identity(gallery, name, fields)
+        identity.pk = pk
+        return _add(actor, identity)
+    if made.current is None:
+        raise Conflict(f"{made.name} was deleted in the meantime.", code="deleted_meanwhile")
+    return made.current
+
+
+def _one_at_a_time(what: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [what])
 
 
 def people_with_keys(gallery: Gallery, keys: Iterable[str]) -> dict[str, Identity]:
@@ -340,8 +378,12 @@ def validate_and_save(row: Model) -> None:
             row.full_clean()  # a unique value was taken after the first check; this names it
             raise
     except ValidationError as error:
-        taken = any(e.code in ("unique", "unique_together") for es in error.error_dict.values() for e in es)
-        raise (Conflict if taken else InvalidInput)("; ".join(_error_messages(error))) from error
+        raise _refusal(error) from error
+
+
+def _refusal(error: ValidationError) -> DomainError:
+    taken = any(e.code in ("unique", "unique_together") for es in error.error_dict.values() for e in es)
+    return (Conflict if taken else InvalidInput)("; ".join(_error_messages(error)))
 
 
 def _error_messages(error: ValidationError) -> list[str]:

@@ -5,8 +5,10 @@ from gallery.curation import views as curation_views
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("galleries/", views.home),
     path("galleries/new", views.create_gallery, name="create-gallery"),
     path("galleries/<slug:slug>/", views.dashboard, name="dashboard"),
+    path("galleries/<slug:slug>/people/", views.people),
     path("galleries/<slug:slug>/people/<uuid:pk>/", views.identity, name="identity"),
     path("galleries/<slug:slug>/people/<uuid:pk>/looks", views.who_looked, name="who-looked"),
     path("galleries/<slug:slug>/people/<uuid:pk>/consent", views.note_consent, name="identity-consent"),

@@ -66,10 +66,10 @@ def dashboard(request, slug):
     looks.seen(request, looks.Kind.PEOPLE, gallery=gallery)
     state = request.GET.get("state") if request.GET.get("state") in STATES else "active"
     query = request.GET.get("q", "").strip()
-    people = STATES[state](gallery.identities.all()).matching(query).with_portrait().order_by("name", "id")
+    rows = STATES[state](gallery.identities.all()).matching(query).with_portrait().order_by("name", "id")
     context = {
         "gallery": gallery,
-        "page": Paginator(people, PEOPLE_PER_PAGE).get_page(request.GET.get("page")),
+        "page": Paginator(rows, PEOPLE_PER_PAGE).get_page(request.GET.get("page")),
         "query": query,
         "state": state,
         "today": timezone.localdate(),
@@ -83,6 +83,12 @@ def dashboard(request, slug):
         "closed": _closed(request),
     }
     return render(request, "gallery/dashboard.html", context)
+
+
+@require_safe
+def people(request, slug):
+    """The address above a person's: the gallery's own page shows the people."""
+    return redirect("dashboard", get_visible(Gallery.objects.all(), request, slug=slug).slug)
 
 
 @uses_webcam

@@ -128,6 +128,27 @@ class NoStoreMiddleware:
         return response
 
 
+class FragmentMiddleware:
+    """Marks what may be put into a page: the parts of pages that htmx asks for, and neither whole pages nor JSON.
+
+    static/faceplatform/trouble.js puts nothing else in, whoever answers: a proxy cannot have sent the mark.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: PlatformRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if "HX-Request" in request.headers and _is_part(response):
+            response["X-Fragment"] = "true"
+        return response
+
+
+def _is_part(response: HttpResponseBase) -> bool:
+    is_html = response.get("Content-Type", "").startswith("text/html")
+    return is_html and isinstance(response, HttpResponse) and not response.content.startswith(b"<!doctype html>")
+
+
 class DomainErrorMiddleware:
     """Turns a domain error that a page's view raises into a page that says what to do."""
 
@@ -153,5 +174,13 @@ def forget_new_messages(request: HttpRequest) -> None:
 
 
 def error_page(request: PlatformRequest, error: DomainError) -> HttpResponse:
-    context = {"status": error.status, "detail": error.message, "request_id": request.request_id}
-    return render(None, "error.html", context, status=error.status)
+    return page_of_error(request, status=error.status, detail=error.message)
+
+
+def page_of_error(request: HttpRequest, *, status: int, detail: str) -> HttpResponse:
+    """With the navigation for who is signed in; but alone, without a look at the database, where the fault is the server's."""
+    context = {"status": status, "detail": detail, "request_id": getattr(request, "request_id", "")}
+    user = getattr(request, "user", None) if status < 500 else None
+    if user is not None and user.is_authenticated:
+        return render(request, "error_in_page.html", context, status=status)
+    return render(None, "error.html", context, status=status)

@@ -7,12 +7,14 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ValidationError
 from django.db import DataError
 from django.http import JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect
+from django.templatetags.static import static
 from django.views.decorators.http import require_safe
 
 from faceplatform.database.trouble import unavailable
 from faceplatform.errors import Unavailable
 from faceplatform.web.api import NOT_STORABLE, problem_json
+from faceplatform.web.middleware import page_of_error
 
 logger = logging.getLogger(__name__)
 NOT_VALID = "The address holds something that is not valid there. Go back, or choose again from the list."
@@ -23,6 +25,13 @@ NOT_VALID = "The address holds something that is not valid there. Go back, or ch
 def live(request):
     """Says that the web process is up; does not look at the database."""
     return JsonResponse({"status": "ok"})
+
+
+@login_not_required
+@require_safe
+def favicon(request):
+    """Browsers ask for it here where no page has named one, as for a download."""
+    return redirect(static("faceplatform/icon.svg"))
 
 
 def bad_request(request, exception=None):
@@ -64,12 +73,6 @@ def unavailable_now(request, problem: Unavailable):
 
 
 def _answer(request, status: int, code: str, detail: str):
-    """Does not touch the database, which may be what is broken."""
     if request.path.startswith("/api/"):
         return problem_json(request, status=status, code=code, detail=detail)
-    return render(
-        None,
-        "error.html",
-        {"status": status, "detail": detail, "request_id": getattr(request, "request_id", "")},
-        status=status,
-    )
+    return page_of_error(request, status=status, detail=detail)

@@ -60,7 +60,8 @@ class RecognitionRequest(models.Model):
     Results are accepted only from the holder of the token. At the end the photo is cleared unless keep_photo.
     options: {"top_k": int, "threshold": float|null, "max_faces": int|null, "min_detection_score": float|null}; an
     enrolment also has "quality_gate": str, "accept_truncated": bool, and "person": {"external_id", "name", …} where there is no
-    `identity` yet: one is made with the first face. A comparison has "reference": {"photo": request id}, {"sample": id} or
+    `identity` yet: one is made with the first face. A person from the pages has their future "id" there, and the ids of all
+    requests of their first photos are in "together". A comparison has "reference": {"photo": request id}, {"sample": id} or
     {"identity": id}; the request of the reference photo itself has none.
     timings_ms: {"queued", "decode", "detect", "embed", "search", "total"}. warnings: ["truncated"] if the file ends too early.
     """

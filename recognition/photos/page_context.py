@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gallery.models import Identity
+from gallery.models import Gallery
 from recognition.photos.labels import COLOURS, label_of
 from recognition.photos.models import RecognitionRequest, Status
 from recognition.photos.representation import enrolment_as_dict, recognition_as_dict
@@ -25,8 +25,9 @@ def recognition_context(request: RecognitionRequest) -> dict[str, Any]:
     }
 
 
-def enrolment_context(identity: Identity, requests: list[RecognitionRequest]) -> dict[str, Any]:
-    """The context of an enrolment's page. Takes requests loaded with `enrolments()`."""
+def enrolment_context(gallery: Gallery, requests: list[RecognitionRequest]) -> dict[str, Any]:
+    """The context of an enrolment's page: photos of one person, who may not be there yet. Takes requests of `enrolments()`."""
+    identity = next((request.identity.current for request in requests if request.identity), None)
     answer = enrolment_as_dict(requests)
     results = []
     for number, (request, result) in enumerate(zip(requests, answer["results"], strict=True)):
@@ -34,8 +35,9 @@ def enrolment_context(identity: Identity, requests: list[RecognitionRequest]) ->
         picture = _picture(request, [("", colour)] * len(request.final_faces))
         results.append(result | {"picture": picture, "number": number})
     return {
-        "gallery": identity.gallery,
+        "gallery": gallery,
         "identity": identity,
+        "name": identity.name if identity else requests[0].options.get("person", {}).get("name", ""),
         "answer": answer | {"results": results},
         "photo_ids": [request.pk for request in requests],
     }

@@ -3,8 +3,11 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
+from uuid import UUID
 
+import uuid6
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
@@ -15,7 +18,7 @@ from accounts.roles import Role, Scope
 from faceplatform.database.compiled import insert
 from faceplatform.errors import DomainError, InvalidInput, Unavailable, Unprocessable
 from gallery.models import Gallery, Identity, QualityGate
-from gallery.services import require_consent
+from gallery.services import check_new_identity, require_consent
 from recognition.engine.base import PhotoError
 from recognition.engine.image import ImageInfo, inspect
 from recognition.photos import queue
@@ -38,11 +41,15 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class NewPerson:
-    """Somebody who is made with their first face. fields: further ones of `create_identity`."""
+    """Somebody who is made with their first face. fields: further ones of `create_identity`.
+
+    id: tells photos of the same person who has no external id; by it they are found even if there is one.
+    """
 
     external_id: str
     name: str
     fields: dict[str, str]
+    id: UUID | None = None
 
 
 def submit_recognition(
@@ -124,7 +131,7 @@ def submit_enrolment(
     _check_fraction("min_detection_score", min_detection_score)
     pairs = [(identity, photo) for photo in photos]
     options = {"min_detection_score": min_detection_score, "accept_truncated": accept_truncated}
-    return _queue_enrolments(actor, identity.gallery, pairs, quality_gate, options, Priority.INTERACTIVE)
+    return _queue(_enrolment_requests(actor, identity.gallery, pairs, quality_gate, options, Priority.INTERACTIVE))
 
 
 def submit_enrolments(
@@ -138,7 +145,28 @@ def submit_enrolments(
     """
     _require_curator(actor, gallery)
     options = {"min_detection_score": None, "accept_truncated": False}
-    return _queue_enrolments(actor, gallery, photos, quality_gate, options, Priority.BULK)
+    return _queue(_enrolment_requests(actor, gallery, photos, quality_gate, options, Priority.BULK))
+
+
+def submit_first_photos(
+    *, actor: Actor, gallery: Gallery, photos: Sequence[Photo], accept_truncated: bool, name: str, **fields: Any
+) -> list[RecognitionRequest]:
+    """Queues photos of one new person, who is made with the first that is enrolled; if none is, nobody is made.
+
+    fields: further ones of `create_identity`, checked at once. Raises NotAllowed, InvalidInput, Conflict or Unavailable.
+    """
+    _require_curator(actor, gallery)
+    check_enrolment(photos)
+    check_new_identity(gallery=gallery, name=name, **fields)
+    require_worker(gallery)
+    plain = {key: value.isoformat() if isinstance(value, date) else value for key, value in fields.items()}
+    person = NewPerson(plain.pop("external_id", ""), name, plain, id=uuid6.uuid7())
+    options = {"min_detection_score": None, "accept_truncated": accept_truncated}
+    pairs = [(person, photo) for photo in photos]
+    requests = _enrolment_requests(actor, gallery, pairs, "", options, Priority.INTERACTIVE)
+    for request in requests:
+        request.options["together"] = [str(other.pk) for other in requests]
+    return _queue(requests)
 
 
 def _require_curator(actor: Actor, gallery: Gallery) -> None:
@@ -146,7 +174,7 @@ def _require_curator(actor: Actor, gallery: Gallery) -> None:
     actor.require_role(gallery, Role.CURATOR)
 
 
-def _queue_enrolments(
+def _enrolment_requests(
     actor: Actor,
     gallery: Gallery,
     photos: Sequence[tuple[Identity | NewPerson, Photo]],
@@ -158,6 +186,10 @@ def _queue_enrolments(
     for person, photo in photos:
         options = {"quality_gate": quality_gate or gallery.quality_gate, **others}
         requests.append(_enrolment_request(actor, gallery, person, photo, options, priority))
+    return requests
+
+
+def _queue(requests: list[RecognitionRequest]) -> list[RecognitionRequest]:
     if requests:
         with transaction.atomic():
             insert(requests)
@@ -310,6 +342,8 @@ def _enrolment_request(
     identity = person if isinstance(person, Identity) else None
     if isinstance(person, NewPerson):
         options["person"] = {"external_id": person.external_id, "name": person.name, **person.fields}
+        if person.id:
+            options["person"]["id"] = str(person.id)
     request = new_request(
         actor=actor, gallery=gallery, photo=photo, priority=priority, options=options, identity=identity
     )

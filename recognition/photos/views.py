@@ -4,7 +4,6 @@ import uuid
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db import transaction
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
@@ -17,11 +16,10 @@ from faceplatform.web.api import read_upload
 from faceplatform.web.webcam import uses_webcam
 from gallery.api import picture
 from gallery.models import Gallery, Identity
-from gallery.services import create_identity
 from recognition.photos import services
 from recognition.photos.drawing import kept_photo_to_show
 from recognition.photos.forms import AddFacesForm, MorePhotosForm, RecogniseForm, RejectForm
-from recognition.photos.models import RecognitionFace, RecognitionRequest
+from recognition.photos.models import Purpose, RecognitionFace, RecognitionRequest
 from recognition.photos.page_context import enrolment_context, recognition_context
 from recognition.photos.rejections import reject_identity
 from recognition.photos.services import Photo
@@ -176,16 +174,16 @@ def _namesake(gallery: Gallery, data: dict) -> Identity | None:
 
 
 def _enrol_new(request, gallery: Gallery, form: AddFacesForm):
-    actor, data = actor_of(request), form.cleaned_data
-    photos = _photos(data["photos"])
-    services.check_enrolment(photos)
-    services.require_worker(gallery)
-    with transaction.atomic():  # no person is left without photos if these are refused after all
-        person = create_identity(actor=actor, gallery=gallery, name=data["name"], **form.person())
-        rows = services.submit_enrolment(
-            actor=actor, identity=person, photos=photos, accept_truncated=data["accept_truncated"]
-        )
-    return _enrolment_later(request, person, rows)
+    data = form.cleaned_data
+    rows = services.submit_first_photos(
+        actor=actor_of(request),
+        gallery=gallery,
+        photos=_photos(data["photos"]),
+        accept_truncated=data["accept_truncated"],
+        name=data["name"],
+        **form.person(),
+    )
+    return _enrolment_later(request, gallery, rows)
 
 
 @require_POST
@@ -205,30 +203,32 @@ def add_photos(request, slug, pk):
 def _enrol(request, person: Identity, data: dict):
     photos, accepts = _photos(data["photos"]), data["accept_truncated"]
     rows = services.submit_enrolment(actor=actor_of(request), identity=person, photos=photos, accept_truncated=accepts)
-    return _enrolment_later(request, person, rows)
+    return _enrolment_later(request, person.gallery, rows)
 
 
-def _enrolment_later(request, person: Identity, rows: list[RecognitionRequest]):
+def _enrolment_later(request, gallery: Gallery, rows: list[RecognitionRequest]):
     ids = [row.pk for row in rows]
-    return page_later(ids, seconds=WAIT, answer=lambda: _enrolment_page(request, person, ids))
+    return page_later(ids, seconds=WAIT, answer=lambda: _enrolment_page(request, gallery, ids))
 
 
 @require_safe
-def enrolment(request, slug, pk):
+def enrolment(request, slug):
     """What became of the photos whose ids are in ?photo=…. While some are waiting, the page asks again by itself."""
-    person = get_visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
+    gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     try:
         ids = [uuid.UUID(text) for text in request.GET.getlist("photo")]
     except ValueError as error:
         raise NotFound("There is no such enrolment.") from error
-    return _enrolment_page(request, person, ids)
+    return _enrolment_page(request, gallery, ids)
 
 
-def _enrolment_page(request, person: Identity, ids: list):
-    rows = RecognitionRequest.objects.visible_to(actor_of(request)).enrolments(ids).filter(identity=person)
-    context = enrolment_context(person, list(rows))
+def _enrolment_page(request, gallery: Gallery, ids: list):
+    own = RecognitionRequest.objects.visible_to(actor_of(request)).enrolments(ids)
+    rows = list(own.filter(gallery=gallery, purpose=Purpose.ENROL))
+    if not rows:
+        raise NotFound("There is no such enrolment.")
     template = "recognition/_enrolment.html" if request.htmx else "recognition/enrolment.html"
-    return render(request, template, context)
+    return render(request, template, enrolment_context(gallery, rows))
 
 
 def _form_error(request, gallery: Gallery, form, status: int, namesake: Identity | None = None):

@@ -17,14 +17,25 @@ class RetentionForm(forms.Form):
         label="Recognise and enrol only people with valid consent",
         help_text="All others stay in the gallery, but are not recognised and cannot be enrolled.",
     )
+    silence = forms.BooleanField(required=False)
 
-    def __init__(self, rules: dict[str, str], *args, **kwargs):
+    def __init__(self, rules: dict[str, str], *args, silenced: int = 0, **kwargs):
+        """silenced: how many people would not be recognised any more once consent is required; that needs a tick."""
         super().__init__(*args, **kwargs)
+        if silenced:
+            whom = "person becomes" if silenced == 1 else "people become"
+            self.fields["silence"].label = f"Yes, {silenced} {whom} unknown"
+        else:
+            del self.fields["silence"]
         for name, category in CATEGORIES.items():
             choices = _choices(rules[name])
             self.fields[name] = forms.ChoiceField(
                 choices=choices, initial=rules[name], label=category.label, help_text=category.help
             )
+
+    def clean(self) -> None:
+        if self.cleaned_data.get("requires_consent") and self.cleaned_data.get("silence") is False:
+            self.add_error("silence", "Tick this too, or note their consent first. Nothing was saved.")
 
     def rules(self) -> dict[str, str]:
         return {name: self.cleaned_data[name] for name in CATEGORIES}

@@ -27,6 +27,7 @@ from recognition.privacy.services import set_retention
 from recognition.privacy.subject import find_subject
 
 MAX_LISTED = 50
+NAMED = 5  # of those whom a change concerns
 
 
 def privacy(request, slug):
@@ -35,18 +36,23 @@ def privacy(request, slug):
     actor = actor_of(request)
     actor.require_role(gallery, Role.CURATOR)
     initial = {"requires_consent": gallery.requires_consent}
-    form, status = RetentionForm(settings_of(gallery), request.POST or None, initial=initial), 200
+    people = gallery.identities.all()
+    silenced = people.none() if gallery.requires_consent else people.filter(active=True).without_valid_consent()
+    count = silenced.count()
+    form, status = RetentionForm(settings_of(gallery), request.POST or None, initial=initial, silenced=count), 200
     if request.method == "POST":
         status = 400
         if form.is_valid():
             _save(actor, gallery, form)
             messages.success(request, "Saved.")
             return redirect("privacy", slug)
-    people = gallery.identities.all()
     context = {
         "gallery": gallery,
         "form": form,
         "dues": [(due, form[due.category]) for due in due_today(gallery)],
+        "people": people.count(),
+        "silenced": silenced.order_by("name")[:NAMED],
+        "silenced_count": count,
         "may_change": actor.role_in(gallery) == Role.OWNER,
         "ending": people.consent_ending().order_by("consent_until", "name")[:MAX_LISTED],
         "without": people.without_valid_consent().count(),

@@ -150,15 +150,17 @@ def test_consent_on_the_pages(client, gallery, today):
     assert list(found) == [missing]
 
 
-def test_adding_faces_asks_for_consent(client, gallery, living_worker):
+def test_adding_faces_asks_for_consent(client, gallery, living_worker, worker, hopper, monkeypatch):
+    monkeypatch.setattr("recognition.photos.views.WAIT", 0)
     client.force_login(member(gallery, Role.CURATOR).user)
     address = f"/galleries/{gallery.slug}/add-faces"
     values = {"name": "Grace", "photos": SimpleUploadedFile("a.jpg", b"junk")}
     assert timezone.localdate().isoformat() in client.get(address).content.decode()
     assert client.post(address, values).status_code == 400
     assert not gallery.identities.exists()
-    values |= {"photos": SimpleUploadedFile("a.jpg", b"junk"), "consent_by": "form 17", "consent_at": "2026-01-31"}
+    values |= {"photos": SimpleUploadedFile("a.jpg", hopper), "consent_by": "form 17", "consent_at": "2026-01-31"}
     assert client.post(address, values).status_code == 200
+    worker.run_once()
     assert gallery.identities.get().has_valid_consent
     open_gallery = GalleryFactory()
     client.force_login(member(open_gallery, Role.CURATOR).user)

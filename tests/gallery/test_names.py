@@ -192,8 +192,9 @@ def test_a_search_follows_changes_undo_and_plain_sql(gallery):
 
 def test_one_field_does_not_run_into_the_next(gallery):
     create_identity(actor=SYSTEM, gallery=gallery, name="Ada", external_id="7", department="Lab")
-    for text in ("ada7", "ada 7", "7\nlab", "a\n7"):
+    for text in ("ada7", "7lab", "ada 8"):
         assert not Identity.objects.matching(text).exists()
+    assert Identity.objects.matching("lab ada 7").exists()
 
 
 def test_the_api_the_pages_and_the_admin_site_search_alike(gallery, client):

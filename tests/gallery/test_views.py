@@ -82,6 +82,23 @@ def test_search_filter_and_pages(client, person):
     assert names("state=nonsense&page=999") == ["Ada"]
 
 
+def test_people_are_found_by_words_in_any_order_and_counted(client, person):
+    IdentityFactory(gallery=person.gallery, name="Anna García", department="Sales")
+    IdentityFactory(gallery=person.gallery, name="Anna Bell", department="Support")
+    client.force_login(member(person.gallery, Role.VIEWER).user)
+
+    def found(query: str, **headers) -> tuple[int, bool]:
+        page = client.get("/galleries/staff/", {"q": query}, **headers).content.decode()
+        count = page.count('<span class="name">')
+        return count, f"{count} of 3 people" in page
+
+    assert found("Anna Sales") == found("sales anna") == found("garcia") == found("García  ann") == (1, True)
+    assert found("anna") == (2, True)
+    assert found("anna radar") == (0, True)
+    assert found("anna", HTTP_HX_REQUEST="true") == (2, True)
+    assert found("x " * 5000) == (0, True)
+
+
 @pytest.mark.parametrize(("role", "shown"), [(Role.VIEWER, False), (Role.CURATOR, True)])
 @pytest.mark.parametrize("address", ["/galleries/staff/", "/galleries/staff/recognise", "/audit"])
 def test_only_curators_see_the_link_to_add_faces(client, person, role, shown, address):

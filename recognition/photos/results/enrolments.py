@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from accounts.actor import Actor
 from accounts.models import ApiKey
@@ -38,6 +39,7 @@ def enrol(*, request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis) 
             return True
         insert(_rows(request, faces))
         result: dict[str, Any]
+        whose: Identity | None = None
         try:
             with transaction.atomic():
                 sample = _enrol(request, analysis, faces)
@@ -49,8 +51,8 @@ def enrol(*, request: RecognitionRequest, token: UUID, analysis: PhotoAnalysis) 
             result = {"status": Status.FAILED, "error_code": error.code, "error_message": error.message}
         else:
             result = {"status": Status.DONE, "sample_id": str(sample.pk)}
-            if request.identity is None:
-                RecognitionRequest.objects.filter(pk=request.pk).update(identity=sample.identity)
+            whose = sample.identity
+        _name_whose(request, whose)
         queue.finish([outcome(request, analysis=analysis, **result)])
     return True
 
@@ -69,9 +71,7 @@ def _enrol(request: RecognitionRequest, analysis: PhotoAnalysis, faces: Sequence
         raise Refusal("photo_truncated")
     _check_faces(faces, request.options["quality_gate"])
     face = faces[0]
-    identity = request.identity or gallery_services.person_with_key(
-        actor=actor, gallery=request.gallery, **request.options["person"]
-    )
+    identity = request.identity or _new_person(actor, request)
     if request.options["quality_gate"] != QualityGate.OFF:
         _check_conflict(request, identity, face)
     enrolled = EnrolledFace(
@@ -90,6 +90,24 @@ def _enrol(request: RecognitionRequest, analysis: PhotoAnalysis, faces: Sequence
         embedding=face.embedding,
     )
     return gallery_services.add_sample(actor=actor, identity=identity, face=enrolled, pack=request.pack)
+
+
+def _new_person(actor: Actor, request: RecognitionRequest) -> Identity:
+    """Made with the first face; found for the others."""
+    fields = dict(request.options["person"])
+    if pk := fields.pop("id", None):
+        return gallery_services.person_with_id(actor=actor, gallery=request.gallery, pk=UUID(pk), **fields)
+    return gallery_services.person_with_key(actor=actor, gallery=request.gallery, **fields)
+
+
+def _name_whose(request: RecognitionRequest, identity: Identity | None) -> None:
+    """Notes on the request and on those that were refused before it whose photos they are, so that an erasure finds them."""
+    new = request.options.get("person", {}).get("id")
+    if identity is None and new:  # this one is refused, and the person may be there already
+        identity = Identity.with_deleted.filter(pk=new).first()
+    if identity is not None and request.identity is None:
+        refused = Q(pk__in=request.options.get("together", []), identity=None, status=Status.FAILED)
+        RecognitionRequest.objects.filter(Q(pk=request.pk) | refused).update(identity=identity)
 
 
 def _actor_of(request: RecognitionRequest) -> Actor:

@@ -32,7 +32,14 @@ def test_the_pages(client, gallery, django_assert_max_num_queries):
     values = {"requests": "90", "photos": "default", "unknown_faces": "7", "imports": "keep", "requires_consent": "on"}
     values |= dict.fromkeys(("sightings", "unknown_sightings", "alerts"), "default")
     assert client.post(address, values | {"photos": "x"}).status_code == 400
-    assert client.post(address, values).status_code == 302
+    asked = client.post(address, values)
+    assert asked.status_code == 400 and "2 of 3 people become unknown" in asked.content.decode()
+    assert "Yes, 2 people become unknown" in asked.content.decode()
+    gallery.refresh_from_db()
+    assert not gallery.requires_consent and not gallery.retention_rules.exists()
+    done = client.post(address, values | {"silence": "on"})
+    assert done.status_code == 302, done.context["form"].errors
+    assert "become unknown" not in client.get(address).content.decode()
     gallery.refresh_from_db()
     assert gallery.requires_consent
     assert dict(gallery.retention_rules.values_list("category", "days")) == {
