@@ -55,6 +55,7 @@ def django_db_setup(django_db_setup, django_db_modify_db_settings, django_db_blo
 
     from faceplatform.database import roles
     from recognition.cameras import claims, live
+    from recognition.mqtt import publisher
     from recognition.photos import queue, readiness
 
     with django_db_blocker.unblock():
@@ -66,7 +67,7 @@ def django_db_setup(django_db_setup, django_db_modify_db_settings, django_db_blo
         django_db_modify_db_settings.__exit__(None, None, None)
     TransactionTestCase._fixture_teardown = lambda test: roles.owner()(empty_tables)()
     yield
-    for hub in (queue.hub, claims.hub, live.hub):
+    for hub in (queue.hub, claims.hub, live.hub, publisher.hub):
         hub.close()
     readiness.probe.close()
     connection.close()

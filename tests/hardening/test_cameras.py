@@ -77,4 +77,5 @@ def test_a_visit_is_told_once_though_worker_stream_and_database_are_killed(platf
     client.close()
     today = client.call_checked("GET", "/galleries/hall/attendance")["results"]
     assert [(day["presence"], day["cameras"]) for day in today] == [("present", ["Entrance"])]
+    client.close()
     assert not [line for line in platform.lines if PASSWORD in line]
