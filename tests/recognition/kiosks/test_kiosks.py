@@ -198,7 +198,9 @@ def test_a_kiosk_may_do_nothing_else(camera, subtests):
                 if answer.status_code == 200:  # a page that is everybody's
                     assert getattr(Client(raise_request_exception=False), method)(path).status_code == 200
                 elif answer.status_code == 302:
-                    assert answer["Location"].startswith(("/sign-in", "/admin/login", "/password", "/accounts", "/static/"))
+                    assert answer["Location"].startswith(
+                        ("/sign-in", "/admin/login", "/password", "/accounts", "/static/")
+                    )
                 else:
                     assert answer.status_code in (400, 401, 403, 404, 405)
     assert AuditEvent.objects.count() == before and Camera.objects.count() == 1
