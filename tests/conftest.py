@@ -24,6 +24,10 @@ settings.load_profile("steady")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "faces"
 ROOT = Path(__file__).resolve().parents[1]
+END_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -72,6 +76,8 @@ def django_db_setup(django_db_setup, django_db_modify_db_settings, django_db_blo
     readiness.probe.close()
     connection.close()
     connection.close_pool()
+    with django_db_blocker.unblock(), roles.owner(), connection.cursor() as cursor:
+        cursor.execute(END_OTHERS)  # of threads and processes that are still ending: the database is dropped next
 
 
 @pytest.fixture(scope="session")
