@@ -67,7 +67,7 @@ def put(
 def wake(endpoint: WebhookEndpoint, at: datetime | None = None) -> None:
     """Has what is due at an endpoint delivered once the transaction has committed, or at that time. A job that is lost is made
     up for: what is due is looked for every minute."""
-    lock = f"deliver-{endpoint.pk}-{at:%s}" if at else f"deliver-{endpoint.pk}"
+    lock = f"deliver-{endpoint.pk}-{at.timestamp():.0f}" if at else f"deliver-{endpoint.pk}"
     transaction.on_commit(lambda: _defer(DELIVER, lock, at, endpoint_id=str(endpoint.pk)))
 
 

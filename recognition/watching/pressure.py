@@ -17,15 +17,18 @@ SELECT EXISTS (
 
 
 class Pressure:
-    """share: by which every camera's rate is multiplied, at most 1. ceiling: pictures a second that recover bit by bit."""
+    """ceiling: pictures a second that a camera may have analysed; it recovers bit by bit."""
 
     def __init__(self, most: float = 15.0):
         self.most = most
         self.ceiling = most
         self._looked = 0.0
 
-    def look(self) -> None:
-        """Once a second: halves the ceiling while photos wait, raises it again bit by bit. Raises what the database does."""
+    def look(self, fastest: float = 15.0) -> None:
+        """Once a second: halves the ceiling while photos wait, raises it again bit by bit. Raises what the database does.
+
+        fastest: of the cameras' wanted rates, so that the first halving is felt.
+        """
         now = time.monotonic()
         if now - self._looked < EVERY:
             return
@@ -33,12 +36,11 @@ class Pressure:
         with connection.cursor() as cursor:
             cursor.execute(WAITING, [LONGEST_WAIT])
             waiting = cursor.fetchone()[0]
-        self.adjust(waiting)
+        self.adjust(waiting, fastest)
 
-    def adjust(self, waiting: bool, fastest: float | None = None) -> None:
-        """fastest: of the cameras' wanted rates; there is no use in a ceiling far above."""
+    def adjust(self, waiting: bool, fastest: float) -> None:
         if waiting:
-            self.ceiling = max(SLOWEST, min(self.ceiling, fastest or self.ceiling) / 2)
+            self.ceiling = max(SLOWEST, min(self.ceiling, fastest) / 2)
         else:
             self.ceiling = min(self.most, self.ceiling + RECOVERY)
 

@@ -126,7 +126,7 @@ class CameraWorker:
             tidy()
             self._tidied = now
         if self.runs:
-            self.pressure.look()
+            self.pressure.look(max(run.camera.fps for run in self.runs.values()))
             for run in self.runs.values():
                 run.rate = self.pressure.rate(run.camera.fps)
 

@@ -162,6 +162,8 @@ def test_people_who_wait_for_a_photo_come_first(hall, hopper, watcher):
     submit_recognition(actor=system_actor(), gallery=hall, photo=Photo("a.jpg", hopper), needs_worker=False)
     RecognitionRequest.objects.update(created_at=timezone.now() - timedelta(seconds=5))
     pressure = Pressure()
+    pressure.look(8)
+    assert pressure.rate(8) == 4
     for _ in range(8):
         pressure._looked = 0
         pressure.look()
