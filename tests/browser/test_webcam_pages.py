@@ -84,7 +84,7 @@ def take(page: Page, pose: str) -> None:
     """One photo, by keyboard alone: the button that comes next has the focus."""
     expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text(pose)
     expect(page.get_by_role("button", name="Take photo", exact=True)).to_be_focused()
-    page.wait_for_function("() => document.querySelector('dialog video').videoWidth > 0")
+    page.wait_for_function("() => document.querySelector('dialog video').currentTime > 0.5")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Use this photo")).to_be_focused()
 
