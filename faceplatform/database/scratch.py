@@ -1,6 +1,7 @@
 """Databases made for a while beside the platform's own, on the same server: to restore a backup into, and to look at it."""
 
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -53,11 +54,17 @@ def server() -> Iterator[psycopg.Connection]:
         yield admin
 
 
-def count_users_of(database: str) -> int:
-    """How many connections there are to it."""
+def count_users_of(database: str, *, wait: float = 0) -> int:
+    """How many connections there are to it. wait: seconds to wait for the last to end, for a server's process outlives its client
+    a little, as PostgreSQL itself waits before it renames or drops a database."""
+    end = time.monotonic() + wait
     with server() as admin:
-        row = admin.execute(OTHERS, [database]).fetchone()
-        return row[0] if row else 0
+        while True:
+            row = admin.execute(OTHERS, [database]).fetchone()
+            users = row[0] if row else 0
+            if not users or time.monotonic() >= end:
+                return users
+            time.sleep(0.05)
 
 
 def put_in_place(name: str, *, of: str) -> None:

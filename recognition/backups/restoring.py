@@ -36,6 +36,7 @@ IN_USE = (
     "The database is in use by {} other connections. Stop the platform on all machines, then run this again. "
     "Nothing was changed."
 )
+LEAVING_S = 5  # that those who have hung up may need to be gone
 
 
 @dataclass
@@ -77,7 +78,7 @@ def restore(
             raise Conflict(FILLED.format(filled))
         erased = _erased_here(erasures, filled=bool(filled))
         _disconnect()
-        if users := count_users_of(own):
+        if users := count_users_of(own, wait=LEAVING_S):
             raise Conflict(IN_USE.format(users))
         outcome = Outcome(reader.manifest)
         if filled:

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from chromium import fits
 from factor_codes import totp
 from platform_process import PASSWORD
 from playwright.sync_api import expect
@@ -17,11 +18,6 @@ AUTHENTICATOR = {
     "isUserVerified": True,
     "automaticPresenceSimulation": True,
 }
-
-
-def fits(page) -> None:
-    page.wait_for_load_state()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
 
 
 def sign_out(page) -> None:

@@ -1,11 +1,11 @@
 """An owner makes a rule and a webhook, and watches alerts come, in real Chromium."""
 
-import os
 import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from chromium import fits
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 TESTS = Path(__file__).resolve().parents[1]
@@ -41,14 +41,6 @@ def hall(page, platform, tmp_path, hopper):
 
     run('CameraFactory(gallery=gallery, name="Door", slug="door"); see("Ada Lovelace", 1)')
     return slug, run
-
-
-def fits(page: Page, name: str) -> None:
-    """Nothing sticks out at the side."""
-    page.wait_for_load_state()
-    if folder := os.environ.get("SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/{name}-{page.viewport_size['width']}.png", full_page=True)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
 
 
 def test_a_rule_tells_and_a_webhook_is_added(page, hall):

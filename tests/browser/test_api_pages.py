@@ -1,6 +1,7 @@
 """API keys and the API's own documentation, in real Chromium, without the internet."""
 
 import pytest
+from chromium import fits
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -14,7 +15,7 @@ def test_a_key_is_made_and_shown_once(page):
     key = page.get_by_label("The new key")
     expect(key).to_be_visible()
     assert key.input_value().startswith("fp_")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    fits(page)
     page.goto("/api-keys")
     expect(page.get_by_text("Front door").first).to_be_visible()
     expect(page.get_by_label("The new key")).to_have_count(0)

@@ -1,14 +1,13 @@
 """Cameras in real Chromium: a network camera that is tried, added and watched, and the browser's own webcam."""
 
 import json
-import os
-import shutil
 
 import numpy as np
 import pytest
+from chromium import fits, launched
 from mjpeg_server import MjpegServer, jpegs
 from platform_process import Platform
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
 SLOW = 60_000  # ms, for what a camera worker has to do first
@@ -25,15 +24,8 @@ def platform(tmp_path_factory, pack_dir):
 @pytest.fixture(scope="module")
 def chromium():
     """With a webcam of its own, which it lets a page use without asking."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("there is no Chromium here; on Debian: apt install chromium")
-    flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--no-first-run"]
-    with sync_playwright() as playwright:
-        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=path, args=flags + sandbox)
+    with launched("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream") as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +46,6 @@ def cameras(page) -> Page:
     page.get_by_role("link", name="Cameras").click()
     expect(page.get_by_role("heading", name="Cameras")).to_be_visible()
     return page
-
-
-def fits(page: Page) -> None:
-    """Nothing sticks out at the side."""
-    page.wait_for_load_state()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
 
 
 def shade(image) -> int:

@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from chromium import fits
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -18,12 +19,6 @@ def gallery(page, platform, tmp_path, hopper, hopper_again, collins) -> str:
     done = platform.manage("import_faces", str(tmp_path), "--gallery", slug, "--create", "--quality", "off")
     assert "3 samples of 3 people enrolled" in done.stdout, done.stderr
     return slug
-
-
-def fits(page: Page) -> None:
-    """Nothing sticks out at the side."""
-    page.wait_for_load_state()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
 
 
 def test_the_same_person_twice_is_settled_and_a_calibration_that_would_say_nothing_refused(page, gallery):

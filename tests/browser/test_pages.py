@@ -6,6 +6,7 @@ import re
 import signal
 
 import pytest
+from chromium import fits
 from platform_process import PASSWORD
 from playwright.sync_api import Page, expect
 
@@ -14,12 +15,6 @@ pytestmark = pytest.mark.browser
 
 def files(**photos: bytes) -> list[dict]:
     return [{"name": f"{name}.jpg", "mimeType": "image/jpeg", "buffer": data} for name, data in photos.items()]
-
-
-def fits(page: Page) -> None:
-    """Nothing sticks out at the side."""
-    page.wait_for_load_state()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """A curator looks at sightings and names an unknown person, in real Chromium."""
 
-import os
 from pathlib import Path
 
 import pytest
+from chromium import fits, shot
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
@@ -53,16 +53,14 @@ def see(page, platform, tmp_path, hopper, collins):
     return write, slug
 
 
-def fits(page: Page, name: str) -> None:
+def looks_well(page: Page, name: str) -> None:
     """Nothing sticks out at the side, and all pictures are there."""
-    page.wait_for_load_state()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
+    fits(page)
     for image in page.locator("main img").all():
         if image.is_visible():
             image.scroll_into_view_if_needed()
             assert image.evaluate("async e => { await e.decode(); return e.naturalWidth }") > 20
-    if folder := os.environ.get("SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/{name}-{page.viewport_size['width']}.png", full_page=True)
+    shot(page, name)
 
 
 def test_sightings_are_corrected_and_an_unknown_person_named_and_that_undone(page, see):
@@ -71,7 +69,7 @@ def test_sightings_are_corrected_and_an_unknown_person_named_and_that_undone(pag
     page.get_by_role("link", name="Sightings").click()
     rows = page.locator(".sighting")
     expect(rows).to_have_count(6)
-    fits(page, "sightings")
+    looks_well(page, "sightings")
     known = rows.filter(has_text="Ada Lovelace")
     known.get_by_role("button", name="Not Ada Lovelace").click()
     expect(page.get_by_role("status").first).to_contain_text("Saved: this is not Ada Lovelace.")
@@ -86,26 +84,26 @@ def test_sightings_are_corrected_and_an_unknown_person_named_and_that_undone(pag
     latest.get_by_text("Is …").click()
     latest.get_by_placeholder("Name of a person …").press_sequentially("ada")
     latest.get_by_label("Ada Lovelace").check()
-    fits(page, "sighting-is")
+    looks_well(page, "sighting-is")
     latest.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status").first).to_contain_text("Saved: this is Ada Lovelace.")
     page.get_by_role("link", name="Ada Lovelace").first.click()
     page.get_by_role("link", name="Seen by cameras").click()
     expect(page.locator(".sighting")).to_have_count(2)
-    fits(page, "seen")
+    looks_well(page, "seen")
 
     page.get_by_role("link", name="Unknown people").first.click()
     expect(page.get_by_text("may be Ada Lovelace")).to_be_visible()
     expect(page.get_by_text("seen 4 times")).to_be_visible()
     page.get_by_text("Seen once (").click()
-    fits(page, "unknown-people")
+    looks_well(page, "unknown-people")
     page.get_by_role("link", name="Unknown 1", exact=True).click()
-    fits(page, "unknown-person")
+    looks_well(page, "unknown-person")
     page.locator("[name=sightings]").first.uncheck()
     page.get_by_placeholder("Name of a new person").fill("Eileen Collins")
     page.get_by_role("button", name="Save the name").click()
     expect(page.get_by_role("status").first).to_contain_text("Unknown 1 is Eileen Collins: 3 sightings named")
-    fits(page, "unknown-named")
+    looks_well(page, "unknown-named")
     page.get_by_role("button", name="Undo").first.click()
     expect(page.get_by_role("button", name="Save the name")).to_be_visible()
     expect(page.locator("[name=sightings]")).to_have_count(4)

@@ -1,13 +1,12 @@
 """Pages that take pictures with the browser's webcam, in real Chromium whose webcam shows a portrait."""
 
 import io
-import os
 import re
-import shutil
 
 import pytest
+from chromium import fits, launched, shot
 from PIL import Image
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
 SLOW = 60_000  # ms, for what a worker has to do first
@@ -41,22 +40,11 @@ def film(portrait: bytes) -> bytes:
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory, hopper):
     """Its webcam shows Grace Hopper, and it lets pages use it without asking."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("there is no Chromium here; on Debian: apt install chromium")
     video = tmp_path_factory.mktemp("webcam") / "hopper.mjpeg"
     video.write_bytes(film(hopper))
-    flags = [
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
-        f"--use-file-for-fake-video-capture={video}",
-        "--no-first-run",
-    ]
-    with sync_playwright() as playwright:
-        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=path, args=flags + sandbox)
+    fake = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    with launched(*fake, f"--use-file-for-fake-video-capture={video}") as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -67,17 +55,6 @@ def gallery(page) -> Page:
         page.click("button:has-text('Create gallery')")
     expect(page.get_by_role("link", name="Add faces", exact=True).first).to_be_visible()
     return page
-
-
-def fits(page: Page) -> None:
-    """Nothing sticks out at the side."""
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
-
-
-def shot(page: Page, name: str) -> None:
-    """A picture of the page for whoever wants to look, if FACEPLATFORM_SHOTS names a folder."""
-    if folder := os.environ.get("FACEPLATFORM_SHOTS"):
-        page.screenshot(path=f"{folder}/{name}-{page.viewport_size['width']}.png")
 
 
 def take(page: Page, pose: str) -> None:

@@ -1,0 +1,41 @@
+"""Chromium for the browser tests, and what every page is asked."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+FLAGS = ("--disable-background-networking", "--disable-component-update", "--no-first-run")
+WITHIN = "() => document.documentElement && document.documentElement.scrollWidth <= innerWidth"
+
+
+@contextmanager
+def launched(*flags: str) -> Iterator[Browser]:
+    """Chromium with more flags than the usual; skips the test where there is none."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("there is no Chromium here; on Debian: apt install chromium")
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags, *sandbox])
+        yield browser
+        browser.close()
+
+
+def fits(page: Page, name: str = "") -> None:
+    """Nothing sticks out at the side, also of a page that is only being loaded; takes a picture of it if it has a name."""
+    page.wait_for_load_state()
+    try:
+        page.wait_for_function(WITHIN, timeout=5000)
+    finally:
+        shot(page, name)
+
+
+def shot(page: Page, name: str) -> None:
+    """A picture of the page for whoever wants to look, if FACEPLATFORM_SHOTS names a folder."""
+    folder = os.environ.get("FACEPLATFORM_SHOTS")
+    if folder and name:
+        page.screenshot(path=f"{folder}/{name}-{page.viewport_size['width']}.png", full_page=True)
