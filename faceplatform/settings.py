@@ -93,6 +93,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "gallery.context.navigation",
             ],
+            "builtins": ["faceplatform.web.components"],
         },
     },
 ]

@@ -20,7 +20,7 @@ def _sections() -> dict[str, str]:
 def navigation(request: HttpRequest) -> dict:
     """Adds `nav` and `section` for signed-in users.
 
-    nav: the page's gallery, or else, as on a page that says there is nothing here, the one last visited, as {"slug",
+    nav: the page's gallery, or else, as on a page that says there is nothing here, the one last visited, as {"slug", "name",
     "may_enrol", "owns"}; None if there is none.
     section: the navigation entry to highlight.
     """
@@ -34,12 +34,16 @@ def navigation(request: HttpRequest) -> dict:
 
 
 def _nav(user: User, slug: str | None) -> dict | None:
-    role = _role(user, slug) if slug else None
-    return None if role is None else {"slug": slug, "may_enrol": role >= Role.CURATOR, "owns": role >= Role.OWNER}
+    found = _name_and_role(user, slug) if slug else None
+    if found is None:
+        return None
+    name, role = found
+    return {"slug": slug, "name": name, "may_enrol": role >= Role.CURATOR, "owns": role >= Role.OWNER}
 
 
-def _role(user: User, slug: str) -> int | None:
-    """The user's role in the gallery, in one query; None if the gallery is hidden from the user."""
+def _name_and_role(user: User, slug: str) -> tuple[str, int] | None:
+    """The gallery's name and the user's role in it, in one query; None if the gallery is hidden from the user."""
     if user.is_superuser:
-        return Role.OWNER if Gallery.objects.filter(slug=slug, deletes_at=None).exists() else None
-    return user.memberships.filter(gallery__slug=slug).values_list("role", flat=True).first()
+        name = Gallery.objects.filter(slug=slug, deletes_at=None).values_list("name", flat=True).first()
+        return None if name is None else (name, Role.OWNER)
+    return user.memberships.filter(gallery__slug=slug).values_list("gallery__name", "role").first()

@@ -5,7 +5,7 @@ from gallery.curation import views as curation_views
 
 urlpatterns = [
     path("", views.home, name="home"),
-    path("galleries/", views.home),
+    path("galleries/", views.galleries, name="galleries"),
     path("galleries/new", views.create_gallery, name="create-gallery"),
     path("galleries/<slug:slug>/", views.dashboard, name="dashboard"),
     path("galleries/<slug:slug>/people/", views.people),

@@ -18,6 +18,7 @@ from gallery.forms import ConsentForm, GalleryForm, IdentityForm
 from gallery.models import Gallery, Identity
 
 PEOPLE_PER_PAGE = 60
+GALLERIES_IN_MENU = 12
 STATES = {
     "active": lambda people: people.filter(active=True, hidden=False),
     "inactive": lambda people: people.filter(active=False),
@@ -36,6 +37,20 @@ def home(request):
     if last:
         return redirect("dashboard", last.slug)
     return render(request, "gallery/welcome.html", {"form": GalleryForm(), "closed": _closed(request)})
+
+
+@require_safe
+def galleries(request):
+    """All galleries that the user may see; for the menu of the bar, the first few."""
+    rows = Gallery.objects.visible_to(actor_of(request)).order_by("name", "id")
+    if request.htmx:
+        return render(request, "gallery/_galleries_menu.html", {"galleries": rows[:GALLERIES_IN_MENU]})
+    query = request.GET.get("q", "").strip()
+    page = Paginator(rows.filter(name__icontains=query).with_counts(), PEOPLE_PER_PAGE).get_page(
+        request.GET.get("page")
+    )
+    context = {"page": page, "query": query, "form": GalleryForm(), "closed": _closed(request)}
+    return render(request, "gallery/galleries.html", context)
 
 
 def _closed(request):
@@ -78,7 +93,6 @@ def dashboard(request, slug):
         return render(request, "gallery/_people.html", context)
     role = actor.role_in(gallery) or Role.VIEWER  # None if the membership ended during this request
     context |= {
-        "galleries": Gallery.objects.visible_to(actor),
         "may_enrol": role >= Role.CURATOR,
         "closed": _closed(request),
     }

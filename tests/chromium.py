@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 FLAGS = ("--disable-background-networking", "--disable-component-update", "--no-first-run")
 WITHIN = "() => document.documentElement && document.documentElement.scrollWidth <= innerWidth"
@@ -23,6 +23,20 @@ def launched(*flags: str) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags, *sandbox])
         yield browser
         browser.close()
+
+
+def go(page: Page, name: str) -> None:
+    """To a page by the menu; on a phone it is behind "More"."""
+    more = page.get_by_role("button", name="More", exact=True)
+    if more.is_visible():
+        more.click()
+    page.get_by_role("navigation", name="Main").get_by_role("link", name=name, exact=True).click()
+
+
+def sign_out(page: Page) -> None:
+    page.get_by_role("button", name="Account menu").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
 
 
 def fits(page: Page, name: str = "") -> None:

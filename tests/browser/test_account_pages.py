@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from chromium import fits
+from chromium import fits, sign_out
 from factor_codes import totp
 from platform_process import PASSWORD
 from playwright.sync_api import expect
@@ -18,11 +18,6 @@ AUTHENTICATOR = {
     "isUserVerified": True,
     "automaticPresenceSimulation": True,
 }
-
-
-def sign_out(page) -> None:
-    page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
 
 
 @pytest.fixture
@@ -80,7 +75,7 @@ def test_from_the_invitation_to_a_passkey(page, other):
     fits(other)
     other.fill("[name=code]", totp(secret, steps=1))
     other.get_by_role("button", name="Sign in", exact=True).click()
-    expect(other.get_by_role("button", name="Sign out")).to_be_visible()
+    expect(other.get_by_role("button", name="Account menu")).to_be_visible()
 
     other.goto("/account")
     other.get_by_role("link", name="Add a passkey").click()
@@ -91,11 +86,11 @@ def test_from_the_invitation_to_a_passkey(page, other):
     expect(other.get_by_text("My phone")).to_be_visible()
     sign_out(other)
     other.get_by_role("button", name="Sign in with a passkey").click()
-    expect(other.get_by_role("button", name="Sign out")).to_be_visible()
+    expect(other.get_by_role("button", name="Account menu")).to_be_visible()
     sign_out(other)
     with_password()
     other.get_by_role("button", name="Use a passkey").click()
-    expect(other.get_by_role("button", name="Sign out")).to_be_visible()
+    expect(other.get_by_role("button", name="Account menu")).to_be_visible()
 
     page.reload()  # the administrator's page
     page.goto(f"/users?q={name}")

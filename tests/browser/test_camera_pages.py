@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from chromium import fits, launched
+from chromium import fits, go, launched
 from mjpeg_server import MjpegServer, jpegs
 from platform_process import Platform
 from playwright.sync_api import Page, expect
@@ -43,7 +43,7 @@ def cameras(page) -> Page:
     if page.get_by_role("heading", name="Welcome").is_visible():
         page.fill("[name=name]", "Staff")
         page.click("button:has-text('Create gallery')")
-    page.get_by_role("link", name="Cameras").click()
+    go(page, "Cameras")
     expect(page.get_by_role("heading", name="Cameras")).to_be_visible()
     return page
 
@@ -119,7 +119,7 @@ def test_a_network_camera_is_tried_added_watched_and_deleted(cameras, door):
     hide(page, False)
     changes(page, live)
 
-    page.get_by_role("link", name="Cameras").first.click()
+    go(page, "Cameras")
     tile = page.locator(".cameras li").filter(has_text=name)
     expect(tile.locator(".state")).to_contain_text("Live")
     changes(page, tile.locator("img"))

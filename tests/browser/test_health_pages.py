@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from chromium import fits
+from chromium import fits, go
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -24,7 +24,7 @@ def gallery(page, platform, tmp_path, hopper, hopper_again, collins) -> str:
 def test_the_same_person_twice_is_settled_and_a_calibration_that_would_say_nothing_refused(page, gallery):
     page.goto(f"/galleries/{gallery}/")
     fits(page)
-    page.get_by_role("link", name="Health").click()
+    go(page, "Health")
     fits(page)
     page.get_by_role("button", name="Check the gallery").click()
     twice = page.get_by_role("link", name="The same person twice (1)")
@@ -46,7 +46,7 @@ def test_the_same_person_twice_is_settled_and_a_calibration_that_would_say_nothi
     expect(page.get_by_role("button", name="Show again")).to_be_visible()
     fits(page)
 
-    page.get_by_role("link", name="Calibration").click()
+    go(page, "Settings")
     fits(page)
     page.get_by_role("button", name="Measure").click()
     expect(page.get_by_text(re.compile("No threshold is advised: 3 people are too few"))).to_be_visible(timeout=30_000)

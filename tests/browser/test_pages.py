@@ -6,7 +6,7 @@ import re
 import signal
 
 import pytest
-from chromium import fits
+from chromium import fits, go, sign_out
 from platform_process import PASSWORD
 from playwright.sync_api import Page, expect
 
@@ -30,7 +30,7 @@ def gallery(page) -> str:
 
 
 def enrol(page: Page, name: str, **photos: bytes) -> None:
-    page.get_by_role("link", name="Add faces", exact=True).first.click()
+    go(page, "Add faces")
     page.set_input_files("input[type=file]", files(**photos))
     page.fill("[name=name]", name)
     page.fill("[name=department]", "Navy")
@@ -60,7 +60,7 @@ def test_enrol_recognise_and_see_it(page, gallery, hopper, hopper_again, collins
     assert group.locator("svg rect[stroke]").count() == 2
     expect(group.locator("image[data-local]")).to_have_attribute("href", re.compile("^blob:"))
 
-    page.get_by_role("link", name="Recognise", exact=True).click()
+    go(page, "Recognise")
     page.set_input_files("input[type=file]", files(again=hopper_again))
     result = page.locator(".result")
     expect(result).to_be_visible(timeout=30_000)
@@ -77,7 +77,7 @@ def test_enrol_recognise_and_see_it(page, gallery, hopper, hopper_again, collins
     page.set_input_files("input[type=file]", files(stranger=collins))
     expect(result.locator(".faces h3")).to_contain_text("Unknown", timeout=30_000)
 
-    page.get_by_role("link", name="People", exact=True).click()
+    go(page, "People")
     fits(page)
     expect(page.locator(".portraits li")).to_contain_text(["Today"])
     expect(page.locator(".tick")).to_have_count(1)
@@ -87,17 +87,17 @@ def test_enrol_recognise_and_see_it(page, gallery, hopper, hopper_again, collins
     expect(page.locator("h1")).to_have_text(person)
     expect(page.locator(".samples .card")).to_have_count(1)
 
-    page.get_by_role("link", name="Requests").click()
+    go(page, "Recognitions")
     fits(page)
     expect(page.locator("tbody tr").first).to_contain_text("unknown")
-    page.get_by_role("link", name="Audit").click()
+    go(page, "Audit")
     fits(page)
     expect(page.locator("tbody")).to_contain_text("recognition.answered")
     expect(page.locator("tbody")).to_contain_text("sample.created")
 
 
 def test_paste_and_drop(page, gallery, no_face):
-    page.get_by_role("link", name="Recognise", exact=True).click()
+    go(page, "Recognise")
     script = """([kind, selector, data]) => {
         const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
         const transfer = new DataTransfer();
@@ -114,7 +114,7 @@ def test_paste_and_drop(page, gallery, no_face):
 
 
 def test_bad_photos_are_told_on_the_page(page, gallery, hopper):
-    page.get_by_role("link", name="Recognise", exact=True).click()
+    go(page, "Recognise")
     page.set_input_files("input[type=file]", files(junk=b"junk"))
     expect(page.get_by_role("alert")).to_contain_text("not a photo that can be read")
     page.set_input_files("input[type=file]", files(damaged=hopper[:3000]))
@@ -134,7 +134,7 @@ def add_person(page: Page, gallery: str, name: str) -> None:
 def test_a_namesake_is_asked_about(page, gallery, hopper, collins):
     name = f"Eileen {page.viewport_size['width']}"
     add_person(page, gallery, name)
-    page.get_by_role("link", name="Add faces", exact=True).first.click()
+    go(page, "Add faces")
     page.set_input_files("input[type=file]", files(portrait=collins))
     page.fill("[name=name]", name.upper())
     page.click("button:has-text('Add faces')")
@@ -143,7 +143,7 @@ def test_a_namesake_is_asked_about(page, gallery, hopper, collins):
 
 def test_the_page_waits_for_a_worker_that_hangs(page, gallery, platform, no_face):
     [worker] = platform.children("recognition_worker")
-    page.get_by_role("link", name="Recognise", exact=True).click()
+    go(page, "Recognise")
     os.kill(worker, signal.SIGSTOP)
     try:
         page.set_input_files("input[type=file]", files(coffee=no_face))
@@ -154,13 +154,13 @@ def test_the_page_waits_for_a_worker_that_hangs(page, gallery, platform, no_face
 
 
 def test_search_and_state_filter(page, gallery):
-    page.get_by_role("link", name="People", exact=True).click()
+    go(page, "People")
     page.fill("[name=q]", "nobody of this name")
     expect(page.locator("#people")).to_contain_text("Nobody found")
 
 
 def test_signing_out_and_a_wrong_password(page, gallery, platform):
-    page.get_by_role("button", name="Sign out").click()
+    sign_out(page)
     page.goto(gallery)
     assert "/sign-in?next=" in page.url
     fits(page)
@@ -176,7 +176,7 @@ def test_signing_out_and_a_wrong_password(page, gallery, platform):
 def test_consent_export_and_erasure(page, gallery):
     name = f"Ann {page.viewport_size['width']}"
     add_person(page, gallery, name)
-    page.get_by_role("link", name="People", exact=True).click()
+    go(page, "People")
     page.get_by_role("link", name=name).click()
     page.select_option("[name=consent]", "given")
     page.click("#consent button")
@@ -191,7 +191,7 @@ def test_consent_export_and_erasure(page, gallery):
         page.click("button:has-text('Download as ZIP')")
     assert download.value.path().read_bytes().startswith(b"PK")
 
-    page.get_by_role("link", name="People", exact=True).click()
+    go(page, "Settings")
     page.get_by_role("link", name="Privacy").click()
     fits(page)
     page.locator(".card", has_text="Consents").get_by_role("link", name=name).click()
@@ -205,7 +205,7 @@ def test_consent_export_and_erasure(page, gallery):
     page.click("button:has-text('Erase for good')")
     expect(page.locator("h1")).to_contain_text("Erasure of")
     fits(page)
-    page.get_by_role("link", name="Audit").click()
+    go(page, "Audit")
     expect(page.locator("tbody")).to_contain_text("redacted by an erasure")
     expect(page.locator("main")).not_to_contain_text(name)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from chromium import fits, shot
+from chromium import fits, go, shot
 from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
@@ -66,7 +66,7 @@ def looks_well(page: Page, name: str) -> None:
 def test_sightings_are_corrected_and_an_unknown_person_named_and_that_undone(page, see):
     write, slug = see
     page.goto(f"/galleries/{slug}/")
-    page.get_by_role("link", name="Sightings").click()
+    go(page, "Sightings")
     rows = page.locator(".sighting")
     expect(rows).to_have_count(6)
     looks_well(page, "sightings")
@@ -92,7 +92,7 @@ def test_sightings_are_corrected_and_an_unknown_person_named_and_that_undone(pag
     expect(page.locator(".sighting")).to_have_count(2)
     looks_well(page, "seen")
 
-    page.get_by_role("link", name="Unknown people").first.click()
+    go(page, "Unknown people")
     expect(page.get_by_text("may be Ada Lovelace")).to_be_visible()
     expect(page.get_by_text("seen 4 times")).to_be_visible()
     page.get_by_text("Seen once (").click()

@@ -68,3 +68,12 @@ document.addEventListener("submit", (event) => {
   const question = event.target.dataset.confirm;
   if (question && !window.confirm(question)) event.preventDefault();
 });
+
+// "/" leads to the search of the bar.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+  const field = document.querySelector("[data-key='/']");
+  if (!field) return;
+  event.preventDefault();
+  field.select();
+});
