@@ -19,6 +19,7 @@ from faceplatform.errors import Conflict, InvalidInput
 from faceplatform.web.api import ProblemSerializer
 from faceplatform.web.choices import ChoiceField
 from faceplatform.web.filters import Filter, filtered, list_parameters, parse_bool, parse_time
+from faceplatform.web.json_field import JSONField
 from faceplatform.web.names import NamedSerializer
 from gallery import services
 from gallery.closing import close_gallery
@@ -83,7 +84,7 @@ class IdentitySerializer(NamedSerializer):
     portrait = serializers.UUIDField(
         source="portrait_id", read_only=True, allow_null=True, help_text="The sample with the best quality."
     )
-    metadata = serializers.JSONField(required=False)
+    metadata = JSONField(required=False)
     has_valid_consent = serializers.BooleanField(read_only=True, help_text="Consent was given and has not expired.")
 
     class Meta:

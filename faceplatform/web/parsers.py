@@ -12,9 +12,11 @@ from rest_framework.exceptions import ParseError
 ESCAPED_SURROGATE = (b"\\ud", b"\\uD")
 MAX_LEVELS = 32
 MAX_VALUES = 200_000  # 100 vectors of the largest pack have a quarter of that
+MAX_CONTAINERS = 10_000  # lists and objects
 TOO_DEEP = f"The JSON is nested too deeply. Send it with at most {MAX_LEVELS} levels."
 TOO_MANY = f"The JSON has too many values. Send at most {MAX_VALUES} at once."
-BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]|[\]}]', re.DOTALL)
+TOO_MANY_CONTAINERS = f"The JSON has too many lists and objects. Send at most {MAX_CONTAINERS} at once."
+BRACKETS = re.compile(rb"[\[{]+|[\]}]+")
 
 
 class JSONParser(parsers.JSONParser):
@@ -55,14 +57,17 @@ def _require_bounded(data: bytes) -> None:
     opening = data.count(b"[") + data.count(b"{")
     if opening + data.count(b",") > MAX_VALUES:
         raise ParseError(TOO_MANY)
-    if opening > MAX_LEVELS and _levels(data) > MAX_LEVELS:
+    if opening > MAX_CONTAINERS:
+        raise ParseError(TOO_MANY_CONTAINERS)
+    if opening > MAX_LEVELS and _is_too_deep(data):
         raise ParseError(TOO_DEEP)
 
 
-def _levels(data: bytes) -> int:
-    level = deepest = 0
-    for match in BRACKETS.finditer(data):
-        first = match[0][:1]
-        level += (first in b"[{") - (first in b"]}")
-        deepest = max(deepest, level)
-    return deepest
+def _is_too_deep(data: bytes) -> bool:
+    outside = b"".join(data.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])  # of texts
+    level = 0
+    for run in BRACKETS.findall(outside):
+        level += len(run) if run[:1] in b"[{" else -len(run)
+        if level > MAX_LEVELS:
+            return True
+    return False

@@ -26,6 +26,7 @@ from faceplatform.errors import Conflict, InvalidInput, NotFound
 from faceplatform.web.api import PREFER, ProblemSerializer, final_answer, seconds_to_wait
 from faceplatform.web.choices import ChoiceField
 from faceplatform.web.filters import Filter, filtered, list_parameters, parse_bool
+from faceplatform.web.json_field import JSONField
 from faceplatform.web.later import Later
 from faceplatform.web.parsers import JpegParser
 from gallery.api import PROBLEMS, picture, validated
@@ -65,7 +66,7 @@ class CameraInput(serializers.ModelSerializer):
         max_length=services.LONGEST_CREDENTIAL,
         help_text="Kept encrypted and never told. When the address leads to another machine, send it again.",
     )
-    masks = serializers.JSONField(
+    masks = JSONField(
         required=False, help_text="Polygons [[x, y], …] in shares of the picture; what is inside is not looked at."
     )
 
@@ -100,7 +101,7 @@ class CameraSchema(serializers.Serializer):
     fps = serializers.FloatField(help_text="Pictures a second that are searched for faces, at most.")
     min_face_px = serializers.IntegerField()
     min_frames = serializers.IntegerField(help_text="How many usable faces a name needs.")
-    masks = serializers.JSONField()
+    masks = JSONField()
     live = serializers.BooleanField(help_text="Whether its picture can be watched.")
     repeats = serializers.BooleanField()
     retention_days = serializers.IntegerField(allow_null=True)

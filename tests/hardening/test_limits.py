@@ -13,7 +13,7 @@ from factories import GalleryFactory, IdentityFactory, UserFactory, member
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import InvalidInput
-from faceplatform.web.parsers import MAX_LEVELS, MAX_VALUES
+from faceplatform.web.parsers import MAX_CONTAINERS, MAX_LEVELS, MAX_VALUES
 from gallery.metadata import require_bounded
 from gallery.models import Identity
 from gallery.services import create_identity, update_identity
@@ -49,6 +49,9 @@ def nested(levels: int) -> str:
     return "[" * levels + "]" * levels
 
 
+MANY_KEYS = ",".join(f'"k{number}": 1' for number in range(60_000))
+
+
 def post(client, text: str):
     return client.post("/api/v1/identities", data=text, content_type="application/json")
 
@@ -62,10 +65,12 @@ def post(client, text: str):
         ('{"gallery": "\\"]]]]", "x": ' + nested(40) + "}", "nested too deeply"),
         ("[" + "[]," * MAX_VALUES + "[]]", "too many values"),
         ("[" + "1," * MAX_VALUES + "1]", "too many values"),
+        ("[" + "[]," * MAX_CONTAINERS + "[]]", "too many lists"),
+        ('{"gallery": "staff", "name": "Ada", "metadata": {' + '"a": 1,' * 9 + MANY_KEYS + "}}", "has too many values"),
     ],
-    ids=range(6),
+    ids=range(8),
 )
-def test_json_has_bounds(client, text, words):
+def test_json_has_bounds(client, gallery, text, words):
     assert words in problem(post(client, text), 400, "invalid_input")["detail"]
     assert not Identity.objects.exists()
 
