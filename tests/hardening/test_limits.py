@@ -60,7 +60,7 @@ def post(client, text: str):
     ("text", "words"),
     [
         (nested(MAX_LEVELS + 1), "nested too deeply"),
-        (nested(100_000), "nested too deeply"),
+        (nested(100_000), "too many lists"),
         ('{"a":' * 40 + "1" + "}" * 40, "nested too deeply"),
         ('{"gallery": "\\"]]]]", "x": ' + nested(40) + "}", "nested too deeply"),
         ("[" + "[]," * MAX_VALUES + "[]]", "too many values"),
