@@ -144,7 +144,6 @@ DATABASES["default"] |= {
     "CONN_HEALTH_CHECKS": True,
     # Under ASGI each request has its own thread: a pool limits the connections and saves opening one each time.
     "OPTIONS": {
-        "prepare_threshold": 0,  # needed by faceplatform/database/planned.py; the ORM's own queries are never prepared
         "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE + SIGN_INS_AT_ONCE, "timeout": 5},
         **DATABASES["default"].get("OPTIONS", {}),
     },

@@ -8,20 +8,32 @@ tests/faceplatform/database/test_contracts_psycopg.py.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 
+class PlannedCursor(psycopg.Cursor):
+    def execute(self, *arguments: Any, **options: Any) -> "PlannedCursor":
+        """Only for now does psycopg note what it is asked: else it would keep the last hundred texts of the ORM on each
+        connection, with the photos in them."""
+        self.connection.prepare_threshold = 0
+        try:
+            return super().execute(*arguments, **options)
+        finally:
+            self.connection.prepare_threshold = None
+
+
 def planned_cursor() -> CursorWrapper:
-    """A cursor whose statements are planned once. Needs `prepare_threshold` in DATABASES.
+    """A cursor whose statements are planned once.
 
     Not for writes that pghistory tracks: it puts its own statement in front of the query.
     """
     connection.ensure_connection()
     # Django's stubs do not know the method.
-    return connection._prepare_cursor(psycopg.Cursor(connection.connection))  # type: ignore[attr-defined]
+    return connection._prepare_cursor(PlannedCursor(connection.connection))  # type: ignore[attr-defined]
 
 
 @contextmanager

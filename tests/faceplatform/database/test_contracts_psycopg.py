@@ -34,10 +34,15 @@ def plus_5353(number: int) -> int:
         return cursor.fetchone()[0]
 
 
-def test_prepare_threshold_reaches_psycopg():
-    """settings.py sets it in OPTIONS; else planned_cursor plans each statement anew: all is right, but search is slow."""
-    connection.ensure_connection()
-    assert connection.connection.prepare_threshold == 0
+def test_no_text_of_the_orm_is_kept():
+    """psycopg counts how often each text was sent, where it may prepare, and keeps the last hundred on each connection: photos
+    are in them."""
+    photo = "ff" * 1000
+    assert list(User.objects.filter(username=photo)) == [] and plus_5353(1) == 5354
+    manager = connection.connection._prepared
+    texts = b"".join(key[0] for key in [*manager._counts, *manager._names])
+    assert b"5353" in texts and photo.encode() not in texts
+    assert connection.connection.prepare_threshold is None
 
 
 def test_a_planned_cursor_prepares_and_the_orm_does_not():
@@ -71,6 +76,15 @@ def test_a_statement_runs_again_after_a_rollback():
             assert plus_5353(outcome - 5353) == outcome
             transaction.set_rollback(True)
         assert plus_5353(outcome - 5353) == outcome
+    with transaction.atomic():
+        plus_5353(1)
+        with transaction.atomic():
+            with planned_cursor() as cursor:
+                cursor.execute("SELECT %s::int + 5354", [1])
+            transaction.set_rollback(True)
+        assert plus_5353(1) == 5354
+        with planned_cursor() as cursor:
+            assert cursor.execute("SELECT %s::int + 5354", [1]).fetchone() == (5355,)
 
 
 def test_pghistory_puts_a_statement_before_ours():
