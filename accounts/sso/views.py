@@ -16,6 +16,9 @@ def begin(request, provider_id):
     _require_set_up()
     if "process" in request.GET:
         raise NotFound("Accounts are not connected by hand here. Sign in.")
+    request.GET = request.GET.copy()
+    # Who is signed in already comes to confirm who they are: an open session over there is no answer.
+    request.GET["auth_params"] = "prompt=login" if request.user.is_authenticated else ""
     try:
         return views.login(request, provider_id)
     except RequestException as error:
