@@ -111,6 +111,7 @@ LANES = {
     ("/health/live",): 1,
     ("/health/ready",): 2,
     ("/metrics",): 1,
+    ("/sign-in/with/",): SIGN_INS_AT_ONCE,  # wait for the organisation's sign-in, which may be slow
     ("/sign-in", "/admin/login/"): SIGN_INS_AT_ONCE,
     ("/static/",): 2,
 }
@@ -144,7 +145,7 @@ DATABASES["default"] |= {
     "CONN_HEALTH_CHECKS": True,
     # Under ASGI each request has its own thread: a pool limits the connections and saves opening one each time.
     "OPTIONS": {
-        "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE + SIGN_INS_AT_ONCE, "timeout": 5},
+        "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE + 2 * SIGN_INS_AT_ONCE, "timeout": 5},
         **DATABASES["default"].get("OPTIONS", {}),
     },
 }
