@@ -63,7 +63,8 @@ WHERE claimed_by = %s RETURNING camera_id
 """
 EXTEND = """
 UPDATE cameras_camerastate SET lease_expires_at = clock_timestamp() + %(lease)s
-WHERE claim_token = ANY(%(tokens)s) RETURNING camera_id, coalesce(watched_until > clock_timestamp(), false)
+WHERE claim_token = ANY(%(tokens)s)
+RETURNING camera_id, coalesce(watched_until BETWEEN clock_timestamp() AND clock_timestamp() + interval '1 minute', false)
 """
 CLOSE_ABANDONED = """
 UPDATE cameras_sighting sighting SET closed = true
