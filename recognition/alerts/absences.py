@@ -17,7 +17,7 @@ def raise_absences(now: datetime | None = None) -> int:
     """Returns how many alerts were raised."""
     now = now or timezone.now()
     rules = AlertRule.objects.filter(kind=AlertKind.ABSENT, enabled=True, gallery__deletes_at=None)
-    return sum(_raise(rule, now) for rule in rules.select_related("gallery").prefetch_related("people", "but_not"))
+    return sum(_raise(rule, now) for rule in rules.with_choices())
 
 
 def _raise(rule: AlertRule, now: datetime) -> int:
@@ -35,5 +35,5 @@ def _raise(rule: AlertRule, now: datetime) -> int:
         told = set(Alert.objects.filter(rule=rule, date=day).values_list("identity", flat=True))
         absent = [person for person in absent if person.pk not in told]
         for person in absent:
-            tell(rule, now, identity=person, date=day)
+            tell(rule, identity=person, date=day)
     return len(absent)

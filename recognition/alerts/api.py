@@ -1,5 +1,6 @@
 """Alerts and their rules over REST."""
 
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -24,11 +25,11 @@ from recognition.cameras.models import Camera
 
 CONFLICTS = {**PROBLEMS, 409: ProblemSerializer}
 GALLERY = Filter("gallery", "gallery__slug", "Only this gallery (slug).")
+PERSON = Filter("identity", "identity", "Only those about this person (id).", UUID)
 FILTERS = [
     GALLERY,
     Filter("kind", "kind", "Only this kind.", choices=AlertKind.values),
     Filter("camera", "camera__slug", "Only this camera (slug)."),
-    Filter("identity", "identity", "Only those about this person (id).", UUID),
     Filter("seen", "seen_by_actor", "Only those that you have looked at (true) or not (false).", parse_bool),
     Filter("after", "raised_at__gt", "Only those raised after this time.", parse_time),
     Filter("before", "raised_at__lt", "Only those raised before this time.", parse_time),
@@ -42,7 +43,7 @@ class AlertPagination(CursorPagination):
 @extend_schema_view(
     list=extend_schema(
         summary="Alerts of your galleries, newest first",
-        parameters=list_parameters(FILTERS),
+        parameters=list_parameters([*FILTERS, PERSON]),
         responses=schema.AlertSchema(many=True),
     ),
     retrieve=extend_schema(summary="An alert", responses={200: schema.AlertSchema, **PROBLEMS}),
@@ -56,7 +57,10 @@ class AlertViewSet(ActorMixin, viewsets.GenericViewSet):
     write_scope = Scope.READ  # who reads an alert says that they have
 
     def list(self, request):
-        page = self.paginate_queryset(filtered(self._rows(), request.query_params, FILTERS)) or []
+        rows: Any = filtered(self._rows(), request.query_params, FILTERS)
+        if identity := request.query_params.get("identity"):
+            rows = rows.of_person(PERSON.value(identity))
+        page = self.paginate_queryset(rows) or []
         looks.seen(request, looks.Kind.RECOGNITIONS, gallery=the_gallery(request, page))
         return self.get_paginated_response([_alert(row) for row in page])
 

@@ -102,7 +102,7 @@ class RuleForm(forms.Form):
 
 def _values_of(rule: AlertRule) -> dict[str, Any]:
     same = ("name", "kind", "enabled", "weekdays", "starts_at", "ends_at", "absent_after", "min_score")
-    chosen = {name: list(getattr(rule, name).all()) for name in ("cameras", *PEOPLE)}
+    chosen = {"cameras": list(rule.cameras.all())} | {name: rule.chosen(name) for name in PEOPLE}
     changed = {"minutes": round(rule.cooldown / 60), "emails": ", ".join(rule.emails)}
     return {name: getattr(rule, name) for name in same} | chosen | changed
 

@@ -84,6 +84,24 @@ class AlertRule(models.Model):
     def __str__(self):
         return self.name
 
+    def chosen(self, field: str) -> list[Identity]:
+        """The people or but_not of a rule read by `with_choices`, after merges and without those deleted."""
+        rows = [row.current for row in getattr(self, field).all()]
+        return list({row.pk: row for row in rows if row is not None}.values())
+
+    @property
+    def names_people(self) -> bool:
+        """Whether it is about chosen people, also if none of them is left. Of a rule read by `with_choices`."""
+        return bool(self.people.all())
+
+    @property
+    def about(self) -> list[Identity]:
+        return self.chosen("people")
+
+    @property
+    def not_about(self) -> list[Identity]:
+        return self.chosen("but_not")
+
 
 class Alert(models.Model):
     """Something that a rule told. Its picture is the sighting's. date: of an absence, the gallery's day."""

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from django.apps import apps
-from django.db.models import Exists, OuterRef, Prefetch
+from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 
 from accounts.querysets import GalleryScopedQuerySet
@@ -14,7 +14,11 @@ COUNTED, COUNTED_FOR = 100, timedelta(days=30)
 
 class AlertQuerySet(GalleryScopedQuerySet):
     def with_all(self):
-        return self.select_related("gallery", "camera", "identity__merged_into", "unknown", "sighting")
+        return self.select_related("gallery", "camera", "identity__merged_into", "unknown__merged_into", "sighting")
+
+    def of_person(self, identity):
+        """About this person and everybody merged into them. identity: a person's id."""
+        return self.filter(Q(identity=identity) | Q(identity__merged_into=identity))
 
     def with_seen(self, actor):
         """Adds who has looked at each, and `seen_by_actor`: whether the actor has."""
@@ -41,7 +45,12 @@ class OwnersQuerySet(GalleryScopedQuerySet):
 
 class RuleQuerySet(OwnersQuerySet):
     def with_choices(self):
-        return self.select_related("gallery").prefetch_related("cameras", "people", "but_not")
+        """With the people as they were chosen; `AlertRule.chosen` says who they are now."""
+        from gallery.models import Identity
+
+        people = Identity.with_deleted.select_related("merged_into")
+        chosen = [Prefetch(field, people) for field in ("people", "but_not")]
+        return self.select_related("gallery").prefetch_related("cameras", *chosen)
 
 
 class DeliveryQuerySet(OwnersQuerySet):

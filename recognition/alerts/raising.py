@@ -5,6 +5,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.utils import timezone
 
 from gallery.models import Gallery, Identity
@@ -34,7 +35,6 @@ def raise_for(sighting: Sighting) -> None:
         ):
             tell(
                 rule,
-                now,
                 camera=sighting.camera,
                 sighting=sighting,
                 identity=sighting.identity,
@@ -49,16 +49,32 @@ def camera_changed(camera: Camera, *, offline: bool) -> None:
     now = timezone.now()
     for rule in _rules(camera.gallery, [AlertKind.CAMERA_OFFLINE]):
         if is_on(rule, camera.pk, now) and not _was_told(rule, now, camera=camera):
-            tell(rule, now, camera=camera)
+            tell(rule, camera=camera)
 
 
-def tell(rule: AlertRule, at: datetime, **about: Any) -> Alert:
+def tell(rule: AlertRule, **about: Any) -> Alert:
     """Raises an alert, and has it sent. about: the alert's camera, sighting, identity, unknown and date."""
     alert = Alert.objects.create(
-        gallery=rule.gallery, rule=rule, rule_name=rule.name, kind=rule.kind, raised_at=at, **about
+        gallery=rule.gallery,
+        rule=rule,
+        rule_name=rule.name,
+        kind=rule.kind,
+        raised_at=_in_turn(rule.gallery_id),
+        **about,
     )
     send(alert)
     return alert
+
+
+def _in_turn(gallery_id: UUID) -> datetime:
+    """The time, once all earlier alerts of the gallery are committed, and none gets another before this one is.
+
+    So a page that asks for what was raised after the newest one it has misses none.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"alerts {gallery_id}"])
+        cursor.execute("SELECT clock_timestamp()")
+        return cursor.fetchone()[0]
 
 
 def is_on(rule: AlertRule, camera: UUID | None, at: datetime) -> bool:
@@ -84,17 +100,16 @@ def _within(now: time, starts: time, ends: time) -> bool:
 
 
 def _rules(gallery: Gallery, kinds: Iterable[str]) -> Sequence[AlertRule]:
-    rows = AlertRule.objects.filter(gallery=gallery, enabled=True, kind__in=list(kinds)).select_related("gallery")
-    return list(rows.prefetch_related("cameras", "people", "but_not"))
+    return list(AlertRule.objects.filter(gallery=gallery, enabled=True, kind__in=list(kinds)).with_choices())
 
 
 def _is_about(rule: AlertRule, sighting: Sighting) -> bool:
     if rule.kind == AlertKind.UNKNOWN:
         return True
-    people, but_not = ({person.pk for person in chosen.all()} for chosen in (rule.people, rule.but_not))
-    if sighting.identity_id in but_not or (people and sighting.identity_id not in people):
-        return False
-    if rule.kind == AlertKind.WATCH_LIST and not people:
+    people, but_not = ({person.pk for person in chosen} for chosen in (rule.about, rule.not_about))
+    who = sighting.identity.current if sighting.identity else None
+    is_chosen = who is not None and who.pk in people if rule.names_people else rule.kind != AlertKind.WATCH_LIST
+    if not is_chosen or (who is not None and who.pk in but_not):
         return False
     return rule.min_score is None or score_of(sighting) >= rule.min_score
 
@@ -116,6 +131,7 @@ def _was_told(
 
 
 def people_expected(rule: AlertRule, everybody: Iterable[Identity]) -> list[Identity]:
-    """Whom an absence rule is about."""
-    people, but_not = ({person.pk for person in chosen.all()} for chosen in (rule.people, rule.but_not))
-    return [person for person in everybody if person.pk not in but_not and (not people or person.pk in people)]
+    """Whom an absence rule, read by `with_choices`, is about."""
+    people, but_not = ({person.pk for person in chosen} for chosen in (rule.about, rule.not_about))
+    everybody = [person for person in everybody if person.pk not in but_not]
+    return [person for person in everybody if person.pk in people] if rule.names_people else everybody

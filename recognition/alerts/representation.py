@@ -15,7 +15,7 @@ from recognition.alerts.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
-from recognition.cameras.models import Camera
+from recognition.cameras.models import Camera, UnknownPerson
 
 
 def in_words(alert: Alert) -> str:
@@ -32,7 +32,7 @@ def name_of(alert: Alert) -> str:
     """Whom it is about. Takes an alert read by `with_all`."""
     if alert.identity is not None:
         return alert.identity.current.name if alert.identity.current else "A deleted person"
-    return str(alert.unknown) if alert.unknown else "Somebody"
+    return str(alert.unknown.current) if alert.unknown else "Somebody"
 
 
 def alert_as_dict(alert: Alert) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def alert_as_dict(alert: Alert) -> dict[str, Any]:
         "raised_at": _utc(alert.raised_at),
         "camera": camera_as_dict(alert.camera) if alert.camera else None,
         "identity": _person(alert.identity.current if alert.identity else None),
-        "unknown": {"id": str(alert.unknown.pk), "number": alert.unknown.number} if alert.unknown else None,
+        "unknown": _unknown(alert.unknown.current) if alert.unknown else None,
         "date": alert.date.isoformat() if alert.date else None,
         "sighting": {
             "id": str(sighting.pk),
@@ -76,8 +76,8 @@ def rule_as_dict(rule: AlertRule) -> dict[str, Any]:
         "kind": rule.kind,
         "enabled": rule.enabled,
         "cameras": [str(row.pk) for row in rule.cameras.all()],
-        "people": [str(row.pk) for row in rule.people.all()],
-        "but_not": [str(row.pk) for row in rule.but_not.all()],
+        "people": [str(row.pk) for row in rule.about],
+        "but_not": [str(row.pk) for row in rule.not_about],
         "weekdays": rule.weekdays,
         "starts_at": rule.starts_at,
         "ends_at": rule.ends_at,
@@ -139,6 +139,10 @@ def _person(identity: Identity | None) -> dict[str, str] | None:
     if identity is None:
         return None
     return {"id": str(identity.pk), "name": identity.name, "external_id": identity.external_id}
+
+
+def _unknown(unknown: UnknownPerson) -> dict[str, Any]:
+    return {"id": str(unknown.pk), "number": unknown.number}
 
 
 def _utc(moment: datetime) -> str:

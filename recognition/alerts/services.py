@@ -76,7 +76,7 @@ def _save_rule(actor: Actor, rule: AlertRule, fields: Mapping[str, Any], action:
             setattr(rule, name, clean_name(fields[name]) if name == "name" else fields[name])
     chosen = {name: list(fields[name]) for name in CHOSEN if name in fields}
     _validate(rule)
-    people = chosen["people"] if "people" in chosen else [] if rule._state.adding else list(rule.people.all())
+    people = chosen.get("people", [] if rule._state.adding else rule.about)
     if rule.kind == AlertKind.WATCH_LIST and not people:
         raise InvalidInput("Choose the people of the watch-list.")
     if len(rule.emails) > MOST_EMAILS:

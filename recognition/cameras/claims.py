@@ -16,7 +16,7 @@ import uuid6
 from django.db import connection, transaction
 
 from faceplatform.database.listen import Hub
-from recognition.cameras.channels import CAMERAS, WATCHED
+from recognition.cameras.channels import CAMERAS, WATCHED, notify
 from recognition.cameras.models import Camera, CameraState, CameraStatus, LivePeriod
 
 hub = Hub((CAMERAS, WATCHED))
@@ -53,9 +53,18 @@ SET claim_token = %(token)s, claimed_by = %(worker)s, lease_expires_at = clock_t
 FROM free WHERE state.camera_id = free.camera_id
 RETURNING state.camera_id
 """
+# A camera that was being opened stays suspicious, from now on.
+FREE = """
+UPDATE cameras_camerastate
+SET claim_token = CASE WHEN opening THEN claim_token END,
+    lease_expires_at = CASE WHEN opening THEN least(lease_expires_at, clock_timestamp()) END,
+    claimed_by = NULL, status = 'waiting', since = clock_timestamp(), fps = NULL, analysed_fps = NULL
+WHERE claimed_by = %s RETURNING camera_id
+"""
 EXTEND = """
 UPDATE cameras_camerastate SET lease_expires_at = clock_timestamp() + %(lease)s
-WHERE claim_token = ANY(%(tokens)s) RETURNING camera_id, coalesce(watched_until > clock_timestamp(), false)
+WHERE claim_token = ANY(%(tokens)s)
+RETURNING camera_id, coalesce(watched_until BETWEEN clock_timestamp() AND clock_timestamp() + interval '1 minute', false)
 """
 CLOSE_ABANDONED = """
 UPDATE cameras_sighting sighting SET closed = true
@@ -115,6 +124,16 @@ def release(claim: Claim, status: CameraStatus, reason: str = "") -> None:
         claim_token=None, claimed_by=None, lease_expires_at=None, opening=False, status=status, reason=reason[:300],
         fps=None, analysed_fps=None,
     )  # fmt: skip
+
+
+def worker_died(worker_id: UUID) -> int:
+    """Frees the cameras of a worker whose process was seen to end. Returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(FREE, [worker_id])
+        freed = [pk for (pk,) in cursor.fetchall()]
+    for pk in freed[:1]:  # one word is enough to make the others look
+        notify(CAMERAS, pk)
+    return len(freed)
 
 
 def write_state(claim: Claim, **values: Any) -> None:

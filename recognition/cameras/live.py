@@ -35,12 +35,14 @@ DELIMITER = f"--{BOUNDARY}\r\n".encode()
 
 # After a crash of the database the table is empty and its numbers begin anew, so another number is a newer one.
 NEWER = "SELECT seq, jpeg FROM cameras_liveframe WHERE camera_id = %s AND seq IS DISTINCT FROM %s"
+# A time far ahead is from before the clock was set back, and does not count.
 WATCH = """
 UPDATE cameras_camerastate state SET watched_until = now() + %(seconds)s * interval '1 second'
 FROM (SELECT camera_id, watched_until FROM cameras_camerastate WHERE camera_id = %(camera)s FOR UPDATE) before
 WHERE state.camera_id = before.camera_id
-  AND (before.watched_until IS NULL OR before.watched_until < now() + %(renew)s * interval '1 second')
-RETURNING before.watched_until IS NULL OR before.watched_until < now()
+  AND (before.watched_until IS NULL OR before.watched_until NOT BETWEEN now() + %(renew)s * interval '1 second'
+       AND now() + %(seconds)s * interval '1 second')
+RETURNING before.watched_until IS NULL OR before.watched_until NOT BETWEEN now() AND now() + %(seconds)s * interval '1 second'
 """
 
 hub = Hub((FRAMES,))

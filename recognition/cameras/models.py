@@ -216,6 +216,11 @@ class UnknownPerson(models.Model):
     def __str__(self):
         return f"Unknown {self.number}"
 
+    @property
+    def current(self) -> "UnknownPerson":
+        """This one, or the one it was merged into. Select `merged_into` to avoid queries."""
+        return self.merged_into.current if self.merged_into else self
+
 
 class UnknownEmbedding(models.Model):
     """An unknown person's centroid: the mean of the means of its n sightings, under one pack."""

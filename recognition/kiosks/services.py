@@ -104,7 +104,9 @@ def post_frame(*, kiosk: Kiosk, jpeg: bytes) -> None:
 
 def seen_now(kiosk: Kiosk) -> Seen | None:
     """The newest of those who are before the kiosk's camera at this moment."""
-    rows = Sighting.objects.filter(camera=kiosk.camera_id, last_seen__gte=timezone.now() - SEEN_WITHIN)
+    now = timezone.now()  # who was seen after it was seen before the clock was set back
+    within = {"last_seen__gte": now - SEEN_WITHIN, "last_seen__lte": now + SEEN_WITHIN}
+    rows = Sighting.objects.filter(camera=kiosk.camera_id, **within)
     decisions = [Decision.KNOWN, Decision.UNKNOWN] if kiosk.greets_strangers else [Decision.KNOWN]
     row = rows.filter(decision__in=decisions).select_related("identity__merged_into").order_by("-first_seen").first()
     if row is None:

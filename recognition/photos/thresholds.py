@@ -26,22 +26,25 @@ class Threshold:
     extrapolated: bool = False
 
 
-def threshold_of(gallery: Gallery, requested: float | None = None) -> Threshold:
-    """`requested`, or else the threshold in force in `gallery`. Raises Unavailable (pack_not_installed)."""
+def threshold_of(gallery: Gallery, requested: float | None = None, *, counted_within: float = 0.0) -> Threshold:
+    """`requested`, or else the threshold in force in `gallery`. Raises Unavailable (pack_not_installed).
+
+    counted_within: seconds for which this process may use a count of the gallery's faces, for callers that ask all the time.
+    """
     if requested is not None:
         return Threshold(requested, FROM_REQUEST)
     if gallery.threshold_distance is not None:  # null if the source is size
         return Threshold(gallery.threshold_distance, gallery.threshold_source)
-    return size_threshold(gallery, gallery.pack)
+    return size_threshold(gallery, gallery.pack, counted_within=counted_within)
 
 
-def size_threshold(gallery: Gallery, pack: str) -> Threshold:
+def size_threshold(gallery: Gallery, pack: str, *, counted_within: float = 0.0) -> Threshold:
     """What `pack` advises for a gallery with this many faces. Raises Unavailable (pack_not_installed).
 
     Faces are counted, not people: a stranger is compared with every face, so a person with ten of them is ten chances of
     a mistake. As the faces of one person are alike, this errs on the safe side.
     """
-    by_size = manifest_of(pack).size_threshold(_face_count(gallery), gallery.target_fpir)
+    by_size = manifest_of(pack).size_threshold(_face_count(gallery, counted_within), gallery.target_fpir)
     return Threshold(by_size.distance, ThresholdSource.SIZE, by_size.extrapolated)
 
 
@@ -51,10 +54,10 @@ def expected_tar(gallery: Gallery, pack: str) -> float | None:
     return manifest_of(pack).tar_among(_face_count(gallery), gallery.target_fpir)
 
 
-def _face_count(gallery: Gallery) -> int:
+def _face_count(gallery: Gallery, counted_within: float = 0.0) -> int:
     """The number of faces that a search compares with."""
-    counted_at, count = _counts.get(gallery.pk, (0.0, 0))
-    if count < LARGE or time.monotonic() - counted_at > COUNT_VALID_FOR:
+    counted_at, count = _counts.get(gallery.pk, (float("-inf"), 0))
+    if time.monotonic() - counted_at >= (COUNT_VALID_FOR if count >= LARGE else counted_within):
         count = count_faces(gallery_id=gallery.pk)
         _counts[gallery.pk] = time.monotonic(), count
     return count

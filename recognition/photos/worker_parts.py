@@ -3,7 +3,7 @@
 import logging
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -19,11 +19,19 @@ from recognition.photos import queue
 logger = logging.getLogger(__name__)
 
 
+def _photos_of(worker_id: UUID) -> int:
+    return queue.worker_died(worker_id=worker_id)
+
+
 @dataclass
 class WorkerPart(Part):
-    """A worker. worker_id: what it is called among the living, another one each time it is started."""
+    """A worker. worker_id: what it is called among the living, another one each time it is started.
+
+    release: frees what a worker that is dead had claimed, and returns how much that was.
+    """
 
     worker_id: UUID | None = None
+    release: Callable[[UUID], int] = _photos_of
 
     def next_command(self) -> list[str]:
         self.worker_id = uuid6.uuid7()
@@ -38,14 +46,14 @@ def worker_parts(numbers: Iterable[int]) -> list[WorkerPart]:
 def release_claims(part: Part) -> None:
     """Puts back what a dead worker had claimed; for the supervisor's `ended`, so it waits for no database."""
     if isinstance(part, WorkerPart) and part.worker_id:
-        threading.Thread(target=_release, args=(part.worker_id,), daemon=True).start()
+        threading.Thread(target=_release, args=(part.name, part.worker_id, part.release), daemon=True).start()
 
 
-def _release(worker_id: UUID) -> None:
+def _release(name: str, worker_id: UUID, release: Callable[[UUID], int]) -> None:
     try:
-        if count := queue.worker_died(worker_id=worker_id):
-            logger.info("%s photos of a dead worker are free for the others", count)
+        if count := release(worker_id):
+            logger.info("%s claims of %s, which is dead, are free for the others", count, name)
     except (OperationalError, InterfaceError) as error:
-        logger.warning("the photos of a dead worker stay with it until its lease ends: %s", described(error))
+        logger.warning("the claims of %s, which is dead, stay until its lease ends: %s", name, described(error))
     finally:
         connection.close()

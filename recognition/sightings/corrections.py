@@ -136,7 +136,8 @@ def _faces_of(sighting: Sighting) -> QuerySet[SightingFace]:
 def _remember_not(actor: Actor, sighting: Sighting) -> bool:
     """Says "not X" of the sighting's best face. Faces of it that are enrolled as X are marked instead.
 
-    Returns False if nothing can be remembered: X has been deleted, or no face has a vector of the pack in force.
+    A face of before a change of pack is kept with its old vector: as every sample that lacks one, it soon gets one of the pack
+    in force (recognition/reembedding). Returns False if nothing can be remembered: X has been deleted, or no face has a vector.
     """
     person = sighting.identity.current if sighting.identity else None
     if person is None:
@@ -146,10 +147,11 @@ def _remember_not(actor: Actor, sighting: Sighting) -> bool:
     if enrolled.update(rejected=True):
         return True
     pack = hold_pack(sighting.gallery_id)
-    face = next((face for face in faces if face.vector is not None and face.pack == pack), None)
-    if face is None:
+    with_vector = [face for face in faces if face.vector is not None]
+    if not with_vector:
         return False
-    add_sample(actor=actor, identity=person, face=as_enrolled(face), pack=pack, rejected=True)
+    face = next((face for face in with_vector if face.pack == pack), with_vector[0])
+    add_sample(actor=actor, identity=person, face=as_enrolled(face), pack=face.pack, rejected=True)
     return True
 
 

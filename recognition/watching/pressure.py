@@ -1,19 +1,16 @@
 """How much cameras may ask of the machine: people who wait for a photo come first."""
 
 import time
+from datetime import timedelta
 
-from django.db import connection
+from django.db.models.functions import Now
 
-LONGEST_WAIT = 0.2  # seconds that an interactive photo may have waited
+from recognition.photos.models import Priority, RecognitionRequest
+
+LONGEST_WAIT = timedelta(milliseconds=200)  # that an interactive photo may have waited
 SLOWEST = 0.5  # analysed pictures a second of a camera
 RECOVERY = 0.5  # pictures a second, each second
 EVERY = 1.0  # seconds
-WAITING = """
-SELECT EXISTS (
-    SELECT FROM recognition_recognitionrequest
-    WHERE status = 'queued' AND priority = 0 AND created_at < clock_timestamp() - make_interval(secs => %s)
-)
-"""
 
 
 class Pressure:
@@ -33,10 +30,7 @@ class Pressure:
         if now - self._looked < EVERY:
             return
         self._looked = now
-        with connection.cursor() as cursor:
-            cursor.execute(WAITING, [LONGEST_WAIT])
-            waiting = cursor.fetchone()[0]
-        self.adjust(waiting, fastest)
+        self.adjust(_photos_wait(), fastest)
 
     def adjust(self, waiting: bool, fastest: float) -> None:
         if waiting:
@@ -47,3 +41,9 @@ class Pressure:
     def rate(self, wanted: float) -> float:
         """Pictures a second of a camera that wants `wanted`."""
         return min(wanted, max(self.ceiling, SLOWEST))
+
+
+def _photos_wait() -> bool:
+    """Only those that a living worker can take: slower cameras do not help a photo that waits for a pack."""
+    rows = RecognitionRequest.objects.filter(status="queued", priority=Priority.INTERACTIVE)
+    return rows.filter(created_at__lt=Now() - LONGEST_WAIT).with_served().filter(served=True).exists()

@@ -33,6 +33,7 @@ GATE_FPS = 8.0  # pictures a second in which motion is looked for
 WATCHED_EVERY = 0.2  # seconds between pictures for who watches
 UNWATCHED_EVERY = 10.0
 RATE_OVER = 5.0  # seconds
+THRESHOLD_HOLDS = 30.0  # seconds for which all cameras of a gallery use one count of its faces
 STATUS = {
     Status.CONNECTING: CameraStatus.CONNECTING,
     Status.LIVE: CameraStatus.LIVE,
@@ -71,7 +72,7 @@ class CameraRun:
         self._pending: list[Event] = []
         self._status: CameraStatus | None = None
         self._offline_told = False
-        self._told_at = 0.0
+        self._clock = 0.0  # what is added to monotonic time
         self._period: LivePeriod | None = None
         self._analysed: deque[float] = deque(maxlen=100)
         self._analysed_at = self._published_at = float("-inf")
@@ -89,7 +90,7 @@ class CameraRun:
 
     def _limits(self) -> Limits:
         camera = self.camera
-        threshold = threshold_of(camera.gallery).distance
+        threshold = threshold_of(camera.gallery, counted_within=THRESHOLD_HOLDS).distance
         return Limits(threshold, min_frames=camera.min_frames, min_face_px=camera.min_face_px)
 
     def _search(self, probes: np.ndarray) -> Sequence[Sequence[Match]]:
@@ -117,11 +118,18 @@ class CameraRun:
         self._analysed.append(time.monotonic())
         height, width = frame.bgr.shape[:2]
         try:
-            at = frame.taken_at.timestamp()
-            self._pending += self._watch.see(faces, frame=frame.seq, at=at, width=width, height=height)
+            self._pending += self._watch.see(
+                faces, frame=frame.seq, at=self._time_of(frame), width=width, height=height
+            )
         finally:
             self._show(frame)
         self.write()
+
+    def _time_of(self, frame: Frame) -> float:
+        """Seconds as of time.time(), of a clock that is not set while somebody is followed."""
+        if not self._watch.tracking:
+            self._clock = frame.taken_at.timestamp() - frame.monotonic
+        return self._clock + frame.monotonic
 
     def write(self) -> None:
         """Writes what is not written yet."""

@@ -50,8 +50,10 @@ NO_SECRET = "The password was encrypted under another secret key. Enter it again
 
 
 class CameraWorker:
-    def __init__(self, models_dir: Path, *, most: int = MOST_CAMERAS):
-        self.worker_id = uuid6.uuid7()
+    """most: cameras. given_id: the id that its supervisor chose."""
+
+    def __init__(self, models_dir: Path, *, most: int = MOST_CAMERAS, given_id: UUID | None = None):
+        self.worker_id = given_id or uuid6.uuid7()
         self.most = most
         self.runs: dict[UUID, CameraRun] = {}
         self.pressure = Pressure()

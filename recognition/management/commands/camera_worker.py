@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from uuid import UUID
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -17,13 +18,16 @@ class Command(BaseCommand):
     help = "Reads cameras and writes who was seen until it is stopped."
     requires_system_checks = []
 
-    def handle(self, **options):
+    def add_arguments(self, parser):
+        parser.add_argument("--id", type=UUID, dest="given_id", help="the id that its supervisor chose for it")
+
+    def handle(self, *, given_id, **options):
         stop = StopFlag()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, stop.set)
         be_nice()
         try:
-            CameraWorker(settings.MODELS_DIR).run(stop)
+            CameraWorker(settings.MODELS_DIR, given_id=given_id).run(stop)
         except DeviceError as error:
             raise CommandError(str(error)) from error
         logger.info("stopped")

@@ -28,6 +28,7 @@ from recognition.management.commands.mqtt_publisher import NO_PAHO, is_paho_here
 from recognition.packs.install import catalogue, install_pack
 from recognition.photos.models import Worker
 from recognition.photos.worker_parts import WorkerPart, release_claims, worker_parts
+from recognition.watching.worker_parts import camera_parts
 
 DATABASE_PAUSE = 10.0  # seconds, after the embedded database could not be started again
 PARTS_AS_ROOT = (
@@ -152,15 +153,11 @@ class Command(BaseCommand):
     def supervise(self, host: str, port: int, workers: int, *, become: list[str]) -> None:
         manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
         recognizers = worker_parts(range(1, workers + 1))
-        cameras = env.get("FACEPLATFORM_CAMERA_WORKERS")
         # Otherwise NumPy would use every core for a job's matrix products and slow the workers down.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         parts = [
             *recognizers,
-            *(
-                Part(f"cameras-{number}", [*manage, "camera_worker"], without=[env.OWNER_URL])
-                for number in range(1, cameras + 1)
-            ),
+            *camera_parts(range(1, env.get("FACEPLATFORM_CAMERA_WORKERS") + 1)),
             *self._mqtt_parts(manage),
             Part("jobs", [*manage, "job_worker"]),
             Part("web", [*manage, "web_server", "--host", host, "--port", str(port)], without=[env.OWNER_URL]),

@@ -1,6 +1,8 @@
+import threading
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 from factories import CameraFactory, GalleryFactory, IdentityFactory, member, stranger
 from seen import open_sighting
@@ -9,11 +11,13 @@ from accounts.actor import system_actor
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import InvalidInput, NotAllowed
+from gallery.curation.services import merge_identities
 from recognition.alerts import absences, raising, services
 from recognition.alerts.models import Alert, AlertRule
-from recognition.alerts.representation import in_words
+from recognition.alerts.representation import alert_as_dict, in_words, rule_as_dict
 from recognition.attendance.days import day_of
 from recognition.cameras.models import LivePeriod, UnknownPerson
+from recognition.sightings.services import merge_unknowns
 
 pytestmark = pytest.mark.django_db
 ACTOR = system_actor()
@@ -179,3 +183,74 @@ def test_seen_by_whom(hall, anna, door):
     assert services.mark_seen(actor=viewer, alerts=Alert.objects.all()) == 1
     assert services.mark_seen(actor=viewer, alerts=Alert.objects.all()) == 0
     assert [seen.user for seen in Alert.objects.get().seen.all()] == [viewer.user]
+
+
+# --- Merged people ---
+def test_a_rule_is_about_who_its_people_are_now(hall, anna, door):
+    curator, double = member(hall, Role.CURATOR), IdentityFactory(gallery=hall, name="Anna B.")
+    rule(hall, "watch_list", people=[double])
+    rule(hall, "known", but_not=[double])
+    about_one = rule(hall, "known", name="one", people=[double], cooldown=0)
+    see(door, IdentityFactory(gallery=hall, name="Somebody else"))
+    assert told() == ["known: Somebody else"]
+    merge_identities(actor=curator, into=anna, others=[double])
+    see(door, anna)
+    double.refresh_from_db()
+    see(door, double)  # whom the search had found before the merge
+    see(door, IdentityFactory(gallery=hall, name="A third one"))
+    expected = {"watch_list: Anna", "watch_list: Anna B.", "one: Anna", "one: Anna B.", "known: A third one"}
+    assert set(told()[1:]) == expected
+    changed = AlertRule.objects.with_choices().get(pk=about_one.pk)
+    assert rule_as_dict(changed)["people"] == [str(anna.pk)]
+    anna.deleted_at = timezone.now()
+    anna.save()
+    Alert.objects.all().delete()
+    see(door, IdentityFactory(gallery=hall))
+    assert told() == [f"known: {Alert.objects.get().identity}"]  # a rule about nobody who is left tells of nobody
+
+
+def test_an_alert_names_the_unknown_person_that_it_was_merged_into(hall, door):
+    rule(hall, "unknown")
+    first, second = (
+        UnknownPerson.objects.create(gallery=hall, number=n, first_seen=timezone.now(), last_seen=timezone.now())
+        for n in (1, 2)
+    )
+    see(door, unknown=second)
+    merge_unknowns(actor=member(hall, Role.CURATOR), into=first, others=[second])
+    alert = Alert.objects.with_all().get()
+    assert in_words(alert) == "Unknown 1 was seen at Door."
+    assert alert_as_dict(alert)["unknown"] == {"id": str(first.pk), "number": 1}
+
+
+# --- Their order ---
+@pytest.mark.django_db(transaction=True)
+def test_alerts_of_a_gallery_are_committed_in_the_order_of_their_times():
+    """A page that asks for what was raised after the newest it has shown would miss the others."""
+    hall = GalleryFactory()
+    door = CameraFactory(gallery=hall)
+    offline = rule(hall, "camera_offline")
+    told_first, commit, second_done = threading.Event(), threading.Event(), threading.Event()
+
+    def first():
+        with transaction.atomic():
+            raising.tell(offline, camera=door)
+            told_first.set()
+            commit.wait(30)
+        connection.close()
+
+    def second():
+        with transaction.atomic():
+            raising.tell(offline, camera=door)
+        second_done.set()
+        connection.close()
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    threads[0].start()
+    assert told_first.wait(30)
+    threads[1].start()
+    assert not second_done.wait(0.5) and not Alert.objects.exists()
+    commit.set()
+    for thread in threads:
+        thread.join(30)
+    assert second_done.is_set()
+    assert list(Alert.objects.order_by("raised_at")) == list(Alert.objects.order_by("id"))

@@ -67,7 +67,7 @@ def test_a_supervisor_goes_on_where_the_database_is_away(monkeypatch, caplog):
     monkeypatch.setattr(queue, "worker_died", away)
     part = WorkerPart("worker-1", ["worker"])
     part.next_command()
-    worker_parts._release(part.worker_id)
+    worker_parts._release(part.name, part.worker_id, part.release)
     assert "until its lease ends: database_unavailable: OperationalError: no route to host" in caplog.text
 
 

@@ -15,6 +15,7 @@ from accounts.roles import Role
 from gallery.curation.history import undo
 from gallery.curation.services import merge_identities, purge_deleted
 from gallery.models import Identity, history_of
+from recognition.alerts.models import Alert, AlertRule
 from recognition.cameras.models import Sighting, SightingEmbedding, SightingFace, UnknownEmbedding, UnknownPerson
 from recognition.privacy.export import export_blocks
 from recognition.privacy.retention import due_today
@@ -132,6 +133,20 @@ def test_sightings_follow_people_who_were_merged_before_these_are_purged(gallery
     sighting = sight(gallery, unit(0), identity=double)
     strange = sight(gallery, unit(1), later=60)
     name_unknown(actor=curator, unknown=strange.unknown, identity=double, faces=[])
+    rule = AlertRule.objects.create(gallery=gallery, name="Both", kind="known")
+    rule.people.set([ada, double])
+    rule.but_not.set([double])
+    day = sighting.first_seen.date()
+    for person, date in ((double, None), (double, day), (ada, day)):
+        Alert.objects.create(
+            gallery=gallery,
+            rule=rule,
+            rule_name="Both",
+            kind="known",
+            identity=person,
+            date=date,
+            raised_at=days_ago(1),
+        )
     event = merge_identities(actor=curator, into=ada, others=[double]).event
     clean_gallery("purge", str(gallery.pk))
     assert Sighting.objects.filter(identity=double).count() == 2  # the merge can be undone
@@ -143,6 +158,8 @@ def test_sightings_follow_people_who_were_merged_before_these_are_purged(gallery
     assert Sighting.objects.filter(identity=ada).count() == 2 and UnknownPerson.objects.get().identity == ada
     sighting.refresh_from_db()
     assert sighting.identity == ada
+    assert list(rule.people.all()) == list(rule.but_not.all()) == [ada]
+    assert [(alert.identity, alert.date) for alert in Alert.objects.order_by("id")] == [(ada, None), (ada, day)]
     Identity.with_deleted.filter(pk=ada.pk).update(deleted_at=days_ago(40))
     purge_deleted(before=days_ago(30), gallery=gallery)
     sighting.refresh_from_db()

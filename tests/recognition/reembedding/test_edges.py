@@ -9,13 +9,16 @@ from django.test import Client
 from factories import IdentityFactory, member, stranger
 from reembedded import SECOND, SYSTEM, enrol, recognise, work_off
 from rest_framework.test import APIClient
+from seen import sight_photo
 
 from accounts.keys.services import create_api_key
 from accounts.roles import Role, Scope
 from gallery.pack_in_force import vectors_by_pack
+from gallery.search.query import nearest_identities
 from recognition.photos.worker import RecognitionWorker
 from recognition.reembedding import services
 from recognition.reembedding.models import PreviewedFace, ReEmbedding
+from recognition.sightings.corrections import reject_name
 
 pytestmark = pytest.mark.django_db
 BASE = "/api/v1/galleries/staff"
@@ -148,3 +151,30 @@ def test_the_command(worker, gallery, hopper_again, capsys, monkeypatch):
         run("--pack", "absent")
     with pytest.raises(CommandError, match="no gallery"):
         call_command("reembed", "--gallery", "nowhere", "--back")
+
+
+@pytest.mark.django_db(
+    transaction=True
+)  # as long as a sign of life of the worker, which would wait for this transaction
+def test_not_x_of_a_sighting_from_before_the_change_of_pack_is_remembered(
+    worker, gallery, pipeline, second_pipeline, hopper_again
+):
+    """Its vector is one of the pack of then; a worker gives it one of the pack in force."""
+    grace = gallery.identities.get(name="Grace")
+    sighting = sight_photo(gallery, pipeline, hopper_again, identity=grace)
+    job = services.start_reembedding(actor=SYSTEM, gallery=gallery, pack=SECOND)
+    work_off(worker)
+    job.refresh_from_db()
+    services.cut_over(actor=SYSTEM, job=job)
+    gallery.refresh_from_db()
+    [analysis] = second_pipeline.analyse([hopper_again], purposes=["probe"])
+    probes = analysis.faces[0].embedding[None]
+    search = {"gallery_id": gallery.pk, "pack": SECOND, "probes": probes, "top_k": 1}
+    assert nearest_identities(**search)[0][0].identity_id == grace.pk
+    grace.samples.exclude(photo_name="0.jpg").delete()  # else the same photo, enrolled, is nearer than itself
+    assert reject_name(actor=SYSTEM, sighting=sighting, identity=grace).event.details["remembered"]
+    rejected = grace.samples.get(rejected=True)
+    assert set(rejected.embeddings.values_list("pack", flat=True)) == {"dlib-resnet"}
+    work_off(worker)
+    assert set(rejected.embeddings.values_list("pack", flat=True)) == {"dlib-resnet", SECOND}
+    assert grace.pk not in {match.identity_id for match in nearest_identities(**search)[0]}

@@ -10,6 +10,7 @@ from watched import camera, walker, watch
 
 from accounts.actor import system_actor
 from gallery.models import Gallery
+from recognition.cameras import live
 from recognition.cameras.models import (
     Camera,
     CameraState,
@@ -19,9 +20,12 @@ from recognition.cameras.models import (
     Sighting,
     UnknownPerson,
 )
-from recognition.photos.models import RecognitionRequest
+from recognition.photos import thresholds
+from recognition.photos.models import RecognitionRequest, Worker
+from recognition.photos.queue import record_heartbeat, record_packs, register_worker
 from recognition.photos.services import Photo, submit_recognition
 from recognition.sightings.writing import SightingWriter
+from recognition.video.reader import Reader
 from recognition.watching import incoming
 from recognition.watching import worker as worker_module
 from recognition.watching.pressure import Pressure
@@ -130,7 +134,7 @@ def test_the_picture_is_newer_for_who_watches(hall, film, watcher):
     camera(hall, film([], 30))
     watch(watcher, lambda: LiveFrame.objects.exists())
     unwatched = LiveFrame.objects.get().seq
-    CameraState.objects.update(watched_until=timezone.now() + timedelta(minutes=1))
+    CameraState.objects.update(watched_until=timezone.now() + timedelta(seconds=50))
     watch(watcher, lambda: LiveFrame.objects.get().seq > unwatched + 4)
     Camera.objects.update(live=False)
     watch(watcher, lambda: not watcher.runs[Camera.objects.get().pk].camera.live)
@@ -163,6 +167,19 @@ def test_people_who_wait_for_a_photo_come_first(hall, hopper, watcher):
     RecognitionRequest.objects.update(created_at=timezone.now() - timedelta(seconds=5))
     pressure = Pressure()
     pressure.look(8)
+    assert pressure.rate(8) == 8  # nobody can take it
+    worker = register_worker(host="here", process_id=1, packs=["another-pack"])
+    pressure._looked = 0
+    pressure.look(8)
+    assert pressure.rate(8) == 8
+    record_packs(worker_id=worker.pk, packs=["dlib-resnet"], faults={})
+    Worker.objects.update(last_seen_at=timezone.now() - timedelta(minutes=1))
+    pressure._looked = 0
+    pressure.look(8)
+    assert pressure.rate(8) == 8  # it is dead
+    record_heartbeat(worker_id=worker.pk)
+    pressure._looked = 0
+    pressure.look(8)
     assert pressure.rate(8) == 4
     for _ in range(8):
         pressure._looked = 0
@@ -173,3 +190,49 @@ def test_people_who_wait_for_a_photo_come_first(hall, hopper, watcher):
         pressure._looked = 0
         pressure.look()
     assert pressure.rate(8) == 8
+
+
+def test_a_small_gallery_is_counted_once_for_all_its_cameras(hall, grace, film, watcher):
+    film_name = film([], 30)
+    cameras = [camera(hall, film_name, slug=f"camera-{number}") for number in range(3)]
+    with patch.object(thresholds, "count_faces", wraps=thresholds.count_faces) as count:
+        thresholds._counts.clear()
+        watch(watcher, lambda: len(watcher.runs) == len(cameras))
+        for run in watcher.runs.values():
+            run.change(run.camera)
+    assert count.call_count == 1
+    before = watcher.runs[cameras[0].pk]._limits().threshold
+    with patch.object(thresholds, "count_faces", return_value=1_000) as count:
+        assert thresholds.threshold_of(hall).distance < before
+    assert count.call_count == 1  # others count anew
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_set_ends_no_sighting(hall, grace, hopper_again, film, watcher, monkeypatch, hours):
+    entrance = camera(hall, film([walker(hopper_again, 0, 4)], 5))
+    take, begun = Reader.take, []
+
+    def after_the_step(self):
+        if not begun:
+            begun.extend(Sighting.objects.values_list("first_seen", flat=True))
+        frame = take(self)
+        if begun and frame:
+            frame.taken_at += timedelta(hours=hours)
+        return frame
+
+    monkeypatch.setattr(Reader, "take", after_the_step)
+    watch(watcher, lambda: ended(entrance))
+    row = Sighting.objects.get()
+    assert (row.identity, row.closed, row.first_seen) == (grace, True, begun[0])
+    assert timedelta(seconds=1.5) < row.last_seen - row.first_seen < timedelta(seconds=6)
+
+
+def test_who_watched_before_the_clock_was_set_back_watches_no_more(hall, film, watcher):
+    entrance = camera(hall, film([], 30))
+    watch(watcher, lambda: watcher.runs)
+    CameraState.objects.update(watched_until=timezone.now() + timedelta(hours=1))
+    watcher._beat()
+    assert not watcher.runs[entrance.pk].watched
+    live.note_watched(entrance.pk)
+    watcher._beat()
+    assert watcher.runs[entrance.pk].watched
