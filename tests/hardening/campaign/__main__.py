@@ -1,4 +1,4 @@
-"""python -m tests.hardening.campaign [--seed N] [--minutes M] [--only NAME …] [--json FILE]"""
+"""python -m tests.hardening.campaign [--seed N] [--minutes M] [--only NAME …] [--inputs COUNT] [--json FILE]"""
 
 import argparse
 import json
@@ -8,26 +8,30 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # as for all tests: their helpers import each other so
 
-from tests.hardening.campaign import verdict
+from tests.hardening.campaign import inputs, verdict
 from tests.hardening.campaign.clients import Clients
 from tests.hardening.campaign.fault import Fault
 from tests.hardening.campaign.faults import FAULTS
 from tests.hardening.campaign.field import Field, Size
 from tests.hardening.campaign.verdict import Row
 
+NAMES = [*FAULTS, "inputs"]
 QUIET = 3.0  # seconds that the clients work before and after a fault
 
 
 def main() -> int:
     chosen = arguments()
-    seconds = max(10.0, chosen.minutes * 60 / len(chosen.only))
+    faults = [name for name in chosen.only if name in FAULTS]
+    seconds = max(10.0, chosen.minutes * 60 / max(1, len(faults)))
+    count = chosen.inputs if "inputs" in chosen.only else 0
     print(f"seed {chosen.seed}, {seconds:.0f} s for each fault, {len(os.sched_getaffinity(0))} cores", flush=True)
     rows = []
-    for row in run(chosen.only, chosen.seed, seconds):
+    for row in chain(run(faults, chosen.seed, seconds), try_inputs(chosen.seed, count)):
         rows.append(row)
         print(verdict.table([row])[-1], flush=True)
         if chosen.json:
@@ -40,9 +44,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m tests.hardening.campaign", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="of all that is drawn by lot")
     parser.add_argument("--minutes", type=float, default=15, help="for all faults together, without recovery")
-    parser.add_argument(
-        "--only", nargs="+", choices=FAULTS, default=list(FAULTS), metavar="NAME", help=", ".join(FAULTS)
-    )
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--inputs", type=int, default=10_000, help="how many inputs by lot, under the name inputs")
     parser.add_argument("--json", type=Path, help="a file for the figures")
     return parser.parse_args()
 
@@ -57,11 +60,12 @@ def run(names: list[str], seed: int, seconds: float) -> Iterator[Row]:
             if reason := kind.missing():
                 yield skipped(name, reason)
                 continue
-            if field and kind.environment != environment:
+            if field and kind.environment() != environment:
                 field.__exit__()
                 field = None
             if field is None:
-                environment, field = kind.environment, Field(kind.environment, disk=True).__enter__()
+                environment = kind.environment()
+                field = Field(environment, disk=True).__enter__()
             if reason := kind.why_not(field):
                 yield skipped(name, reason)
                 continue
@@ -74,6 +78,12 @@ def run(names: list[str], seed: int, seconds: float) -> Iterator[Row]:
     finally:
         if field:
             field.__exit__()
+
+
+def try_inputs(seed: int, count: int) -> Iterator[Row]:
+    if count:
+        with Field(inputs.ENVIRONMENT) as field:
+            yield from inputs.run(field, seed, count)
 
 
 def break_it(name: str, kind: type[Fault], field: Field, seed: int, seconds: float) -> Row:

@@ -7,15 +7,18 @@ from tests.hardening.campaign.field import Field
 
 
 class Fault:
-    """One way of breaking a platform. environment: what the platform has to be started with.
+    """One way of breaking a platform.
 
     run: breaks it for about so many seconds, and says how often or how much. chance: for all that is drawn by lot.
     """
 
-    environment: dict[str, str] = {}
-
     def __init__(self, field: Field, chance: random.Random):
         self.field, self.chance = field, chance
+
+    @classmethod
+    def environment(cls) -> dict[str, str]:
+        """What the platform has to be started with."""
+        return {}
 
     @classmethod
     def why_not(cls, field: Field) -> str:

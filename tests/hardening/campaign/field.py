@@ -52,8 +52,7 @@ class Field:
     def __enter__(self) -> "Field":
         try:
             self.start()
-            made = self.platform.manage("api_key", "create", "--user", "admin", "--scopes", *SCOPES)
-            self.key = made.stdout.strip()
+            self.key = self.manage("api_key", "create", "--user", "admin", "--scopes", *SCOPES)
             values = {"name": "Campaign", "quality_gate": "off"}  # the drawn faces are alike
             self.gallery = self.connect().call_checked("POST", "/galleries", {"name": values["name"]})["slug"]
             self.connect().call_checked("PATCH", f"/galleries/{self.gallery}", values)
@@ -83,6 +82,12 @@ class Field:
         if server := self.server():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(server, signal.SIGKILL)
+
+    def manage(self, *arguments: str) -> str:
+        """Runs a command of manage.py that has to succeed; what it prints."""
+        done = self.platform.manage(*arguments)
+        assert done.returncode == 0, done.stderr[-800:]
+        return done.stdout.strip()
 
     def connect(self) -> Client:
         return Client(self.platform.address, self.key)

@@ -10,6 +10,7 @@ from tests.hardening.campaign.clients import Ledger, id_in, numbered
 from tests.hardening.campaign.field import Field, Size
 
 RECOVERY_LIMIT = 240.0  # seconds
+IDLE_LIMIT = 120.0  # seconds until photos are done that nobody waits for any more
 REPLAYS = 20  # acknowledged calls that are sent once more
 GROWTH = 1.5  # times the size before, and SPARE, that all parts may have after a fault
 SPARE = Size(200, 200)
@@ -23,11 +24,12 @@ COUNTED = {
     "sample": "SELECT count(*) FROM gallery_facesample",
     "recognition": "SELECT count(*) FROM recognition_recognitionrequest WHERE purpose = 'recognize'",
 }
+WAITING = "SELECT count(*) FROM recognition_recognitionrequest WHERE status IN ('queued', 'running')"
 WRONG = {
     "two people of one name": "SELECT count(*) FROM (SELECT name FROM gallery_identity GROUP BY name HAVING count(*) > 1) x",
     "people with two samples": """SELECT count(*) FROM (SELECT identity_id FROM gallery_facesample GROUP BY identity_id
                                   HAVING count(*) > 1) x""",
-    "photos still running": "SELECT count(*) FROM recognition_recognitionrequest WHERE status IN ('queued', 'running')",
+    "photo still waiting": WAITING,
 }
 
 
@@ -84,6 +86,7 @@ def detects(field: Field, text: str) -> bool:
 
 def wrongs(field: Field, before: dict[str, int], ledger: Ledger) -> list[str]:
     """What the platform has lost, doubled or refused although it should not, in words."""
+    wait_until_idle(field)
     found = [f"{count} × {words}" for words, query in WRONG.items() if (count := field.rows(query)[0][0])]
     for kind, query in TABLES.items():
         there = {str(pk) for (pk,) in field.rows(query)}
@@ -96,6 +99,14 @@ def wrongs(field: Field, before: dict[str, int], ledger: Ledger) -> list[str]:
     found += [f"{count} × never answered: {word}" for word, count in ledger.given_up.items()]
     found += [f"{count} × {word}" for word, count in ledger.answers.items() if word.startswith("500")]
     return found + replayed(field, ledger)
+
+
+def wait_until_idle(field: Field) -> int:
+    """Until no photo waits any more; returns how many still do after a while."""
+    deadline = time.monotonic() + IDLE_LIMIT
+    while (left := field.rows(WAITING)[0][0]) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return left
 
 
 def counts(field: Field) -> dict[str, int]:
