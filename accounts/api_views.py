@@ -24,6 +24,7 @@ class ActorMixin(APIView):
 
     shown_once: fields of the answer to a POST that are never stored, such as a new API key.
     answer_later: the answer about these photos once they are done; for views whose POSTs wait for photos.
+    came_to_nothing: whether all of these photos failed for a fault of the server; for the same views.
     """
 
     answers_with: tuple[str, ...] = ()  # its content types where they are not JSON, for the header Accept
@@ -32,6 +33,7 @@ class ActorMixin(APIView):
     # Methods for which somebody who calls with a session must have signed in lately, or confirmed who they are.
     asks_again: tuple[str, ...] = ()
     answer_later: Callable[[Sequence[UUID]], HttpResponse]
+    came_to_nothing: Callable[[Sequence[UUID]], bool]
     post: Callable[..., HttpResponse]
 
     @property
@@ -66,7 +68,7 @@ class ActorMixin(APIView):
         fingerprint = idempotency.fingerprint_of(request)
         with transaction.atomic():
             row, new = idempotency.claim(user=user, key=key, fingerprint=fingerprint)
-            if new:
+            if new or (row.waits_for is not None and idempotency.reopened(row, self.came_to_nothing)):
                 response = handler(request, *args, **kwargs)
                 idempotency.store(row, response, shown_once=self.shown_once)
                 return response

@@ -2,7 +2,7 @@
 
 The key is claimed in the transaction of the POST. A second POST waits until the first one commits, and then finds its answer. If
 the first one fails or its process is killed, nothing of it remains and the second one is carried out. So errors are not stored:
-they changed nothing.
+they changed nothing. Nor do photos count that all failed later, for a fault of the server: a repeat carries the call out again.
 """
 
 import hashlib
@@ -63,6 +63,20 @@ def claim(*, user: User, key: str, fingerprint: str) -> tuple[IdempotentAnswer, 
         message = "This Idempotency-Key was used for another call. Use a new key for each new call."
         raise Unprocessable(message, code="idempotency_key_reused")
     return row, new
+
+
+def reopened(row: IdempotentAnswer, came_to_nothing: Callable[[list[UUID]], bool]) -> bool:
+    """Whether the call is to be carried out again. Of several repeats at once, the first one does; call it in its transaction.
+
+    came_to_nothing: whether all of these photos failed for a fault of the server.
+    """
+    if not came_to_nothing(row.waits_for or []):
+        return False
+    locked = IdempotentAnswer.objects.select_for_update().filter(pk=row.pk).first()
+    if locked is None:  # it has just expired
+        return False
+    row.waits_for = locked.waits_for
+    return came_to_nothing(row.waits_for or [])
 
 
 def store(row: IdempotentAnswer, response: HttpResponse, *, shown_once: tuple[str, ...] = ()) -> None:

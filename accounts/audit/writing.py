@@ -1,6 +1,9 @@
 """Writes the audit in the transaction of the act, so that both happen or neither, and marks all changes of an act as one."""
 
 import functools
+import secrets
+import threading
+import time
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
@@ -17,6 +20,9 @@ from faceplatform.database.compiled import insert
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+MOST_AHEAD = 60_000  # milliseconds that many events at once may put the ids ahead of the clock
+_ids = threading.Lock()
+_latest = 0  # milliseconds
 _change_id: ContextVar[UUID | None] = ContextVar("change_id", default=None)
 
 
@@ -60,6 +66,19 @@ def record_all(events: Iterable[dict[str, Any]]) -> None:
     insert([_event(**event) for event in events], tracked=_change_id.get() is not None)
 
 
+def _next_id() -> UUID:
+    """A UUID of version 7 that is later than the one before, but follows a clock that was set back.
+
+    uuid6.uuid7 goes on from the latest time that it has seen, however long ago the clock was set right; the database refuses
+    events of another time.
+    """
+    global _latest
+    now = time.time_ns() // 10**6
+    with _ids:
+        _latest = _latest + 1 if now <= _latest <= now + MOST_AHEAD else now
+        return UUID(int=_latest << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62 | secrets.randbits(62))
+
+
 def _event(
     *,
     actor: Actor,
@@ -69,6 +88,7 @@ def _event(
     details: dict[str, Any] | None = None,
 ) -> AuditEvent:
     return AuditEvent(
+        id=_next_id(),
         action=action,
         user=actor.user,
         user_name=actor.name,

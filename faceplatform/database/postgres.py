@@ -167,6 +167,8 @@ def _start(data_dir: Path, say: Callable[[str], None]) -> None:
             start_new_session=True,  # so that Ctrl-C in the terminal does not reach the server
         )
     _started[data_dir] = process
+    # A server that dies must not stay behind as a zombie: the next one would take it for alive and refuse to start.
+    threading.Thread(target=process.wait, daemon=True).start()
     _wait_until_ready(data_dir, process, say)
 
 

@@ -9,14 +9,15 @@ import itertools
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 METRICS = ("L2", "cosine")
 COLOURS = ("rgb", "bgr")
 GALLERY_SIZES = [mantissa * 10**power for power in range(1, 6) for mantissa in (1, 2, 5)]  # faces
 ADVISED_TAR = 0.95  # the share of photos of enrolled people in which they are to be recognised
+LARGEST = 1e12  # number in a manifest
 BEYOND_PAIRS = 10  # times fewer strangers than the measured impostor pairs could show
 
 
@@ -91,7 +92,7 @@ class Manifest:
         Solves FPIR = 1 - (1 - FAR)^N for the FAR and reads the distance from the FAR curve. Never exceeds the 1:1 threshold.
         """
         far = _far_among(faces, fpir)
-        if not self.far_curve:
+        if not any(measured > 0 for _, measured, _ in self.far_curve):
             return SizeThreshold(_guessed_distance(far, self.threshold_1to1), True)
         distance, extrapolated = _distance_at(far, self.far_curve)
         return SizeThreshold(min(distance, self.threshold_1to1), extrapolated)
@@ -130,7 +131,8 @@ def _distance_at(far: float, curve: Sequence[Sequence[float]]) -> tuple[float, b
     """Returns the distance at which the curve has the FAR `far`, and whether that is below the lowest FAR measured.
 
     Between its points, log(FAR) is taken as linear in the distance. Below the lowest, a decade of FAR is assumed to cost
-    twice the distance that the lowest measured decade cost, to be on the safe side.
+    twice the distance that the lowest measured decade cost, to be on the safe side; an eighth of the lowest distance where
+    the curve has no whole decade.
     """
     points = [(distance, math.log10(measured)) for distance, measured, _ in curve if measured > 0]
     rate = math.log10(far)
@@ -139,7 +141,8 @@ def _distance_at(far: float, curve: Sequence[Sequence[float]]) -> tuple[float, b
     for (d0, r0), (d1, r1) in itertools.pairwise(points):
         if r0 <= rate <= r1:
             return d0 + (d1 - d0) * (rate - r0) / (r1 - r0), False
-    (d0, r0), (d1, r1) = points[0], next(point for point in points[1:] if point[1] >= points[0][1] + 1)
+    d0, r0 = points[0]
+    d1, r1 = next((point for point in points[1:] if point[1] >= r0 + 1), (d0 * 17 / 16, r0 + 1))
     return max(d0 - 2 * (r0 - rate) * (d1 - d0) / (r1 - r0), 0.0), True
 
 
@@ -160,18 +163,39 @@ def load_manifest(pack_dir: Path) -> Manifest:
         raise PackError(f"There is no pack in {pack_dir}. Run: manage.py packs install {pack_dir.name}") from error
     except OSError as error:
         raise PackError(_cannot_be_read(pack_dir / "manifest.json", error)) from error
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise PackError(f"{pack_dir / 'manifest.json'} is damaged ({error}). {_repair_hint(pack_dir)}") from error
 
 
 def _checked_fields(content: dict[str, Any]) -> dict[str, Any]:
+    for field in fields(Manifest):
+        if field.name in content and not _is_a(content[field.name], field.type):
+            raise ValueError(f"{field.name} is not what it should be")
     if content["metric"] not in METRICS or content["colours"] not in COLOURS:
         raise ValueError(f"metric {content['metric']}, colours {content['colours']}")
     if min(content["std"]) <= 0 or len(content["mean"]) != 3 or len(content["std"]) != 3:
         raise ValueError("mean and std are three numbers each, std above 0")
     if content.get("probe_views", 2) not in (1, 2):
         raise ValueError(f"probe_views {content['probe_views']}")
+    if any(len(row) != 3 for row in content["far_curve"]) or (
+        content["far_curve"] and not content["far_pairs"]["impostor"]
+    ):
+        raise ValueError("far_curve has rows of distance, FAR and TAR, measured on pairs of impostors")
+    if any(Path(name).name != name for name in content["files"]):
+        raise ValueError("a file of it is not in the pack's folder")
     return content
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    """Whether a value of JSON is of a type such as dict[str, int]; numbers that are none (NaN) are of no type."""
+    whole, parts = get_origin(kind) or kind, get_args(kind)
+    if whole is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
+    if not isinstance(value, whole) or (whole is int and (isinstance(value, bool) or abs(value) >= LARGEST)):
+        return False
+    if whole is dict:
+        return all(_is_a(key, parts[0]) and _is_a(item, parts[1]) for key, item in value.items())
+    return whole is not list or all(_is_a(item, parts[0]) for item in value)
 
 
 def verify_pack(pack_dir: Path) -> Manifest:

@@ -10,6 +10,7 @@ import numpy as np
 from recognition.engine.graph.ir import Graph, Node, Symbol
 from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import import_mxnet
+from recognition.packs.malformed import only_pack_errors
 from recognition.packs.params_file import read_params
 
 SUPPORTED = {
@@ -24,6 +25,7 @@ HEADS = {4: "box", 10: "landmarks"}  # by their numbers of outputs
 MAX_ELEMENTS = 1 << 26  # of any array on the way, for one image
 
 
+@only_pack_errors
 def embedder_graph(path: Path, size: int = 112) -> tuple[Graph, int]:
     """Reads the net in the folder or of the prefix `path`, up to its embedding. Raises PackError.
 
@@ -35,6 +37,7 @@ def embedder_graph(path: Path, size: int = 112) -> tuple[Graph, int]:
     return _checked(symbol, params, size, path), size
 
 
+@only_pack_errors
 def mtcnn_graphs(folder: Path) -> dict[str, Graph]:
     """Reads InsightFace's det1–det3 as pnet, rnet and onet, changed from BGR to RGB. Raises PackError."""
     return {name: _mtcnn_graph(folder / prefix, size) for name, (prefix, size) in MTCNN.items()}
@@ -77,7 +80,7 @@ def _read(symbol_path: Path, params_path: Path) -> tuple[Symbol, dict[str, np.nd
     text = symbol_path.read_text(errors="replace")
     try:
         operators = {node["op"] for node in json.loads(text)["nodes"]}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise PackError(f"{symbol_path.name} is not an MXNet symbol: {error}.") from error
     if unknown := sorted(operators - SUPPORTED):
         raise PackError(f"{symbol_path.name} uses operators that are not supported: {', '.join(unknown)}.")

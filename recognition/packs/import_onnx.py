@@ -1,9 +1,6 @@
 """Imports face nets from ONNX: embedders of the ArcFace family, and SCRFD detectors."""
 
-import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import numpy as np
 
@@ -11,30 +8,12 @@ from recognition.engine.graph.ir import Graph, Node
 from recognition.engine.graph.linear import is_linear, scale_output
 from recognition.engine.manifest import PackError
 from recognition.engine.mxnet_runtime import import_mxnet
+from recognition.packs.malformed import only_pack_errors
 from recognition.packs.onnx_graph import image_size, read_onnx, to_graph
 
 DETECTOR_SIZE = 128  # px; of the image that the shapes are worked out for: any multiple of the largest stride
 STRIDES = (8, 16, 32)
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
 CHANNELS_OF = {"scores": 1, "boxes": 4, "landmarks": 10}  # per anchor
-
-
-def only_pack_errors(read: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Decorates a function that reads a stranger's model: whatever a malformed one makes it raise becomes a PackError."""
-
-    @functools.wraps(read)
-    def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        try:
-            return read(*args, **kwargs)
-        except PackError:
-            raise
-        except Exception as error:
-            raise PackError(
-                f"The model is damaged and cannot be read ({type(error).__name__}). Fetch it again."
-            ) from error
-
-    return wrapped
 
 
 @only_pack_errors

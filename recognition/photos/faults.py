@@ -69,6 +69,10 @@ ENGINE_ERROR = (
 NOT_STORED = (
     "The result could not be stored ({error}). It is a fault of the server. Tell your operator: the log says more."
 )
+WAITS_FOR_WORKER = (
+    "The photo waits: no recognition worker is running at the moment. It is done as soon as one is. Do not send it again, but "
+    "under the same Idempotency-Key; ask for its result instead."
+)
 WAITS_FOR_PACK = (
     "The photo waits for a worker with the model pack “{pack}”, and is done as soon as there is one. Do not send it again; "
     "ask your operator to install the pack: manage.py packs install {pack}"

@@ -22,8 +22,8 @@ from gallery.services import check_new_identity, require_consent
 from recognition.engine.base import PhotoError
 from recognition.engine.image import ImageInfo, inspect
 from recognition.photos import queue
-from recognition.photos.faults import OUT_OF_MEMORY, WAITS_FOR_PACK, is_servers, status_of
-from recognition.photos.models import Priority, Purpose, RecognitionRequest, Status
+from recognition.photos.faults import OUT_OF_MEMORY, WAITS_FOR_PACK, WAITS_FOR_WORKER, is_servers, status_of
+from recognition.photos.models import Priority, Purpose, RecognitionRequest, Status, Worker
 
 MAX_TOP_K = 100
 DEFAULT_TOP_K = 5
@@ -212,11 +212,14 @@ def raise_if_server_failed(rows: Iterable[RecognitionRequest]) -> None:
 
 
 def raise_if_unserved(request: RecognitionRequest) -> None:
-    """Raises Unavailable (pack_not_installed) if the photo waits although no living worker can run its pack.
+    """Raises Unavailable if the photo waits although no living worker can run its pack (pack_not_installed), or none lives
+    at all (no_worker), as while they are started anew.
 
     Takes a request with `with_served()`.
     """
     if not request.served:
+        if not Worker.objects.alive().exists():
+            raise Unavailable(WAITS_FOR_WORKER, code="no_worker", retry_after=10)
         message = WAITS_FOR_PACK.format(pack=request.pack)
         raise Unavailable(message, code="pack_not_installed", retry_after=30)
 

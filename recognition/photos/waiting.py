@@ -13,7 +13,8 @@ from rest_framework.views import APIView
 from faceplatform.web.api import final_answer, seconds_to_wait
 from faceplatform.web.later import Later
 from recognition.photos import queue
-from recognition.photos.models import RecognitionRequest
+from recognition.photos.faults import is_servers
+from recognition.photos.models import RecognitionRequest, Status
 from recognition.photos.services import raise_if_unserved
 
 
@@ -44,6 +45,12 @@ class WaitingMixin(APIView):
         """Refuses a wait that is no sensible number before anything is submitted."""
         super().initial(request, *args, **kwargs)
         seconds_to_wait(request)
+
+    def came_to_nothing(self, ids: Sequence[UUID]) -> bool:
+        """Whether all of `ids` failed for a fault of the server, so that nothing came of the call."""
+        found = RecognitionRequest.objects.filter(pk__in=ids).values_list("status", "error_code")
+        failed = [status == Status.FAILED and is_servers(code) for status, code in found]
+        return bool(failed) and all(failed)
 
     def answer_later(self, ids: Sequence[UUID]) -> QueuedResponse:
         """The answer once all of `ids` are finished, or after as many seconds as the caller prefers to wait."""

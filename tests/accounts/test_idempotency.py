@@ -87,6 +87,68 @@ def test_a_photo_is_queued_once_and_answered_as_it_now_stands(curator, worker, h
     assert RecognitionRequest.objects.count() == 1
 
 
+def fail(row, code: str) -> None:
+    RecognitionRequest.objects.filter(pk=row).update(
+        status="failed", error_code=code, error_message="x", photo=None, finished_at=timezone.now()
+    )
+
+
+@pytest.mark.parametrize("place", ["recognitions", "samples"])
+def test_photos_that_failed_for_a_fault_of_the_server_are_tried_again(curator, worker, hopper, place):
+    """Such as a full disk: nothing came of the call, so its key does not stand in its way for a day."""
+    client, person = client_of(curator), IdentityFactory(gallery=Gallery.objects.get(), name="Ada")
+
+    def ask():
+        if place == "samples":
+            return client.post(f"/api/v1/identities/{person.pk}/samples", {"photos": upload(hopper)}, **ONCE, **NOW)
+        return client.post("/api/v1/recognitions", {"gallery": "staff", "photo": upload(hopper)}, **ONCE, **NOW)
+
+    assert ask().status_code == 202
+    fail(RecognitionRequest.objects.get().pk, "disk_full")
+    again, once_more = ask(), ask()
+    assert (again.status_code, "Idempotency-Replayed" in again) == (202, False)
+    assert (once_more.status_code, once_more["Idempotency-Replayed"]) == (202, "true")
+    assert RecognitionRequest.objects.count() == 2
+    worker.run_once()
+    assert ask().status_code == 201
+    assert RecognitionRequest.objects.filter(status="done").count() == 1
+
+
+def test_photos_that_failed_for_their_own_fault_are_not(curator, hopper):
+    client = client_of(curator)
+
+    def ask():
+        return client.post("/api/v1/recognitions", {"gallery": "staff", "photo": upload(hopper)}, **ONCE, **NOW)
+
+    ask()
+    fail(RecognitionRequest.objects.get().pk, "invalid_image")
+    problem(ask(), 422, "invalid_image")
+    assert RecognitionRequest.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_simultaneous_repeats_of_what_came_to_nothing_only_one_happens(curator, hopper):
+    def ask():
+        client = client_of(curator)
+        return client.post("/api/v1/recognitions", {"gallery": "staff", "photo": upload(hopper)}, **ONCE, **NOW)
+
+    ask()
+    fail(RecognitionRequest.objects.get().pk, "worker_lost")
+    barrier, answers = threading.Barrier(4), []
+
+    def call():
+        barrier.wait()
+        answers.append(ask().json()["id"])
+        connection.close()
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(answers)) == 1 and RecognitionRequest.objects.count() == 2
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_repeat_that_waits_says_so(curator, running_worker, hopper, no_face):
     """Every POST that waits for photos, errors of the photos among its answers."""

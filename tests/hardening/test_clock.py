@@ -1,14 +1,16 @@
 """Somebody sets the clock an hour back or forward: what is stored then lies in the future or the past."""
 
+import time
 from datetime import timedelta
 
 import pytest
 import uuid6
+from django.db import DatabaseError, transaction
 from django.db.models import F
 from django.utils import timezone
 from factories import GalleryFactory
 
-from accounts import buckets
+from accounts import audit, buckets
 from accounts.actor import system_actor
 from accounts.models import RequestBucket
 from recognition.health.models import HealthReport
@@ -52,6 +54,20 @@ def test_a_dead_worker_does_not_come_to_life_and_a_living_one_is_seen_at_its_nex
     assert not Worker.objects.alive().exists()
     queue.record_heartbeat(worker_id=worker.pk)
     assert list(Worker.objects.alive()) in ([worker], []), "one that was deleted registers again"
+
+
+def test_what_is_done_after_the_clock_was_put_right_can_be_written_down(monkeypatch):
+    """It was two hours ahead for a while. What the database refuses is an event that is not of its own time."""
+    true = time.time_ns
+    monkeypatch.setattr(uuid6, "_last_v7_timestamp", None)  # what follows is undone after the test
+    monkeypatch.setattr(time, "time_ns", lambda: true() + 2 * 3600 * 10**9)
+    uuid6.uuid7()
+    with pytest.raises(DatabaseError, match="no event of another time"), transaction.atomic():
+        audit.record(actor=system_actor(), action="test")
+    monkeypatch.setattr(time, "time_ns", true)
+    first, *others = (audit.record(actor=system_actor(), action="test").pk for _ in range(50))
+    assert [first, *others] == sorted({first, *others}) and first.version == 7
+    assert abs((first.int >> 80) - true() // 10**6) < 60_000
 
 
 def test_a_living_worker_keeps_its_photo_and_a_dead_ones_is_free_after_one_lease():

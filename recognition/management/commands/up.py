@@ -30,7 +30,7 @@ from recognition.photos.models import Worker
 from recognition.photos.worker_parts import WorkerPart, release_claims, worker_parts
 from recognition.watching.worker_parts import camera_parts
 
-DATABASE_PAUSE = 10.0  # seconds, after the embedded database could not be started again
+DATABASE_PAUSES = (1.0, 10.0)  # seconds, after the embedded database could not be started again: at first, at most
 PARTS_AS_ROOT = (
     "Warning: the platform's parts run as root, because the system user “{user}” cannot run them: {problem}\n"
     "So strangers' photos are decoded as root. Put the platform, its Python and its data where every user may go, such "
@@ -42,6 +42,7 @@ class Command(BaseCommand):
     help = "Starts the platform and keeps it running until Ctrl-C."
     requires_system_checks = []
     _database_again_at = 0.0
+    _database_pause = DATABASE_PAUSES[0]
 
     def add_arguments(self, parser):
         parser.add_argument("--port", type=int, default=env.get("FACEPLATFORM_PORT"), help="of the web server")
@@ -196,8 +197,11 @@ class Command(BaseCommand):
         try:
             postgres.ensure_running(settings.DATA_DIR, say=self.say)
         except (postgres.PostgresError, OSError) as error:  # such as a full disk: somebody may make room
-            self.say(f"{error}\nIt is tried again in {DATABASE_PAUSE:.0f} s.")
-            self._database_again_at = time.monotonic() + DATABASE_PAUSE
+            self.say(f"{error}\nIt is tried again in {self._database_pause:.0f} s.")
+            self._database_again_at = time.monotonic() + self._database_pause
+            self._database_pause = min(2 * self._database_pause, DATABASE_PAUSES[1])
+        else:
+            self._database_pause = DATABASE_PAUSES[0]
 
     def _announce(self, host: str, port: int, workers: list[WorkerPart]) -> None:
         """Says that the platform is ready once the web server answers and every worker has registered."""

@@ -74,7 +74,7 @@ def test_an_unknown_operator_is_named(copy):
     refused(copy, "not supported: Custom")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"nodes": 3}', '{"nodes": [{}]}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"nodes": 3}', '{"nodes": [{}]}', "[" * 100_000])
 def test_a_damaged_symbol_is_a_clear_error(copy, text):
     (copy / "model-symbol.json").write_text(text)
     refused(copy, "not an MXNet symbol")

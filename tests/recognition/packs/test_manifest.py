@@ -43,6 +43,36 @@ def test_a_damaged_manifest_is_an_error(copy, text):
         load_manifest(copy)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("files", None), ("files", []), ("files", {"../../secret": "0"}), ("files", {"a": 1}), ("dim", "128"), ("dim", True),
+        ("mean", [0, 0, None]), ("std", [1, 1, float("nan")]), ("far_curve", [[0.1, 0.1]]), ("far_curve", [["0", "1", "2"]]),
+        ("far_pairs", {}), ("score_slope", 1e999), ("title", None), ("sources", [[]]), ("unheard_of", 1),
+    ],
+)  # fmt: skip
+def test_a_field_of_another_kind_is_an_error(copy, field, value):
+    content = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(content | {field: value}))
+    with pytest.raises(PackError, match="damaged"):
+        verify_pack(copy)
+
+
+def test_a_manifest_of_lists_in_lists_is_an_error(copy):
+    (copy / "manifest.json").write_text("[" * 100_000)
+    with pytest.raises(PackError, match="damaged"):
+        load_manifest(copy)
+
+
+def test_a_curve_of_less_than_a_decade_still_gives_thresholds(pack_dir):
+    manifest = load_manifest(pack_dir)
+    for curve in ([[0.4, 0.01, 0.9]], [[0.3, 0.002, 0.8], [0.4, 0.01, 0.9]], [[0.3, 0.0, 0.8]]):
+        short = dataclasses.replace(manifest, far_curve=curve)
+        distances = [short.size_threshold(count).distance for count in (1, 100, 10**6)]
+        assert distances == sorted(distances, reverse=True) and distances[0] > 0
+        assert short.size_threshold(10**6).extrapolated
+
+
 def test_no_pack_says_how_to_install_it(tmp_path):
     with pytest.raises(PackError, match="packs install dlib-resnet"):
         load_manifest(tmp_path / "dlib-resnet")

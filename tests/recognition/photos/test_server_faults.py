@@ -122,6 +122,23 @@ def test_the_api_says_what_a_photo_waits_for_and_ends_the_wait_with_503(hopper):
     assert set(RecognitionRequest.objects.values_list("status", "attempts")) == {("queued", 0)}
 
 
+def test_while_no_worker_runs_the_wait_ends_with_that_and_not_with_a_missing_pack(hopper):
+    """As while all of them are being started anew: nobody has to install anything."""
+    queue.register_worker(host="test", process_id=1, packs=["dlib-resnet"])
+    client = client_of(member(GalleryFactory(slug="staff"), Role.CURATOR))
+
+    def post(wait: int):
+        fields = {"gallery": "staff", "photo": upload(hopper)}
+        return client.post("/api/v1/recognitions", fields, HTTP_PREFER=f"wait={wait}", HTTP_IDEMPOTENCY_KEY="one")
+
+    assert post(wait=0).status_code == 202
+    Worker.objects.all().delete()
+    late = post(wait=1)
+    assert "is done as soon as one is" in problem(late, 503, "no_worker")["detail"]
+    assert late["Retry-After"] == "10"
+    assert list(RecognitionRequest.objects.values_list("status", "attempts")) == [("queued", 0)]
+
+
 def test_the_pages_say_what_a_photo_waits_for(client, hopper):
     queue.register_worker(host="test", process_id=1, packs=["dlib-resnet"])
     gallery = GalleryFactory(pack="absent")

@@ -1,0 +1,251 @@
+"""Very many inputs made by lot: damaged photos and archives, and calls made up from the OpenAPI schema with keys of every role.
+
+No answer may be 500, every refusal has to say why, no worker may die, and memory and open files have to stay within bounds.
+"""
+
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as seeded
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+
+from recognition.lab.bench.api.client import Client, form
+from tests.hardening.campaign import reading, seeds, verdict
+from tests.hardening.campaign.field import SCOPES, Field
+from tests.hardening.campaign.mutants import mutant
+from tests.hardening.campaign.verdict import Row
+
+THREADS = 4
+SHARES = {"photos": 0.25, "archives": 0.02, "calls": 0.2}  # the rest is read by readers.py
+PLACES = ("recognitions", "detections", "embeddings", "samples", "comparisons")
+ROLES = ("viewer", "curator", "owner")
+ENDLESS = ("/api/v1/cameras/{id}/live.mjpeg",)
+DRAIN_LIMIT = 300.0  # seconds
+KEPT = 10  # of the faults that are told
+ENVIRONMENT = {
+    "FACEPLATFORM_OUTGOING_NETWORKS": "192.0.2.0/24"
+}  # made-up addresses of cameras and webhooks lead nowhere
+OPENAPI = Path(__file__).resolve().parents[2] / "openapi.json"
+
+
+@dataclass
+class Told:
+    """answers: status and code → count. faults: answers that must not be, with what was sent."""
+
+    answers: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, what: str, status: int, body: object) -> None:
+        words = body if isinstance(body, dict) else {}
+        code = str(words.get("code", ""))
+        said_why = status < 400 or (code and words.get("detail")) or "results" in words
+        with self.lock:
+            self.answers[f"{status} {code}".strip()] += 1
+            if status in (0, 500) or not said_why:
+                self.faults.append(f"{what}: {status} {str(body)[:200]}")
+
+
+def run(target: Field, seed: int, count: int) -> Iterator[Row]:
+    """One row for each kind of input. In all, `count` inputs."""
+    shares = {name: round(count * share) for name, share in SHARES.items()}
+    person = target.connect().call_checked("POST", "/identities", {"gallery": target.gallery, "name": "Input"})["id"]
+    tries: dict[str, Callable[[Told, int], None]] = {
+        "photos": lambda told, most: send_photos(target, told, seed, most, person),
+        "archives": lambda told, most: send_archives(target, told, seed, most),
+        "calls": lambda told, most: make_calls(target, told, seed, most),
+    }
+    for name, trying in tries.items():
+        yield tried(target, name, shares[name], trying)
+    yield from files(seed, count - sum(shares.values()))
+
+
+def tried(target: Field, name: str, count: int, trying: Callable[[Told, int], None]) -> Row:
+    warm_up(target)
+    before, workers, told = target.size(), target.pids("recognition_worker"), Told()
+    trying(told, count)
+    began = time.monotonic()
+    waiting = drain(target)
+    recovered = verdict.seconds_to_recover(target)
+    after, wrong = target.size(), told.faults[:KEPT]
+    wrong += [f"{len(told.faults)} faults in all"] if len(told.faults) > KEPT else []
+    wrong += [f"{waiting} photos are still waiting"] if waiting else []
+    if dead := set(workers) - set(target.pids("recognition_worker")):
+        wrong.append(f"{len(dead)} workers ended")
+    wrong += verdict.grown(before, after)
+    acknowledged = sum(count for word, count in told.answers.items() if word.startswith("2"))
+    slowest = time.monotonic() - began
+    return Row(
+        f"inputs: {name}", f"{count} inputs", acknowledged, dict(told.answers), slowest, recovered, before, after, wrong
+    )
+
+
+def warm_up(target: Field) -> None:
+    """So that what every process keeps once it has done a thing does not count as growth."""
+    for number in range(20):
+        verdict.detects(target, f"warm {number} {time.monotonic_ns()}")
+
+
+def drain(target: Field) -> int:
+    """Waits until nothing waits; returns how many photos and imports still do."""
+    query = """SELECT (SELECT count(*) FROM recognition_recognitionrequest WHERE status IN ('queued', 'running'))
+               + (SELECT count(*) FROM recognition_import WHERE status IN ('queued', 'running'))"""
+    deadline = time.monotonic() + DRAIN_LIMIT
+    while (left := target.rows(query)[0][0]) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return left
+
+
+# --- Photos and archives ----------------------------------------------------------------------------------------------
+def send_photos(target: Field, told: Told, seed: int, count: int, person: str) -> None:
+    def send(client: Client, number: int) -> None:
+        chance = random.Random(f"{seed} photo {number}")
+        name, data = chance.choice(list(seeds.photos().items()))
+        photo, place = mutant(data, chance), chance.choice(PLACES)
+        path = f"/identities/{person}/samples" if place == "samples" else f"/{place}"
+        files = {"photos" if place == "samples" else "photo": photo} | (
+            {"reference": data} if place == "comparisons" else {}
+        )
+        sent, headers = form(files, **({} if place == "samples" else {"gallery": target.gallery}))
+        answer = client.call("POST", path, sent, headers | {"Prefer": "wait=30"})
+        told.note(f"photo {number}, {name}, {place}", answer.status, answer.body)
+
+    in_threads(target, count, send)
+
+
+def send_archives(target: Field, told: Told, seed: int, count: int) -> None:
+    def send(client: Client, number: int) -> None:
+        chance = random.Random(f"{seed} archive {number}")
+        name, data = chance.choice(list(seeds.archives().items()))
+        sent, headers = form({"file": mutant(data, chance)}, gallery=target.gallery)
+        answer = client.call("POST", "/imports", sent, headers)
+        told.note(f"archive {number}, {name}", answer.status, answer.body)
+
+    in_threads(target, count, send)
+
+
+def in_threads(target: Field, count: int, send: Callable[[Client, int], None]) -> None:
+    def work(first: int) -> None:
+        client = target.connect()
+        for number in range(first, count, THREADS):
+            send(client, number)
+        client.close()
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+# --- Calls ------------------------------------------------------------------------------------------------------------
+def make_calls(target: Field, told: Told, seed: int, count: int) -> None:
+    """Of every operation as many, as the schema has them and not, with ids that are there and made-up ones, by every role."""
+    schema = schemathesis.openapi.from_dict(json.loads(OPENAPI.read_text()))
+    operations = sorted(
+        (path, method.upper())
+        for path, methods in json.loads(OPENAPI.read_text())["paths"].items()
+        for method in methods
+        if path not in ENDLESS
+    )
+    keys, known = keys_of_roles(target), ids_there(target)
+    for number, (path, method) in enumerate(operations):
+        most = count // len(operations) + (number < count % len(operations))
+        if most:
+            call_one(target, told, schema[path][method], keys, known, seed, most)
+
+
+def call_one(
+    target: Field, told: Told, operation, keys: dict[str, str], known: dict[str, list[str]], seed: int, most: int
+):
+    session = requests.Session()
+    session.trust_env = False
+    kinds = [operation.as_strategy()]
+    if operation.body or operation.query or operation.path_parameters:
+        kinds.append(operation.as_strategy(GenerationMode.NEGATIVE))
+
+    @seeded(seed)
+    @settings(
+        max_examples=most,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=st.one_of(kinds), role=st.sampled_from(sorted(keys)), there=st.integers(0, 9))
+    def call(case, role: str, there: int) -> None:
+        if there and not (case.method == "DELETE" and case.path.endswith("/galleries/{slug}")):
+            case.path_parameters = {
+                name: known[name][there % len(known[name])] if name in known else value
+                for name, value in (case.path_parameters or {}).items()
+            }
+            if isinstance(case.body, dict) and "gallery" in case.body:
+                case.body["gallery"] = target.gallery
+        headers = {"Authorization": f"Bearer {keys[role]}", "Prefer": "wait=0"}
+        try:
+            answer = case.call(base_url=target.platform.address, session=session, headers=headers, timeout=60)
+        except (requests.exceptions.InvalidHeader, UnicodeError, ValueError):
+            return  # no client can send it
+        except requests.RequestException as error:
+            told.note(f"{operation.label} by {role}: {error}", 0, "")
+            return
+        told.note(f"{operation.label} by {role}: {str(case.body)[:200]}", answer.status_code, problem_in(answer))
+
+    call()
+
+
+def problem_in(answer: requests.Response) -> object:
+    try:
+        return answer.json()
+    except ValueError:
+        return answer.text[:200]
+
+
+def keys_of_roles(target: Field) -> dict[str, str]:
+    """Role → a key of somebody who has it; and keys that may little, or nothing."""
+    keys = {"operator": target.key, "nobody": "fp_unknown"}
+    for role in ROLES:
+        target.manage("user", "create", role, "--gallery", target.gallery, "--role", role)
+        keys[role] = target.manage("api_key", "create", "--user", role, "--scopes", *SCOPES)
+    little = ("--user", "viewer", "--scopes", "recognize", "--gallery", target.gallery)
+    keys["recognize"] = target.manage("api_key", "create", *little)
+    return keys
+
+
+def ids_there(target: Field) -> dict[str, list[str]]:
+    """The values of path parameters that lead somewhere, by name. `id` is of all kinds, so that most are of another one."""
+    tables = (
+        "gallery_identity",
+        "gallery_facesample",
+        "recognition_recognitionrequest",
+        "recognition_import",
+        "accounts_auditevent",
+    )
+    found = [str(pk) for table in tables for (pk,) in target.rows(f"SELECT id FROM {table} ORDER BY id DESC LIMIT 2")]
+    return {
+        "slug": [target.gallery],
+        "id": found,
+        "username": [*ROLES],
+        "name": ["sface"],
+        "index": ["0"],
+        "rank": ["0"],
+    }
+
+
+# --- Files that no call takes -----------------------------------------------------------------------------------------
+def files(seed: int, count: int) -> Iterator[Row]:
+    read = reading.read(seed=seed, count=count)
+    (first, open_first), (last, open_last) = (read.sizes[0], read.sizes[-1]) if read.sizes else ((0, 0), (0, 0))
+    good = sum(number for word, number in read.answers.items() if word.endswith("read"))
+    before, after = verdict.Size(first, open_first), verdict.Size(last, open_last)
+    yield Row("inputs: files", f"{count} inputs", good, read.answers, 0.0, 0.0, before, after, read.wrong())
