@@ -6,6 +6,7 @@ import signal
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from faceplatform.database.limits import limit_holding
 from faceplatform.processes.stop_flag import StopFlag
 from recognition.engine.runnable import DeviceError
 from recognition.watching.worker import CameraWorker, be_nice
@@ -18,6 +19,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, **options):
+        limit_holding()
         stop = StopFlag()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, stop.set)
