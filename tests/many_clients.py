@@ -92,6 +92,14 @@ class Crowd:
             time.sleep(PAUSE)
         self.failures.append(f"{path} {key} was never answered")
 
+    def wait_for_new_calls(self, seconds: float = PATIENCE) -> float:
+        """Waits until twice as many calls as there are clients have begun from now on and been answered; the seconds it took."""
+        now = time.monotonic()
+        while sum(answer.began > now for answer in list(self.answers)) < 2 * len(self._threads):
+            assert time.monotonic() < now + seconds and not self.failures, self.failures[:5] or "nobody is answered"
+            time.sleep(0.05)
+        return time.monotonic() - now
+
     def made(self, path: str) -> dict[str, str]:
         """Idempotency-Key → id of what the answers said was made there."""
         return {answer.key: answer.pk for answer in list(self.answers) if answer.path == path}

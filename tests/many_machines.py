@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from database_server import OWNER, wait_until
+from database_server import OWNER, DatabaseServer, wait_until
 from database_server import url as database_url
 from hosts import Host
 from many_clients import Crowd, listed
@@ -60,7 +60,7 @@ class Site:
         """One after the other: the first one migrates."""
         for host, platform in zip(self.machines, self.platforms, strict=True):
             platform.address = f"http://{host.address}:{platform.port}"
-            platform.start()
+            platform.start(seconds=240)
         key = self.platforms[0].manage(
             "api_key", "create", "--user", "admin", "--scopes", "recognize", "read", "enrol", "manage"
         )
@@ -93,9 +93,12 @@ class Site:
     def stop(self) -> None:
         if self.balancer:
             self.balancer.stop()
+        running = [one for one in self.platforms if one.process is not None and one.process.poll() is None]
+        for platform in running:
+            platform.process.send_signal(signal.SIGINT)
+        for platform in running:
+            platform.process.wait(60)
         for platform in self.platforms:
-            if platform.process is not None and platform.process.poll() is None:
-                platform.interrupt()
             shutil.rmtree(platform.environment["FACEPLATFORM_DATA_DIR"], ignore_errors=True)
 
 
@@ -139,6 +142,17 @@ def running(site: Site) -> Iterator[Site]:
         stack.callback(site.stop)
         site.start()
         yield site
+
+
+@contextmanager
+def with_standby(first: Host, second: Host) -> Iterator[tuple[DatabaseServer, DatabaseServer]]:
+    """A database, and a standby that acknowledges with it."""
+    with ExitStack() as stack:
+        primary = DatabaseServer.new(first)
+        stack.callback(primary.stop)
+        standby = primary.standby(second)
+        stack.callback(standby.stop)
+        yield primary, standby
 
 
 def site_on(machines: Sequence[Host], *servers, **options) -> Site:
