@@ -68,17 +68,31 @@ hub.close()
 LOCKED = """
 import psycopg
 from faceplatform.database.listen import connection_parameters
-one, other = (psycopg.connect(**connection_parameters(), autocommit=True) for _ in range(2))
+unprepared = connection_parameters() | {"prepare_threshold": None, "autocommit": True}
+one, other = (psycopg.connect(**unprepared) for _ in range(2))
 print([connection.execute("SELECT pg_try_advisory_lock(77)").fetchone()[0] for connection in (one, other)])
+"""
+PREPARED = """
+import psycopg
+from faceplatform.database.listen import connection_parameters
+one, other = (psycopg.connect(**connection_parameters(), autocommit=True) for _ in range(2))
+try:
+    print([connection.execute("SELECT 5").fetchone()[0] for connection in (one, other)])
+except psycopg.Error as error:
+    print(type(error).__name__)
 """
 
 
 @pytest.mark.parametrize(
-    ("pooler", "heard", "locked"),
-    [("session", "True", "[True, False]"), ("transaction", "False", "[True, True]")],
+    ("pooler", "heard", "locked", "prepared"),
+    [
+        ("session", "True", "[True, False]", "[5, 5]"),
+        ("transaction", "False", "[True, True]", "DuplicatePreparedStatement"),
+    ],
     indirect=["pooler"],
 )
-def test_what_needs_session_mode(pooler, heard, locked, tmp_path):
-    """In transaction mode both sessions are one to the server: a lock keeps nobody out."""
+def test_what_needs_session_mode(pooler, heard, locked, prepared, tmp_path):
+    """In transaction mode two sessions are one to the server: a lock keeps nobody out."""
     assert run_elsewhere(HEARD, tmp_path, DATABASE_URL=pooler.url) == heard
     assert run_elsewhere(LOCKED, tmp_path, DATABASE_URL=pooler.url) == locked
+    assert run_elsewhere(PREPARED, tmp_path, DATABASE_URL=pooler.url) == prepared
