@@ -124,9 +124,13 @@ EMBEDDED_POSTGRES = not _database_url
 def _database_from(url: str) -> dict[str, Any]:
     parts = conninfo_to_dict(url)
     names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
-    return {key: parts.pop(part, "") for key, part in names.items()} | {"OPTIONS": IMPATIENT | parts}
+    found = {key: parts.pop(part, "") for key, part in names.items()}
+    # Of several hosts the first that fits is taken; one that is gone must not use up all the time.
+    patience = {"connect_timeout": 2} if "," in str(found["HOST"]) else {}
+    return found | {"OPTIONS": IMPATIENT | patience | parts}
 
 
+POOL_SECONDS = 5  # a request waits for a connection
 # A server that the network has swallowed is given up, where the system would wait for minutes or for ever.
 IMPATIENT = {
     "connect_timeout": 5,
@@ -141,11 +145,17 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": _database_from(_database_url) if _database_url else postgres.connection_settings(DATA_DIR)
 }
 DATABASES["default"] |= {
-    "ENGINE": "faceplatform.database.embedded" if EMBEDDED_POSTGRES else "django.db.backends.postgresql",
+    "ENGINE": "faceplatform.database.embedded" if EMBEDDED_POSTGRES else "faceplatform.database.server",
     "CONN_HEALTH_CHECKS": True,
     # Under ASGI each request has its own thread: a pool limits the connections and saves opening one each time.
     "OPTIONS": {
-        "pool": {"min_size": 0, "max_size": REQUESTS_AT_ONCE + 2 * SIGN_INS_AT_ONCE, "timeout": 5},
+        # reconnect_timeout: the pool's pauses double until then, so after a long outage it would try again only minutes later.
+        "pool": {
+            "min_size": 0,
+            "max_size": REQUESTS_AT_ONCE + 2 * SIGN_INS_AT_ONCE,
+            "timeout": POOL_SECONDS,
+            "reconnect_timeout": 2,
+        },
         **DATABASES["default"].get("OPTIONS", {}),
     },
 }

@@ -10,12 +10,13 @@ from web_process import ROOT, database_url
 START = "import django; django.setup()\n"
 
 
-def start_elsewhere(code: str, data_dir: Path) -> subprocess.Popen[str]:
-    """Starts Python in another process, with Django set up."""
+def start_elsewhere(code: str, data_dir: Path, **more: str) -> subprocess.Popen[str]:
+    """Starts Python in another process, with Django set up. more: environment variables."""
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "FACEPLATFORM_DATA_DIR": str(data_dir),
         "DATABASE_URL": database_url(),
+        **more,
     }
     command = [sys.executable, "-c", START + code]
     return subprocess.Popen(
@@ -23,9 +24,9 @@ def start_elsewhere(code: str, data_dir: Path) -> subprocess.Popen[str]:
     )
 
 
-def run_elsewhere(code: str, data_dir: Path) -> str:
-    """Runs Python in another process, with Django set up, and returns what it printed."""
-    process = start_elsewhere(code, data_dir)
+def run_elsewhere(code: str, data_dir: Path, **more: str) -> str:
+    """Runs Python in another process, with Django set up, and returns what it printed. more: environment variables."""
+    process = start_elsewhere(code, data_dir, **more)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     return said.strip()

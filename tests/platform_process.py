@@ -49,7 +49,7 @@ class Platform:
             [*self.command, *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False
         )
 
-    def start(self, until: str = "is ready at") -> None:
+    def start(self, until: str = "is ready at", *, seconds: float = 90) -> None:
         self.process = subprocess.Popen(
             [*self.command, "up"],
             env=self.environment,
@@ -59,7 +59,7 @@ class Platform:
             start_new_session=True,
         )
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
-        self.wait_for(until)
+        self.wait_for(until, seconds)
 
     def _read(self, process: subprocess.Popen) -> None:
         with process.stdout as lines:

@@ -65,7 +65,9 @@ class Probe(Generic[T]):
         if self._connection is None:
             if settings.EMBEDDED_POSTGRES:
                 postgres.ensure_running(settings.DATA_DIR)
-            limits = f"-c statement_timeout={PATIENCE * 700:.0f}"  # ms: it says that it is busy before we give up
-            parameters = connection_parameters() | {"connect_timeout": CONNECT_SECONDS, "options": limits}
-            self._connection = psycopg.connect(**parameters, autocommit=True)
+            parameters = connection_parameters() | {"connect_timeout": CONNECT_SECONDS}
+            connection = psycopg.connect(**parameters, autocommit=True)
+            # In ms; it says that it is busy before we give up.
+            connection.execute(f"SET statement_timeout = {PATIENCE * 700:.0f}")
+            self._connection = connection
         return self._connection

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db import OperationalError
-from django.db.backends.postgresql import base
 
 from faceplatform.database import postgres
+from faceplatform.database.server import base
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from faceplatform.database.limits import limit_holding
 from faceplatform.processes.stop_flag import StopFlag
 from recognition.engine.manifest import PackError
 from recognition.engine.runnable import DeviceError
@@ -30,6 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--id", type=UUID, dest="given_id", help="the id that its supervisor chose for it")
 
     def handle(self, *, given_id, **options):
+        limit_holding()
         stop = StopFlag()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, stop.set)

@@ -24,12 +24,12 @@ class Answer:
 
 
 class Client:
-    """Calls the API at `address` with an API key. Not for several threads at once."""
+    """Calls the API at `address` with an API key. timeout: seconds without a byte. Not for several threads at once."""
 
-    def __init__(self, address: str, key: str):
+    def __init__(self, address: str, key: str, *, timeout: float = TIMEOUT):
         parts = urlsplit(address)
         kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        self._connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT)
+        self._connection = kind(parts.hostname or "", parts.port, timeout=timeout)
         self._base = parts.path.rstrip("/") + "/api/v1"
         self._headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
 
