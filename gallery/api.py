@@ -65,6 +65,7 @@ class GallerySerializer(NamedSerializer):
             "threshold_distance",
             "target_fpir",
             "quality_gate",
+            "liveness",
             "keep_photos",
             "requires_consent",
             "time_zone",
