@@ -66,6 +66,7 @@ class GallerySerializer(NamedSerializer):
             "threshold_distance",
             "target_fpir",
             "quality_gate",
+            "liveness",
             "keep_photos",
             "requires_consent",
             "time_zone",

@@ -41,6 +41,14 @@ class QualityGate(models.TextChoices):
     STRICT = "strict", "Strict: refuses poor faces"
 
 
+class Liveness(models.TextChoices):
+    """What is made of a live picture whose face may be a photo or a screen held up to the camera."""
+
+    OFF = "off", "Off: nothing is checked"
+    HINT = "hint", "Hint: says so beside the face"
+    REFUSE = "refuse", "Refuse: nobody is recognised by it"
+
+
 class Consent(models.TextChoices):
     """Whether a person has agreed to being recognised."""
 
@@ -83,6 +91,14 @@ class Gallery(models.Model):
         verbose_name="target FPIR",
     )
     quality_gate = models.CharField(max_length=10, choices=QualityGate.choices, default=QualityGate.STANDARD)
+    liveness = models.CharField(
+        max_length=10,
+        choices=Liveness.choices,
+        default=Liveness.OFF,
+        db_default=Liveness.OFF,
+        verbose_name="pictures held up to a camera",
+        help_text="Whether faces of cameras and live pictures are checked for being a photo or a screen. A hint, no proof.",
+    )
     keep_photos = models.BooleanField(
         default=False, help_text="Keep the photos sent for recognition, not only the faces found in them."
     )
@@ -126,6 +142,7 @@ class Gallery(models.Model):
                 name="gallery_target_fpir_range", condition=Q(target_fpir__gt=0, target_fpir__lte=0.5)
             ),
             models.CheckConstraint(name="gallery_quality_gate_known", condition=Q(quality_gate__in=QualityGate.values)),
+            models.CheckConstraint(name="gallery_liveness_known", condition=Q(liveness__in=Liveness.values)),
         ]
 
     def __str__(self):

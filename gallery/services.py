@@ -28,7 +28,8 @@ from gallery.pack_in_force import hold_pack
 from gallery.slugs import slugs_for
 
 GALLERY_FIELDS = (
-    "name", "threshold_source", "threshold_distance", "target_fpir", "quality_gate", "keep_photos", "requires_consent",
+    "name", "threshold_source", "threshold_distance", "target_fpir", "quality_gate", "liveness", "keep_photos",
+    "requires_consent",
 )  # fmt: skip
 THRESHOLD_FIELDS = ("threshold_source", "threshold_distance")
 CONSENT_FIELDS = ("consent", "consent_by", "consent_at", "consent_until", "consent_note")

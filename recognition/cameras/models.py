@@ -297,7 +297,7 @@ class SightingFace(models.Model):
     """One of a sighting's best faces, three at most; rank 0 is the best.
 
     Margin crop and landmarks as in FaceCrop, so that another pack can embed it again, and it can be enrolled. vector: under
-    `pack`.
+    `pack`. liveness: how likely it is a person and no picture, 0–1; null if nobody asked.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
@@ -314,6 +314,7 @@ class SightingFace(models.Model):
     reasons = models.JSONField(default=list)
     pack = models.CharField(max_length=50)
     vector = HalfVectorField(null=True)
+    liveness = models.FloatField(null=True)
 
     class Meta:
         ordering = ["rank"]

@@ -68,7 +68,8 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """embedding: float32 (dim,); smaller L2 distances mean more alike, whatever the pack's metric."""
+    """embedding: float32 (dim,); smaller L2 distances mean more alike, whatever the pack's metric. liveness: how likely it is a
+    person and no picture, 0–1; None if nobody asked, or the nets for it are missing."""
 
     box: Box
     landmarks: np.ndarray
@@ -76,6 +77,7 @@ class Face:
     quality: Quality
     crop: Crop
     embedding: np.ndarray
+    liveness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from recognition.engine.graph.ir import VARIABLE, Graph, Node
 
 OPSET = 18
 SCALAR_OPERATORS = {"_minus_scalar": "Sub", "_plus_scalar": "Add", "_mul_scalar": "Mul", "_div_scalar": "Div"}
-SAME_OPERATORS = {"elemwise_add": "Add", "_Plus": "Add", "broadcast_add": "Add", "Flatten": "Flatten", "identity": "Identity",
-        "_copy": "Identity", "Dropout": "Identity", "relu": "Relu", "sigmoid": "Sigmoid"}  # fmt: skip
+SAME_OPERATORS = {"elemwise_add": "Add", "_Plus": "Add", "broadcast_add": "Add", "broadcast_mul": "Mul", "Flatten": "Flatten",
+        "identity": "Identity", "_copy": "Identity", "Dropout": "Identity", "relu": "Relu", "sigmoid": "Sigmoid"}  # fmt: skip
 
 
 def export(graph: Graph, path: Path, *, data: tuple[int | str, ...]) -> None:

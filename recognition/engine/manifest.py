@@ -8,16 +8,17 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 METRICS = ("L2", "cosine")
 COLOURS = ("rgb", "bgr")
 GALLERY_SIZES = [mantissa * 10**power for power in range(1, 6) for mantissa in (1, 2, 5)]  # faces
 ADVISED_TAR = 0.95  # the share of photos of enrolled people in which they are to be recognised
 LARGEST = 1e12  # number in a manifest
+Made = TypeVar("Made")
 BEYOND_PAIRS = 10  # times fewer strangers than the measured impostor pairs could show
 
 
@@ -157,14 +158,20 @@ def _guessed_distance(far: float, threshold_1to1: float) -> float:
 
 def load_manifest(pack_dir: Path) -> Manifest:
     """Reads a pack's manifest.json. Raises PackError if it is missing or damaged."""
+    return read_manifest(pack_dir / "manifest.json", lambda content: Manifest(**_checked_fields(content)))
+
+
+def read_manifest(path: Path, made_of: Callable[[dict[str, Any]], Made]) -> Made:
+    """Makes something of the JSON in a pack's folder. Raises PackError if it is missing or damaged."""
     try:
-        return Manifest(**_checked_fields(json.loads((pack_dir / "manifest.json").read_text())))
+        return made_of(json.loads(path.read_text()))
     except (FileNotFoundError, NotADirectoryError) as error:
+        pack_dir = path.parent
         raise PackError(f"There is no pack in {pack_dir}. Run: manage.py packs install {pack_dir.name}") from error
     except OSError as error:
-        raise PackError(_cannot_be_read(pack_dir / "manifest.json", error)) from error
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise PackError(f"{pack_dir / 'manifest.json'} is damaged ({error}). {_repair_hint(pack_dir)}") from error
+        raise PackError(_cannot_be_read(path, error)) from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise PackError(f"{path} is damaged ({error}). {_repair_hint(path.parent)}") from error
 
 
 def _checked_fields(content: dict[str, Any]) -> dict[str, Any]:
@@ -201,7 +208,13 @@ def _is_a(value: Any, kind: Any) -> bool:
 def verify_pack(pack_dir: Path) -> Manifest:
     """Checks the sha256 of every file of the pack. Raises PackError that names the first missing or damaged one."""
     manifest = load_manifest(pack_dir)
-    for name, expected in manifest.files.items():
+    check_files(pack_dir, manifest.files)
+    return manifest
+
+
+def check_files(pack_dir: Path, files: dict[str, str]) -> None:
+    """Checks files of a pack, file name → sha256. Raises PackError that names the first missing or damaged one."""
+    for name, expected in files.items():
         path = pack_dir / name
         if not path.is_file():
             raise PackError(f"{path} is missing. {_repair_hint(pack_dir)}")
@@ -211,7 +224,6 @@ def verify_pack(pack_dir: Path) -> Manifest:
             raise PackError(_cannot_be_read(path, error)) from error
         if found != expected:
             raise PackError(f"{path} is damaged: its sha256 is not the manifest's. {_repair_hint(pack_dir)}")
-    return manifest
 
 
 def write_manifest(manifest: Manifest, pack_dir: Path) -> None:

@@ -24,6 +24,7 @@ from recognition.engine.base import (
 )
 from recognition.engine.find import Finder, UprightPhoto, enlarged, in_full_photo, turn_back
 from recognition.engine.image import MAX_BYTES, MAX_PIXELS, Decoded, decode, decode_reduced
+from recognition.engine.liveness_nets import OptionalLiveness
 from recognition.engine.manifest import Manifest, PackError, verify_pack
 from recognition.engine.quality import assess
 
@@ -40,7 +41,7 @@ CAMERA_FACE = 40.0  # px; detectors find faces from about this size on, so large
 
 
 class Pipeline:
-    """A loaded model pack."""
+    """A loaded model pack. liveness: tells faces from pictures of faces, where that is asked for; None: nothing does."""
 
     def __init__(
         self, manifest: Manifest, detector: Detector, embedder: Embedder, engine: dict[str, Any] | None = None
@@ -50,6 +51,7 @@ class Pipeline:
         self.finder = Finder(detector)
         self.embedder = embedder
         self.engine = engine or {}  # what runs where and why; see PackNets.describe
+        self.liveness: OptionalLiveness | None = None
 
     @classmethod
     def load(
@@ -101,14 +103,16 @@ class Pipeline:
         photos: Sequence[bytes],
         *,
         purposes: Sequence[Purpose],
+        live: Sequence[bool] | None = None,
         max_bytes: int = MAX_BYTES,
         max_pixels: int = MAX_PIXELS,
         decoding: Callable[[int], AbstractContextManager[None]] = lambda number: nullcontext(),
     ) -> list[PhotoAnalysis | PhotoError]:
         """Returns the faces of each photo, or why it cannot be used. A bad photo does not affect the others.
 
-        purposes: "probe" or "enrol" for each photo; a face to be enrolled is embedded from more views. decoding: entered
-        while a photo is decoded, with its place in `photos`.
+        purposes: "probe" or "enrol" for each photo; a face to be enrolled is embedded from more views. live: whether to tell
+        each photo's faces from pictures of faces; no by default. decoding: entered while a photo is decoded, with its place
+        in `photos`.
         """
         timings: dict[str, float] = {}
         limits = {"max_bytes": max_bytes, "max_pixels": max_pixels}
@@ -127,7 +131,8 @@ class Pipeline:
             for (number, image), photo in zip(decoded.items(), upright, strict=True)
         ]
         with _timed(timings, "embed"):
-            faces = self._faces(upright, [purposes[number] for number in decoded])
+            wanted = [live is not None and live[number] for number in decoded]
+            faces = self._faces(upright, [purposes[number] for number in decoded], wanted)
         for (number, image), photo, its_faces in zip(decoded.items(), upright, faces, strict=True):
             results[number] = PhotoAnalysis(
                 image.width, image.height, photo.rotation, its_faces, timings, image.warnings
@@ -156,31 +161,47 @@ class Pipeline:
         with _timed(timings, "detect"):
             return replace(self.finder.find_in_tiles(full.image), step=full.shrink)
 
-    def look(self, images: Sequence[np.ndarray], *, min_face_px: float) -> list[tuple[Face, ...]]:
-        """The faces of several cameras' pictures, uint8 RGB, as they are: upright, and of at least about `min_face_px`."""
+    def look(
+        self, images: Sequence[np.ndarray], *, min_face_px: float, live: Sequence[bool] | None = None
+    ) -> list[tuple[Face, ...]]:
+        """The faces of several cameras' pictures, uint8 RGB, as they are: upright, and of at least about `min_face_px`.
+
+        live: as in `analyse`.
+        """
         shrunk = [_shrunk(image, max(1.0, min_face_px / CAMERA_FACE)) for image in images]
         found = self.detector.detect(shrunk) if shrunk else []
         upright = [
             UprightPhoto(image, 0, [enlarged(face, image.shape[1] / small.shape[1]) for face in faces])
             for image, small, faces in zip(images, shrunk, found, strict=True)
         ]
-        return self._faces(upright, ["probe"] * len(upright))
+        return self._faces(upright, ["probe"] * len(upright), live or [False] * len(upright))
 
     def embed_crops(self, crops: Sequence[Crop], *, purpose: Purpose = "enrol") -> np.ndarray:
         """Embeds kept crops, as another pack needs it; float32 (n, dim)."""
         return self.embedder.embed([(decode(crop.jpeg), crop.landmarks) for crop in crops], purpose)
 
-    def _faces(self, photos: Sequence[UprightPhoto], purposes: Sequence[Purpose]) -> list[tuple[Face, ...]]:
+    def _faces(
+        self, photos: Sequence[UprightPhoto], purposes: Sequence[Purpose], live: Sequence[bool]
+    ) -> list[tuple[Face, ...]]:
         """Aligns, assesses and embeds the faces of all photos; all probes are embedded together, and all enrolments."""
+        scores = self._liveness_scores(photos, live)
         vectors: dict[tuple[int, int], np.ndarray] = {}
         for purpose in set(purposes):
             keys = [(n, k) for n, photo in enumerate(photos) if purposes[n] == purpose for k in range(len(photo.faces))]
             pairs = [(photos[n].image, photos[n].faces[k].landmarks) for n, k in keys]
             vectors |= dict(zip(keys, self.embedder.embed(pairs, purpose), strict=True))
         return [
-            tuple(_face(photo, detection, vectors[n, k]) for k, detection in enumerate(photo.faces))
+            tuple(_face(photo, face, vectors[n, k], scores.get((n, k))) for k, face in enumerate(photo.faces))
             for n, photo in enumerate(photos)
         ]
+
+    def _liveness_scores(self, photos: Sequence[UprightPhoto], live: Sequence[bool]) -> dict[tuple[int, int], float]:
+        """Of the faces of the photos for which it is wanted, by photo and face; empty where the nets are missing."""
+        keys = [(n, k) for n, photo in enumerate(photos) if live[n] for k in range(len(photo.faces))]
+        nets = self.liveness.nets() if keys and self.liveness else None
+        if nets is None:
+            return {}
+        return dict(zip(keys, nets.scores([(photos[n].image, photos[n].faces[k].box) for n, k in keys]), strict=True))
 
 
 def _shrunk(image: np.ndarray, step: float) -> np.ndarray:
@@ -190,13 +211,13 @@ def _shrunk(image: np.ndarray, step: float) -> np.ndarray:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _face(photo: UprightPhoto, detection: Detection, embedding: np.ndarray) -> Face:
+def _face(photo: UprightPhoto, detection: Detection, embedding: np.ndarray, liveness: float | None) -> Face:
     at_full_size = enlarged(detection, photo.step)
     quality = assess(QUALITY_CHIP.chip(photo.image, detection.landmarks), at_full_size)
     crop = margin_crop(photo.image, detection.box, detection.landmarks)
     shape = [side * photo.step for side in photo.image.shape[:2]]
     box, landmarks = turn_back(at_full_size.box, at_full_size.landmarks, photo.rotation, shape)
-    return Face(box, landmarks, detection.score, quality, crop, embedding)
+    return Face(box, landmarks, detection.score, quality, crop, embedding, liveness)
 
 
 def _with_large_faces(

@@ -27,10 +27,12 @@ from faceplatform.database.trouble import cause_of
 from faceplatform.errors import Unavailable
 from faceplatform.processes.jobs import latest_failures
 from faceplatform.setting_values import Slots
-from gallery.models import Gallery, VectorIndex
+from gallery.models import Gallery, Liveness, VectorIndex
 from gallery.search.indexing import BUILD_FROM
 from recognition.backups.schedule import keeps_for
 from recognition.backups.state import backup_warning
+from recognition.engine.liveness import PACK as LIVENESS_PACK
+from recognition.engine.liveness import verify_liveness
 from recognition.engine.manifest import PackError, verify_pack
 from recognition.photos.models import RecognitionRequest, Worker
 
@@ -235,6 +237,17 @@ def _packs() -> Iterator[Finding]:
             yield Finding(WARNING, "packs", f"{name} is not for commercial use: {manifest.licence}")
 
 
+def _liveness() -> Iterator[Finding]:
+    if not Gallery.objects.exclude(liveness=Liveness.OFF).exists():
+        return
+    try:
+        manifest = verify_liveness(settings.MODELS_DIR / LIVENESS_PACK)
+    except PackError as error:
+        yield Finding(WARNING, "liveness", f"Galleries want it, but no face is checked. {error}")
+    else:
+        yield Finding(OK, "liveness", f"{manifest.name} is whole ({manifest.licence})")
+
+
 def _work() -> Iterator[Finding]:
     workers = Worker.objects.alive().count()
     if workers:
@@ -320,4 +333,4 @@ def _answers(address: str) -> str:
     return ""
 
 
-LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (_packs, _work, _indexes, _backups, _reach)
+LOOKS: tuple[Callable[[], Iterator[Finding]], ...] = (_packs, _liveness, _work, _indexes, _backups, _reach)

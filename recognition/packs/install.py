@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from recognition.engine.liveness import LivenessManifest, verify_liveness, write_liveness
 from recognition.engine.manifest import Manifest, PackError, sha256_of, verify_pack, write_manifest
 from recognition.packs.fetch import fetch
 
@@ -23,12 +24,22 @@ if TYPE_CHECKING:
 CATALOGUE = Path(__file__).resolve().parents[2] / "models" / "catalogue.toml"
 Say = Callable[[str], None]  # prints a line of progress
 Accept = Callable[[str], bool]
-Entry: TypeAlias = dict[str, Any]  # of the catalogue: the fields of Manifest, and "page"
+Entry: TypeAlias = dict[str, Any]  # of the catalogue: the fields of Manifest or LivenessManifest, and "page"
+LIVENESS = "liveness"  # the "kind" of an entry that recognises nobody; see engine/liveness.py
 Source = dict[str, str]
 
 
 def catalogue() -> dict[str, Entry]:
-    """Reads the catalogue: its packs by name."""
+    """Reads the catalogue: the packs that recognise faces, by name."""
+    return {name: entry for name, entry in _entries().items() if "kind" not in entry}
+
+
+def liveness_catalogue() -> dict[str, Entry]:
+    """Reads the catalogue: the packs that tell live faces from pictures, by name."""
+    return {name: entry for name, entry in _entries().items() if entry.get("kind") == LIVENESS}
+
+
+def _entries() -> dict[str, Entry]:
     return tomllib.loads(CATALOGUE.read_text())
 
 
@@ -48,13 +59,14 @@ def install_pack(
     accept: called with a licence that restricts use; says whether the user accepts it. Nothing is left half-installed, and
     two installations at once do not disturb each other.
     """
-    entry = catalogue().get(name)
+    known = catalogue() | liveness_catalogue()
+    entry = known.get(name)
     if entry is None:
-        raise PackError(f"There is no pack “{name}” in the catalogue. It has: {', '.join(catalogue())}.")
-    if not force and _is_intact(models_dir / name):  # looked at without the lock: the folder may be read-only
+        raise PackError(f"There is no pack “{name}” in the catalogue. It has: {', '.join(known)}.")
+    if not force and _is_intact(entry, models_dir / name):  # looked at without the lock: the folder may be read-only
         return models_dir / name
     with install_lock(models_dir):
-        if not force and _is_intact(models_dir / name):
+        if not force and _is_intact(entry, models_dir / name):
             return models_dir / name
         if not entry["commercial_use"] and not accept(entry["licence"]):
             raise PackError(
@@ -74,10 +86,24 @@ def install_pack(
 
 
 def _convert(name: str, entry: Entry, files: dict[str, Path], folder: Path) -> None:
+    if entry.get("kind") == LIVENESS:
+        return _convert_liveness(name, entry, files, folder)
     written = [file for part in ("detector", "embedder") for file in _convert_part(part, entry, files, folder)]
     facts = {key: value for key, value in entry.items() if key != "page"}
     write_manifest(Manifest(name=name, files={file: sha256_of(folder / file) for file in written}, **facts), folder)
     verify_pack(folder)
+
+
+def _convert_liveness(name: str, entry: Entry, files: dict[str, Path], folder: Path) -> None:
+    from recognition.packs import convert_minifas
+
+    written = []
+    for source in entry["sources"]:
+        written += convert_minifas.convert(files[source["file"]], folder, source["part"])
+    facts = {key: value for key, value in entry.items() if key not in ("page", "kind")}
+    hashes = {file: sha256_of(folder / file) for file in written}
+    write_liveness(LivenessManifest(name=name, files=hashes, **facts), folder)
+    verify_liveness(folder)
 
 
 def _convert_part(part: str, entry: Entry, files: dict[str, Path], folder: Path) -> list[str]:
@@ -199,9 +225,9 @@ def _extract(name: str, archive: Path, scratch: Path) -> Path | None:
         return target
 
 
-def _is_intact(pack_dir: Path) -> bool:
+def _is_intact(entry: Entry, pack_dir: Path) -> bool:
     try:
-        verify_pack(pack_dir)
+        verify_liveness(pack_dir) if entry.get("kind") == LIVENESS else verify_pack(pack_dir)
     except PackError:
         return False
     return True

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from faceplatform.database.names import NameFormField
 from gallery.forms import DateInput
-from gallery.models import Consent, Identity
+from gallery.models import Consent, Gallery, Identity, Liveness
 from gallery.services import CONSENT_FIELDS
 from recognition.engine.image import FORMAT_NAMES
 
@@ -86,3 +86,13 @@ class RejectForm(forms.Form):
         super().__init__(*args, **kwargs)
         people = Identity.objects.filter(gallery=gallery).select_related("gallery")
         self.fields["identity"] = forms.ModelChoiceField(people)
+
+
+class LivenessForm(forms.Form):
+    """What a gallery makes of pictures held up to a camera."""
+
+    liveness = forms.ChoiceField(
+        choices=Liveness.choices,
+        label="A photo or a screen held up to the camera",
+        help_text=Gallery._meta.get_field("liveness").help_text,
+    )

@@ -170,6 +170,7 @@ class RecognitionFace(models.Model):
     decision: null if nobody was searched for, unless the face is unusable. identity: null unless known, or if the person
     has been deleted since. crop: JPEG of the face with a margin, to show beside the sample that matched, and
     crop_landmarks in px of it; both empty for PASSING. vector: the embedding under the request's pack; "not X" needs it.
+    liveness: how likely it is a person and no picture, 0–1; null if nobody asked.
     """
 
     has_crop: bool  # added by with_results()
@@ -188,6 +189,7 @@ class RecognitionFace(models.Model):
     decision = models.CharField(max_length=10, choices=Decision.choices, null=True)  # noqa: DJ001 - null: none was asked for
     identity = models.ForeignKey(Identity, null=True, on_delete=models.SET_NULL, related_name="+")
     margin = models.FloatField(null=True, help_text="Distance of the runner-up less that of the nearest.")
+    liveness = models.FloatField(null=True)
 
     class Meta:
         ordering = ["index"]

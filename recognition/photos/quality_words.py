@@ -22,6 +22,7 @@ REASONS = {
     "low_quality": "blurred, badly lit or flat",
     "truncated": "the file ends too early: a part of the photo is missing",
     "extreme_pose": "turned too far away",
+    "presentation_attack": "may be a photo or a screen held up to the camera",
 }
 
 

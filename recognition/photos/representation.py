@@ -7,6 +7,7 @@ from typing import Any
 from faceplatform.errors import DomainError
 from gallery.api import SampleSerializer
 from gallery.models import Identity
+from recognition.photos.liveness import liveness_as_dict
 from recognition.photos.models import Candidate, Decision, RecognitionFace, RecognitionRequest, Status
 
 WAITS_FOR = "a worker with the model pack {pack}"
@@ -122,6 +123,7 @@ def face_as_dict(face: RecognitionFace, request: RecognitionRequest) -> dict[str
         ],
         "rejected": [identity_as_dict(identity) for identity in sorted(rejected, key=str)],
         "margin": None if face.margin is None else round(face.margin, 4),
+        "liveness": liveness_as_dict([face.liveness]),
     }
 
 

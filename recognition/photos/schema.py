@@ -6,10 +6,13 @@ from faceplatform.web.api import PhotoField
 from faceplatform.web.choices import ChoiceField
 from gallery.api import SampleSerializer
 from gallery.models import QualityGate
+from recognition.photos.liveness import DECISIONS
 from recognition.photos.models import Decision, Status
 from recognition.photos.services import DEFAULT_TOP_K, MAX_TOP_K
 
 WAITS_FOR_HELP = "What a waiting photo lacks: a worker with its model pack. Null if it only waits its turn."
+
+LIVENESS_HELP = "Of live pictures and cameras, where the gallery has it switched on and the pack for it is installed."
 
 WARNINGS_HELP = "What is wrong with the photo's file although it was read: “truncated” if it ends too early."
 
@@ -71,6 +74,11 @@ class QualitySchema(serializers.Serializer):
     reasons = serializers.ListField(child=serializers.CharField())
 
 
+class LivenessSchema(serializers.Serializer):
+    score = serializers.FloatField(help_text="0–1: how likely it is a person and no photo or screen. A hint.")
+    decision = serializers.ChoiceField(choices=DECISIONS)
+
+
 class FaceSchema(serializers.Serializer):
     index = serializers.IntegerField()
     box = BoxSchema()
@@ -82,6 +90,7 @@ class FaceSchema(serializers.Serializer):
     candidates = CandidateSchema(many=True)
     rejected = IdentityReferenceSchema(many=True, help_text="People whom a curator has said this face is not.")
     margin = serializers.FloatField(allow_null=True, help_text="Distance of the runner-up minus that of the nearest.")
+    liveness = LivenessSchema(allow_null=True, help_text=LIVENESS_HELP)
 
 
 class ImageSchema(serializers.Serializer):

@@ -9,6 +9,7 @@ urlpatterns = [
     path("galleries/<slug:slug>/enrolment", views.enrolment, name="enrolment"),
     path("galleries/<slug:slug>/recognise", views.recognise, name="recognise"),
     path("galleries/<slug:slug>/recognitions", views.recognitions, name="recognitions"),
+    path("galleries/<slug:slug>/liveness", views.set_liveness, name="set-liveness"),
     path("recognitions/<uuid:pk>/", views.recognition, name="recognition"),
     path("recognitions/<uuid:pk>/photo", views.photo_picture, name="recognition-photo"),
     path("recognitions/<uuid:pk>/faces/<int:index>/reject", views.reject_face, name="reject-face"),

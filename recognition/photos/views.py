@@ -10,15 +10,16 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts import looks
 from accounts.pages import actor_of, get_visible, offer_undo
 from accounts.roles import Role
-from faceplatform.errors import DomainError, NotFound
+from faceplatform.errors import DomainError, InvalidInput, NotFound
 from faceplatform.text import clean_name
 from faceplatform.web.api import read_upload
 from faceplatform.web.webcam import uses_webcam
 from gallery.api import picture
 from gallery.models import Gallery, Identity
+from gallery.services import update_gallery
 from recognition.photos import services
 from recognition.photos.drawing import kept_photo_to_show
-from recognition.photos.forms import AddFacesForm, MorePhotosForm, RecogniseForm, RejectForm
+from recognition.photos.forms import AddFacesForm, LivenessForm, MorePhotosForm, RecogniseForm, RejectForm
 from recognition.photos.models import Purpose, RecognitionFace, RecognitionRequest
 from recognition.photos.page_context import enrolment_context, recognition_context
 from recognition.photos.rejections import reject_identity
@@ -239,3 +240,16 @@ def _form_error(request, gallery: Gallery, form, status: int, namesake: Identity
 
 def _photos(uploads) -> list[Photo]:
     return [Photo(*read_upload(upload)) for upload in uploads]
+
+
+# --- Pictures held up to a camera -------------------------------------------------------------------------------------
+@require_POST
+def set_liveness(request, slug):
+    """What the gallery makes of them, from the card in recognition/_liveness.html."""
+    gallery = get_visible(Gallery.objects.all(), request, slug=slug)
+    form = LivenessForm(request.POST)
+    if not form.is_valid():
+        raise InvalidInput("Choose off, hint or refuse.")
+    update_gallery(actor=actor_of(request), gallery=gallery, liveness=form.cleaned_data["liveness"])
+    messages.success(request, "Saved.")
+    return redirect("calibration", slug)

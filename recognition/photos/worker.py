@@ -27,6 +27,7 @@ from recognition.engine.runnable import DeviceError
 from recognition.photos import queue, results
 from recognition.photos.decode_watch import LONGEST_DECODE, TOO_SLOW, DecodeWatch
 from recognition.photos.faults import reason_of
+from recognition.photos.liveness import asks
 from recognition.photos.loading import load_pipeline
 from recognition.photos.models import Purpose, RecognitionRequest, Worker
 from recognition.photos.queue import Claim
@@ -206,6 +207,7 @@ class RecognitionWorker:
         return pipeline.analyse(
             [_photo_of(request) for request in requests],
             purposes=["enrol" if request.purpose == Purpose.ENROL else "probe" for request in requests],
+            live=[asks(request) for request in requests],
             max_bytes=settings.MAX_PHOTO_BYTES,
             max_pixels=settings.MAX_PHOTO_PIXELS,
             decoding=self._watch.decoding,

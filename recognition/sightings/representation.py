@@ -6,6 +6,7 @@ from django.urls import reverse
 
 from gallery.models import Identity
 from recognition.cameras.models import Sighting, SightingFace, UnknownPerson
+from recognition.photos.liveness import liveness_as_dict
 from recognition.photos.representation import identity_as_dict
 from recognition.sightings.corrections import CorrectionResult
 from recognition.sightings.services import NamingResult
@@ -32,6 +33,7 @@ def sighting_as_dict(sighting: Sighting) -> dict[str, Any]:
         "named_by": sighting.named_later_by.get_username() if sighting.named_later_by else None,
         "named_at": sighting.named_at,
         "follows": str(sighting.follows_id) if sighting.follows_id else None,
+        "liveness": liveness_as_dict([face.liveness for face in sighting.faces.all()]),
         "faces": [_face_as_dict(face) for face in sighting.faces.all()],
     }
 
@@ -91,5 +93,6 @@ def _face_as_dict(face: SightingFace) -> dict[str, Any]:
         "taken_at": face.taken_at,
         "detection_score": face.detection_score,
         "quality": {"score": face.quality_score, "reasons": face.reasons},
+        "liveness": liveness_as_dict([face.liveness]),
         "jpeg": reverse("api:sighting-face", args=[face.sighting_id, face.rank]),
     }

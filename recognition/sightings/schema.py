@@ -4,7 +4,7 @@ from rest_framework import serializers
 
 from recognition.cameras.schema import CameraReferenceSchema, UnknownReferenceSchema
 from recognition.photos.models import Decision
-from recognition.photos.schema import IdentityReferenceSchema, QualitySchema
+from recognition.photos.schema import LIVENESS_HELP, IdentityReferenceSchema, LivenessSchema, QualitySchema
 
 UNDO = "POST /undo/{event} undoes the change."
 IDENTITY_HELP = "A person of the gallery; or give `name`."
@@ -16,6 +16,7 @@ class SightingFaceSchema(serializers.Serializer):
     taken_at = serializers.DateTimeField()
     detection_score = serializers.FloatField()
     quality = QualitySchema()
+    liveness = LivenessSchema(allow_null=True, help_text=LIVENESS_HELP)
     jpeg = serializers.CharField(help_text="Where its picture is.")
 
 
@@ -43,6 +44,7 @@ class SightingSchema(serializers.Serializer):
     follows = serializers.UUIDField(
         allow_null=True, help_text="The sighting of the same track that ended when the track got another name."
     )
+    liveness = LivenessSchema(allow_null=True, help_text=f"The mean of its faces. {LIVENESS_HELP}")
     faces = SightingFaceSchema(many=True)
 
 

@@ -199,6 +199,7 @@ class SightingWriter:
                 detection_score=round(float(seen.face.detection_score), 4),
                 quality_score=seen.face.quality.score,
                 reasons=list(seen.face.quality.reasons),
+                liveness=None if seen.face.liveness is None else round(seen.face.liveness, 4),
                 pack=self.pack,
                 vector=seen.face.embedding,
             )

@@ -4,7 +4,12 @@ from typing import Any
 
 from django import template
 
-from recognition.photos.forms import MorePhotosForm
+from accounts.pages import actor_of
+from accounts.roles import Role
+from gallery.models import Liveness
+from recognition.cameras.models import Sighting
+from recognition.photos.forms import LivenessForm, MorePhotosForm
+from recognition.photos.liveness import SPOOF, is_installed, liveness_as_dict
 from recognition.photos.quality_words import measures_in_words, reason_in_words
 
 register = template.Library()
@@ -25,6 +30,25 @@ def rate(value: float | str | None) -> str:
     if not isinstance(value, int | float):
         return "–"
     return f"{value * 100:.2g} %" if value < 0.1 else f"{value * 100:.0f} %"
+
+
+@register.filter
+def may_be_a_picture(sighting: Sighting) -> bool:
+    """Whether its faces look like a photo or a screen held up to the camera. sighting: read by `with_faces`."""
+    hint = liveness_as_dict([face.liveness for face in sighting.faces.all()])
+    return hint is not None and hint["decision"] == SPOOF
+
+
+@register.inclusion_tag("recognition/_liveness.html", takes_context=True)
+def liveness_control(context: dict[str, Any]) -> dict[str, Any]:
+    """The card in which owners say what the page's gallery makes of pictures held up to a camera."""
+    gallery = context["gallery"]
+    return {
+        "gallery": gallery,
+        "form": LivenessForm(initial={"liveness": gallery.liveness}),
+        "may_change": actor_of(context["request"]).role_in(gallery) == Role.OWNER,
+        "missing": gallery.liveness != Liveness.OFF and not is_installed(),
+    }
 
 
 @register.simple_tag

@@ -14,10 +14,17 @@ if TYPE_CHECKING:
     from recognition.engine.base import Face
 
 Decision = Literal["known", "unknown", "unusable"]
-# Why a sighting is unusable. Small faces and poor ones: no frame could be used. Ambiguous: two people are about as near.
-# Disagreeing: the mean is near a person, the frames are not. Elsewhere: who it resembles stood beside it.
+# Why a sighting is unusable. Small faces, poor ones, pictures held up to the camera: no frame could be used. Ambiguous: two
+# people are about as near. Disagreeing: the mean is near a person, the frames are not. Elsewhere: who it resembles stood beside
+# it.
 Reason = Literal[
-    "face_too_small", "low_quality", "too_few_frames", "ambiguous", "frames_disagree", "identity_elsewhere"
+    "face_too_small",
+    "low_quality",
+    "presentation_attack",
+    "too_few_frames",
+    "ambiguous",
+    "frames_disagree",
+    "identity_elsewhere",
 ]
 
 

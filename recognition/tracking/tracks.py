@@ -65,7 +65,9 @@ class Track:
         """Of a track without a usable frame."""
         assert self.glimpse is not None
         box = self.glimpse.face.box
-        return "face_too_small" if min(box.width, box.height) < min_face_px else "low_quality"
+        if min(box.width, box.height) < min_face_px:
+            return "face_too_small"
+        return "presentation_attack" if "presentation_attack" in self.glimpse.face.quality.reasons else "low_quality"
 
     def expected(self, at: float) -> Row:
         """Where its face should be, if it goes on as it did."""

@@ -19,7 +19,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, Operational
 from faceplatform.database.listen import Subscription
 from faceplatform.database.trouble import described
 from faceplatform.processes.stop_flag import StopFlag
-from gallery.models import Gallery
+from gallery.models import Gallery, Liveness
 from recognition.cameras import claims
 from recognition.cameras.channels import CAMERAS, WATCHED
 from recognition.cameras.claims import Claim, Lost
@@ -27,6 +27,7 @@ from recognition.cameras.models import Camera, CameraKind, CameraStatus
 from recognition.cameras.sources import allowed_sources, source_of
 from recognition.engine.manifest import PackError
 from recognition.engine.pipeline import Pipeline
+from recognition.photos.liveness import judged
 from recognition.photos.loading import load_pipeline
 from recognition.photos.usable_packs import UsablePacks
 from recognition.video.frame import Frame
@@ -105,10 +106,11 @@ class CameraWorker:
     def _analyse(self, batch: list[tuple[CameraRun, Frame]]) -> None:
         pipeline = batch[0][0].pipeline
         smallest = min(run.camera.min_face_px for run, _ in batch)
-        faces = pipeline.look([rgb_of(frame) for _, frame in batch], min_face_px=smallest)
+        live = [run.camera.gallery.liveness != Liveness.OFF for run, _ in batch]
+        faces = pipeline.look([rgb_of(frame) for _, frame in batch], min_face_px=smallest, live=live)
         for (run, frame), its_faces in zip(batch, faces, strict=True):
             with self._of(run):
-                run.saw(frame, its_faces)
+                run.saw(frame, judged(its_faces, run.camera.gallery))
 
     # --- Cameras ---
     def keep(self) -> None:

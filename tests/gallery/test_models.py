@@ -16,6 +16,7 @@ pytestmark = pytest.mark.django_db
         {"threshold_source": "guess", "threshold_distance": 0.5},
         {"target_fpir": 0},
         {"quality_gate": "lenient"},
+        {"liveness": "sometimes"},
     ],
 )
 def test_the_database_refuses_invalid_settings(values):

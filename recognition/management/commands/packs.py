@@ -3,15 +3,17 @@
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from recognition.engine.liveness import MANIFEST as LIVENESS_MANIFEST
 from recognition.engine.manifest import COLOURS, METRICS, PackError, load_manifest, sha256_of, verify_pack
 from recognition.engine.runnable import DeviceError
 from recognition.management.progress_bars import advance
-from recognition.packs.install import catalogue, install_pack
+from recognition.packs.install import catalogue, install_pack, liveness_catalogue
 
 DEFAULT_DETECTOR = settings.DEFAULT_PACK
 
@@ -79,6 +81,12 @@ class Command(BaseCommand):
             state, facts = self._facts(name)
             licence, commercial = facts["licence"], facts["commercial_use"]
             self.stdout.write(f"{name:20} {state:14} commercial use: {'yes' if commercial else 'no':4} {licence}")
+        for name, entry in liveness_catalogue().items():
+            state = "installed" if (settings.MODELS_DIR / name / LIVENESS_MANIFEST).is_file() else "not installed"
+            use = "yes" if entry["commercial_use"] else "no"
+            self.stdout.write(
+                f"{name:20} {state:14} commercial use: {use:4} {entry['licence']}; tells pictures of faces"
+            )
 
     def _facts(self, name: str) -> tuple[str, dict]:
         """Its state, and its facts: from the manifest if the pack is installed, otherwise from the catalogue."""
@@ -99,31 +107,31 @@ class Command(BaseCommand):
         install_pack(name, settings.MODELS_DIR, source=source, force=force, progress=self.stdout.write, accept=accept)
 
     def verify_packs(self, *, name, **options):
+        from recognition.engine.liveness import verify_liveness
+        from recognition.engine.liveness_nets import LivenessNets
         from recognition.engine.pipeline import Pipeline
+        from recognition.photos.loading import engine_options
 
-        for pack in [name] if name else self._installed():
-            manifest = verify_pack(settings.MODELS_DIR / pack)
+        liveness = set(self._installed(LIVENESS_MANIFEST))
+        for pack in [name] if name else sorted({*self._installed(), *liveness}):
+            folder = settings.MODELS_DIR / pack
+            manifest = verify_liveness(folder) if pack in liveness else verify_pack(folder)
             use = "yes" if manifest.commercial_use else "no"
             self.stdout.write(
                 f"{pack}: {len(manifest.files)} files are intact; {manifest.licence}; commercial use: {use}"
             )
-            pipeline = Pipeline.load(
-                settings.MODELS_DIR / pack,
-                device=settings.DEVICE,
-                precision=settings.PRECISION,
-                runtime=settings.RUNTIME,
-                cache_dir=settings.COMPILED_MODELS_DIR,
-            )
+            options = engine_options()
+            engine = (LivenessNets(folder, **options) if pack in liveness else Pipeline.load(folder, **options)).engine
+            self._describe(engine)
+
+    def _describe(self, engine: dict[str, Any]) -> None:
+        self.stdout.write(f"  on {engine['device']}: {engine['processor']}, {engine['amx']}; {engine['runtime']}")
+        for net in engine["nets"]:
             self.stdout.write(
-                f"  on {pipeline.engine['device']}: {pipeline.engine['processor']}, {pipeline.engine['amx']}; "
-                f"{pipeline.engine['runtime']}"
+                f"  {net['name']}: {net['precision']} in {net['runtime']} – {net['why']}; cosine {net['cosine']:.7f}"
             )
-            for net in pipeline.engine["nets"]:
-                self.stdout.write(
-                    f"  {net['name']}: {net['precision']} in {net['runtime']} – {net['why']}; cosine {net['cosine']:.7f}"
-                )
-                for step in net["passes"]:
-                    self.stdout.write(f"    {step}")
+            for step in net["passes"]:
+                self.stdout.write(f"    {step}")
 
     def measure_packs(self, *, name, folder, describe, dry_run, **options):
         from recognition.engine.pipeline import Pipeline
@@ -201,8 +209,8 @@ class Command(BaseCommand):
         return path
 
     @staticmethod
-    def _installed() -> list[str]:
-        return sorted(path.parent.name for path in settings.MODELS_DIR.glob("*/manifest.json"))
+    def _installed(manifest: str = "manifest.json") -> list[str]:
+        return sorted(path.parent.name for path in settings.MODELS_DIR.glob(f"*/{manifest}"))
 
 
 def _source(part: str, path: Path, licence: str) -> dict[str, str]:

@@ -59,6 +59,7 @@ def face_row(request: RecognitionRequest, index: int, face: Face, **values: Any)
         detection_score=round(face.detection_score, 4),
         quality_score=face.quality.score,
         reasons=list(face.quality.reasons),
+        liveness=None if face.liveness is None else round(face.liveness, 4),
         **values,
     )
 

@@ -17,6 +17,7 @@ from gallery import services as gallery_services
 from recognition.engine.base import Face, PhotoAnalysis
 from recognition.photos import queue
 from recognition.photos.installed_packs import manifest_of
+from recognition.photos.liveness import judged
 from recognition.photos.models import (
     RECOGNITIONS,
     Candidate,
@@ -64,7 +65,7 @@ def write_results(*, analysed: Sequence[tuple[RecognitionRequest, PhotoAnalysis]
         return set()
     outdated = {request.pk for request, _ in analysed if _pack_has_changed(request)}
     results = [
-        Result(request, analysis, select_faces(request, analysis))
+        Result(request, analysis, judged(select_faces(request, analysis), request.gallery))
         for request, analysis in analysed
         if request.pk not in outdated
     ]

@@ -65,6 +65,13 @@ def test_warnings_alone_are_told_apart_from_errors(settings, living_worker):
     assert levels()["settings"] == ERROR and status()[0] == 1
 
 
+def test_pictures_cannot_be_told_from_faces_where_the_pack_for_it_is_missing():
+    GalleryFactory(liveness="refuse")
+    assert levels()["liveness"] == WARNING
+    code, page = status()
+    assert code == 2 and "packs install liveness-minifas" in page
+
+
 def test_files_that_others_may_read_and_packs_that_are_missing(settings, tmp_path):
     (tmp_path / "secret_key").touch(mode=0o644)
     GalleryFactory(pack="nowhere")

@@ -6,9 +6,12 @@ import pytest
 from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
+from factories import GalleryFactory, member
+from minifas_files import FAKE
 from watched import camera, walker, watch
 
 from accounts.actor import system_actor
+from accounts.roles import Role
 from gallery.models import Gallery
 from recognition.cameras import live
 from recognition.cameras.models import (
@@ -61,6 +64,29 @@ def test_who_is_enrolled_gets_a_name_and_a_stranger_a_number(hall, grace, hopper
     assert second.last_seen > second.first_seen > first.last_seen
     assert timezone.now() - LivePeriod.objects.get().began_at > second.last_seen - first.first_seen
     assert bytes(LiveFrame.objects.get().jpeg).startswith(b"\xff\xd8")
+
+
+def test_a_picture_held_up_to_the_camera_is_said_or_refused(
+    hall, grace, hopper_again, film, watcher, takes_for, client
+):
+    """Two galleries see the same, through nets that take every face for a picture."""
+    takes_for(FAKE)
+    name, gate = film([walker(hopper_again, 0.2, 2.5)], 4), GalleryFactory(name="Gate", liveness="refuse")
+    Gallery.objects.filter(pk=hall.pk).update(liveness="hint")
+    told, refused = camera(hall, name), camera(gate, name)
+    watch(watcher, lambda: ended(told, refused))
+    hint = Sighting.objects.filter(camera=told).latest("first_seen")
+    assert hint.reason != "presentation_attack"
+    assert all(face.liveness < 0.5 for face in hint.faces.all())
+    refusals = Sighting.objects.filter(camera=refused).values_list("decision", "reason", "unknown")
+    assert set(refusals) == {("unusable", "presentation_attack", None)}
+
+    client.force_login(member(hall, Role.VIEWER).user)
+    shown = client.get(f"/api/v1/sightings/{hint.pk}").json()
+    assert shown["liveness"]["decision"] == shown["faces"][0]["liveness"]["decision"] == "spoof"
+    page = client.get(f"/galleries/{hall.slug}/sightings").content.decode()
+    assert "May be a photo or a screen held up to the camera." in page
+    assert "may be a picture" in client.get(f"/galleries/{hall.slug}/cameras/{told.pk}/").content.decode()
 
 
 def test_a_camera_that_cannot_be_read_says_why_and_the_others_go_on(hall, videos, film, watcher):
