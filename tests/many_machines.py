@@ -1,5 +1,6 @@
 """The platform on several machines (`manage.py up` on each) with one database, and nginx in front of them, where there is one."""
 
+import json
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 from database_server import OWNER, DatabaseServer, wait_until
 from database_server import url as database_url
@@ -80,6 +82,19 @@ class Site:
     def process(self, number: int, part: str) -> int:
         """The process id of the part `web_server` or `recognition_worker` of a machine, once it runs."""
         return wait_until(lambda: self.platforms[number].children(part))[0]
+
+    def wait_for_workers(self) -> None:
+        """Until one of each machine is alive: one that was killed takes its time to be back."""
+        address = f"{self.platforms[-1].address}/health/ready"
+
+        def are_back() -> bool:
+            try:
+                with urlopen(address, timeout=5) as answer:
+                    return json.load(answer)["workers"] >= len(self.platforms)
+            except OSError:
+                return False
+
+        wait_until(are_back, 120)
 
     def check(self, crowd: Crowd) -> None:
         """Everything that was acknowledged is there, once, and nothing else is."""

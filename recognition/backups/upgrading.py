@@ -7,6 +7,7 @@ from django.core.management import call_command
 
 from accounts.actor import system_actor
 from faceplatform import __version__
+from faceplatform.database import roles
 from faceplatform.database.migration_state import applied_migrations, missing_migrations, unknown_migrations
 from faceplatform.errors import Conflict
 from recognition.backups import making, services
@@ -24,7 +25,10 @@ def migrate(*, say: Say) -> None:
     if settings.BACKUP_DIR is not None:
         with contextlib.suppress(OSError):  # the daily backup says why
             services.own_folder()  # root may make it where the job worker, which is not root, may not
-    applied = applied_migrations()
+    with (
+        roles.owner()
+    ):  # an earlier version, or a database with one role so far, has not granted the other one anything
+        applied = applied_migrations()
     if unknown := unknown_migrations(applied):
         raise Conflict(NEWER.format(ours=__version__, migration=".".join(unknown[0])), code="database_newer")
     path = None

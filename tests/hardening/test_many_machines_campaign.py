@@ -25,14 +25,15 @@ def network():
         yield made
 
 
-def report(crowd: Crowd, name: str, fault: Callable[[], object]) -> None:
-    """Does it under load, waits until calls are answered again, and prints the row."""
+def report(site: Site, crowd: Crowd, name: str, fault: Callable[[], object]) -> None:
+    """Does it under load, waits until calls are answered again, and prints the row. All workers live before and after it."""
     began = time.monotonic()
     fault()
     over = time.monotonic()
     back = crowd.wait_for_new_calls()
     time.sleep(SETTLE)
     until = time.monotonic()
+    site.wait_for_workers()
     again = sum(one.asked > 1 and one.ended > began for one in list(crowd.answers))
     print(
         f"| {name} | {crowd.silence(began, until):.1f} | {crowd.slowest(began, until):.1f} | {again} "
@@ -57,12 +58,12 @@ def test_parts_and_machines(network, pack_dir):
         with crowd.busy():
             time.sleep(SETTLE)
             for part in ("web_server", "recognition_worker"):
-                report(crowd, f"{part} killed", lambda part=part: kill(site.process(0, part)))
-                report(crowd, f"{part} frozen", lambda part=part: held(frozen(site.process(1, part))))
+                report(site, crowd, f"{part} killed", lambda part=part: kill(site.process(0, part)))
+                report(site, crowd, f"{part} frozen", lambda part=part: held(frozen(site.process(1, part))))
             if network[0].cable:
-                report(crowd, "a machine cut off", lambda: held(cut_off(network[0])))
-                report(crowd, "the standby cut off", lambda: held(cut_off(network[3])))
-            report(crowd, "primary killed, standby promoted", lambda: (servers[0].kill(), servers[1].promote()))
+                report(site, crowd, "a machine cut off", lambda: held(cut_off(network[0])))
+                report(site, crowd, "the standby cut off", lambda: held(cut_off(network[3])))
+            report(site, crowd, "primary killed, standby promoted", lambda: (servers[0].kill(), servers[1].promote()))
         site.check(crowd)
 
 
@@ -83,7 +84,7 @@ def test_a_primary_that_is_cut_off(network, pack_dir):
                     time.sleep(5)
                     standby.promote()
 
-                report(crowd, "primary cut off, standby promoted", fault)
+                report(site, crowd, "primary cut off, standby promoted", fault)
             site.check(crowd)
 
 
@@ -101,7 +102,7 @@ def test_a_database_that_is_away_for_a_while(network, pack_dir):
                     time.sleep(45)
                     database.start()
 
-                report(crowd, "killed, started again after 45 s", fault)
+                report(site, crowd, "killed, started again after 45 s", fault)
             site.check(crowd)
     finally:
         database.stop()
