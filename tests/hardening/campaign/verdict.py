@@ -9,7 +9,7 @@ from recognition.lab.bench.api.client import form
 from tests.hardening.campaign.clients import Ledger, id_in, numbered
 from tests.hardening.campaign.field import Field, Size
 
-RECOVERY_LIMIT = 240.0  # seconds
+RECOVERY_LIMIT = 400.0  # seconds
 IDLE_LIMIT = 120.0  # seconds until photos are done that nobody waits for any more
 REPLAYS = 20  # acknowledged calls that are sent once more
 GROWTH = 1.5  # times the size before, and SPARE, that all parts may have after a fault
