@@ -22,7 +22,7 @@ TABLES = {
 COUNTED = {
     "person": "SELECT count(*) FROM gallery_identity",
     "sample": "SELECT count(*) FROM gallery_facesample",
-    "recognition": "SELECT count(*) FROM recognition_recognitionrequest WHERE purpose = 'recognize'",
+    "recognition": "SELECT count(*) FROM recognition_recognitionrequest WHERE purpose = 'recognize' AND status <> 'failed'",
 }
 WAITING = "SELECT count(*) FROM recognition_recognitionrequest WHERE status IN ('queued', 'running')"
 WRONG = {
@@ -110,7 +110,7 @@ def wait_until_idle(field: Field) -> int:
 
 
 def counts(field: Field) -> dict[str, int]:
-    """How many rows of each kind there are, whatever became of them."""
+    """How many rows of each kind there are, finished or not; what failed has had no effect."""
     return {kind: field.rows(query)[0][0] for kind, query in COUNTED.items()}
 
 
