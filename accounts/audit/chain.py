@@ -41,6 +41,7 @@ LATE = 600  # seconds; events of transactions that took longer are sealed within
 LONGEST = 3600  # seconds; a transaction that takes longer seems to write into the past
 OUT_OF_ORDER = timedelta(seconds=2 * LONGEST)  # those of the longest transactions are sealed an hour later
 CLOCKS = timedelta(hours=1)  # how far an event's id and time may be apart: the application's clock makes the id
+CLOCK = " It looks the same if the database's clock was set back by more than an hour: did anybody do so then?"
 LOCK = 0x66616365  # for pg_advisory_xact_lock
 
 ROW = """jsonb_build_array(
@@ -269,9 +270,10 @@ class _Times:
             return "has a seal without its time." if self.begun else ""
         self.begun = True
         if newest and at < newest - OUT_OF_ORDER:
-            return f"was written into the past: it is of {at:%Y-%m-%d %H:%M}, and those before it of {newest:%Y-%m-%d %H:%M}."
+            before = f"those before it of {newest:%Y-%m-%d %H:%M}"
+            return f"was written into the past: it is of {at:%Y-%m-%d %H:%M}, and {before}.{CLOCK}"
         if at > sealed_at + CLOCKS:
-            return f"is of {at:%Y-%m-%d %H:%M}, which is later than its seal."
+            return f"is of {at:%Y-%m-%d %H:%M}, which is later than its seal.{CLOCK}"
         if abs(datetime.fromtimestamp((event.int >> 80) / 1000, UTC) - at) > 2 * CLOCKS:
             return "has an id of another time."
         return ""

@@ -25,7 +25,7 @@ PARTS = {"recognition_worker": WORKERS, "camera_worker": 1, "job_worker": 1, "we
 DISK = "1500m"
 SETTINGS = {"FACEPLATFORM_KEY_RATE": "0", "FACEPLATFORM_USER_RATE": "0", "FACEPLATFORM_LEASE_SECONDS": "30"}
 SCOPES = ("recognize", "read", "enrol", "manage")
-START_LIMIT = 240.0  # seconds
+START_LIMIT = 600.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
