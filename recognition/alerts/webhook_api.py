@@ -53,6 +53,7 @@ class EndpointViewSet(ActorMixin, viewsets.GenericViewSet):
     serializer_class = schema.EndpointSchema
     read_scope = write_scope = Scope.MANAGE
     shown_once = ("secret",)
+    asks_again = ("POST",)
 
     def list(self, request):
         rows = WebhookEndpoint.objects.visible_to(self.actor).select_related("gallery")

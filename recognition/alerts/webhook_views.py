@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from accounts.confirmation import confirmed
 from accounts.pages import actor_of, get_visible
 from faceplatform.errors import DomainError
 from recognition.alerts import services
@@ -18,6 +19,7 @@ DELIVERIES_A_PAGE = 25
 
 
 @never_cache
+@confirmed
 def webhooks(request, slug):
     """The endpoints, and a form for a new one. A secret is shown only in the answer to the form that made it."""
     gallery = owned(request, slug)
@@ -48,6 +50,7 @@ def webhook(request, slug, pk):
 
 @require_POST
 @never_cache
+@confirmed
 def rotate(request, slug, pk):
     endpoint = _endpoint(request, slug, pk)
     secret = services.rotate_secret(actor=actor_of(request), endpoint=endpoint)

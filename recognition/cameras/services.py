@@ -22,6 +22,7 @@ from gallery.services import assign, validate_and_save
 from gallery.slugs import slugs_for
 from recognition.cameras.addresses import machine_of, take_apart
 from recognition.cameras.channels import CAMERAS, INCOMING, notify
+from recognition.cameras.deleting import delete_sightings_of, lock_unknowns
 from recognition.cameras.models import Camera, CameraKind, CameraState, CameraStatus
 from recognition.cameras.sources import allowed_sources, readable_credentials_of, source_of
 from recognition.engine.jpeg import layout
@@ -164,10 +165,14 @@ def _note_switch(camera: Camera) -> None:
 def delete_camera(*, actor: Actor, camera: Camera) -> AuditEvent:
     """Deletes a camera with all its sightings, for good."""
     require_owner(actor, camera.gallery)
+    # In the order in which the camera's worker locks, which has lost the camera by this.
+    CameraState.objects.filter(camera=camera).update(claim_token=None, claimed_by=None, lease_expires_at=None)
+    lock_unknowns(camera.gallery_id)
     camera = lock_camera(camera)
     details = {"sightings": camera.sightings.count()}
     event = audit.record(actor=actor, action="camera.deleted", gallery=camera.gallery, target=camera, details=details)
     notify(CAMERAS, camera.pk)
+    delete_sightings_of(camera)
     camera.delete()
     return event
 

@@ -4,15 +4,17 @@ import logging
 from datetime import timedelta
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from accounts.actor import system_actor
-from faceplatform.processes.jobs import REPORTS, RETRY, defer_once
+from faceplatform.processes.jobs import MAINTENANCE, REPORTS, RETRY, defer_once
 from gallery.models import FaceSample, Gallery
 from recognition.cameras.models import UnknownPerson
 from recognition.sightings.merging import look_at_unknowns, suggest_names
+from recognition.sightings.unknown_people import lock_unknowns, refresh
 
 logger = logging.getLogger(__name__)
 ENROLLED_WITHIN = timedelta(minutes=12)  # the job runs every five minutes, and may be late
@@ -31,6 +33,16 @@ def name_unknowns(gallery_id: str) -> None:
     """Suggests which unknown person may be whom in the gallery."""
     if gallery := _open_galleries().filter(pk=UUID(gallery_id)).first():
         suggest_names(gallery=gallery)
+
+
+@app.task(queue=MAINTENANCE, retry=RETRY, pass_context=False)
+def refresh_unknowns(unknowns: list[str]) -> None:
+    """Makes the centroids of these unknown people anew, of one gallery; after sightings of theirs were deleted."""
+    with transaction.atomic():
+        people = [UUID(pk) for pk in unknowns]
+        if gallery := UnknownPerson.objects.filter(pk__in=people).values_list("gallery", flat=True).first():
+            lock_unknowns(gallery)
+            refresh(people)
 
 
 @app.periodic(cron="47 2 * * *")

@@ -12,13 +12,13 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from django.db import connection
 from django.db.models import Count, F, Max, Min
 from pgvector import HalfVector
 from pgvector.psycopg.halfvec import HalfVectorBinaryDumper
 
 from faceplatform.database.planned import planned_cursor
 from gallery.models import Gallery, ThresholdSource
+from recognition.cameras.deleting import lock_unknowns as lock_unknowns
 from recognition.cameras.models import Sighting, SightingEmbedding, UnknownEmbedding, UnknownPerson
 from recognition.photos.installed_packs import manifest_of
 from recognition.photos.thresholds import threshold_of
@@ -88,12 +88,6 @@ def seen_until(sighting: Sighting) -> None:
     if sighting.unknown_id is not None:
         earlier = UnknownPerson.objects.filter(pk=sighting.unknown_id, last_seen__lt=sighting.last_seen)
         earlier.update(last_seen=sighting.last_seen)
-
-
-def lock_unknowns(gallery_id: UUID) -> None:
-    """Waits for whoever else changes the gallery's unknown people; held until the transaction ends."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"unknown people {gallery_id}"])
 
 
 def make_unknown(sighting: Sighting) -> UnknownPerson:

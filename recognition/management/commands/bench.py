@@ -60,10 +60,20 @@ class Command(BaseCommand):
         )
 
         cameras = parts.add_parser("cameras", help="reading cameras, of a platform started for this")
-        cameras.add_argument("--cameras", nargs="+", type=int, default=[1, 8], help="how many at a time")
+        cameras.add_argument(
+            "--cameras", nargs="*", type=int, default=[1, 8], help="how many at a time; none: no table"
+        )
         cameras.add_argument("--scenes", nargs="+", choices=("busy", "still"), default=["busy", "still"])
-        cameras.add_argument("--fps", type=float, default=2, help="pictures a second to analyse")
+        cameras.add_argument("--fps", type=float, default=4, help="pictures a second to analyse")
+        cameras.add_argument("--min-frames", type=int, default=3, help="usable faces that a name needs")
         cameras.add_argument("--seconds", type=float, default=60, help="length of each measurement")
+        cameras.add_argument("--beside", type=int, metavar="CAMERAS",
+                             help="then recognise through the API beside so many cameras of the first scene")  # fmt: skip
+        cameras.add_argument("--duration", type=float, default=60, help="seconds of --beside, with and without cameras")
+        cameras.add_argument("--clients", type=int, default=1, help="of --beside")
+        cameras.add_argument(
+            "--live", type=float, metavar="SECONDS", help="then watch a live picture and see how old it is"
+        )
         cameras.add_argument("--photos", type=Path, help="a folder of portraits, one face each; else blocks move")
         cameras.add_argument("--workers", type=int, default=1, help="recognition workers beside them")
         cameras.add_argument("--json", type=Path, help="write the figures to this file")
@@ -213,30 +223,56 @@ class Command(BaseCommand):
         if json:
             self._write(json, {"workers": workers, "seconds": seconds, "attacks": [row.as_dict() for row in rows]})
 
-    def bench_cameras(self, *, cameras, scenes, fps, seconds, photos, workers, json: Path | None, **options):
+    def bench_cameras(self, *, photos, workers, json: Path | None, **options):
         import cv2
 
         from recognition.lab.bench.api.platform import OwnPlatform
-        from recognition.lab.bench.cameras import measure, table, write_films
+        from recognition.lab.bench.cameras.films import write_films
         from recognition.lab.bench.engine import BenchError
 
-        portraits = [cv2.imread(str(path)) for path in sorted(photos.iterdir())] if photos else []
-        rows = []
+        found = [cv2.imread(str(path)) for path in sorted(photos.iterdir())] if photos else []
+        portraits = [portrait for portrait in found if portrait is not None]
         try:
             with tempfile.TemporaryDirectory(prefix="faceplatform-bench-") as folder:
-                write_films(Path(folder) / "films", [portrait for portrait in portraits if portrait is not None])
-                more = {"FACEPLATFORM_CAMERA_FOLDER": str(Path(folder) / "films")}
+                write_films(Path(folder) / "films", portraits)
+                more = {
+                    "FACEPLATFORM_CAMERA_FOLDER": str(Path(folder) / "films"),
+                    "FACEPLATFORM_OUTGOING_NETWORKS": "public,private,127.0.0.0/8",  # the camera with the clock
+                }
                 with OwnPlatform(Path(folder) / "data", settings.MODELS_DIR, workers, more) as platform:
-                    for scene in scenes:
-                        for count in cameras:
-                            rows.append(
-                                measure(platform, cameras=count, scene=scene, fps=fps, seconds=seconds, say=self._say)
-                            )
+                    figures = self._cameras(platform, portraits, **options)
         except BenchError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write("\n".join(table(rows)))
         if json:
-            self._write(json, {"seconds": seconds, "cameras": [row.as_dict() for row in rows]})
+            self._write(json, figures)
+
+    def _cameras(self, platform, portraits, *, cameras, scenes, fps, min_frames, seconds, beside, duration, clients, live,
+                 **options) -> dict:  # fmt: skip
+        from recognition.lab.bench.api.measure import drawn_photos
+        from recognition.lab.bench.cameras import beside as others
+        from recognition.lab.bench.cameras.live_delay import live_delay
+        from recognition.lab.bench.cameras.measure import Load, measure, megabytes_without_cameras, table
+
+        figures: dict[str, Any] = {"seconds": seconds, "cameras": []}
+        without = megabytes_without_cameras(platform, Load(1, "busy", fps, min_frames, portraits)) if cameras else 0
+        rows = []
+        for scene in scenes:
+            for count in cameras:
+                load = Load(count, scene, fps, min_frames, portraits)
+                rows.append(measure(platform, load, seconds=seconds, without=without, say=self._say))
+        if rows:
+            self.stdout.write("\n".join([*table(rows), f"camera worker without a camera: {without} MB"]))
+            figures |= {"cameras": [row.as_dict() for row in rows], "megabytes_without": without}
+        if beside:
+            load = Load(beside, scenes[0], fps, min_frames, portraits)
+            slower = others.beside(platform, load, drawn_photos(), clients=clients, seconds=duration)
+            self.stdout.write(str(slower))
+            figures["beside"] = slower.as_dict()
+        if live:
+            delay = live_delay(platform, seconds=live)
+            self.stdout.write(str(delay))
+            figures["live"] = delay.as_dict()
+        return figures
 
     def _table(self, lines, rows):
         for line in lines:

@@ -15,6 +15,7 @@ from accounts.models import ApiKey, AuditEvent, User
 from accounts.roles import Role
 from accounts.sign_in.middleware import SEEN_AT, SIGNED_IN_AT
 from accounts.sign_in.sessions import delete_ended
+from recognition.alerts.models import WebhookEndpoint
 
 pytestmark = pytest.mark.django_db
 
@@ -121,6 +122,7 @@ def test_what_else_asks_again_and_what_does_not(ada, settings, tmp_path):
     gallery = GalleryFactory(slug="staff")
     owner, person = member(gallery, Role.OWNER).user, IdentityFactory(gallery=gallery, name="Ben")
     people = f"/galleries/staff/people/{person.pk}"
+    endpoint = WebhookEndpoint.objects.create(gallery=gallery, url="https://example.com/hook", secret="kept")
     erasure = {"confirm": "Ben", "reason": "asked for it"}
     for address, values in (
         (f"{people}/export", {}),
@@ -128,6 +130,8 @@ def test_what_else_asks_again_and_what_does_not(ada, settings, tmp_path):
         ("/galleries/staff/delete", {"confirm": "Staff"}),
         ("/users", {"username": "new", "gallery": str(gallery.pk), "role": "10"}),
         (f"/users/{owner.pk}/role", {"gallery": str(gallery.pk), "role": "10"}),
+        ("/galleries/staff/alerts/webhooks", {"url": "https://example.com/hook"}),
+        (f"/galleries/staff/alerts/webhooks/{endpoint.pk}/rotate", {}),
         ("/account/app", {"code": "000000"}),
         ("/account/passkeys/add", {}),
     ):
@@ -135,6 +139,7 @@ def test_what_else_asks_again_and_what_does_not(ada, settings, tmp_path):
         answer = client.post(address, values)
         assert (answer.status_code, answer["Location"][:16]) == (302, "/account/confirm"), address
     assert User.objects.count() == 2 and owner.memberships.get().role == Role.OWNER
+    assert WebhookEndpoint.objects.get().secret == "kept"
     client = aged(signed_in(owner), 700)
     assert client.post("/account/name", {"first_name": "Ada"})["Location"] == "/account"
     api = "/api/v1"
@@ -142,6 +147,8 @@ def test_what_else_asks_again_and_what_does_not(ada, settings, tmp_path):
         client.get(f"{api}/identities/{person.pk}/export"),
         client.post(f"{api}/identities/{person.pk}/erasure", erasure, content_type="application/json"),
         client.post(f"{api}/api-keys", {"scopes": ["read"]}, content_type="application/json"),
+        client.post(f"{api}/webhook-endpoints", {"gallery": "staff", "url": "x"}, content_type="application/json"),
+        client.post(f"{api}/webhook-endpoints/{endpoint.pk}/rotate-secret"),
         client.put(f"{api}/galleries/staff/members/ada", {"role": "viewer"}, content_type="application/json"),
     ):
         problem(answer, 403, "confirm_first")

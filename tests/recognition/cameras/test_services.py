@@ -3,16 +3,32 @@
 import numpy as np
 import pytest
 from django.db import connection
-from factories import CameraFactory, GalleryFactory, member, stranger
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from factories import CameraFactory, GalleryFactory, IdentityFactory, member, stranger, unit
 from mjpeg_server import MjpegServer, jpegs
+from procrastinate.contrib.django.models import ProcrastinateJob
+from seen import sight
 
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed, TooManyAttempts, Unprocessable
 from faceplatform.sealed import CannotOpen
+from gallery.models import history_of
+from recognition.alerts.models import Alert, AlertRule
 from recognition.cameras import services, sources, trying
-from recognition.cameras.models import Camera, CameraState, IncomingFrame
+from recognition.cameras.models import (
+    Camera,
+    CameraState,
+    IncomingFrame,
+    Sighting,
+    SightingFace,
+    UnknownEmbedding,
+    UnknownPerson,
+)
 from recognition.cameras.words import words_of
+from recognition.sightings.services import name_unknown
+from recognition.sightings.tasks import refresh_unknowns
 
 pytestmark = pytest.mark.django_db
 SECRET = "pa/ss#w?rd"
@@ -186,6 +202,38 @@ def test_a_deleted_camera_is_gone(owner, door):
     for act in (services.delete_camera, services.update_camera):
         with pytest.raises(Conflict):
             act(actor=owner, camera=door)
+
+
+def test_a_deleted_camera_takes_its_sightings_along_and_unknown_people_are_counted_anew(owner, door):
+    gallery = door.gallery
+    yard, anna = CameraFactory(gallery=gallery), IdentityFactory(gallery=gallery)
+    twice, there = sight(gallery, unit(0), camera=door), sight(gallery, unit(0), camera=yard, later=60)
+    once, named = sight(gallery, unit(1), camera=door), sight(gallery, unit(2), camera=door)
+    name_unknown(actor=owner, unknown=named.unknown, identity=anna, faces=[])
+    rule = AlertRule.objects.create(gallery=gallery, name="All", kind="known")
+    alert = Alert.objects.create(
+        gallery=gallery, rule=rule, rule_name="All", kind="known", camera=door, sighting=named, identity=anna,
+        raised_at=timezone.now(),
+    )  # fmt: skip
+    assert twice.unknown == there.unknown != once.unknown
+    for later in range(100, 130):
+        sight(gallery, unit(3), camera=door, later=later)
+    with CaptureQueriesContext(connection) as queries:
+        event = services.delete_camera(actor=owner, camera=door)
+    assert len(queries) < 60 and event.details == {"sightings": 33}
+    assert list(Sighting.objects.all()) == [there]
+    assert not SightingFace.objects.exclude(sighting=there).exists()
+    assert not history_of(Sighting).objects.exclude(pgh_obj_id=there.pk).exists()
+    alert.refresh_from_db()
+    assert (alert.camera, alert.sighting, alert.identity) == (None, None, anna)
+    left = {row.pk: row.sightings_count for row in UnknownPerson.objects.all()}
+    assert left == {there.unknown_id: 1, named.unknown_id: 0}  # a name can be undone
+    stayed = UnknownPerson.objects.get(pk=there.unknown_id)
+    assert (stayed.first_seen, stayed.last_seen) == (there.first_seen, there.last_seen)
+    assert UnknownEmbedding.objects.get().n == 2
+    [job] = ProcrastinateJob.objects.filter(task_name="recognition.sightings.tasks.refresh_unknowns")
+    refresh_unknowns(**job.args)
+    assert UnknownEmbedding.objects.get().n == 1
 
 
 # --- Trying ---

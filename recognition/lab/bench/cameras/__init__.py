@@ -1,0 +1,1 @@
+"""Cameras under load: see measure.py."""
