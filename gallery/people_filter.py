@@ -50,7 +50,7 @@ class PeopleFilter(forms.Form):
     state = forms.ChoiceField(choices=_choices(STATES, ""), required=False)
     department = forms.CharField(required=False, max_length=100, widget=forms.Select, label="Department")
     consent = forms.ChoiceField(choices=_choices(CONSENTS, "Any consent"), required=False, label="Consent")
-    seen = forms.ChoiceField(choices=_choices(SEEN, "Seen or not"), required=False, label="Seen by cameras or photos")
+    seen = forms.ChoiceField(choices=_choices(SEEN, "Seen or not"), required=False, label="Seen")
     faces = forms.ChoiceField(
         choices=[("", "Any number of faces"), ("few", "Fewer than 2 faces")], required=False, label="Faces"
     )

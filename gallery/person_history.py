@@ -11,7 +11,8 @@ from gallery.models import FaceSample, Identity, history_of
 
 
 def events_of(person: Identity, rows: AuditEventQuerySet) -> Any:
-    """Those of `rows` that are on the person or one of their faces, or that changed either of them, as an act on many people."""
+    """Those of `rows` that are on the person or one of their faces, or that changed either of them, as an act on many people;
+    and what undid those."""
     samples = FaceSample.with_deleted.filter(identity=person).order_by()
     of_person = history_of(Identity).objects.filter(pgh_obj_id=person.pk)
     of_samples = history_of(FaceSample).objects.filter(
@@ -25,7 +26,9 @@ def events_of(person: Identity, rows: AuditEventQuerySet) -> Any:
     }
     keys = samples.annotate(text=Cast("pk", CharField())).values_list("text", flat=True)
     found = Q(object_id__in=[str(person.pk), *keys]) | Q(change_id__in=changes)
-    return rows.filter(found, gallery_id=person.gallery_id)
+    events = AuditEvent.objects.filter(found, gallery_id=person.gallery_id).order_by()
+    undone = events.annotate(text=Cast("pk", CharField())).values("text")
+    return rows.filter(found | Q(object_type="auditevent", object_id__in=undone), gallery_id=person.gallery_id)
 
 
 WORDS = {

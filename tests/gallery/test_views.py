@@ -165,7 +165,7 @@ def test_each_curation_of_ticked_samples_works_and_can_be_undone(curator, person
     curate(curator, person, "move", samples=[third.pk], to=berta.pk)
     assert set(berta.samples.all()) == {second, third}
     page = curate(curator, person, "reject", samples=[first.pk])
-    assert "Not Ada" in page
+    assert "Not <bdi>Ada</bdi></h2>" in page
     curate(curator, berta, "delete-samples", samples=[third.pk])
     assert list(berta.samples.all()) == [second]
     for event in AuditEvent.objects.order_by("-id"):

@@ -4,7 +4,6 @@ import csv
 import io
 
 import pytest
-from api_world import database_state
 from factories import GalleryFactory, IdentityFactory, SampleFactory, member
 
 from accounts.models import AuditEvent
@@ -73,7 +72,7 @@ def test_each_other_act(curator, gallery):
 
 def test_what_cannot_be_done_is_said_and_changes_nothing(curator, gallery):
     [ada] = people(gallery, 1)
-    before = database_state()
+    before = list(Identity.with_deleted.values())
     for act, values, told in (
         ("inactive", {}, "Tick one or more people first."),
         ("inactive", {"people": ["x", ""]}, "Tick one or more people first."),
@@ -83,15 +82,12 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(curator, gallery):
         ("delete", {"people": ["01a20b77-0000-7000-8000-000000000000"]}, "Nothing was changed. 1 had been deleted"),
     ):
         assert told in do(curator, act, **values), act
-    after = database_state()
-    assert {table: rows for table, rows in after.items() if "gallery_" in table} == {
-        table: rows for table, rows in before.items() if "gallery_" in table
-    }
+    assert list(Identity.with_deleted.values()) == before
     assert not AuditEvent.objects.exists()
 
 
 def test_the_table_of_the_ticked(curator, gallery):
-    ada, ben = people(gallery, 2, department="=1+1")
+    ada, _ = people(gallery, 2, department="=1+1")
     SampleFactory(identity=ada)
     answer = curator.post("/galleries/staff/people/many/export", {"people": [ada.pk]})
     assert answer["Content-Disposition"] == 'attachment; filename="people-staff.csv"'
@@ -102,6 +98,11 @@ def test_the_table_of_the_ticked(curator, gallery):
 
 def test_after_an_act_the_same_list_is_shown_and_no_other_site(curator, gallery):
     [ada] = people(gallery, 1)
-    for back, shown in (("/galleries/staff/?sort=new&page=2", "/galleries/staff/?sort=new&page=2"), ("https://elsewhere.example/", "/galleries/staff/"), ("", "/galleries/staff/")):  # fmt: skip
+    list_of_all = "/galleries/staff/"
+    for back, shown in (
+        (f"{list_of_all}?sort=new&page=2", f"{list_of_all}?sort=new&page=2"),
+        ("https://elsewhere.example/", list_of_all),
+        ("", list_of_all),
+    ):
         answer = curator.post("/galleries/staff/people/many/hide", {"people": [ada.pk], "back": back})
         assert answer["Location"] == shown
