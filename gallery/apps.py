@@ -7,4 +7,7 @@ class GalleryConfig(AppConfig):
     sections = {  # named page → the navigation entry that it belongs to; see gallery/context.py
         "dashboard": "people",
         "identity": "people",
+        "identity-details": "people",
+        "identity-history": "people",
+        "who-looked": "people",
     }

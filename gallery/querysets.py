@@ -3,7 +3,7 @@
 The models are imported where they are used: gallery/models.py imports this module.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
@@ -90,6 +90,25 @@ class IdentityQuerySet(GalleryScopedQuerySet):
         """People whose consent is valid now and expires within `days` days."""
         today = timezone.localdate()
         return self.filter(consent="given", consent_until__range=(today, today + timedelta(days=days)))
+
+    def seen_since(self, moment: datetime | None):
+        """People recognised since then; None: never."""
+        return self.filter(last_recognized_at=None) if moment is None else self.filter(last_recognized_at__gte=moment)
+
+    def with_fewer_faces(self, count: int):
+        """People with fewer than `count` enrolled faces."""
+        from gallery.models import FaceSample
+
+        enough = FaceSample.objects.enrolled().filter(identity=OuterRef("pk")).order_by()[count - 1 : count]
+        return self.filter(~Exists(enough))
+
+    def neighbours(self, person):
+        """(id of who comes before, of who comes after) the person in the gallery's order of names; None at an end."""
+        rows = self.filter(gallery=person.gallery_id, active=True, hidden=False).exclude(pk=person.pk)
+        same = Q(name=person.name)
+        before = rows.filter(Q(name__lt=person.name) | same & Q(pk__lt=person.pk)).order_by("-name", "-id")
+        after = rows.filter(Q(name__gt=person.name) | same & Q(pk__gt=person.pk)).order_by("name", "id")
+        return before.values_list("pk", flat=True).first(), after.values_list("pk", flat=True).first()
 
     def matching(self, text: str):
         """People whose name, external id, department or position contains it, for each word of `text`; no case, no accents."""

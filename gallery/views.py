@@ -1,32 +1,23 @@
-"""The dashboard of portraits, and a person's page."""
+"""The galleries, and the people of one."""
 
-from django.conf import settings
-from django.contrib import messages
+from collections import Counter
+
 from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import looks
-from accounts.models import Look
-from accounts.pages import actor_of, get_visible, offer_undo
+from accounts.pages import actor_of, get_visible
 from accounts.roles import Role
 from faceplatform.errors import DomainError
-from faceplatform.web.webcam import uses_webcam
 from gallery import services
-from gallery.forms import ConsentForm, GalleryForm, IdentityForm
-from gallery.models import Gallery, Identity
+from gallery.forms import GalleryForm
+from gallery.models import Gallery
+from gallery.people_filter import PeopleFilter
 
-PEOPLE_PER_PAGE = 60
+GALLERIES_PER_PAGE = 60
 GALLERIES_IN_MENU = 12
-STATES = {
-    "active": lambda people: people.filter(active=True, hidden=False),
-    "inactive": lambda people: people.filter(active=False),
-    "hidden": lambda people: people.filter(hidden=True),
-    "without-consent": lambda people: people.without_valid_consent(),
-    "consent-ending": lambda people: people.consent_ending(),
-    "all": lambda people: people,
-}
 
 
 @require_safe
@@ -46,7 +37,7 @@ def galleries(request):
     if request.htmx:
         return render(request, "gallery/_galleries_menu.html", {"galleries": rows[:GALLERIES_IN_MENU]})
     query = request.GET.get("q", "").strip()
-    page = Paginator(rows.filter(name__icontains=query).with_counts(), PEOPLE_PER_PAGE).get_page(
+    page = Paginator(rows.filter(name__icontains=query).with_counts(), GALLERIES_PER_PAGE).get_page(
         request.GET.get("page")
     )
     context = {"page": page, "query": query, "form": GalleryForm(), "closed": _closed(request)}
@@ -73,111 +64,29 @@ def create_gallery(request):
 
 @require_safe
 def dashboard(request, slug):
-    """A gallery's people as round portraits, with a tick on those recognised today."""
-    actor = actor_of(request)
+    """A gallery's people, as portraits or a table, with a tick on those recognised today. Answers htmx with the list alone."""
     gallery = get_visible(Gallery.objects.with_counts(), request, slug=slug)
     if request.session.get("gallery") != slug:
         request.session["gallery"] = slug
     looks.seen(request, looks.Kind.PEOPLE, gallery=gallery)
-    state = request.GET.get("state") if request.GET.get("state") in STATES else "active"
-    query = request.GET.get("q", "").strip()
-    rows = STATES[state](gallery.identities.all()).matching(query).with_portrait().order_by("name", "id")
+    chosen = PeopleFilter(gallery, request.GET)
+    page = chosen.pages().get_page(request.GET.get("page"))
+    names = Counter(person.name for person in page)
     context = {
         "gallery": gallery,
-        "page": Paginator(rows, PEOPLE_PER_PAGE).get_page(request.GET.get("page")),
-        "query": query,
-        "state": state,
+        "filter": chosen,
+        "page": page,
+        "namesakes": {name for name, count in names.items() if count > 1},
         "today": timezone.localdate(),
+        "may_enrol": (actor_of(request).role_in(gallery) or Role.VIEWER)
+        >= Role.CURATOR,  # None: a membership that just ended
     }
     if request.htmx:
         return render(request, "gallery/_people.html", context)
-    role = actor.role_in(gallery) or Role.VIEWER  # None if the membership ended during this request
-    context |= {
-        "may_enrol": role >= Role.CURATOR,
-        "closed": _closed(request),
-    }
-    return render(request, "gallery/dashboard.html", context)
+    return render(request, "gallery/dashboard.html", context | {"closed": _closed(request)})
 
 
 @require_safe
 def people(request, slug):
     """The address above a person's: the gallery's own page shows the people."""
     return redirect("dashboard", get_visible(Gallery.objects.all(), request, slug=slug).slug)
-
-
-@uses_webcam
-def identity(request, slug, pk):
-    """A person's data and samples, which curators can change here."""
-    person = get_visible(Identity.objects.select_related("gallery").with_portrait(), request, gallery__slug=slug, pk=pk)
-    if request.method == "POST":
-        return _change_identity(request, person)
-    return _identity_page(request, person, IdentityForm(instance=person))
-
-
-def _change_identity(request, person: Identity):
-    form, status = IdentityForm(request.POST, instance=Identity(gallery=person.gallery, pk=person.pk)), 400
-    if form.is_valid():
-        try:
-            services.update_identity(actor=actor_of(request), identity=person, **form.cleaned_data)
-            messages.success(request, "Saved.")
-            return redirect(person)
-        except DomainError as error:
-            form.add_error(None, error.message)
-            status = 409 if error.status == 409 else 400
-    return _identity_page(request, person, form, status=status)
-
-
-def _identity_page(
-    request, person: Identity, form: IdentityForm, *, consent: ConsentForm | None = None, status: int = 200
-):
-    looks.seen(request, looks.Kind.PERSON, gallery=person.gallery, object_id=person.pk)
-    role = actor_of(request).role_in(person.gallery) or Role.VIEWER  # None if the membership ended during this request
-    consent = consent or ConsentForm(instance=person)
-    form.initial["seen"] = consent.initial["seen"] = person.updated_at.isoformat()
-    context = {
-        "gallery": person.gallery,
-        "identity": person,
-        "samples": person.samples.enrolled().select_related("created_by"),
-        "rejected": person.samples.filter(rejected=True),
-        "form": form,
-        "consent": consent,
-        "may_enrol": role >= Role.CURATOR,
-        "may_erase": role >= Role.OWNER,
-        "today": timezone.localdate(),
-    }
-    return render(request, "gallery/identity.html", context, status=status)
-
-
-@require_POST
-def note_consent(request, slug, pk):
-    """Records whether the person has agreed to being recognised."""
-    person = get_visible(Identity.objects.select_related("gallery").with_portrait(), request, gallery__slug=slug, pk=pk)
-    form, status = ConsentForm(request.POST, instance=Identity(gallery=person.gallery, pk=person.pk)), 400
-    if form.is_valid():
-        try:
-            services.update_identity(actor=actor_of(request), identity=person, **form.cleaned_data)
-            messages.success(request, "The consent was saved.")
-            return redirect(person)
-        except DomainError as error:
-            form.add_error(None, error.message)
-            status = error.status
-    return _identity_page(request, person, IdentityForm(instance=person), consent=form, status=status)
-
-
-@require_POST
-def delete_identity(request, slug, pk):
-    person = get_visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
-    event = services.delete_identity(actor=actor_of(request), identity=person)
-    offer_undo(request, f"{person.name} was deleted.", event)
-    return redirect("dashboard", slug)
-
-
-@require_safe
-def who_looked(request, slug, pk):
-    """Who looked at the person, for the gallery's owners."""
-    person = get_visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
-    actor = actor_of(request)
-    actor.require_role(person.gallery, Role.OWNER)
-    page = Paginator(Look.objects.at_people([person.pk]), 50).get_page(request.GET.get("page"))
-    context = {"gallery": person.gallery, "identity": person, "page": page, "days": settings.LOOK_RETENTION_DAYS}
-    return render(request, "gallery/who_looked.html", context)

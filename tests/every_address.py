@@ -7,6 +7,7 @@ from django.urls import URLPattern, get_resolver
 
 VALUES = {"slug": "staff", "uuid": str(uuid.UUID(int=1)), "int": "1", "str": "some"}
 VALUES |= {"correction": "name", "many": "merge", "one": "split"}  # of recognition/sightings/urls.py
+VALUES |= {"bulk": "department"}  # of gallery/urls.py
 
 
 def addresses(patterns=None, prefix: str = "/"):

@@ -20,7 +20,7 @@ PERSON = "/galleries/staff/people/{pk}/"
 # takes anything.
 FORMS: dict[str, tuple[str, dict, dict[str, list]]] = {
     "/galleries/new": ("gallery.forms.GalleryForm", {"name": "Staff"}, {"name": ["", LONG, NUL]}),
-    PERSON: (
+    PERSON + "details": (
         "gallery.forms.IdentityForm",
         {"name": "Ada"},
         {

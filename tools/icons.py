@@ -25,6 +25,7 @@ ICONS = [
     "download",
     "ellipsis",
     "eye",
+    "eye-off",
     "funnel",
     "grid-2x2",
     "heart-pulse",

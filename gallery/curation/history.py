@@ -5,14 +5,15 @@ which is the audit event's `change_id`. Undo gives each row its old values back,
 a change enrolled are named in the event's details, and are deleted. An undo is a change too, so it can be undone in turn.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, models, transaction
-from django.db.models import OuterRef, Subquery
+from django.db import IntegrityError, connection, models, transaction
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from accounts import audit
@@ -118,7 +119,7 @@ def _lock_changes(model: type[models.Model], change_id: UUID, may_be_gone: bool 
         raise Conflict(PURGED, code="purged")
     first = {key: record for key, record in first.items() if key in rows}
     fields = [field.attname for field in history._meta.fields if not field.name.startswith("pgh_")]
-    later = _next_records(history, change_id, list(first))
+    later = _next_records(history, change_id, {record.pgh_obj_id: record.pgh_id for record in records})
     changes = []
     for key, record in first.items():
         change = _row_change(rows[key], record, later.get(key, rows[key]), fields)
@@ -128,12 +129,19 @@ def _lock_changes(model: type[models.Model], change_id: UUID, may_be_gone: bool 
     return changes
 
 
-def _next_records(history: Any, change_id: UUID, keys: list[UUID]) -> dict[UUID, Any]:
-    """Row → the record of the next change after this one. A row that nobody has changed since has none."""
-    of_change = history.objects.filter(pgh_context_id=change_id, pgh_label="update", pgh_obj_id=OuterRef("pgh_obj_id"))
-    last = Subquery(of_change.order_by("-pgh_id").values("pgh_id")[:1])
-    later = history.objects.filter(pgh_obj_id__in=keys, pgh_id__gt=last)
-    return {record.pgh_obj_id: record for record in later.order_by("pgh_obj_id", "pgh_id").distinct("pgh_obj_id")}
+def _next_records(history: Any, change_id: UUID, last: dict[UUID, int]) -> dict[UUID, Any]:
+    """Row → the record of the next change after this one. A row that nobody has changed since has none.
+
+    last: row → the id of the change's last record of it.
+    """
+    if not last:
+        return {}
+    later = history.objects.filter(pgh_obj_id__in=list(last), pgh_id__gt=min(last.values()))
+    found: dict[UUID, Any] = {}
+    for record in later.exclude(pgh_context_id=change_id).order_by("pgh_id"):
+        if record.pgh_id > last[record.pgh_obj_id]:
+            found.setdefault(record.pgh_obj_id, record)
+    return found
 
 
 def _lock_enrolled(event: AuditEvent) -> list[UUID]:
@@ -154,14 +162,33 @@ def _row_change(row: models.Model, before: models.Model, after: models.Model, fi
 
 
 def _in_restore_order(people: list[RowChange]) -> list[RowChange]:
-    """People who give up their external id, or are deleted, come first: another of them may take it back."""
-    return sorted(people, key=lambda c: bool(c.before.get("external_id")) or c.before.get("deleted_at", 1) is None)
+    """People who give up their external id, or are deleted, come first: another of them may take it back. Alike ones are
+    neighbours."""
+
+    def order(change: RowChange) -> tuple[bool, str]:
+        before = change.before
+        return bool(before.get("external_id")) or before.get("deleted_at", 1) is None, repr(_compared(before))
+
+    return sorted(people, key=order)
+
+
+def _compared(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in NOT_COMPARED}
 
 
 def _restore(changes: list[RowChange]) -> None:
     """Neighbours that get the same values back, such as the samples of a merge, are written together."""
-    for (model, before), same in groupby(changes, key=lambda change: (type(change.row), change.before)):
-        model._base_manager.filter(pk__in=[change.row.pk for change in same]).update(**before)
+    for (model, before), same in groupby(changes, key=lambda change: (type(change.row), _compared(change.before))):
+        rows = list(same)
+        own = {name: _each_its_own(rows, name) for name in rows[0].before.keys() & NOT_COMPARED}
+        model._base_manager.filter(pk__in=[change.row.pk for change in rows]).update(**before, **own)
+
+
+def _each_its_own(changes: list[RowChange], name: str) -> RawSQL:
+    """For one update of rows that get different times back."""
+    table = connection.ops.quote_name(changes[0].row._meta.db_table)
+    times = {str(change.row.pk): change.before[name].isoformat() for change in changes}
+    return RawSQL(f"(%s::jsonb ->> {table}.id::text)::timestamptz", [json.dumps(times)])
 
 
 def _inserted_keys(model: type[models.Model], change_id: UUID) -> list[UUID]:

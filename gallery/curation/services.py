@@ -41,7 +41,7 @@ def merge_identities(*, actor: Actor, into: Identity, others: Sequence[Identity]
     keys = {other.pk for other in others}
     if not keys or into.pk in keys or any(other.gallery_id != into.gallery_id for other in others):
         raise InvalidInput("Choose at least one other person in the same gallery to merge.")
-    locked = _lock_people({into.pk, *keys})
+    locked = lock_people({into.pk, *keys})
     into, sources = locked[into.pk], [locked[key] for key in sorted(keys)]
     photos = set(FaceSample.objects.filter(identity=into, rejected=False).values_list("photo_sha256", flat=True))
     moved = 0
@@ -66,7 +66,7 @@ def split_identity(
     Raises InvalidInput if they are not all this person's, or are all the person has.
     """
     actor.require_role(identity.gallery, Role.CURATOR)
-    identity = _lock_people({identity.pk})[identity.pk]
+    identity = lock_people({identity.pk})[identity.pk]
     chosen = list(FaceSample.objects.select_for_update(of=("self",)).filter(identity=identity, pk__in=samples))
     if not chosen or len(chosen) != len(set(samples)):
         raise InvalidInput(f"Choose one or more samples, all of them of {identity.name}.")
@@ -93,7 +93,7 @@ def move_sample(*, actor: Actor, sample: FaceSample, to: Identity) -> CurationRe
     actor.require_role(gallery, Role.CURATOR)
     if to.gallery_id != sample.gallery_id or to.pk == sample.identity_id:
         raise InvalidInput("Choose another person in the same gallery.")
-    people = _lock_people({sample.identity_id, to.pk})
+    people = lock_people({sample.identity_id, to.pk})
     locked = lock_sample(sample.pk)
     if locked.identity_id != sample.identity_id:
         raise Conflict(MOVED_MEANWHILE.format(sample=sample), code="edited_meanwhile")
@@ -144,7 +144,7 @@ def _purge(model: type[Identity] | type[FaceSample], before: datetime, gallery: 
     return purged
 
 
-def _lock_people(keys: set[UUID]) -> dict[UUID, Identity]:
+def lock_people(keys: set[UUID]) -> dict[UUID, Identity]:
     """Locks people in the order of their keys. Raises Conflict if one has been merged or deleted in the meantime."""
     locked = {}
     for key in sorted(keys):

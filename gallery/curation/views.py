@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 from django.contrib import messages
-from django.db import transaction
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
@@ -13,16 +12,16 @@ from accounts.models import AuditEvent
 from accounts.pages import actor_of, get_visible, offer_undo
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
-from gallery import services
-from gallery.curation import history
+from gallery.curation import history, samples
 from gallery.curation import services as curation
 from gallery.forms import MoveForm, OtherPersonForm, SamplesForm, SplitForm
 from gallery.models import FaceEmbedding, FaceSample, Identity
 from gallery.search.query import nearest_identities
 
 MAX_CHOICES = 12
-Change = tuple[str, AuditEvent]  # what was done, as a sentence, and the event that undoes it
-Done = tuple[Identity, list[Change]]  # the person to show next, and what was done
+Done = tuple[
+    Identity, str, AuditEvent
+]  # the person to show next, what was done, as a sentence, and the event that undoes it
 
 
 def _person(request, slug, pk) -> Identity:
@@ -33,16 +32,11 @@ def _person(request, slug, pk) -> Identity:
 
 
 def _curate_and_redirect(request, person: Identity, form, act: Callable[[], Done]):
-    """Calls `act` in one transaction if the form is valid, then goes to the person it returns.
-
-    What was done is shown only once it is committed. Otherwise shows what went wrong, on `person`.
-    """
+    """Calls `act` if the form is valid, then goes to the person it returns. Otherwise shows what went wrong, on `person`."""
     try:
         if form.is_valid():
-            with transaction.atomic():
-                shown, changes = act()
-            for text, event in changes:
-                offer_undo(request, text, event)
+            shown, text, event = act()
+            offer_undo(request, text, event)
             return redirect(shown)
         text = " ".join(str(error) for errors in form.errors.values() for error in errors)
     except (Conflict, InvalidInput) as error:
@@ -58,9 +52,10 @@ def split(request, slug, pk):
     form = SplitForm(person, request.POST)
 
     def act() -> Done:
-        samples, name = [sample.pk for sample in form.cleaned_data["samples"]], form.cleaned_data["name"]
-        result = curation.split_identity(actor=actor_of(request), identity=person, samples=samples, name=name)
-        return result.identity, [(f"{len(samples)} of {person.name}'s samples now belong to {name}.", result.event)]
+        ticked, name = list(form.cleaned_data["samples"]), form.cleaned_data["name"]
+        keys = [sample.pk for sample in ticked]
+        result = curation.split_identity(actor=actor_of(request), identity=person, samples=keys, name=name)
+        return result.identity, f"{_faces(ticked)} of {person.name} now {_belong(ticked)} to {name}.", result.event
 
     return _curate_and_redirect(request, person, form, act)
 
@@ -71,13 +66,10 @@ def move(request, slug, pk):
     person = _person(request, slug, pk)
     form = MoveForm(person, request.POST)
 
-    def move_one(sample: FaceSample, to: Identity) -> Change:
-        result = curation.move_sample(actor=actor_of(request), sample=sample, to=to)
-        return f"{sample.photo_name or 'A sample'} now belongs to {to.name}.", result.event
-
     def act() -> Done:
-        to = form.cleaned_data["to"]
-        return to, [move_one(sample, to) for sample in form.cleaned_data["samples"]]
+        ticked, to = list(form.cleaned_data["samples"]), form.cleaned_data["to"]
+        event = samples.move_samples(actor=actor_of(request), identity=person, samples=ticked, to=to)
+        return to, f"{_faces(ticked)} of {person.name} now {_belong(ticked)} to {to.name}.", event
 
     return _curate_and_redirect(request, person, form, act)
 
@@ -88,12 +80,10 @@ def reject(request, slug, pk):
     person = _person(request, slug, pk)
     form = SamplesForm(person, request.POST)
 
-    def reject_one(sample: FaceSample) -> Change:
-        result = curation.reject_sample(actor=actor_of(request), sample=sample)
-        return f"{sample.photo_name or 'A sample'} is now marked as not {person.name}.", result.event
-
     def act() -> Done:
-        return person, [reject_one(sample) for sample in form.cleaned_data["samples"]]
+        ticked = list(form.cleaned_data["samples"])
+        event = samples.reject_samples(actor=actor_of(request), identity=person, samples=ticked)
+        return person, f"{_faces(ticked)} {_is(ticked)} now marked as not {person.name}.", event
 
     return _curate_and_redirect(request, person, form, act)
 
@@ -104,14 +94,24 @@ def delete_samples(request, slug, pk):
     person = _person(request, slug, pk)
     form = SamplesForm(person, request.POST)
 
-    def delete_one(sample: FaceSample) -> Change:
-        event = services.delete_sample(actor=actor_of(request), sample=sample)
-        return f"{sample.photo_name or 'A sample'} was deleted.", event
-
     def act() -> Done:
-        return person, [delete_one(sample) for sample in form.cleaned_data["samples"]]
+        ticked = list(form.cleaned_data["samples"])
+        event = samples.delete_samples(actor=actor_of(request), identity=person, samples=ticked)
+        return person, f"{_faces(ticked)} of {person.name} {'was' if len(ticked) == 1 else 'were'} deleted.", event
 
     return _curate_and_redirect(request, person, form, act)
+
+
+def _faces(ticked: list[FaceSample]) -> str:
+    return "1 face" if len(ticked) == 1 else f"{len(ticked)} faces"
+
+
+def _belong(ticked: list[FaceSample]) -> str:
+    return "belongs" if len(ticked) == 1 else "belong"
+
+
+def _is(ticked: list[FaceSample]) -> str:
+    return "is" if len(ticked) == 1 else "are"
 
 
 @require_POST
@@ -123,7 +123,7 @@ def merge(request, slug, pk):
     def act() -> Done:
         other = form.cleaned_data["to"]
         result = curation.merge_identities(actor=actor_of(request), into=person, others=[other])
-        return person, [(f"{other.name} was merged into {person.name}.", result.event)]
+        return person, f"{other.name} was merged into {person.name}.", result.event
 
     return _curate_and_redirect(request, person, form, act)
 

@@ -233,7 +233,9 @@ def _looks(subject: Subject) -> Iterator[dict[str, Any]]:
     yield from rows.values("kind", "via", "count", "first_at", "last_at").iterator(chunk_size=500)
 
 
-NAMES_IN_DETAILS = ("from", "to", "new", "new_id", "merged", "identity", "identities", "photo", "sha256", "name")
+NAMES_IN_DETAILS = (
+    "from", "to", "to_id", "new", "new_id", "merged", "identity", "identities", "ids", "photo", "photos", "sha256", "name",
+)  # fmt: skip
 
 
 def _redact_others(details: dict[str, Any], own: set[str]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from accounts.pages import actor_of, get_visible, offer_undo
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
 from gallery.models import Gallery, Identity
+from gallery.person import find_person, person_context
 from recognition.cameras.models import Sighting, SightingFace, UnknownPerson
 from recognition.sightings import corrections, services, tasks
 from recognition.sightings.enrolling import RefusedFace, diverse_faces
@@ -80,14 +81,12 @@ def new_sightings(request, slug):
 @require_safe
 def seen(request, slug, pk):
     """Where and when a person was seen, by day."""
-    people = Identity.objects.select_related("gallery").with_portrait()
-    person = get_visible(people, request, gallery__slug=slug, pk=pk)
-    looks.seen(request, looks.Kind.PERSON, gallery=person.gallery, object_id=pk)
+    person = find_person(request, slug, pk)
     rows = Sighting.objects.filter(gallery=person.gallery).of_person(pk).with_people().with_faces().latest_first()
     page = Paginator(rows, A_PAGE).get_page(request.GET.get("page"))
     days = groupby(page, key=lambda row: row.first_seen.astimezone(person.gallery.zone).date())
-    context = _context(request, person.gallery) | {
-        "identity": person,
+    context = person_context(request, person, "seen") | {
+        "zone": person.gallery.zone,
         "page": page,
         "days": [(day, list(rows)) for day, rows in days],
     }

@@ -28,21 +28,30 @@ def open_grace(page, gallery: str) -> None:
     expect(page.locator("h1")).to_have_text("Grace")
 
 
+def find_the_other_entry(page):
+    page.get_by_role("button", name="More acts").click()
+    page.get_by_role("button", name="Merge with another entry …").click()
+    return page.get_by_label("Find the other entry")
+
+
 def test_enter_fires_none_of_several_acts(page, gallery):
     open_grace(page, gallery)
     sent = []
     page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
     page.locator("[name=samples]").first.check()
-    page.get_by_text("With the ticked samples").click()
-    page.fill("[aria-label='Name of a new person']", "Somebody")
+    page.get_by_role("button", name="Split off as a new person …").click()
+    page.get_by_label("Name of a new person").fill("Somebody")
+    page.get_by_label("Name of a new person").press("Enter")
+    page.keyboard.press("Escape")
     page.locator("[name=samples]").first.press("Enter")
-    page.locator("[aria-label='Name of a new person']").press("Enter")
+    page.get_by_role("button", name="Move to another person …").click()
     search = page.get_by_label("Find the person to move them to")
     search.fill("Eil")
     search.press("Enter")
     page.locator("#move-to [name=to]").first.check()
     page.locator("#move-to [name=to]").first.press("Enter")
-    page.get_by_label("Find the other entry").fill("Eil")
+    page.keyboard.press("Escape")
+    find_the_other_entry(page).fill("Eil")
     page.locator("#merge-with [name=to]").first.check()
     page.get_by_label("Find the other entry").press("Enter")
     page.reload()
@@ -79,10 +88,11 @@ def test_a_lost_session_leads_back_to_the_page_and_keeps_what_was_typed(page, ga
 
 def test_a_plain_form_leads_back_to_the_page_too(page, gallery):
     open_grace(page, gallery)
+    page.get_by_role("link", name="Edit", exact=True).click()
     person = page.url
     page.fill("[name=position]", "Admiral")
     lose_session(page)
-    page.click("button:has-text('Merge into Grace')")
+    page.locator("#edit").get_by_role("button", name="Save").click()
     page.wait_for_url("**/sign-in?next=**")
     sign_in_again(page)
     page.wait_for_url(person)
@@ -117,7 +127,7 @@ def test_what_the_server_did_not_say_is_said_in_words(page, gallery, hopper, ans
 def test_the_servers_own_refusal_is_told_outside_of_the_part(page, gallery, platform):
     open_grace(page, gallery)
     page.route("**/choices?**", lambda route: route.continue_(url=f"{platform.address}/galleries/none/people/x"))
-    page.get_by_label("Find the other entry").fill("Eil")
+    find_the_other_entry(page).fill("Eil")
     expect(page.get_by_role("alert")).to_contain_text("There is nothing here")
     expect(page.locator("#merge-with")).to_be_empty()
     page.unroute_all()
@@ -136,11 +146,11 @@ def test_a_search_is_in_the_address_and_back_shows_what_was_there(page, gallery)
     expect(page).to_have_url(re.compile(r"\?q=grace"))
     page.reload()
     expect(people).to_have_count(1)
-    page.get_by_label("Which people").select_option("inactive")
+    page.locator(".chips label", has_text="Inactive").click()
     expect(people).to_have_count(0)
     page.go_back()
     expect(people).to_have_count(1)
-    expect(page.get_by_label("Which people")).to_have_value("active")
+    expect(page.get_by_role("radio", name="Active", exact=False).first).to_be_checked()
     page.go_back()
     expect(people).to_have_count(2)
     expect(page.get_by_label("Search people")).to_have_value("")

@@ -88,7 +88,7 @@ def test_sightings_are_corrected_and_an_unknown_person_named_and_that_undone(pag
     latest.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status").first).to_contain_text("Saved: this is Ada Lovelace.")
     page.get_by_role("link", name="Ada Lovelace").first.click()
-    page.get_by_role("link", name="Seen by cameras").click()
+    page.locator(".person-tabs").get_by_role("link", name="Seen").click()
     expect(page.locator(".sighting")).to_have_count(2)
     looks_well(page, "seen")
 

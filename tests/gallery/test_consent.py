@@ -133,7 +133,7 @@ def test_consent_over_rest(gallery):
 def test_consent_on_the_pages(client, gallery, today):
     client.force_login(member(gallery, Role.CURATOR).user)
     grace = IdentityFactory(gallery=gallery)
-    page = client.get(grace.get_absolute_url())
+    page = client.get(f"{grace.get_absolute_url()}details")
     assert b"No valid consent" in page.content
     seen = page.context["consent"].initial["seen"]
     address = f"{grace.get_absolute_url()}consent"
@@ -146,7 +146,9 @@ def test_consent_on_the_pages(client, gallery, today):
     grace.refresh_from_db()
     assert grace.has_valid_consent
     missing = IdentityFactory(gallery=gallery, name="Nobody asked me")
-    found = client.get(f"/galleries/{gallery.slug}/", {"state": "without-consent"}).context["page"].object_list
+    found = (
+        client.get(f"/galleries/{gallery.slug}/", {"state": "all", "consent": "missing"}).context["page"].object_list
+    )
     assert list(found) == [missing]
 
 

@@ -1,0 +1,144 @@
+"""Acts on the people who are ticked on the page of people, or on all who match its filters."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+from accounts import looks
+from accounts.actor import Actor
+from accounts.pages import actor_of, get_visible, offer_undo
+from accounts.roles import Role
+from faceplatform.errors import Conflict, InvalidInput
+from faceplatform.spreadsheet import csv_blocks
+from faceplatform.web.streaming import download
+from gallery.bulk import services
+from gallery.bulk.services import Done
+from gallery.forms import ConsentForm
+from gallery.models import Gallery, Identity
+from gallery.people_filter import PeopleFilter
+
+FLAGS = {  # act → what it sets, and in words
+    "inactive": ({"active": False}, "not active now"),
+    "active": ({"active": True}, "active now"),
+    "hide": ({"hidden": True}, "hidden now"),
+    "show": ({"hidden": False}, "shown now"),
+}
+COLUMNS = ("name", "external_id", "department", "position", "active", "hidden", "consent", "consent_by", "consent_at",
+           "consent_until", "last_recognized_at", "created_at")  # fmt: skip
+
+
+@require_POST
+def many(request, slug, act):
+    """Does `act` with the ticked people, offers one undo for all, and returns to the page with the button."""
+    gallery = get_visible(Gallery.objects.all(), request, slug=slug)
+    actor = actor_of(request)
+    actor.require_role(gallery, Role.CURATOR)
+    people = _chosen(gallery, request.POST)
+    back = request.POST.get("back", "")
+    safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
+    try:
+        services.require_some(people)
+        if act == "export":
+            return _export(request, gallery, people)
+        told, done = _act(actor, gallery, people, act, request.POST)
+    except (Conflict, InvalidInput) as error:
+        messages.error(request, error.message)
+    else:
+        _tell(request, told, done)
+    return redirect(back if safe else reverse("dashboard", args=[slug]))
+
+
+def _chosen(gallery: Gallery, form: QueryDict) -> list[UUID]:
+    """All who match the filters, if this was ticked, or else the ticked ones; the one that was ticked first is the first."""
+    if form.get("all"):
+        rows = PeopleFilter(gallery, QueryDict(form.get("filter", ""))).rows()
+        return list(rows.order_by("name", "id").values_list("pk", flat=True))
+    return list(dict.fromkeys(filter(None, map(_uuid, [form.get("into", ""), *form.getlist("people")]))))
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _act(actor: Actor, gallery: Gallery, people: list[UUID], act: str, form: QueryDict) -> tuple[str, Done]:
+    """What was done, in words that follow “3 people”, and the outcome."""
+    if act in FLAGS:
+        fields, words = FLAGS[act]
+        return words, services.change_people(actor=actor, gallery=gallery, people=people, **fields)
+    acts: dict[str, Callable[[], tuple[str, Done]]] = {
+        "department": lambda: _set_department(actor, gallery, people, form.get("department", "")),
+        "consent": lambda: _note_consent(actor, gallery, people, form),
+        "delete": lambda: ("deleted", services.delete_people(actor=actor, gallery=gallery, people=people)),
+        "merge": lambda: _merge(actor, gallery, people),
+    }
+    return acts[act]()
+
+
+def _set_department(actor: Actor, gallery: Gallery, people: list[UUID], name: str) -> tuple[str, Done]:
+    done = services.change_people(actor=actor, gallery=gallery, people=people, department=name)
+    return (f"in the department {name.strip()} now" if name.strip() else "in no department now"), done
+
+
+def _note_consent(actor: Actor, gallery: Gallery, people: list[UUID], data: QueryDict) -> tuple[str, Done]:
+    form = ConsentForm(data, instance=Identity(gallery=gallery, name="Somebody"))
+    if not form.is_valid():
+        raise InvalidInput(" ".join(str(error) for errors in form.errors.values() for error in errors))
+    values: dict[str, Any] = {name: value for name, value in form.cleaned_data.items() if name != "seen"}
+    done = services.change_people(actor=actor, gallery=gallery, people=people, **values)
+    return f"noted with the consent “{form.instance.get_consent_display().lower()}”", done
+
+
+def _merge(actor: Actor, gallery: Gallery, people: list[UUID]) -> tuple[str, Done]:
+    done = services.merge_people(actor=actor, gallery=gallery, people=people)
+    assert done.event is not None
+    return f"merged into {done.event.object_name}", done
+
+
+def _tell(request, told: str, done: Done) -> None:
+    """In one message: “38 people are not active now. 2 were so already. 1 had been deleted in the meantime.”"""
+    sentences = [f"{_who(done)} {told}."] if done.changed else ["Nothing was changed."]
+    if done.same:
+        sentences.append(f"{done.same:,} {'was' if done.same == 1 else 'were'} so already.")
+    if done.gone:
+        left_out = "was" if done.gone == 1 else "were"
+        sentences.append(f"{done.gone} had been deleted or merged in the meantime, and {left_out} left out.")
+    if done.event:
+        offer_undo(request, " ".join(sentences), done.event)
+    else:
+        messages.info(request, " ".join(sentences))
+
+
+def _who(done: Done) -> str:
+    if done.changed == 1 and done.event and done.event.action != "identity.merged":
+        return f"{done.event.object_name} is"
+    return f"{done.changed:,} {'entry is' if done.changed == 1 else 'people are'}"
+
+
+def _export(request, gallery: Gallery, people: list[UUID]):
+    """A CSV of the ticked people's data, without pictures."""
+    looks.seen(request, looks.Kind.PEOPLE, gallery=gallery)
+    rows = gallery.identities.filter(pk__in=people).with_portrait().order_by("name", "id")
+    blocks = (block.encode() for block in csv_blocks(_lines(rows)))
+    return download(request, blocks, name=f"people-{gallery.slug}.csv", content_type="text/csv; charset=utf-8")
+
+
+def _lines(rows) -> Iterator[list[str]]:
+    yield [*COLUMNS, "faces"]
+    for row in rows.iterator(chunk_size=500):
+        yield [*(_cell(getattr(row, name)) for name in COLUMNS), str(row.sample_count)]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value.isoformat() if hasattr(value, "isoformat") else str(value or "")

@@ -1,0 +1,44 @@
+// Ticking people: a range with Shift, all that match, and how many. Without this file the boxes and buttons work, one by one.
+
+const form = () => document.getElementById("many");
+const boxes = () => [...document.querySelectorAll("#many [name=people]")];
+let last = null;
+let order = []; // ids in the order in which they were ticked: the first is the one that a merge keeps
+
+function range(box) {
+  const all = boxes();
+  const [from, to] = [all.indexOf(last), all.indexOf(box)].sort((a, b) => a - b);
+  if (from >= 0) all.slice(from, to + 1).forEach((each) => (each.checked = box.checked));
+}
+
+function say() {
+  const every = form().elements.all;
+  const ticked = boxes().filter((box) => box.checked);
+  const known = new Map(ticked.map((box) => [box.value, box]));
+  order = [...order.filter((id) => known.has(id)), ...ticked.map((box) => box.value).filter((id) => !order.includes(id))];
+  const count = every.checked ? Number(every.dataset.count) : ticked.length;
+  const words = count === 1 ? "1 person" : `${count.toLocaleString("en")} people`;
+  form().querySelectorAll("[data-ticked]").forEach((place) => (place.textContent = `${words} ticked`));
+  form().querySelectorAll("[data-ticked-words]").forEach((place) => (place.textContent = words));
+  const first = known.get(order[0]);
+  form().elements.into.value = every.checked || !first ? "" : first.value;
+  form().querySelector("[data-into]").textContent = first && !every.checked ? `${first.dataset.name}, who was ticked first,` : "the first of them";
+}
+
+document.addEventListener("click", (event) => {
+  const box = event.target.closest("#many [name=people]");
+  if (!box) return;
+  if (event.shiftKey) range(box);
+  last = box;
+  if (!box.checked) form().elements.all.checked = false;
+  say();
+});
+
+document.addEventListener("change", (event) => {
+  if (!event.target.matches("#many [name=all]")) return;
+  boxes().forEach((box) => (box.checked = event.target.checked));
+  say();
+});
+
+document.addEventListener("htmx:afterSwap", () => ([last, order] = [null, []]));
+if (form()) say(); // boxes that the browser kept ticked
