@@ -4,7 +4,7 @@ from gallery import views
 from gallery.curation import views as curation_views
 
 urlpatterns = [
-    path("", views.home, name="home"),
+    path("welcome", views.welcome, name="welcome"),
     path("galleries/", views.galleries, name="galleries"),
     path("galleries/new", views.create_gallery, name="create-gallery"),
     path("galleries/<slug:slug>/", views.dashboard, name="dashboard"),
