@@ -9,6 +9,7 @@ from accounts.roles import Role
 from faceplatform.text import clean_name
 
 UNDONE = "change.undone"
+IMPORTED, ROWS_OF_IMPORTS = "import.created", ("identity.created", "sample.created")
 UNDOABLE = (
     "identity.changed",
     "identity.deleted",
@@ -93,6 +94,14 @@ class AuditEventQuerySet(_RecordQuerySet):
         """Adds `undone`: whether a later event undid this one."""
         later = self.model._default_manager.filter(action=UNDONE, object_id=Cast(OuterRef("pk"), models.CharField()))
         return self.annotate(undone=Exists(later))
+
+    def without_rows_of_imports(self):
+        """Leaves out what single photos of an import did: its own event tells how many. They share its request id."""
+        imports = self.model._default_manager.filter(action=IMPORTED).exclude(request_id="").values("request_id")
+        return self.exclude(action__in=ROWS_OF_IMPORTS, request_id__in=imports)
+
+    def rows_of_import(self, request_id: str):
+        return self.filter(action__in=ROWS_OF_IMPORTS, request_id=request_id)
 
     def matching(self, text: str):
         """Events whose action, user, object or gallery contains `text`."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -29,7 +29,7 @@ from gallery.slugs import slugs_for
 
 GALLERY_FIELDS = (
     "name", "threshold_source", "threshold_distance", "target_fpir", "quality_gate", "liveness", "keep_photos",
-    "requires_consent",
+    "requires_consent", "time_zone", "day_starts_at",
 )  # fmt: skip
 THRESHOLD_FIELDS = ("threshold_source", "threshold_distance")
 CONSENT_FIELDS = ("consent", "consent_by", "consent_at", "consent_until", "consent_note")
@@ -365,7 +365,7 @@ def assign(row: Model, fields: Mapping[str, object], allowed: tuple[str, ...]) -
 
 
 def _json_value(value: object) -> object:
-    return value.isoformat() if isinstance(value, date) else value
+    return value.isoformat() if isinstance(value, date | time) else value
 
 
 def validate_and_save(row: Model) -> None:

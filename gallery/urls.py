@@ -14,7 +14,7 @@ register_converter(BulkConverter, "bulk")
 PERSON = "galleries/<slug:slug>/people/<uuid:pk>"
 
 urlpatterns = [
-    path("", views.home, name="home"),
+    path("welcome", views.welcome, name="welcome"),
     path("galleries/", views.galleries, name="galleries"),
     path("galleries/new", views.create_gallery, name="create-gallery"),
     path("galleries/<slug:slug>/", views.dashboard, name="dashboard"),

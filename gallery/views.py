@@ -21,12 +21,8 @@ GALLERIES_IN_MENU = 12
 
 
 @require_safe
-def home(request):
-    """The gallery last visited, or else the first; without any, a page on how to get one."""
-    galleries = Gallery.objects.visible_to(actor_of(request))
-    last = galleries.filter(slug=request.session.get("gallery", "")).first() or galleries.first()
-    if last:
-        return redirect("dashboard", last.slug)
+def welcome(request):
+    """How to get the first gallery."""
     return render(request, "gallery/welcome.html", {"form": GalleryForm(), "closed": _closed(request)})
 
 
@@ -59,7 +55,7 @@ def create_gallery(request):
     except DomainError as error:
         form.add_error(None, error.message)
         return render(request, "gallery/welcome.html", {"form": form}, status=error.status)
-    return redirect("dashboard", gallery.slug)
+    return redirect("first-steps", gallery.slug)
 
 
 @require_safe

@@ -5,6 +5,11 @@ class RecognitionConfig(AppConfig):
     name = "recognition"
     verbose_name = "Recognition"
     sections = {  # named page → the navigation entry that it belongs to; see gallery/context.py
+        "today": "today",
+        "first-steps": "people",
+        "gallery-settings": "settings",
+        "recognition-settings": "settings",
+        "members": "settings",
         "model": "settings",
         "health": "health",
         "calibration": "settings",

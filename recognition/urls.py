@@ -14,4 +14,7 @@ urlpatterns = [
     path("", include("recognition.sightings.urls")),
     path("", include("recognition.monitoring.urls")),
     path("", include("recognition.kiosks.urls")),
+    path("", include("recognition.finding.urls")),
+    path("", include("recognition.gallery_settings.urls")),
+    path("", include("recognition.today.urls")),
 ]

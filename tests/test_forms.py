@@ -156,6 +156,30 @@ FORMS: dict[str, tuple[str, dict, dict[str, list]]] = {
         {},
         {"percent": ["", "much", "-1", "101", "nan", NUL]},
     ),
+    "/galleries/staff/settings": (
+        "recognition.gallery_settings.forms.GeneralForm",
+        {"name": "Staff", "time_zone": "Europe/Berlin", "day_starts_at": "05:30"},
+        {"name": ["", LONG, NUL], "time_zone": [CHOICE, NUL], "day_starts_at": ["", "noon", NUL]},
+    ),
+    "/galleries/staff/settings/recognition": (
+        "recognition.gallery_settings.forms.CarefulForm",
+        {"target_fpir": "0.01", "threshold_source": "manual", "threshold_distance": "0.5"},
+        {
+            "target_fpir": ["", CHOICE, NUL],
+            "threshold_source": ["", CHOICE, NUL],
+            "threshold_distance": ["", "far", "-1", "nan", NUL],
+        },
+    ),
+    "/galleries/staff/settings/recognition?photos": (
+        "recognition.gallery_settings.forms.PhotosForm",
+        {"quality_gate": "standard"},
+        {"quality_gate": ["", CHOICE, NUL]},
+    ),
+    "/galleries/staff/settings/members": (
+        "recognition.gallery_settings.forms.MemberForm",
+        {"username": "grace", "role": "10"},
+        {"username": ["", LONG, NUL], "email": ["nowhere", NUL], "role": ["", CHOICE, NUL]},
+    ),
     "/api-keys": (
         "accounts.keys.forms.ApiKeyForm",
         {"name": "door", "scopes": ["read"], "days": "30"},
@@ -237,6 +261,9 @@ def _form(address: str) -> forms.BaseForm:
         "OtherPersonForm": (Identity.objects.first(), None),
         "MoveForm": (Identity.objects.first(), None),
         "RuleForm": (Gallery.objects.first(),),
+        "GeneralForm": (Gallery.objects.first(),),
+        "CarefulForm": (Gallery.objects.first(),),
+        "PhotosForm": (Gallery.objects.first(),),
         "AddFacesForm": (Gallery.objects.first(),),
         "RetentionForm": (_retention(),),
         "ApiKeyForm": (member(Gallery.objects.first(), Role.OWNER),),
@@ -263,14 +290,17 @@ FORM_MODULES = (
     "recognition.alerts.forms",
     "recognition.calibration.views",
     "recognition.cameras.forms",
+    "recognition.gallery_settings.forms",
     "recognition.imports.forms",
     "recognition.photos.forms",
     "recognition.privacy.forms",
 )
-# The button “not X” has no field to fill in: a person who is gone answers 404, as a page. What a filter cannot read is no filter.
+# The button “not X” and the choice of a role have no field to fill in: who is gone answers 404, no role 400, as a
+# page. What a filter cannot read is no filter.
 NO_FIELDS_TO_FILL = {
     "recognition.alerts.forms.FilterForm",
     "recognition.alerts.forms.KindsForm",
+    "recognition.gallery_settings.forms.RoleForm",
     "recognition.photos.forms.RejectForm",
 }
 

@@ -130,11 +130,11 @@ def _page(request, form, *, link=None, status: int = 200):
         "may_all": actor.sees_everything,
     }
     if link is not None:
-        context |= _handed_over(request, *link)
+        context |= handed_over(request, *link)
     return render(request, "accounts/users.html", context, status=status)
 
 
-def _handed_over(request, user: User, path: str) -> dict:
+def handed_over(request, user: User, path: str) -> dict:
     """The link as the page shows it; it is also sent to the user where e-mail can be sent and an address is known."""
     link = request.build_absolute_uri(path)
     sent = settings.SENDS_EMAIL and bool(user.email)

@@ -8,6 +8,7 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.audit.words import sentence_parts
 from accounts.models import AuditEvent
 from accounts.pages import actor_of, get_visible, offer_undo
 from accounts.roles import Role
@@ -163,7 +164,7 @@ def undo(request, pk):
     except Conflict as error:
         messages.error(request, error.message)
     else:
-        offer_undo(request, f"Undone: {event.action} {event.object_name}.", undone)
+        offer_undo(request, f"Undone: {''.join(sentence_parts(event))}.", undone)
     back = request.headers.get("Referer", "")
     safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
     return redirect(back if safe else "audit")

@@ -10,12 +10,10 @@ from recognition.cameras.models import CameraKind, CameraRole
 from recognition.cameras.services import create_camera
 from recognition.demo.film import write_film
 from recognition.demo.portraits import require_portraits
+from recognition.demo.samples import FILM, SLUG
 from recognition.photos.in_process import process_requests
 from recognition.photos.models import RecognitionRequest
 from recognition.photos.services import Photo, raise_if_failed, submit_enrolment
-
-SLUG = "demo"
-FILM = "faceplatform-demo.mp4"
 
 
 def make_demo(*, actor: Actor) -> Gallery | None:

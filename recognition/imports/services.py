@@ -1,6 +1,7 @@
 """Creating, stopping and resuming imports. running.py does the work."""
 
 import socket
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -35,14 +36,10 @@ def create_import(
     if file is not None and not looks_like_zip(file):
         raise InvalidInput(DAMAGED)
     with transaction.atomic():
-        job = Import.objects.create(
-            gallery=gallery,
-            name=storable(name, 10_000)[-255:],
-            place=place,
-            quality_gate=quality_gate,
-            requested_by=actor.user,
-            requested_as=actor.as_record(),
-        )
+        job = Import(gallery=gallery, name=storable(name, 10_000)[-255:], place=place, quality_gate=quality_gate)
+        actor = replace(actor, request_id=actor.request_id or f"import-{job.pk}")  # the audit finds its rows by it
+        job.requested_by, job.requested_as = actor.user, actor.as_record()
+        job.save(force_insert=True)
         if file is not None:
             job.size = store_upload(job, file)
             job.save(update_fields=["size"])

@@ -126,7 +126,7 @@ def test_a_network_camera_is_tried_added_watched_and_deleted(cameras, door):
     fits(page)
 
     tile.get_by_role("link", name=name).last.click()
-    page.get_by_role("link", name="Settings").click()
+    page.locator("main").get_by_role("link", name="Settings").click()
     fits(page)
     assert page.input_value("[name=user]") == "ada" and page.input_value("[name=password]") == ""
     page.get_by_text("More settings").click()
@@ -138,7 +138,7 @@ def test_a_network_camera_is_tried_added_watched_and_deleted(cameras, door):
     fits(page)
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved.")).to_be_visible()
-    page.get_by_role("link", name="Settings").click()
+    page.locator("main").get_by_role("link", name="Settings").click()
     assert [len(shape) for shape in json.loads(page.input_value("[name=masks]"))] == [3]
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete the camera").click()

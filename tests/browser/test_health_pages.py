@@ -47,6 +47,7 @@ def test_the_same_person_twice_is_settled_and_a_calibration_that_would_say_nothi
     fits(page)
 
     go(page, "Settings")
+    page.get_by_role("link", name="Calibration", exact=True).click()
     fits(page)
     page.get_by_role("button", name="Measure").click()
     expect(page.get_by_text(re.compile("No threshold is advised: 3 people are too few"))).to_be_visible(timeout=30_000)

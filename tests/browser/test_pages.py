@@ -19,13 +19,15 @@ def files(**photos: bytes) -> list[dict]:
 
 @pytest.fixture
 def gallery(page) -> str:
-    """The start page of a gallery: the first one is made on the welcome page."""
+    """The people of a gallery: the first one is made on the welcome page."""
     page.goto("/")
     if page.get_by_role("heading", name="Welcome").is_visible():
         fits(page)
         page.fill("[name=name]", "Staff")
         page.click("button:has-text('Create gallery')")
-        expect(page.get_by_text("Nobody is enrolled yet.")).to_be_visible()
+        expect(page.get_by_role("heading", name="Add people")).to_be_visible()
+    go(page, "People")
+    expect(page.get_by_role("heading", name="People")).to_be_visible()
     return page.url
 
 
@@ -93,8 +95,8 @@ def test_enrol_recognise_and_see_it(page, gallery, hopper, hopper_again, collins
     expect(page.locator("tbody tr").first).to_contain_text("unknown")
     go(page, "Audit")
     fits(page)
-    expect(page.locator("tbody")).to_contain_text("recognition.answered")
-    expect(page.locator("tbody")).to_contain_text("sample.created")
+    expect(page.locator("tbody")).to_contain_text("got the answer to")
+    expect(page.locator("tbody")).to_contain_text("enrolled")
 
 
 def test_paste_and_drop(page, gallery, no_face):

@@ -53,6 +53,8 @@ def gallery(page) -> Page:
     if page.get_by_role("heading", name="Welcome").is_visible():
         page.fill("[name=name]", "Staff")
         page.click("button:has-text('Create gallery')")
+        expect(page.get_by_role("heading", name="Add people")).to_be_visible()
+    go(page, "People")
     expect(page.get_by_role("link", name="Add faces", exact=True).last).to_be_visible()
     return page
 

@@ -74,6 +74,9 @@ def test_galleries_are_created_by_staff_and_changed_by_owners(gallery):
         "/api/v1/galleries/staff", {"threshold_source": "manual", "threshold_distance": 0.4}, format="json"
     )
     assert changed.json()["threshold_distance"] == 0.4
+    day = {"time_zone": "Europe/Berlin", "day_starts_at": "05:30:00"}
+    answer = client_of(owner).patch("/api/v1/galleries/staff", day, format="json").json()
+    assert {name: answer[name] for name in day} == day
     bad = client_of(owner).patch("/api/v1/galleries/staff", {"threshold_distance": None}, format="json")
     problem(bad, 400, "invalid_input")
     owner.user.is_staff = True

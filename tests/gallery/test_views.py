@@ -181,7 +181,7 @@ def test_people_are_merged_and_the_merge_is_undone_from_the_audit_page(curator, 
     page = curator.get("/audit").content.decode()
     address = f"/undo/{AuditEvent.objects.get().pk}"
     assert address in page
-    assert "Undone: identity.merged" in curator.post(address, follow=True).content.decode()
+    assert "Undone: merged people into Ada." in curator.post(address, follow=True).content.decode()
     assert Identity.objects.count() == 2 and double.samples.count() == 1
     assert "has already been undone" in curator.post(address, follow=True).content.decode()
 

@@ -4,7 +4,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.actor import cli_actor
 from faceplatform.errors import DomainError
-from recognition.demo.services import SLUG, make_demo
+from recognition.demo.samples import SLUG
+from recognition.demo.services import make_demo
 from recognition.photos.worker import Unfit
 
 
