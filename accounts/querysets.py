@@ -103,9 +103,9 @@ class AuditEventQuerySet(_RecordQuerySet):
     def rows_of_import(self, request_id: str):
         return self.filter(action__in=ROWS_OF_IMPORTS, request_id=request_id)
 
-    def matching(self, text: str):
-        """Events whose action, user, object or gallery contains `text`."""
-        condition = Q()
+    def matching(self, text: str, actions=()):
+        """Events whose action, user, object or gallery contains `text`, and those of these actions."""
+        condition = Q(action__in=list(actions))
         for field in ("action", "user_name", "object_name", "gallery_slug", "object_id"):
             condition |= Q(**{f"{field}__icontains": clean_name(text)})
         return self.filter(condition) if text else self

@@ -5,7 +5,7 @@ from django.db.models import Count
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from accounts.audit.words import facts, sentence_parts
+from accounts.audit.words import actions_like, facts, sentence_parts
 from accounts.models import AuditEvent, Look
 from accounts.pages import actor_of
 from accounts.querysets import IMPORTED, ROWS_OF_IMPORTS
@@ -20,15 +20,16 @@ def audit(request):
     actor, query = actor_of(request), _text(request, "q")
     access, of_import = request.GET.get("show") == "access", _text(request, "import")
     if access:
-        rows = Look.objects.visible_to(actor).of_access().order_by("-last_at", "-id")
+        rows = Look.objects.visible_to(actor).of_access().order_by("-last_at", "-id").matching(query)
     else:
         rows = AuditEvent.objects.visible_to(actor).with_undone()
         if of_import:
             rows = rows.rows_of_import(of_import)
         elif not query:
             rows = rows.without_rows_of_imports()
+        rows = rows.matching(query, actions_like(query))
     part = "accounts/_looks.html" if access else "accounts/_audit_rows.html"
-    page = Paginator(rows.matching(query), PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     context = {"page": page, "query": query, "access": access, "of_import": of_import, "part": part}
     context |= {"nobody": "Nothing here.", "events": [] if access else _told(actor, list(page))}
     return render(request, part if request.htmx else "accounts/audit.html", context)

@@ -111,6 +111,11 @@ def sentence_parts(event: AuditEvent) -> tuple[str, str, str]:
     return before, (event.object_name or "something") if there else "", after
 
 
+def actions_like(text: str) -> list[str]:
+    """Those whose sentence contains `text`."""
+    return [action for action, words in SENTENCES.items() if text.lower() in words.replace("{name}", "").lower()]
+
+
 def facts(event: AuditEvent) -> list[str]:
     """The details, one phrase each: “role: Curator”, “name: Ada → Ada Lovelace”. Ids are left out: they say nothing."""
     changes = event.action.endswith(".changed") or event.action == "gallery.calibrated"

@@ -130,7 +130,7 @@ def test_the_page_shows_what_goes_and_undoes_it(gallery, client):
     assert Gallery.objects.get().deletes_at is None
     assert client.post("/galleries/staff/delete", {"confirm": "staff "}).status_code == 302
     assert "is being deleted" in client.get("/galleries/staff/delete").content.decode()
-    assert "Staff is being deleted" in client.get("/").content.decode()
+    assert "Staff is being deleted" in client.get("/", follow=True).content.decode()
     assert client.post("/galleries/staff/delete/undo").status_code == 302
     assert client.get("/galleries/staff/").status_code == 200
 

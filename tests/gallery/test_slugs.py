@@ -55,7 +55,7 @@ def test_a_gallery_of_any_name_is_created_on_the_page(staff, script):
     assert response.status_code == 200
     gallery = Gallery.objects.get(name=SCRIPTS[script])
     assert is_slug(gallery.slug)
-    assert response.redirect_chain == [(f"/galleries/{gallery.slug}/", 302)]
+    assert response.redirect_chain == [(f"/galleries/{gallery.slug}/first-steps", 302)]
     assert SCRIPTS[script] in response.content.decode()
 
 

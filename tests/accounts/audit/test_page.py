@@ -71,6 +71,7 @@ def test_an_import_is_one_row(client, django_assert_max_num_queries):
     assert len(page.context["events"]) == 2
     assert "3 people added, 60 faces enrolled" in page.content.decode() and "import=r-1" in page.content.decode()
     assert client.get("/audit?import=r-1").context["page"].paginator.count == 63
+    assert client.get("/audit?q=started the import").context["page"].paginator.count == 1
     assert client.get("/audit?q=Ben").context["page"].paginator.count == 65
     client.force_login(member(GalleryFactory(), Role.OWNER).user)
     assert client.get("/audit?import=r-1").context["page"].paginator.count == 0
