@@ -52,6 +52,7 @@ def hosts(count: int) -> Iterator[list[Host]]:
         yield made
     finally:
         for host in made:
+            _ip("link", "delete", host.cable, check=False)  # the namespace itself goes a moment later
             _ip("netns", "delete", host.inside[-1], check=False)
         _ip("link", "delete", bridge, check=False)
 
