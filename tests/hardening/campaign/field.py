@@ -122,7 +122,7 @@ class Field:
 
     def rows(self, query: str, *values: Any) -> list[tuple]:
         with self.database() as connection:
-            return connection.execute(query, values).fetchall()  # type: ignore[arg-type]
+            return connection.execute(query, values).fetchall()
 
 
 def own_disk(folder: Path) -> bool:

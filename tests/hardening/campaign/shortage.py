@@ -48,7 +48,7 @@ class Lock(Fault):
     def run(self, seconds: float) -> str:
         for table in self.tables:
             with self.field.database() as connection, connection.transaction():
-                connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")  # type: ignore[arg-type]
+                connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
                 time.sleep(max(60.0, seconds) / len(self.tables))
         return f"{max(60.0, seconds):.0f} s"
 
