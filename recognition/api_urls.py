@@ -14,4 +14,5 @@ urlpatterns = [
     path("", include("recognition.compreface.api_urls")),
     path("", include("recognition.attendance.api_urls")),
     path("", include("recognition.alerts.api_urls")),
+    path("", include("recognition.kiosks.api_urls")),
 ]

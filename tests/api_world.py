@@ -28,6 +28,7 @@ from recognition.engine.base import Box, Crop, Face, PhotoAnalysis, Quality
 from recognition.evaluations.models import Evaluation
 from recognition.health.models import HealthFinding
 from recognition.imports.models import Import
+from recognition.kiosks.services import make_kiosk
 from recognition.photos import queue
 from recognition.photos.models import Purpose, RecognitionFace, RecognitionRequest
 from recognition.privacy.models import Erasure
@@ -120,7 +121,7 @@ def make_rows() -> dict[str, Any]:
             gallery=gallery, identity=ada, date="2026-05-03", presence="absent", reason="ill"
         ).pk,
         **make_alert(ada),
-        "cameras": make_camera(gallery, photo).pk,
+        **make_camera_and_kiosk(gallery, photo),
         "recognition": requests["recognize"].pk,
         "sighting": known.pk,
         "rank": 0,
@@ -173,6 +174,12 @@ def make_alert(person) -> dict[str, Any]:
         "webhook-endpoints": endpoint.pk,
         "webhook-deliveries": WebhookDelivery.objects.get().pk,
     }
+
+
+def make_camera_and_kiosk(gallery, jpeg: bytes) -> dict[str, Any]:
+    camera = make_camera(gallery, jpeg)
+    kiosk, _ = make_kiosk(actor=system_actor(), camera=camera, name="Tablet")
+    return {"cameras": camera.pk, "kiosks": kiosk.pk}
 
 
 def make_camera(gallery, jpeg: bytes) -> Camera:

@@ -170,6 +170,9 @@ TABLE = {
     f"DELETE {CAMERA}": Row(OWNER, MANAGE, 204),
     f"GET {CAMERA}/frame.jpg": Row(VIEWER, READ),
     f"GET {CAMERA}/live.mjpeg": Row(VIEWER, READ),
+    f"GET {CAMERA}/kiosks": Row(OWNER, MANAGE),
+    f"POST {CAMERA}/kiosks": Row(OWNER, MANAGE, 201, {"name": "Tablet"}),
+    "DELETE /api/v1/kiosks/{id}": Row(OWNER, MANAGE, 204),
     f"POST {CAMERA}/frames": Row(CURATOR, RECOGNIZE, 204, "{jpeg}"),
     # Imports
     # Cameras' sightings
@@ -243,6 +246,7 @@ SECRETS = (
     "finding",
     "reembedding",
     "cameras",
+    "kiosks",
     "imports",
     "erasures",
     "recognition",

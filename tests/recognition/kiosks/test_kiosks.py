@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from api_client import client_of, problem
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -307,3 +308,27 @@ def test_the_browser_may_use_its_camera_on_pages_with_a_webcam_alone(client, cam
         answer = client.get(path)
         assert answer.status_code == 200, path
         assert answer["Permissions-Policy"].split(",")[0] == ("camera=(self)" if path in uses else "camera=()"), path
+
+
+# --- Over the API ---
+def test_an_owner_lists_makes_and_ends_kiosks_over_the_api(camera):
+    owner, curator, door = member(camera.gallery, Role.OWNER), member(camera.gallery, Role.CURATOR), Client()
+    api, base = client_of(owner), f"/api/v1/cameras/{camera.pk}/kiosks"
+    answer = api.post(base, {"name": "Tablet"}, format="json", HTTP_IDEMPOTENCY_KEY="once")
+    assert (answer.status_code, answer.json()["started_at"]) == (201, None)
+    assert door.post("/kiosk", {"code": answer.json()["code"]}).status_code == 302
+    assert post(door).status_code == 204
+    again = api.post(base, {"name": "Tablet"}, format="json", HTTP_IDEMPOTENCY_KEY="once").json()
+    assert again["code"] is None and Kiosk.objects.count() == 1
+    [listed] = api.get(base).json()["results"]
+    assert listed["id"] == answer.json()["id"] and listed["started_at"] and "code" not in listed
+    kiosk = f"/api/v1/kiosks/{listed['id']}"
+    for other, status in ((client_of(curator), 403), (client_of(stranger()), 404)):
+        assert other.get(base).status_code == status
+        assert other.post(base, {"name": "Mine"}, format="json").status_code == status
+        assert other.delete(kiosk).status_code == status
+    assert Kiosk.objects.get().name == "Tablet" and post(door).status_code != 401
+    assert api.delete(kiosk).status_code == 204 and post(door).status_code == 401
+    file = CameraFactory(gallery=camera.gallery, kind="file", address="a.mp4")
+    problem(api.post(f"/api/v1/cameras/{file.pk}/kiosks", {"name": "x"}, format="json"), 409, "no_webcam")
+    assert set(AuditEvent.objects.values_list("action", flat=True)) >= {"kiosk.made", "kiosk.started", "kiosk.ended"}
