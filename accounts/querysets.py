@@ -10,6 +10,8 @@ from faceplatform.text import clean_name
 
 UNDONE = "change.undone"
 UNDOABLE = (
+    "face.confirmed",
+    "face.named",
     "identity.changed",
     "identity.deleted",
     "identity.merged",
