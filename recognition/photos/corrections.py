@@ -21,7 +21,7 @@ from gallery.pack_in_force import hold_pack
 from gallery.services import add_sample, require_consent
 from recognition.photos.models import Decision, RecognitionFace, RecognitionRequest
 from recognition.photos.naming import looks_like, person_for, refused_by_gate
-from recognition.photos.rejections import as_enrolled, lock_face, remember_not
+from recognition.photos.rejections import as_enrolled, forget_not, lock_face, remember_not
 from recognition.photos.representation import decision_now
 from recognition.photos.results.refusals import REFUSALS
 
@@ -80,6 +80,7 @@ def name_face(
         remember_not(actor=actor, face=locked, identity=shown)  # first, as the face looks like the wrong person
     person = person_for(actor, face.request.gallery, identity, name, **(fields or {}))
     require_consent(person)
+    forget_not(actor=actor, face=locked, identity=person)
     gate = gate or person.gallery.quality_gate
     sample = _enrol(actor, locked, person, gate) if enrol else None
     _sign(actor, locked, person)

@@ -13,7 +13,7 @@ from faceplatform.errors import Conflict, InvalidInput
 from gallery.curation.services import reject_sample
 from gallery.models import FaceSample, Identity
 from gallery.querysets import FaceSampleQuerySet
-from gallery.services import EnrolledFace, add_sample
+from gallery.services import EnrolledFace, add_sample, delete_sample
 from recognition.photos.models import RecognitionFace, Rejection
 
 
@@ -46,6 +46,12 @@ def remember_not(*, actor: Actor, face: RecognitionFace, identity: Identity) -> 
         sample, event = enrolled, reject_sample(actor=actor, sample=enrolled).event
     Rejection.objects.get_or_create(face=face, sample=sample)
     return event
+
+
+def forget_not(*, actor: Actor, face: RecognitionFace, identity: Identity) -> None:
+    """Inside another change: takes back that the face is not this person."""
+    for rejection in Rejection.objects.standing().filter(face=face, sample__identity=identity):
+        delete_sample(actor=actor, sample=rejection.sample)
 
 
 def lock_face(face: RecognitionFace) -> RecognitionFace:

@@ -2,13 +2,14 @@
 
 import pytest
 from factories import GalleryFactory, IdentityFactory, SampleFactory, member, unit
+from subjects import erase
 
 from accounts.actor import system_actor
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed, Unprocessable
 from gallery.curation.history import undo
-from gallery.models import FaceSample, Identity
+from gallery.models import FaceSample, Identity, history_of
 from gallery.services import update_gallery
 from recognition.photos.corrections import confirm_face, name_face
 from recognition.photos.models import RecognitionFace, RecognitionRequest
@@ -130,6 +131,29 @@ def test_not_x_of_a_face_that_is_enrolled_as_x_marks_that_sample(gallery, curato
     assert now(face) == ("known", "Eileen")
     reject_identity(actor=curator, face=face, identity=eileen)
     assert now(face) == ("unknown", None)
+
+
+def test_not_x_is_taken_back_by_saying_that_it_is_x(gallery, curator, grace, recognise, hopper_again):
+    face = recognise(hopper_again)
+    reject_identity(actor=curator, face=face, identity=grace)
+    named = name_face(actor=curator, face=face, shown=None, identity=grace)
+    assert now(face) == ("known", "Grace") and not grace.samples.filter(rejected=True).exists()
+    undo(actor=curator, event=named.event)
+    assert now(face) == ("unknown", None) and grace.samples.filter(rejected=True).count() == 1
+
+
+def test_an_erasure_finds_who_a_face_was_before(gallery, curator, grace, recognise, hopper_again):
+    face = recognise(hopper_again)
+    anna = IdentityFactory(gallery=gallery, name="Anna")
+    named = name_face(actor=curator, face=face, shown=grace, identity=anna)
+    assert history_of(RecognitionFace).objects.filter(identity=grace).exists()
+    erase(grace)
+    assert not history_of(RecognitionFace).objects.filter(identity=grace.pk).exists()
+    with pytest.raises(Conflict):
+        undo(actor=curator, event=named.event)
+    assert now(face) == ("known", "Anna")
+    RecognitionRequest.objects.get(pk=face.request_id).delete()
+    assert not history_of(RecognitionFace).objects.exists()
 
 
 def test_a_denied_act_changes_nothing(gallery, grace, recognise, hopper_again):
