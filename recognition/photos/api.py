@@ -155,8 +155,8 @@ class FaceView(ActorMixin, APIView):
             raise NotFound("There is no such face in this photo.")
         return face
 
-    def identity(self, pk) -> Identity | None:
-        return self.get_visible(Identity.objects.select_related("gallery"), pk=pk) if pk else None
+    def identity(self, pk) -> Identity:
+        return self.get_visible(Identity.objects.select_related("gallery"), pk=pk)
 
     def answer(self, pk) -> Response:
         return Response(recognition_as_dict(self.find_visible(RECOGNITION, pk)))
@@ -206,8 +206,8 @@ class NameFaceView(FaceView):
         name_face(
             actor=self.actor,
             face=self.face(pk, index),
-            shown=self.identity(values["named"]),
-            identity=self.identity(values["identity"]),
+            shown=self.identity(values["named"]) if values["named"] else None,
+            identity=self.identity(values["identity"]) if values["identity"] else None,
             name=values["name"],
             enrol=values["enrol"],
             gate=values["quality_gate"],

@@ -1,6 +1,7 @@
 """A curator's word on a recognised face, on real faces: right, is Y, a new person; refused by the gate, undone, denied."""
 
 import pytest
+from api_client import client_of, problem
 from factories import GalleryFactory, IdentityFactory, SampleFactory, member, unit
 from subjects import erase
 
@@ -154,6 +155,17 @@ def test_an_erasure_finds_who_a_face_was_before(gallery, curator, grace, recogni
     assert now(face) == ("known", "Anna")
     RecognitionRequest.objects.get(pk=face.request_id).delete()
     assert not history_of(RecognitionFace).objects.exists()
+
+
+def test_over_rest(gallery, curator, grace, recognise, hopper_again):
+    face, client = recognise(hopper_again), client_of(curator)
+    anna = IdentityFactory(gallery=gallery, name="Anna")
+    address = f"/api/v1/recognitions/{face.request_id}/faces/0"
+    assert client.post(f"{address}/confirm", {"identity": grace.pk}, format="json").status_code == 200
+    problem(client.post(f"{address}/name", {"identity": anna.pk}, format="json"), 409, "edited_meanwhile")
+    named = client.post(f"{address}/name", {"identity": anna.pk, "named": grace.pk}, format="json").json()
+    assert named["faces"][0]["identity"]["name"] == "Anna" and anna.samples.count() == 1
+    problem(client.post(f"{address}/name", {"named": anna.pk}, format="json"), 400, "invalid_input")
 
 
 def test_a_denied_act_changes_nothing(gallery, grace, recognise, hopper_again):
