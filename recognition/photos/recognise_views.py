@@ -84,8 +84,10 @@ def _results(request, gallery: Gallery, ids: list) -> list[dict]:
 
 
 def _page(request, gallery: Gallery, form, results: list[dict], errors=(), status: int = 200):
-    for result in results if request.method != "POST" else []:
-        looks.seen(request, looks.Kind.RECOGNITION, gallery=gallery, object_id=result["recognition"].pk)
+    if request.method != "POST":
+        for result in results:  # each is a look of its own, and an answer has one
+            seen = looks.Seen(looks.Kind.RECOGNITION, gallery, result["recognition"].pk)
+            looks.note(actor_of(request), seen)
     context = {"gallery": gallery, "form": form, "results": results, "errors": errors}
     template = "recognition/_results.html" if request.htmx else "recognition/recognise.html"
     return render(request, template, context | may_enrol(request, gallery), status=status)

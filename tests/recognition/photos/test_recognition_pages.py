@@ -5,7 +5,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from factories import GalleryFactory, IdentityFactory, UserFactory, member
 
 from accounts.actor import system_actor
-from accounts.models import AuditEvent
+from accounts.models import AuditEvent, Look
 from accounts.roles import Role
 from gallery.models import FaceSample, Identity
 from recognition.photos.models import RecognitionFace, RecognitionRequest
@@ -63,6 +63,7 @@ def test_several_photos_have_a_result_each_and_a_bad_one_spoils_nothing(
     )  # both wait; the third photo is its picture
     again = client.get(page["HX-Push-Url"]).content.decode()
     assert all(f"/recognitions/{pk}/" in again for pk in ids)
+    assert set(Look.objects.filter(kind="recognition").values_list("object_id", flat=True)) == set(ids)
     stranger = UserFactory()
     client.force_login(stranger)
     assert client.get(page["HX-Push-Url"]).status_code == 404
