@@ -11,6 +11,8 @@ from faceplatform.text import clean_name
 UNDONE = "change.undone"
 IMPORTED, ROWS_OF_IMPORTS = "import.created", ("identity.created", "sample.created")
 UNDOABLE = (
+    "face.confirmed",
+    "face.named",
     "identity.changed",
     "identity.deleted",
     "identity.merged",

@@ -29,3 +29,9 @@ class RecognitionConfig(AppConfig):
         "evaluation": "evaluations",
         "compare-evaluations": "evaluations",
     }
+
+    def ready(self) -> None:
+        from gallery.curation.history import also_undo
+        from recognition.photos.corrections import FACES
+
+        also_undo(FACES)

@@ -30,7 +30,9 @@ def go(page: Page, name: str) -> None:
     more = page.get_by_role("button", name="More", exact=True)
     if more.is_visible():
         more.click()
-    page.get_by_role("navigation", name="Main").get_by_role("link", name=name, exact=True).click()
+    link = page.get_by_role("navigation", name="Main").get_by_role("link", name=name, exact=True)
+    with page.expect_navigation():  # what follows is for the next page
+        link.click()
 
 
 def sign_out(page: Page) -> None:

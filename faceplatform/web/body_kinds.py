@@ -34,7 +34,7 @@ LIMITS: Mapping[str, int] = {
     "api:compreface-RecognizeEmbeddingsView": VECTORS,
     "api:compreface-VerifyEmbeddingsView": VECTORS,
     "api:compreface-VerifyTwoEmbeddingsView": VECTORS,
-    "recognise": PHOTO,
+    "recognise": ENROLMENT,
     "add-faces": ENROLMENT,
     "add-photos": ENROLMENT,
     "imports": IMPORT,

@@ -18,8 +18,13 @@ def as_jpeg_if_needed(data: bytes, content_type: str, *, max_pixels: int) -> byt
     """
     if content_type in SHOWN_BY_BROWSERS and not _is_animated(data):
         return None
-    image = decode_reduced(data, LONG_SIDE, max_bytes=len(data), max_pixels=max_pixels).image
-    scale = LONG_SIDE / max(image.shape[:2])
+    return as_jpeg(data, LONG_SIDE, max_pixels=max_pixels)
+
+
+def as_jpeg(data: bytes, long_side: int, *, max_pixels: int) -> bytes:
+    """The photo as JPEG of at most `long_side` px. Raises PhotoError."""
+    image = decode_reduced(data, long_side, max_bytes=len(data), max_pixels=max_pixels).image
+    scale = long_side / max(image.shape[:2])
     if scale < 1:
         size = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)

@@ -21,18 +21,22 @@ from gallery.compiled_reads import GALLERY
 from gallery.models import Identity
 from recognition.photos import services
 from recognition.photos.compiled_reads import RECOGNITION
+from recognition.photos.corrections import confirm_face, name_face
 from recognition.photos.drawing import draw_kept_photo
 from recognition.photos.installed_packs import installed_manifests, pack_as_dict
-from recognition.photos.models import RecognitionRequest, Status
+from recognition.photos.models import RecognitionFace, RecognitionRequest, Status
 from recognition.photos.rejections import reject_identity
 from recognition.photos.representation import enrolment_as_dict, recognition_as_dict
 from recognition.photos.schema import (
+    ConfirmFaceInput,
     EnrolmentInput,
     EnrolmentSchema,
+    NameFaceInput,
     PackSchema,
     PacksSchema,
     RecognitionInput,
     RecognitionSchema,
+    RejectInput,
 )
 from recognition.photos.services import Photo
 from recognition.photos.waiting import QueuedResponse, WaitingMixin
@@ -133,12 +137,33 @@ class RecognitionViewSet(WaitingMixin, ActorMixin, viewsets.GenericViewSet):
         return self.find_visible(RECOGNITION, pk)
 
 
-class RejectInput(serializers.Serializer):
-    identity = serializers.UUIDField(help_text="The person whom the face does not show.")
+class FaceView(ActorMixin, APIView):
+    """What a curator says of a recognised face. The answer is the recognition as it is then."""
 
-
-class RejectFaceView(ActorMixin, APIView):
     write_scope = Scope.ENROL
+    input_class: type[serializers.Serializer]
+
+    def values(self) -> dict:
+        serializer = self.input_class(data=self.request.data)
+        serializer.is_valid(raise_exception=True)
+        return serializer.validated_data
+
+    def face(self, pk, index) -> RecognitionFace:
+        rows = RecognitionRequest.objects.recognitions().defer("photo").select_related("gallery")
+        face = self.get_visible(rows, pk=pk).faces.filter(index=index).first()
+        if face is None:
+            raise NotFound("There is no such face in this photo.")
+        return face
+
+    def identity(self, pk) -> Identity:
+        return self.get_visible(Identity.objects.select_related("gallery"), pk=pk)
+
+    def answer(self, pk) -> Response:
+        return Response(recognition_as_dict(self.find_visible(RECOGNITION, pk)))
+
+
+class RejectFaceView(FaceView):
+    input_class = RejectInput
 
     @extend_schema(
         summary="Say that a face is not this person",
@@ -147,17 +172,47 @@ class RejectFaceView(ActorMixin, APIView):
         responses={200: RecognitionSchema, **PROBLEMS, 409: ProblemSerializer},
     )
     def post(self, request, pk, index):
-        serializer = RejectInput(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        row = self.get_visible(RecognitionRequest.objects.recognitions().defer("photo"), pk=pk)
-        face = row.faces.filter(index=index).first()
-        if face is None:
-            raise NotFound("There is no such face in this photo.")
-        identity = self.get_visible(
-            Identity.objects.select_related("gallery"), pk=serializer.validated_data["identity"]
-        )
+        face, identity = self.face(pk, index), self.identity(self.values()["identity"])
         reject_identity(actor=self.actor, face=face, identity=identity)
-        return Response(recognition_as_dict(self.find_visible(RECOGNITION, pk)))
+        return self.answer(pk)
+
+
+class ConfirmFaceView(FaceView):
+    input_class = ConfirmFaceInput
+
+    @extend_schema(
+        summary="Say that a face is right",
+        request=ConfirmFaceInput,
+        responses={200: RecognitionSchema, **PROBLEMS, 409: ProblemSerializer},
+    )
+    def post(self, request, pk, index):
+        face, shown = self.face(pk, index), self.identity(self.values()["identity"])
+        confirm_face(actor=self.actor, face=face, shown=shown)
+        return self.answer(pk)
+
+
+class NameFaceView(FaceView):
+    input_class = NameFaceInput
+
+    @extend_schema(
+        summary="Say who a face is",
+        description="`identity`, or a new person called `name`. It also says “not X” of X, whom the answer names. 422 with a "
+        "reason code, and nothing changed, if the face is to be enrolled and the quality gate refuses it.",
+        request=NameFaceInput,
+        responses={200: RecognitionSchema, **PROBLEMS, 409: ProblemSerializer, 422: ProblemSerializer},
+    )
+    def post(self, request, pk, index):
+        values = self.values()
+        name_face(
+            actor=self.actor,
+            face=self.face(pk, index),
+            shown=self.identity(values["named"]) if values["named"] else None,
+            identity=self.identity(values["identity"]) if values["identity"] else None,
+            name=values["name"],
+            enrol=values["enrol"],
+            gate=values["quality_gate"],
+        )
+        return self.answer(pk)
 
 
 class IdentitySamplesView(WaitingMixin, ActorMixin, APIView):

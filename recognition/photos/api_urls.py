@@ -1,7 +1,16 @@
 from django.urls import path
 
 from faceplatform.web.actions import COLLECTION, READ_AND_DELETE
-from recognition.photos.api import IdentitySamplesView, PackViewSet, RecognitionViewSet, RejectFaceView
+from recognition.photos.api import (
+    ConfirmFaceView,
+    IdentitySamplesView,
+    NameFaceView,
+    PackViewSet,
+    RecognitionViewSet,
+    RejectFaceView,
+)
+
+FACE = "recognitions/<uuid:pk>/faces/<int:index>"
 
 urlpatterns = [
     path("identities/<uuid:pk>/samples", IdentitySamplesView.as_view(), name="identity-samples"),
@@ -12,7 +21,9 @@ urlpatterns = [
         RecognitionViewSet.as_view({"get": "annotated"}, answers_with=("image/jpeg",)),
         name="recognition-annotated",
     ),
-    path("recognitions/<uuid:pk>/faces/<int:index>/reject", RejectFaceView.as_view(), name="recognition-face-reject"),
+    path(f"{FACE}/reject", RejectFaceView.as_view(), name="recognition-face-reject"),
+    path(f"{FACE}/confirm", ConfirmFaceView.as_view(), name="recognition-face-confirm"),
+    path(f"{FACE}/name", NameFaceView.as_view(), name="recognition-face-name"),
     path("packs", PackViewSet.as_view({"get": "list"}), name="pack-list"),
     path("packs/<str:name>", PackViewSet.as_view({"get": "retrieve"}), name="pack-detail"),
 ]

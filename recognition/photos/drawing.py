@@ -8,11 +8,12 @@ from faceplatform.errors import NotFound, Unprocessable
 from recognition.engine.annotate import annotate
 from recognition.engine.base import Box, PhotoError
 from recognition.engine.image import decode_reduced
-from recognition.engine.shown import as_jpeg_if_needed
+from recognition.engine.shown import as_jpeg, as_jpeg_if_needed
 from recognition.photos.labels import annotations
 from recognition.photos.models import RecognitionRequest, Status
 from recognition.photos.representation import recognition_as_dict
 
+THUMBNAIL_SIDE = 192  # px
 DRAWN_SIDE = 4096  # px; a JPEG at least twice as large is drawn on at half its size, or less
 
 
@@ -43,6 +44,15 @@ def kept_photo_to_show(request: RecognitionRequest) -> tuple[bytes, str]:
     except PhotoError as error:
         raise Unprocessable(error.message, code=error.code) from error
     return (photo, request.photo_type) if jpeg is None else (jpeg, "image/jpeg")
+
+
+def thumbnail(request: RecognitionRequest) -> bytes:
+    """The kept photo as a small JPEG. Raises NotFound (photo_not_kept), and Unprocessable if it cannot be read."""
+    photo, _ = kept_photo_to_show(request)
+    try:
+        return as_jpeg(photo, THUMBNAIL_SIDE, max_pixels=settings.MAX_PHOTO_PIXELS)
+    except PhotoError as error:
+        raise Unprocessable(error.message, code=error.code) from error
 
 
 def draw_kept_photo(request: RecognitionRequest) -> bytes:

@@ -1,5 +1,7 @@
 """Forms of the pages. They only parse; the services decide."""
 
+from datetime import datetime, time, timedelta
+
 from django import forms
 from django.conf import settings
 from django.utils import timezone
@@ -9,6 +11,7 @@ from gallery.forms import DateInput
 from gallery.models import Consent, Gallery, Identity, Liveness
 from gallery.services import CONSENT_FIELDS
 from recognition.engine.image import FORMAT_NAMES
+from recognition.photos.models import Decision
 
 ACCEPT = "image/*,.heic,.heif,.hif,.avif,.jp2,.tga,.dng,.cr2,.nef,.arw,.rw2,.raf"
 ACCEPT_TRUNCATED = "Also take photos that are cut off (their file ends too early)"
@@ -30,16 +33,9 @@ class PhotosField(forms.FileField):
         return files
 
 
-class AddFacesForm(forms.Form):
-    photos = PhotosField(label="Photos", help_text="One or more, each showing this person alone.")
-    name = NameFormField(max_length=200)
-    department = NameFormField(max_length=100, required=False)
-    position = NameFormField(max_length=100, required=False)
-    external_id = NameFormField(
-        max_length=200, required=False, label="External id", help_text="The person's number in your own system."
-    )
-    accept_truncated = forms.BooleanField(required=False, label=ACCEPT_TRUNCATED)
-    another = forms.BooleanField(required=False, label="This is another person with the same name")
+class WithConsent(forms.Form):
+    """For a new person: what is stated of their consent, in galleries that require it."""
+
     consent_by = NameFormField(
         max_length=200, label="Consent stated by", help_text="The person, or the document that says so."
     )
@@ -54,12 +50,26 @@ class AddFacesForm(forms.Form):
             for name in ("consent_by", "consent_at", "consent_until"):
                 del self.fields[name]
 
+    def consent(self) -> dict:
+        """The consent as `create_identity` takes it."""
+        consent = {name: self.cleaned_data[name] for name in CONSENT_FIELDS if name in self.cleaned_data}
+        return consent | {"consent": Consent.GIVEN} if consent else {}
+
+
+class AddFacesForm(WithConsent):
+    photos = PhotosField(label="Photos", help_text="One or more, each showing this person alone.")
+    name = NameFormField(max_length=200)
+    department = NameFormField(max_length=100, required=False)
+    position = NameFormField(max_length=100, required=False)
+    external_id = NameFormField(
+        max_length=200, required=False, label="External id", help_text="The person's number in your own system."
+    )
+    accept_truncated = forms.BooleanField(required=False, label=ACCEPT_TRUNCATED)
+    another = forms.BooleanField(required=False, label="This is another person with the same name")
+
     def person(self) -> dict:
         """The fields of the new person besides the name, as `create_identity` takes them."""
-        data = self.cleaned_data
-        fields = {name: data[name] for name in ("department", "position", "external_id")}
-        consent = {name: data[name] for name in CONSENT_FIELDS if name in data}
-        return fields | (consent | {"consent": Consent.GIVEN} if consent else {})
+        return {name: self.cleaned_data[name] for name in ("department", "position", "external_id")} | self.consent()
 
 
 class MorePhotosForm(forms.Form):
@@ -68,24 +78,94 @@ class MorePhotosForm(forms.Form):
 
 
 class RecogniseForm(forms.Form):
-    photo = forms.FileField(
-        label="Photo",
-        widget=forms.FileInput(attrs={"accept": ACCEPT, "aria-label": "Photo"}),
-        error_messages={"required": "Choose a photo."},
-    )
-    keep_photo = forms.BooleanField(required=False, label="Keep the photo with the result")
+    photo = PhotosField(label="Photos")
+    keep_photo = forms.BooleanField(required=False, label="Keep the photos with the results")
 
     @property
     def accepted(self) -> str:
         """Which photos are, for people."""
-        return f"{FORMAT_NAMES}, up to {settings.MAX_PHOTO_BYTES // 2**20} MiB"
+        return f"{FORMAT_NAMES}, up to {settings.MAX_PHOTO_BYTES // 2**20} MiB each"
+
+    def clean_photo(self):
+        photos = self.cleaned_data["photo"]
+        if len(photos) > settings.MAX_PHOTOS_AN_ENROLMENT:
+            raise forms.ValidationError(f"Choose at most {settings.MAX_PHOTOS_AN_ENROLMENT} photos at once.")
+        return photos
+
+
+class RecognitionsForm(forms.Form):
+    """The filters of the page, as its address has them. Days are those of the gallery's zone."""
+
+    name = forms.CharField(required=False, max_length=200, label="Person")
+    decision = forms.ChoiceField(choices=[("", "All"), *Decision.choices], required=False)
+    since = forms.DateField(required=False, widget=DateInput, label="From")
+    until = forms.DateField(required=False, widget=DateInput, label="To")
+    mine = forms.BooleanField(required=False, label="Only mine")
+
+    def __init__(self, gallery, user, data):
+        super().__init__(data)
+        self.gallery, self.user = gallery, user
+
+    def rows(self, rows):
+        """Those of `rows` that match; of a filter that cannot be read, nothing is left out."""
+        self.is_valid()
+        values, zone = self.cleaned_data, self.gallery.zone
+        if values.get("since"):
+            rows = rows.filter(created_at__gte=datetime.combine(values["since"], time.min, zone))
+        if values.get("until"):
+            rows = rows.filter(created_at__lt=datetime.combine(values["until"] + timedelta(days=1), time.min, zone))
+        if values.get("mine"):
+            rows = rows.filter(requested_by=self.user)
+        people = self.gallery.identities.matching(values["name"]) if values.get("name") else None
+        if people is not None or values.get("decision"):
+            rows = rows.with_face(people=people, decision=values.get("decision"))
+        return rows
 
 
 class RejectForm(forms.Form):
     def __init__(self, gallery, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        people = Identity.objects.filter(gallery=gallery).select_related("gallery")
-        self.fields["identity"] = forms.ModelChoiceField(people)
+        self.fields["identity"] = _someone_of(gallery)
+
+
+class ShownForm(forms.Form):
+    """was: whom the page named when the button was pressed. local: which of the photos chosen last the face is in."""
+
+    local = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
+
+    def __init__(self, gallery, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["was"] = _someone_of(gallery, required=False)
+
+
+class NameFaceForm(ShownForm):
+    """enrol: empty if the quality gate may refuse the face."""
+
+    enrol = forms.ChoiceField(choices=[("", ""), ("anyway", ""), ("no", "")], required=False)
+
+    def __init__(self, gallery, *args, **kwargs):
+        super().__init__(gallery, *args, **kwargs)
+        self.fields["to"] = _someone_of(gallery)
+
+    def person(self) -> dict:
+        """Who it is, as `name_face` takes them."""
+        return {"identity": self.cleaned_data["to"]}
+
+
+class NewFaceForm(WithConsent):
+    """The same for a new person. another: although there is somebody of this name."""
+
+    name = NameFormField(max_length=200)
+    another = forms.BooleanField(required=False)
+    enrol = forms.ChoiceField(choices=[("", ""), ("anyway", "")], required=False)
+    local = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
+
+    def __init__(self, gallery, *args, **kwargs):
+        super().__init__(gallery, *args, **kwargs)
+        self.fields["was"] = _someone_of(gallery, required=False)
+
+    def person(self) -> dict:
+        return {"name": self.cleaned_data["name"], "fields": self.consent()}
 
 
 class LivenessForm(forms.Form):
@@ -96,3 +176,7 @@ class LivenessForm(forms.Form):
         label="A photo or a screen held up to the camera",
         help_text=Gallery._meta.get_field("liveness").help_text,
     )
+
+
+def _someone_of(gallery, **options) -> forms.ModelChoiceField:
+    return forms.ModelChoiceField(Identity.objects.filter(gallery=gallery).select_related("gallery"), **options)

@@ -13,7 +13,14 @@ def annotations(answer: dict[str, Any]) -> Iterator[tuple[dict[str, Any], tuple[
 
 
 def label_of(face: dict[str, Any]) -> str:
-    """ "name score" of a known face, else its decision. face: from face_as_dict."""
+    """ "name score" of a known face, else its decision; the name alone if a curator gave it. face: from face_as_dict."""
     if face["identity"]:
-        return f"{face['identity']['name']} {face['candidates'][0]['score']:.2f}"
+        match = match_of(face)
+        return f"{face['identity']['name']} {match['score']:.2f}" if match else face["identity"]["name"]
     return face["decision"]
+
+
+def match_of(face: dict[str, Any]) -> dict[str, Any] | None:
+    """The candidate who is named, or the nearest if nobody is; None if there is none."""
+    named = face["identity"] and face["identity"]["id"]
+    return next((row for row in face["candidates"] if named in (None, row["identity"]["id"])), None)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import pghistory
+import pgtrigger
 import uuid6
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -13,7 +15,7 @@ from pgvector.django import HalfVectorField
 
 from faceplatform.database.names import NameField
 from gallery.models import FaceSample, Gallery, Identity
-from recognition.photos.querysets import RecognitionRequestQuerySet, WorkerQuerySet
+from recognition.photos.querysets import RecognitionRequestQuerySet, RejectionQuerySet, WorkerQuerySet
 
 
 class Purpose(models.TextChoices):
@@ -163,12 +165,21 @@ class RecognitionRequest(models.Model):
         return self.faces.all() if self.finished_at else ()
 
 
+@pghistory.track(
+    pghistory.UpdateEvent(
+        row=pghistory.Old, condition=pgtrigger.AnyChange("named_at")
+    ),  # corrections and their undo, no more
+    model_name="RecognitionFaceHistory",
+    fields=["decision", "identity", "named_by", "named_at"],
+    obj_field=pghistory.ObjForeignKey(on_delete=models.CASCADE, related_name="history", related_query_name="+"),
+)
 class RecognitionFace(models.Model):
     """A face found in a photo.
 
     box: x, y, width, height and landmarks five [x, y], both in px of the photo (EXIF orientation applied).
     decision: null if nobody was searched for, unless the face is unusable. identity: null unless known, or if the person
-    has been deleted since. crop: JPEG of the face with a margin, to show beside the sample that matched, and
+    has been deleted since. named_by, named_at: the curator who said who it is (corrections.py), which both of these hold
+    since. crop: JPEG of the face with a margin, to show beside the sample that matched, and
     crop_landmarks in px of it; both empty for PASSING. vector: the embedding under the request's pack; "not X" needs it.
     liveness: how likely it is a person and no picture, 0–1; null if nobody asked.
     """
@@ -190,6 +201,10 @@ class RecognitionFace(models.Model):
     identity = models.ForeignKey(Identity, null=True, on_delete=models.SET_NULL, related_name="+")
     margin = models.FloatField(null=True, help_text="Distance of the runner-up less that of the nearest.")
     liveness = models.FloatField(null=True)
+    named_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    named_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["index"]
@@ -241,6 +256,8 @@ class Rejection(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     face = models.ForeignKey(RecognitionFace, on_delete=models.CASCADE, related_name="rejections")
     sample = models.OneToOneField(FaceSample, on_delete=models.CASCADE, related_name="+")
+
+    objects = RejectionQuerySet.as_manager()
 
     def __str__(self):
         return f"Face {self.face_id} is not {self.sample.identity_id}"

@@ -1,28 +1,79 @@
 """What the pages show of a recognition or an enrolment: photos with boxes, in coordinates for SVG."""
 
+from collections import Counter
 from typing import Any
 
-from gallery.models import Gallery
-from recognition.photos.labels import COLOURS, label_of
-from recognition.photos.models import RecognitionRequest, Status
+from faceplatform.text import clean_name
+from gallery.models import Gallery, Identity
+from recognition.photos.labels import COLOURS, label_of, match_of
+from recognition.photos.models import Decision, RecognitionFace, RecognitionRequest, Status
+from recognition.photos.plates import PADDING, Area, place
 from recognition.photos.representation import enrolment_as_dict, recognition_as_dict
 
+# Scores (0.5 at the threshold) from which a match is called so.
+AT_THRESHOLD, LIKELY, SURE = 0.5, 0.6, 0.8
+OTHERS = 4  # candidates beside the named one who can be chosen at once
 ENROLMENT_COLOURS = {"enrolled": COLOURS["known"], "refused": "#b42318", "pending": COLOURS["unusable"]}
 
 
-def recognition_context(request: RecognitionRequest) -> dict[str, Any]:
-    """The context of a recognition's page. Takes a request loaded with `with_results()`."""
+def result_of(request: RecognitionRequest) -> dict[str, Any]:
+    """A recognition as its page shows it. Takes a request loaded with `with_results()`."""
     answer = recognition_as_dict(request)
-    for face, row in zip(answer["faces"], request.final_faces, strict=True):
-        face["has_crop"] = row.has_crop  # a gallery may delete the pictures of unknown faces before the answer
+    cards = [_card(request, face, row) for face, row in zip(answer["faces"], request.final_faces, strict=True)]
     labels = [(label_of(face), COLOURS[face["decision"]]) for face in answer["faces"]]
     return {
-        "gallery": request.gallery,
         "recognition": request,
         "answer": answer,
+        "cards": cards,
+        "heading": heading_of(cards),
         "pending": request.status in (Status.QUEUED, Status.RUNNING),
         "picture": _picture(request, labels),
     }
+
+
+def heading_of(cards: list[dict[str, Any]]) -> str:
+    """What was found, in a line: “2 known, 1 unknown”."""
+    counts = Counter(card["decision"] for card in cards)
+    words = {"known": "known", "unknown": "unknown", "unusable": "too poor to compare"}
+    return ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts[key]) or "No face was found."
+
+
+def _card(request: RecognitionRequest, face: dict[str, Any], row: RecognitionFace) -> dict[str, Any]:
+    """A face of the answer with what else its card shows. match: the enrolled face beside it; others: who else it may be."""
+    match = match_of(face)
+    named = face["identity"] and face["identity"]["id"]
+    others = [candidate for candidate in face["candidates"] if candidate["identity"]["id"] != named]
+    return (
+        face
+        | {
+            "key": f"face-{request.pk}-{row.index}",
+            "has_crop": row.has_crop,  # a gallery may delete the pictures of unknown faces before the answer
+            "named_by": row.named_by,
+            "named_at": row.named_at if face["identity"] else None,
+            "match": match,
+            "others": others[:OTHERS],
+            "assurance": assurance_of(face, is_confirmed=row.named_at is not None),
+            "percent": round(match["score"] * 100) if match else None,
+        }
+    )
+
+
+def assurance_of(face: dict[str, Any], *, is_confirmed: bool) -> str:
+    """How sure the answer is, in words: by how far the nearest is from the threshold, and whether a second one is within it."""
+    if face["decision"] != Decision.KNOWN:
+        return "Unknown" if face["decision"] == Decision.UNKNOWN else "Too poor"
+    if is_confirmed and face["identity"]:
+        return "Confirmed"
+    match = match_of(face)
+    rivals = [row for row in face["candidates"] if row is not match and row["score"] >= AT_THRESHOLD]
+    if match is None or rivals or match["score"] < LIKELY:
+        return "Not sure"
+    return "Sure" if match["score"] >= SURE else "Likely"
+
+
+def namesake(gallery: Gallery, name: str) -> Identity | None:
+    """Somebody of the gallery who is called the same."""
+    return gallery.identities.filter(name__iexact=clean_name(name)).first()
 
 
 def enrolment_context(gallery: Gallery, requests: list[RecognitionRequest]) -> dict[str, Any]:
@@ -48,22 +99,21 @@ def _picture(request: RecognitionRequest, labels: list[tuple[str, str]]) -> dict
     if request.image_width is None:
         return None
     width, height = request.photo_size
-    font_size = max(width, height) / 36
+    font_size = max(width, height) / 32
+    boxes = [Area(*face.box) for face in request.final_faces]
+    plates = place([label for label, _ in labels], boxes, (width, height), font_size)
     faces = []
-    for face, (label, colour) in zip(request.final_faces, labels, strict=True):
-        x, y, w, h = face.box
-        label_width, label_height = font_size * (0.6 + 0.6 * len(label)), font_size * 1.5
-        top = y - label_height if y >= label_height else y + h
-        left = min(max(x, 0), max(width - label_width, 0))
+    for face, (label, colour), box, plate in zip(request.final_faces, labels, boxes, plates, strict=True):
         faces.append(
             {
                 "index": face.index,
-                "box": {"x": x, "y": y, "width": w, "height": h},
+                "key": f"face-{request.pk}-{face.index}",
+                "box": box,
                 "crop": _margin_box(face.box, width, height) if getattr(face, "has_crop", True) else None,
                 "label": label,
                 "colour": colour,
-                "label_box": {"x": left, "y": top, "width": label_width, "height": label_height},
-                "text": {"x": left + font_size * 0.3, "y": top + font_size * 1.1},
+                "plate": plate,
+                "text": plate and {"x": plate.area.x + font_size * PADDING, "y": plate.area.y + font_size * 1.08},
             }
         )
     return {

@@ -45,6 +45,24 @@ class RecognitionRequestQuerySet(GalleryScopedQuerySet):
         """Those that are listed: not those of live pictures."""
         return self.filter(purpose="recognize")
 
+    def with_face(self, *, people=None, decision=None):
+        """Those with a face that is one of `people`, and has that decision; "not X" counts. people: a queryset, None for all."""
+        from recognition.photos.models import RecognitionFace, Rejection  # models.py imports this module
+
+        rejected = Exists(
+            Rejection.objects.standing().filter(face=OuterRef("pk"), sample__identity=OuterRef("identity"))
+        )
+        faces = RecognitionFace.objects.filter(request=OuterRef("pk"))
+        if people is not None:
+            faces = faces.filter(~rejected, decision="known", identity__in=people)
+        if decision == "known":
+            faces = faces.filter(~rejected, decision="known")
+        elif decision == "unknown":
+            faces = faces.filter(Q(decision="unknown") | rejected)
+        elif decision:
+            faces = faces.filter(decision=decision)
+        return self.filter(Exists(faces), finished_at__isnull=False)
+
     def answers(self):
         """All recognitions, also of live pictures, as long as these last."""
         return self.filter(purpose__in=["recognize", "live"])
@@ -74,16 +92,21 @@ class RecognitionRequestQuerySet(GalleryScopedQuerySet):
         candidates = Candidate.objects.select_related("identity__merged_into").order_by("rank")
         # The models declare what is annotated here; the stubs take that for a second definition.
         candidates = candidates.annotate(sample_deleted_at=F("sample__deleted_at"))  # type: ignore[no-redef]
-        rejections = Rejection.objects.filter(sample__deleted_at=None).select_related("sample__identity__merged_into")
-        faces = (
-            RecognitionFace.objects.defer("crop", "vector").select_related("identity__merged_into").order_by("index")
-        )
+        rejections = Rejection.objects.standing().select_related("sample__identity__merged_into")
+        faces = RecognitionFace.objects.defer("crop", "vector").order_by("index")
+        faces = faces.select_related("identity__merged_into", "named_by")
         faces = faces.annotate(has_crop=ExpressionWrapper(~Q(crop=b""), BooleanField()))  # type: ignore[no-redef]
         faces = faces.prefetch_related(
             Prefetch("candidates", queryset=candidates), Prefetch("rejections", queryset=rejections)
         )
         rows = self.defer("photo").select_related("gallery", "identity").with_served()
         return rows.prefetch_related(Prefetch("faces", queryset=faces))
+
+
+class RejectionQuerySet(QuerySet):
+    def standing(self):
+        """Those that have not been undone."""
+        return self.filter(sample__deleted_at=None, sample__rejected=True)
 
 
 class WorkerQuerySet(QuerySet):

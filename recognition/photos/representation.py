@@ -101,8 +101,7 @@ def face_as_dict(face: RecognitionFace, request: RecognitionRequest) -> dict[str
 
     Takes a face of a request loaded with `with_results()`.
     """
-    people = (row.sample.identity.current for row in face.rejections.all())
-    rejected = {identity for identity in people if identity}
+    rejected = _rejected(face)
     candidates = _current_candidates(face, rejected)
     decision, identity = _current_decision(face, request, rejected, candidates)
     return {
@@ -127,6 +126,12 @@ def face_as_dict(face: RecognitionFace, request: RecognitionRequest) -> dict[str
     }
 
 
+def decision_now(face: RecognitionFace, request: RecognitionRequest) -> tuple[str | None, Identity | None]:
+    """The decision and who it is, after corrections. Takes a face of a request loaded with `with_results()`."""
+    rejected = _rejected(face)
+    return _current_decision(face, request, rejected, _current_candidates(face, rejected))
+
+
 def detected_face_as_dict(face: RecognitionFace, request: RecognitionRequest) -> dict[str, Any]:
     """Where a face is and how good it is."""
     return {
@@ -136,6 +141,12 @@ def detected_face_as_dict(face: RecognitionFace, request: RecognitionRequest) ->
         "detection_score": face.detection_score,
         "quality": {"score": face.quality_score, "reasons": face.reasons},
     }
+
+
+def _rejected(face: RecognitionFace) -> set[Identity]:
+    """Whom a curator has said that it is not."""
+    people = (row.sample.identity.current for row in face.rejections.all())
+    return {identity for identity in people if identity}
 
 
 def _current_candidates(face: RecognitionFace, rejected: set[Identity]) -> list[tuple[Candidate, Identity]]:

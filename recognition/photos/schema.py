@@ -35,6 +35,35 @@ class RecognitionInput(serializers.Serializer):
     )
 
 
+class RejectInput(serializers.Serializer):
+    identity = serializers.UUIDField(help_text="The person whom the face does not show.")
+
+
+class ConfirmFaceInput(serializers.Serializer):
+    identity = serializers.UUIDField(
+        help_text="The person whom the answer names; 409 if it names somebody else by now."
+    )
+
+
+class NameFaceInput(serializers.Serializer):
+    identity = serializers.UUIDField(
+        required=False, allow_null=True, default=None, help_text="Somebody of the gallery."
+    )
+    name = serializers.CharField(required=False, max_length=200, default="", help_text="The name of a new person.")
+    named = serializers.UUIDField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="The person whom the answer names, null if nobody; 409 if it names somebody else by now.",
+    )
+    enrol = serializers.BooleanField(
+        default=True, help_text="Whether the face becomes a sample; a new person needs one."
+    )
+    quality_gate = ChoiceField(
+        choices=QualityGate.choices, required=False, default="", help_text="Instead of the gallery's own."
+    )
+
+
 class ErrorSchema(serializers.Serializer):
     code = serializers.CharField()
     detail = serializers.CharField()

@@ -59,7 +59,7 @@ def find_subject(pk: UUID) -> Subject:
 
 def faces_of(subject: Subject) -> QuerySet[RecognitionFace]:
     """Faces in photos that are recognised as the person now: corrections (“not X”) count, as they do in the API's answers."""
-    standing = Rejection.objects.filter(sample__deleted_at=None)
+    standing = Rejection.objects.standing()
     not_them = standing.filter(face=OuterRef("pk"), sample__identity__in=subject.people)
     first_rejected = standing.filter(face=OuterRef("pk"), sample__identity=OuterRef("identity"))
     rejected = standing.filter(face=OuterRef("face"), sample__identity=OuterRef("identity"))
@@ -72,14 +72,18 @@ def faces_of(subject: Subject) -> QuerySet[RecognitionFace]:
 
 def rejected_faces(subject: Subject) -> QuerySet[RecognitionFace]:
     """Faces that were recognised as the person until a curator said “not X”."""
-    standing = Rejection.objects.filter(sample__deleted_at=None, sample__identity__in=subject.people)
+    standing = Rejection.objects.standing().filter(sample__identity__in=subject.people)
     return RecognitionFace.objects.filter(Exists(standing.filter(face=OuterRef("pk"))), identity__in=subject.people)
 
 
-def history_of(model: Literal["Identity", "FaceSample"]) -> QuerySet[Any]:
+def history_of(model: Literal["Identity", "FaceSample", "RecognitionFace"]) -> QuerySet[Any]:
     """The rows of the model's history table, whose class is made when the app loads; see gallery/models.py."""
-    table = {"Identity": "IdentityHistory", "FaceSample": "SampleHistory"}[model]
-    return apps.get_model("gallery", table)._default_manager.all()
+    table = {
+        "Identity": "gallery.IdentityHistory",
+        "FaceSample": "gallery.SampleHistory",
+        "RecognitionFace": "recognition.RecognitionFaceHistory",
+    }[model]
+    return apps.get_model(table)._default_manager.all()
 
 
 def _with_merged(row: Identity) -> list[UUID]:

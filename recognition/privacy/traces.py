@@ -118,6 +118,7 @@ def _erase_faces(subject: Subject) -> Counter[str]:
     requests = list(faces.values_list("request_id", flat=True).distinct())
     as_others = list(Rejection.objects.filter(face__in=faces).values_list("sample", flat=True))
     counts = delete_rows(faces.only("pk")) + _delete_rejected(as_others)
+    counts += delete_rows(history_of("RecognitionFace").filter(identity__in=subject.people))
     rows = RecognitionRequest.objects.filter(pk__in=requests)
     counts += delete_rows(rows.filter(faces=None).only("pk"))
     emptied = rows.update(photo=None, keep_photo=False, photo_name="", photo_sha256="")

@@ -22,8 +22,8 @@ from gallery.services import add_sample, require_consent
 from recognition.attendance import services as attendance
 from recognition.cameras.models import Sighting, SightingEmbedding, SightingFace, UnknownNot, UnknownPerson
 from recognition.photos.models import Decision
+from recognition.photos.naming import person_for
 from recognition.sightings.enrolling import RefusedFace, as_enrolled, enrol_faces, hashes_of
-from recognition.sightings.services import person_for
 from recognition.sightings.unknown_people import join, lock_unknowns, refresh
 
 MEANWHILE = "This sighting has been corrected in the meantime. Look again, then make your change."

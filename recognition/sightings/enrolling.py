@@ -11,16 +11,13 @@ from accounts.actor import Actor
 from faceplatform.errors import Conflict
 from gallery.models import FaceSample, Gallery, Identity, QualityGate
 from gallery.pack_in_force import hold_pack
-from gallery.search.query import nearest_identities
 from gallery.services import EnrolledFace, add_sample
 from recognition.cameras.models import SightingFace
 from recognition.engine.align import CROP_MARGIN
+from recognition.photos.naming import looks_like, refused_by_gate
 from recognition.photos.results.refusals import REFUSALS
-from recognition.photos.thresholds import threshold_of
 
 BY_DEFAULT = 3
-# A measure beyond its limit counts as 0.02 in the product whose cube root the score is; see engine/quality.py.
-UNUSABLE_SCORE = 0.02 ** (1 / 3)
 OTHER_PACK = "This face has no vector of the model pack in force yet. Try again in some minutes."
 
 
@@ -109,22 +106,8 @@ def hashes_of(faces: Iterable[SightingFace]) -> Collection[str]:
 
 
 def _refusal(face: SightingFace, gate: str) -> str | None:
-    """Why the quality gate refuses the face; None if it does not."""
-    if gate == QualityGate.OFF:
-        return None
-    if face.quality_score <= UNUSABLE_SCORE:
-        return face.reasons[0] if face.reasons else "low_quality"
-    return face.reasons[0] if gate == QualityGate.STRICT and face.reasons else None
+    return refused_by_gate(gate, face.quality_score, face.reasons)
 
 
 def _looks_like(face: SightingFace, identity: Identity, pack: str) -> Identity | None:
-    """Somebody else whom the gallery would recognise in the face."""
-    if face.vector is None or face.pack != pack:
-        return None
-    probes = np.array([face.vector], "float32")
-    [matches] = nearest_identities(gallery_id=identity.gallery_id, pack=pack, probes=probes, top_k=1)
-    if not matches or matches[0].identity_id == identity.pk:
-        return None
-    if matches[0].distance > threshold_of(identity.gallery).distance:
-        return None
-    return Identity.objects.get(pk=matches[0].identity_id)
+    return None if face.vector is None or face.pack != pack else looks_like(face.vector, identity, pack)

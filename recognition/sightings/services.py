@@ -18,10 +18,11 @@ from accounts.models import AuditEvent
 from accounts.roles import Role, Scope
 from faceplatform.errors import Conflict, InvalidInput
 from gallery.models import FaceSample, Gallery, Identity
-from gallery.services import create_identity, lock_identity, require_consent
+from gallery.services import require_consent
 from recognition.attendance import services as attendance
 from recognition.cameras.models import Sighting, SightingFace, UnknownNot, UnknownPerson
 from recognition.photos.models import Decision
+from recognition.photos.naming import person_for
 from recognition.sightings.enrolling import RefusedFace, diverse_faces, enrol_faces
 from recognition.sightings.models import Suggestion
 from recognition.sightings.undoing import forget_not
@@ -157,17 +158,6 @@ def deny_suggestion(
     Suggestion.objects.filter(pair | Q(unknown=other, other=unknown) if other else pair).delete()
     details = {"unknown": unknown.number}
     audit.record(actor=actor, action="unknown.denied", gallery=unknown.gallery, target=who, details=details)
-
-
-def person_for(actor: Actor, gallery: Gallery, identity: Identity | None, name: str) -> Identity:
-    """The chosen person, locked; or a new one called `name`. Raises InvalidInput, and Conflict (deleted_meanwhile)."""
-    if (identity is None) == (not name.strip()):
-        raise InvalidInput("Choose a person, or give the name of a new one.")
-    if identity is None:
-        return create_identity(actor=actor, gallery=gallery, name=name)
-    if identity.gallery_id != gallery.pk:
-        raise InvalidInput("Choose a person of the same gallery.")
-    return lock_identity(identity.pk)
 
 
 def _require_curator(actor: Actor, gallery: Gallery) -> None:

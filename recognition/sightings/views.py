@@ -124,11 +124,12 @@ def _correct(request, sighting: Sighting, action: str) -> Done:
 
 @require_safe
 def choices(request, slug):
-    """People of the gallery whose name matches, to choose one from."""
+    """People of the gallery whose name matches, to choose one from. ?act: each is a button that submits the form."""
     gallery = _gallery(request, slug, Role.CURATOR)
     query = request.GET.get("q", "").strip()
     people = Identity.objects.filter(gallery=gallery).matching(query).with_portrait().order_by("name", "id")
-    return render(request, "gallery/_choices.html", {"people": people[:MOST_CHOICES] if query else [], "query": query})
+    context = {"people": people[:MOST_CHOICES] if query else [], "query": query, "act": "act" in request.GET}
+    return render(request, "gallery/_choices.html", context)
 
 
 # --- Unknown people ---------------------------------------------------------------------------------------------------

@@ -152,6 +152,12 @@ TABLE = {
     f"DELETE {RECOGNITION}": Row(CURATOR, RECOGNIZE, 204, **HIDDEN),
     f"GET {RECOGNITION}/annotated.jpg": Row(CURATOR, OWN_ANSWERS, **HIDDEN),
     f"POST {RECOGNITION}/faces/{{index}}/reject": Row(CURATOR, ENROL, 200, {"identity": "{other}"}, **HIDDEN),
+    f"POST {RECOGNITION}/faces/{{index}}/confirm": Row(
+        CURATOR, ENROL, 409, {"identity": "{other}"}, **HIDDEN
+    ),  # unknown
+    f"POST {RECOGNITION}/faces/{{index}}/name": Row(
+        CURATOR, ENROL, 200, {"identity": "{other}", "quality_gate": "off"}, **HIDDEN
+    ),
     "POST /api/v1/detections": Row(VIEWER, RECOGNIZE, 202, PHOTO),
     "GET /api/v1/detections/{id}": Row(CURATOR, RECOGNIZE, **HIDDEN),
     "POST /api/v1/embeddings": Row(VIEWER, RECOGNIZE, 202, PHOTO),

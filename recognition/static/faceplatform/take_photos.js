@@ -9,12 +9,13 @@ function prepare(button) {
   const form = button.closest("form");
   const input = form.querySelector("input[type=file]");
   const dialog = form.querySelector("dialog[data-capture]");
+  const several = input.multiple && !dialog.hasAttribute("data-one");
   const [video, still] = dialog.querySelectorAll("video, img[data-still]");
   const part = (name) => dialog.querySelector(`[data-${name}]`);
   let photos = [];
   let taken = null; // the one that is looked at
 
-  const pose = () => say(dialog, input.multiple ? (POSES[photos.length] ?? "enough") : POSES[0]);
+  const pose = () => say(dialog, several ? (POSES[photos.length] ?? "enough") : POSES[0]);
 
   function look(blob) {
     URL.revokeObjectURL(still.src);
@@ -25,7 +26,7 @@ function prepare(button) {
     for (const name of ["use", "again"]) part(name).hidden = !blob;
     part("take").hidden = Boolean(blob);
     part("done").hidden = Boolean(blob) || !photos.length;
-    const enough = input.multiple && photos.length >= POSES.length;
+    const enough = several && photos.length >= POSES.length;
     part(blob ? "use" : enough ? "done" : "take").focus();
   }
 
@@ -60,14 +61,14 @@ function prepare(button) {
     image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });
     item.append(image);
     part("taken").append(item);
-    if (!input.multiple) return hand();
+    if (!several) return hand();
     look(null);
     pose();
   }
 
   function hand() {
     const files = new DataTransfer();
-    if (input.multiple) for (const file of input.files) files.items.add(file);
+    if (several) for (const file of input.files) files.items.add(file);
     const first = files.items.length + 1;
     photos.forEach((photo, n) => files.items.add(new File([photo], `webcam-${first + n}.jpg`, { type: "image/jpeg" })));
     input.files = files.files;

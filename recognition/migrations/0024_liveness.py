@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('recognition', '0022_live_recognitions'),
+        ('recognition', '0023_face_corrections'),
     ]
 
     operations = [
