@@ -45,6 +45,7 @@ own_account = [
     path("account", views.account, name="mfa_index"),
     path("account", views.account, name="mfa_list_webauthn"),
     path("account/name", views.change_name, name="change-name"),
+    path("account/display", views.change_display, name="change-display"),
     path("account/sessions/<int:pk>/end", views.end_session, name="end-session"),
     path("account/app", sign_in.AddApp.as_view(), name="mfa_activate_totp"),
     path(
