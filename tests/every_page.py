@@ -37,6 +37,7 @@ MORE = (
     "/galleries/visitors-of-the-second-building/sightings",
     "/galleries/no-such-gallery/",
     "/api/v1/docs/",
+    "/api/v1/docs/?open=cameras",
 )
 ADMIN = (
     "/admin/",
@@ -123,5 +124,8 @@ def settle(page: Page, address: str) -> None:
     """Opens it, with what it loads by itself: pages of cameras never stop loading."""
     page.goto(address, wait_until="load")
     if address.startswith("/api/"):
-        page.wait_for_selector(".opblock-tag-section")
+        page.wait_for_selector(".opblock-tag")
+        if "?open=" in address:
+            page.click(f".opblock-tag[data-tag='{address.partition('=')[2]}']")
+            page.wait_for_selector(".opblock")
     page.wait_for_timeout(100)

@@ -13,6 +13,7 @@ CONTRAST = {"type": "rule", "values": ["color-contrast"]}
 # Theme, width, and what is looked at: what neither theme nor width changes is looked at once.
 VIEWS = (("light", 1280, RULES), ("dark", 1280, CONTRAST), ("dark", 390, RULES), ("light", 390, CONTRAST))
 NARROWEST = 320
+DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 
 
@@ -57,6 +58,7 @@ def complaints(page, address: str) -> list[str]:
     for theme, width, rules in VIEWS:
         page.emulate_media(color_scheme=theme)
         page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate(DRAWN)
         result = page.evaluate(
             "options => axe.run(document, options)", {"runOnly": rules, "resultTypes": ["violations"]}
         )
