@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 PY := .venv/bin/python
 
-.PHONY: run check test lint lock sbom picture
+.PHONY: run check test lint lock sbom picture pictures
 
 run: .venv/requirements.stamp
 	@exec $(PY) manage.py up $(if $(DEMO),--demo)
@@ -40,6 +40,10 @@ sbom: .venv/requirements-dev.stamp
 
 picture: | .venv/bin/python
 	$(PY) tools/house.py --svg docs/images/house.svg
+
+# Of every page, wide and on a phone, with an index: var/pictures/index.html
+pictures: .venv/requirements-dev.stamp
+	$(PY) tests/pictures.py var/pictures
 
 .venv/requirements.stamp: requirements.lock | .venv/bin/python
 	@echo "Installing the requirements (about a minute) …"

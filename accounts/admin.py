@@ -65,6 +65,11 @@ class OperatorsMixin(ConfirmedMixin):
 
 @admin.register(Group)
 class UnfoldGroupAdmin(OperatorsMixin, GroupAdmin, ModelAdmin):
+    """In no menu: roles in galleries say what people may do. Groups are for staff who shall look at these pages alone."""
+
+    def has_module_permission(self, request):
+        return False
+
     def save_model(self, request, obj, form, change):
         if not change or "name" in form.changed_data:
             services.save_group(actor=actor_of(request), group=obj, created=not change)

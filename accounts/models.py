@@ -24,6 +24,14 @@ from accounts.roles import Role, Scope
 from faceplatform.database.names import NameField
 
 
+class Theme(models.TextChoices):
+    """How pages look to a user."""
+
+    AUTOMATIC = "", "As the device"
+    LIGHT = "light", "Light"
+    DARK = "dark", "Dark"
+
+
 class User(AbstractUser):
     """A person who signs in. Superusers are the operators: they see every gallery and the admin site."""
 
@@ -32,6 +40,10 @@ class User(AbstractUser):
         default=False,
         db_default=False,
         help_text="The password was given by somebody else: it is changed at the next sign-in.",
+    )
+    theme = models.CharField(max_length=5, choices=Theme.choices, blank=True, default="", db_default="")
+    time_zone = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="Empty: the server's, FACEPLATFORM_TIME_ZONE."
     )
 
 

@@ -7,6 +7,7 @@ from allauth.mfa.webauthn.views import AddWebAuthnView, RemoveWebAuthnView
 from django.contrib.auth.decorators import login_not_required
 from django.urls import path, re_path
 
+from accounts import style_guide
 from accounts.audit import views as audit_views
 from accounts.keys import views as keys_views
 from accounts.sign_in import views as sign_in
@@ -45,6 +46,7 @@ own_account = [
     path("account", views.account, name="mfa_index"),
     path("account", views.account, name="mfa_list_webauthn"),
     path("account/name", views.change_name, name="change-name"),
+    path("account/display", views.change_display, name="change-display"),
     path("account/sessions/<int:pk>/end", views.end_session, name="end-session"),
     path("account/app", sign_in.AddApp.as_view(), name="mfa_activate_totp"),
     path(
@@ -92,6 +94,7 @@ urlpatterns = [
     *own_account,
     *users,
     path("audit", audit_views.audit, name="audit"),
+    path("styleguide", style_guide.style_guide, name="style-guide"),
     path("api-keys", keys_views.api_keys, name="api-keys"),
     path("api-keys/<uuid:pk>/rotate", keys_views.rotate, name="rotate-api-key"),
     path("api-keys/<uuid:pk>/revoke", keys_views.revoke, name="revoke-api-key"),

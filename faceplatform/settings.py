@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+from django.templatetags.static import static
 from psycopg.conninfo import conninfo_to_dict
 
 from faceplatform import env
@@ -58,6 +59,7 @@ MIDDLEWARE = [
     "faceplatform.web.hosts.AllowedHostMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "faceplatform.web.compression.PageCompressionMiddleware",
     "faceplatform.web.middleware.ContentSecurityPolicyMiddleware",
     "faceplatform.web.middleware.PageMethodsMiddleware",
     "faceplatform.web.middleware.NoStoreMiddleware",
@@ -69,7 +71,9 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.sign_in.middleware.SessionLengthMiddleware",
     "accounts.sign_in.middleware.SignInFirstMiddleware",
+    "accounts.users.middleware.TimeZoneMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "faceplatform.web.toasts.ToastMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -266,18 +270,33 @@ X_FRAME_OPTIONS = "DENY"
 # --- Pages ------------------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = env.get("FACEPLATFORM_TIME_ZONE")
+FORMAT_MODULE_PATH = "faceplatform.formats"
 USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedStaticFilesStorage",
+        "BACKEND": "faceplatform.web.static_files.HashedStaticFiles",
         "OPTIONS": {"file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
     },
 }
 
-UNFOLD = {"SITE_TITLE": "Faceplatform", "SITE_HEADER": "Faceplatform", "SITE_URL": "/", "SITE_SYMBOL": "face"}
+_WEIGHTS = ["50", "100", "200", "300", "400", "500", "600", "700", "800", "900", "950"]
+# Shades of our --accent, from app.css.
+_SHADES = ["eef3fe", "dbe6fd", "bfd3fb", "93b4f8", "7ea6ff", "3f74ea", "2257d6", "1d49b5", "1c3f93", "1c3874", "14234a"]
+UNFOLD = {
+    "SITE_TITLE": "Faceplatform",
+    "SITE_HEADER": "Faceplatform",
+    "SITE_SUBHEADER": "Advanced",
+    "SITE_URL": "/",
+    "SITE_ICON": lambda request: static("faceplatform/icon.svg"),
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("faceplatform/icon.svg")}
+    ],
+    "STYLES": [lambda request: static("faceplatform/admin.css")],
+    "COLORS": {"primary": {name: f"#{shade}" for name, shade in zip(_WEIGHTS, _SHADES, strict=True)}},
+}
 
 # --- Recognition ------------------------------------------------------------------------------------------------------
 DEFAULT_PACK = "sface"  # of new galleries
@@ -348,8 +367,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SWAGGER_UI_DIST": "SIDECAR",
-    # All operations at once take it half a minute to draw.
-    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "docExpansion": "none", "defaultModelsExpandDepth": -1},
+    # All operations at once take it half a minute to draw. Deep links would be links inside of buttons.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": False, "docExpansion": "none", "defaultModelsExpandDepth": -1},
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,

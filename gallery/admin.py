@@ -21,12 +21,13 @@ from gallery.forms import MetadataField
 from gallery.models import FaceSample, Gallery, Identity
 
 
-def thumbnail(sample_id) -> str:
+def thumbnail(sample_id, name: str = "") -> str:
+    """name: of the picture, where it is all there is in a link."""
     if sample_id is None:
         return "–"
     address = reverse("api:sample-crop", args=[sample_id])
     return format_html(
-        '<img src="{}" alt="" width="48" height="48" loading="lazy" class="rounded-full object-cover">', address
+        '<img src="{}" alt="{}" width="48" height="48" loading="lazy" class="rounded-full object-cover">', address, name
     )
 
 
@@ -100,7 +101,7 @@ class GalleryAdmin(ScopedAdmin):
 @admin.register(Identity)
 class IdentityAdmin(ScopedAdmin):
     list_display = ["portrait", "name", "gallery", "department", "position", "active", "last_recognized_at"]
-    list_display_links = ["portrait", "name"]
+    list_display_links = ["name"]
     list_filter = [("gallery", VisibleGalleries), "active", "consent", "department"]
     list_select_related = ["gallery"]
     search_fields = ["searchable__alike"]
@@ -145,7 +146,7 @@ class FaceSampleAdmin(ScopedAdmin):
 
     @admin.display(description="")
     def picture(self, sample):
-        return thumbnail(sample.pk)
+        return thumbnail(sample.pk, f"Face of {sample.identity}")
 
     def has_add_permission(self, request):
         return False

@@ -19,11 +19,11 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.urls import reverse
-from django.utils import timezone
 from pgvector.django import HalfVectorField
 
 from faceplatform import setting_values
 from faceplatform.database.names import NameField, SearchableField, folded_sql
+from faceplatform.dates import server_today
 from gallery.querysets import FaceSampleQuerySet, GalleryQuerySet, IdentityQuerySet
 
 
@@ -279,7 +279,7 @@ class Identity(models.Model):
     @property
     def has_valid_consent(self) -> bool:
         """The same rule as the queryset's `with_valid_consent()` and the search in gallery/search/query.py."""
-        expired = self.consent_until is not None and self.consent_until < timezone.localdate()
+        expired = self.consent_until is not None and self.consent_until < server_today()
         return self.consent == Consent.GIVEN and not expired
 
     @property

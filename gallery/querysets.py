@@ -8,10 +8,10 @@ from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
 from accounts.querysets import GalleryScopedQuerySet
 from accounts.roles import Role
+from faceplatform.dates import server_today
 from faceplatform.errors import InvalidInput
 from faceplatform.text import storable
 
@@ -76,19 +76,19 @@ class IdentityQuerySet(GalleryScopedQuerySet):
         return self.annotate(portrait_id=Subquery(best.values("pk")[:1]), sample_count=_count(samples, "identity"))
 
     def with_valid_consent(self):
-        not_expired = Q(consent_until=None) | Q(consent_until__gte=timezone.localdate())
+        not_expired = Q(consent_until=None) | Q(consent_until__gte=server_today())
         return self.filter(not_expired, consent="given")
 
     def without_valid_consent(self):
         """Never asked, refused, withdrawn or expired."""
-        return self.filter(~Q(consent="given") | Q(consent_until__lt=timezone.localdate()))
+        return self.filter(~Q(consent="given") | Q(consent_until__lt=server_today()))
 
     def consent_expired(self):
-        return self.filter(consent="given", consent_until__lt=timezone.localdate())
+        return self.filter(consent="given", consent_until__lt=server_today())
 
     def consent_ending(self, days: int = 30):
         """People whose consent is valid now and expires within `days` days."""
-        today = timezone.localdate()
+        today = server_today()
         return self.filter(consent="given", consent_until__range=(today, today + timedelta(days=days)))
 
     def seen_since(self, moment: datetime | None):

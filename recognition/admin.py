@@ -3,10 +3,13 @@
 from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
+from procrastinate.contrib.django.models import ProcrastinateJob
 from unfold.admin import TabularInline
 
 from accounts.admin_base import ReadOnlyAdmin, VisibleGalleries, actor_of
 from recognition.photos.models import RecognitionFace, RecognitionRequest, Worker
+
+admin.site.unregister(ProcrastinateJob)  # its acts are not audited; the page “System” tells what failed
 
 
 class FaceInline(TabularInline):

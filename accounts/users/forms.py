@@ -1,8 +1,13 @@
 """The forms of one's own account and of the page “Users”. They parse input; the services check the rules."""
 
+from itertools import groupby
+from typing import Any
+from zoneinfo import available_timezones
+
 from allauth.account.forms import ChangePasswordForm, ResetPasswordKeyForm
 from allauth.core import context
 from django import forms
+from django.conf import settings
 from django.contrib.auth.password_validation import password_validators_help_texts
 
 from accounts.actor import Actor, Via
@@ -11,6 +16,11 @@ from accounts.models import User
 from accounts.pages import actor_of
 from accounts.roles import Role
 from accounts.users import services
+
+# Others of these lists are old names, and zones without a place.
+AREAS = frozenset(
+    ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
+)
 
 
 def _plain(form: forms.Form) -> None:
@@ -58,6 +68,29 @@ class NameForm(forms.ModelForm):
     class Meta:
         model = User
         fields = ["first_name", "last_name"]
+
+
+def _zones() -> list[tuple[str, Any]]:
+    """By part of the world, for a list that can be typed into: "Berlin" finds Europe/Berlin."""
+    places = sorted(zone for zone in available_timezones() if zone.partition("/")[0] in AREAS)
+    by_area = [(area, [(zone, _place(zone)) for zone in zones]) for area, zones in groupby(places, _area)]
+    return [("", f"The server's ({settings.TIME_ZONE})"), ("UTC", "UTC"), *by_area]
+
+
+def _area(zone: str) -> str:
+    return zone.partition("/")[0]
+
+
+def _place(zone: str) -> str:
+    return zone.partition("/")[2].replace("_", " ")
+
+
+class DisplayForm(forms.ModelForm):
+    time_zone = forms.ChoiceField(choices=_zones, required=False, help_text="Of the times on all pages.")
+
+    class Meta:
+        model = User
+        fields = ["theme", "time_zone"]
 
 
 class InvitationForm(forms.Form):

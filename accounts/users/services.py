@@ -10,9 +10,11 @@ from typing import Any
 
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
+from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import Group, Permission
 from django.contrib.sessions.models import Session
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Model
 from django.utils import timezone
@@ -24,8 +26,9 @@ from accounts.keys.services import end_keys_of
 from accounts.models import Membership, User
 from accounts.roles import Role
 from accounts.sign_in import throttling
+from faceplatform import setting_values
 from faceplatform.database.names import checked_name
-from faceplatform.errors import Conflict, NotAllowed, NotFound
+from faceplatform.errors import Conflict, InvalidInput, NotAllowed, NotFound
 
 # Of these fields the audit tells the old and the new value; of the others only that they changed.
 TOLD = ("username", "is_active", "is_staff", "is_superuser")
@@ -149,6 +152,21 @@ def change_own_name(*, actor: Actor, first_name: str, last_name: str) -> None:
     user.first_name, user.last_name = checked_name(first_name), checked_name(last_name)
     user.save(update_fields=["first_name", "last_name"])
     audit.record(actor=actor, action="user.changed", target=user, details={"fields": ["first_name", "last_name"]})
+
+
+@transaction.atomic
+def change_own_display(*, actor: Actor, theme: str, time_zone: str) -> None:
+    """How the signed-in user sees the pages: a theme, and the zone of times, "" for the server's. Raises InvalidInput."""
+    assert actor.user is not None
+    user = _lock_user(actor.user)
+    user.theme, user.time_zone = theme, time_zone
+    try:
+        user.clean_fields(exclude=["password"])
+        setting_values.time_zone(time_zone or settings.TIME_ZONE)
+    except (ValidationError, ValueError):
+        raise InvalidInput("Choose a theme and a time zone of the lists.") from None
+    user.save(update_fields=["theme", "time_zone"])
+    audit.record(actor=actor, action="user.changed", target=user, details={"fields": ["theme", "time_zone"]})
 
 
 @transaction.atomic

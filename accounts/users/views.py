@@ -17,7 +17,7 @@ from accounts.sign_in.devices import device_of
 from accounts.sign_in.factors import needs_factor
 from accounts.sign_in.views import Limited
 from accounts.users import services
-from accounts.users.forms import NameForm, NewPasswordForm, OwnPasswordForm
+from accounts.users.forms import DisplayForm, NameForm, NewPasswordForm, OwnPasswordForm
 from faceplatform.errors import DomainError, NotAllowed, NotFound
 
 
@@ -25,21 +25,32 @@ from faceplatform.errors import DomainError, NotAllowed, NotFound
 @never_cache
 def account(request):
     """Everything about one's own account; names of factors and sessions lead to acts."""
-    return _page(request, NameForm(instance=request.user))
+    return _page(request)
 
 
 @require_POST
 def change_name(request):
-    form, status = NameForm(request.POST), 400
-    if form.is_valid():
-        try:
-            services.change_own_name(actor=actor_of(request), **form.cleaned_data)
-            messages.success(request, "Saved.")
-            return redirect("account")
-        except DomainError as error:
-            form.add_error(None, error.message)
-            status = error.status
-    return _page(request, form, status=status)
+    form = NameForm(request.POST)
+    return _saved(request, form, services.change_own_name) or _page(request, form, status=400)
+
+
+@require_POST
+def change_display(request):
+    form = DisplayForm(request.POST)
+    return _saved(request, form, services.change_own_display) or _page(request, display=form, status=400)
+
+
+def _saved(request, form, service):
+    """The way back to the page; None if the form, or the service, says what is wrong."""
+    if not form.is_valid():
+        return None
+    try:
+        service(actor=actor_of(request), **form.cleaned_data)
+    except DomainError as error:
+        form.add_error(None, error.message)
+        return None
+    messages.success(request, "Saved.")
+    return redirect("account")
 
 
 @require_POST
@@ -82,12 +93,13 @@ class ChosenPassword(PasswordResetFromKeyView):
     form_class = NewPasswordForm
 
 
-def _page(request, form, *, status: int = 200):
+def _page(request, form=None, *, display=None, status: int = 200):
     factors = Authenticator.objects.filter(user=request.user).order_by("created_at")
     by_kind = {kind: [factor for factor in factors if factor.type == kind] for kind in Authenticator.Type.values}
     sessions = UserSession.objects.purge_and_list(request.user)
     context = {
-        "form": form,
+        "form": form or NameForm(instance=request.user),
+        "display": display or DisplayForm(instance=request.user),
         "apps": by_kind["totp"],
         "passkeys": by_kind["webauthn"],
         "codes": [len(factor.wrap().get_unused_codes()) for factor in by_kind["recovery_codes"]],

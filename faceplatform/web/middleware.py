@@ -139,12 +139,13 @@ class FragmentMiddleware:
 
     def __call__(self, request: PlatformRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        if "HX-Request" in request.headers and _is_part(response):
+        if "HX-Request" in request.headers and is_part(response):
             response["X-Fragment"] = "true"
         return response
 
 
-def _is_part(response: HttpResponseBase) -> bool:
+def is_part(response: HttpResponseBase) -> bool:
+    """Whether it is a part of a page: HTML, but no page of its own."""
     is_html = response.get("Content-Type", "").startswith("text/html")
     return is_html and isinstance(response, HttpResponse) and not response.content.startswith(b"<!doctype html>")
 

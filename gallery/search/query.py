@@ -12,10 +12,10 @@ from uuid import UUID
 
 import numpy as np
 from django.db.backends.utils import CursorWrapper
-from django.utils import timezone
 from pgvector.psycopg.vector import VectorBinaryDumper
 
 from faceplatform.database.planned import planned_cursor, planned_once
+from faceplatform.dates import server_today
 
 SHORTEST_LIST = 40  # samples to ask the index for
 LONGEST_LIST = 1000  # samples; pgvector's largest hnsw.ef_search. If it is not enough, the search is exact
@@ -143,7 +143,7 @@ def count_faces(*, gallery_id: UUID) -> int:
     """How many enrolled faces in the gallery belong to people who may be proposed."""
     sql = COUNT_FACES.format(gallery="%(gallery)s", eligible=ELIGIBLE.format(gallery="%(gallery)s"))
     with planned_cursor() as cursor:
-        cursor.execute(sql, {"gallery": gallery_id, "today": timezone.localdate()})
+        cursor.execute(sql, {"gallery": gallery_id, "today": server_today()})
         return cursor.fetchone()[0]
 
 
@@ -197,7 +197,7 @@ class _Search:
         names = {"dim": probes.shape[1], "limit": limit, "mean_of": MEAN_OF, "probe": PROBE, **self._constants()}
         names["eligible"] = self.eligible.format(**names)
         sql = NEAREST.format(samples=samples.format(**names), **names)
-        values = {"top_k": self.top_k, "people": self.top_k + SPARE, "today": timezone.localdate()}
+        values = {"top_k": self.top_k, "people": self.top_k + SPARE, "today": server_today()}
         found = []
         for probe in probes:
             self.cursor.execute(sql, values | {"probe": probe})  # type: ignore[arg-type]  # psycopg also adapts arrays

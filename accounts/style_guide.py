@@ -1,0 +1,54 @@
+"""The style guide: every component of the pages with its variants, in both themes. For who builds pages, and for the tests."""
+
+import re
+from pathlib import Path
+
+from django import forms
+from django.contrib.staticfiles import finders
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from faceplatform.errors import NotFound
+
+LONG = "Maximiliane-Wilhelmina Freifrau von Hohenstein-Wackerbarthsruhe"
+PEOPLE = (
+    {"name": "Ada Lovelace", "active": True},
+    {"name": "Ben Okafor", "active": False},
+    {"name": LONG, "active": True},
+)
+
+
+class SampleForm(forms.Form):
+    name = forms.CharField(help_text="As on the badge.")
+    role = forms.ChoiceField(choices=[("viewer", "Viewer"), ("curator", "Curator")])
+    note = forms.CharField(widget=forms.Textarea(attrs={"rows": 2}), required=False)
+    active = forms.BooleanField(help_text="Is looked for.", required=False)
+
+
+@require_safe
+def style_guide(request: HttpRequest) -> HttpResponse:
+    if not (request.user.is_authenticated and request.user.is_staff):
+        raise NotFound("There is nothing here, or you have no access to it.")
+    context = {
+        "themes": [{"name": name, "form": _wrong_form(name)} for name in ("light", "dark")],
+        "people": PEOPLE,
+        "long": LONG,
+        "page": Paginator(range(100), 10).page(3),
+        "icons": _icons(),
+    }
+    return render(request, "accounts/style_guide.html", context)
+
+
+def _wrong_form(prefix: str) -> SampleForm:
+    """One with each kind of complaint; the ids of its fields begin with `prefix`."""
+    form = SampleForm({f"{prefix}-name": "", f"{prefix}-role": "viewer"}, prefix=prefix)
+    form.add_error(None, "Somebody is called so already.")
+    return form
+
+
+def _icons() -> list[str]:
+    """The names in the sprite."""
+    sprite = finders.find("faceplatform/icons.svg")
+    return re.findall(r'id="([\w-]+)"', Path(str(sprite)).read_text()) if sprite else []
