@@ -1,5 +1,6 @@
 """The clock of the whole platform, its database included, is set back and forward. The clients keep their own."""
 
+import atexit
 import shutil
 import subprocess
 import tempfile
@@ -37,6 +38,7 @@ class Clock(Fault):
 def folder() -> Path:
     """With the library that moves the clock, and the file that says how far. All users may read both."""
     made = Path(tempfile.mkdtemp(prefix="campaign-clock-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
     made.chmod(0o755)
     subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", str(made / "clock.so"), str(SOURCE), "-ldl"], check=True)
     (made / "offset").write_bytes(bytes(8))

@@ -53,9 +53,10 @@ class Field:
         try:
             self.start()
             self.key = self.manage("api_key", "create", "--user", "admin", "--scopes", *SCOPES)
-            values = {"name": "Campaign", "quality_gate": "off"}  # the drawn faces are alike
-            self.gallery = self.connect().call_checked("POST", "/galleries", {"name": values["name"]})["slug"]
-            self.connect().call_checked("PATCH", f"/galleries/{self.gallery}", values)
+            client = self.connect()
+            self.gallery = client.call_checked("POST", "/galleries", {"name": "Campaign"})["slug"]
+            client.call_checked("PATCH", f"/galleries/{self.gallery}", {"quality_gate": "off"})  # the faces are alike
+            client.close()
         except BaseException:
             self.__exit__()
             raise

@@ -71,7 +71,9 @@ class Told:
 def run(target: Field, seed: int, count: int) -> Iterator[Row]:
     """One row for each kind of input. In all, `count` inputs."""
     shares = {name: round(count * share) for name, share in SHARES.items()}
-    person = target.connect().call_checked("POST", "/identities", {"gallery": target.gallery, "name": "Input"})["id"]
+    client = target.connect()
+    person = client.call_checked("POST", "/identities", {"gallery": target.gallery, "name": "Input"})["id"]
+    client.close()
     tries: dict[str, Callable[[Told, int], None]] = {
         "photos": lambda told, most: send_photos(target, told, seed, most, person),
         "archives": lambda told, most: send_archives(target, told, seed, most),
@@ -218,10 +220,9 @@ def call_one(
 
 
 def problem_in(answer: requests.Response) -> object:
-    try:
-        return answer.json()
-    except ValueError:
-        return answer.text[:200]
+    """The answer's JSON; of anything else, such as a picture, its type."""
+    kind = (answer.headers.get("content-type") or [""])[0]
+    return answer.json() if "json" in kind else kind
 
 
 def keys_of_roles(target: Field) -> dict[str, str]:

@@ -18,7 +18,7 @@ class Held(Fault):
 
     def run(self, seconds: float) -> str:
         said = self.hold(seconds)
-        return ", ".join(f"{count} {word}" for word, count in said.most_common())
+        return ", ".join(f"{count} × {word}" for word, count in said.most_common())
 
     def hold(self, seconds: float) -> Counter[str]:
         raise NotImplementedError
