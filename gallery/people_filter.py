@@ -16,10 +16,10 @@ from gallery.models import Gallery
 from gallery.querysets import IdentityQuerySet
 
 SORTS: dict[str, tuple[str, list[Any]]] = {
-    "name": ("Name", ["name", "id"]),
-    "seen": ("Last seen", [F("last_recognized_at").desc(nulls_last=True), "name", "id"]),
-    "new": ("Newest", ["-created_at", "-id"]),
-    "faces": ("Most faces", ["-sample_count", "name", "id"]),
+    "name": ("By name", ["name", "id"]),
+    "seen": ("Last seen first", [F("last_recognized_at").desc(nulls_last=True), "name", "id"]),
+    "new": ("Newest first", ["-created_at", "-id"]),
+    "faces": ("Most faces first", ["-sample_count", "name", "id"]),
 }
 STATES = {"active": "Active", "inactive": "Inactive", "hidden": "Hidden", "all": "All"}
 STATE_ROWS = {
