@@ -69,7 +69,9 @@ def test_over_the_api_and_in_the_admin_site(client, script):
     client.force_login(user)
     values = {"name": SCRIPTS[script], "slug": "", "threshold_source": "size", "target_fpir": "0.01"}
     inlines = {"memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0"}
-    response = client.post("/admin/gallery/gallery/add/", values | inlines | {"quality_gate": "standard"})
+    response = client.post(
+        "/admin/gallery/gallery/add/", values | inlines | {"quality_gate": "standard", "day_starts_at": "00:00"}
+    )
     assert response.status_code == 302
     assert (
         all(is_slug(slug) for slug in Gallery.objects.values_list("slug", flat=True)) and Gallery.objects.count() == 2
