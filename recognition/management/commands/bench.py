@@ -11,7 +11,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
+from accounts.models import User
+from gallery.search.synthetic import SAMPLES_PER_PERSON
 from recognition.lab.training.options import NETWORKS
 
 DEFAULT_RUNTIMES = ("auto", "mxnet", "mxnet-fp32", "mxnet-stock", "ort", "openvino-bf16")
@@ -77,6 +81,13 @@ class Command(BaseCommand):
         cameras.add_argument("--photos", type=Path, help="a folder of portraits, one face each; else blocks move")
         cameras.add_argument("--workers", type=int, default=1, help="recognition workers beside them")
         cameras.add_argument("--json", type=Path, help="write the figures to this file")
+
+        pages = parts.add_parser("pages", help="what pages cost in a large gallery, of a platform started for this")
+        pages.add_argument("--people", type=int, default=10_000)
+        pages.add_argument("--rounds", type=int, default=9, help="how often each page is read")
+        pages.add_argument("--json", type=Path, help="write the figures to this file")
+        queries = parts.add_parser("queries", help="how many queries an administrator's pages need, as JSON")
+        queries.add_argument("addresses", nargs="+")
 
         training = parts.add_parser("training", help="how many faces per second each network learns from")
         training.add_argument("--nets", nargs="+", choices=NETWORKS, default=NETWORKS)
@@ -273,6 +284,36 @@ class Command(BaseCommand):
             self.stdout.write(str(delay))
             figures["live"] = delay.as_dict()
         return figures
+
+    def bench_pages(self, *, people, rounds, json: Path | None, **options):
+        from recognition.lab.bench.api.platform import OwnPlatform
+        from recognition.lab.bench.engine import BenchError
+        from recognition.lab.bench.pages import PASSWORD, measure, table
+
+        more = {"FACEPLATFORM_ADMIN_PASSWORD": PASSWORD}
+        try:
+            with (
+                tempfile.TemporaryDirectory(prefix="faceplatform-bench-") as folder,
+                OwnPlatform(Path(folder), settings.MODELS_DIR, 1, more) as platform,
+            ):
+                slug = platform.fill_gallery(people * SAMPLES_PER_PERSON, 128)
+                rows = measure(platform, slug, rounds=rounds)
+        except BenchError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write("\n".join(table(rows)))
+        if json:
+            self._write(json, {"people": people, "pages": [row.as_dict() for row in rows]})
+
+    def bench_queries(self, *, addresses, **options):
+        """Each page is read twice: what is read once for all is not counted."""
+        client, counts = Client(headers={"host": "localhost"}), {}
+        client.force_login(User.objects.filter(is_superuser=True, is_active=True).earliest("date_joined"))
+        for address in addresses:
+            client.get(address)
+            with CaptureQueriesContext(connection) as captured:
+                client.get(address)
+            counts[address] = len(captured)
+        self.stdout.write(json.dumps(counts))
 
     def _table(self, lines, rows):
         for line in lines:

@@ -4,9 +4,10 @@ from datetime import UTC, date, datetime
 
 import pytest
 from api_world import database_state
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
-from factories import IdentityFactory, UserFactory, member
+from factories import PASSWORD, IdentityFactory, UserFactory, member
 
 from accounts.models import AuditEvent
 from accounts.roles import Role
@@ -80,3 +81,13 @@ def test_consent_ends_by_the_servers_day_for_everybody():
         person.save()
         assert person.has_valid_consent
         assert person.gallery.identities.visible_to(actor).with_valid_consent().filter(pk=person.pk).exists()
+
+
+def test_the_page_needs_as_many_queries_for_many_sessions_as_for_one(client, user, django_assert_max_num_queries):
+    for _ in range(4):
+        other = Client()
+        other.post("/sign-in", {"username": user.username, "password": PASSWORD})
+    Session.objects.filter(pk=other.session.session_key).delete()  # as when it has ended
+    with django_assert_max_num_queries(12):
+        page = client.get("/account").content.decode()
+    assert page.count("End the session of") == 3
