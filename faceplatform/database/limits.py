@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 IDLE_SECONDS = 60  # in a transaction in which nothing is asked, as of a thread that hangs
+LEAST_HOLD = 15  # seconds; a machine with too much to do may let a process wait for long between two statements
 # So that the server notices in a minute that a machine is gone, and gives free what it has locked; otherwise in two hours.
 _limits = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
 
@@ -25,7 +26,13 @@ def limit_waiting() -> None:
 
 def limit_holding() -> None:
     """For a worker, before its first connection: what it has locked is free when its leases are."""
-    _limits["idle_in_transaction_session_timeout"] = f"{settings.LEASE_SECONDS}s"
+    _limits["idle_in_transaction_session_timeout"] = f"{max(settings.LEASE_SECONDS, LEAST_HOLD)}s"
+
+
+def computing() -> None:
+    """In the rest of this transaction nothing may be asked for minutes, because something is computed for it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '10min'")
 
 
 def apply_limits(opened: Any, *, besides: str) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 import numpy as np
 from django.db import connection, transaction
 
+from faceplatform.database.limits import computing
 from gallery.models import Gallery
 from recognition.cameras.models import Sighting, SightingEmbedding, SightingFace
 from recognition.engine.base import Crop, PhotoError
@@ -54,6 +55,7 @@ def embed_sightings(worker: RecognitionWorker) -> bool:
 @transaction.atomic
 def _embed_some(worker: RecognitionWorker, gallery_id: UUID, pack: str) -> bool:
     """One worker at a time a gallery; the others have photos to do."""
+    computing()
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 1))", [f"embed {gallery_id}"])
         if not cursor.fetchone()[0]:

@@ -6,13 +6,15 @@ import time
 
 import pytest
 from database_server import DatabaseServer, url
-from django.db import connection
+from django.db import connection, transaction
 from hosts import Host
 from other_process import run_elsewhere, start_elsewhere
 
+from faceplatform.database.limits import computing
+
 pytestmark = pytest.mark.django_db(transaction=True)
 SHOWN = """
-from django.db import connection
+from django.db import connection, transaction
 from faceplatform.database.limits import limit_holding, limit_waiting
 {}
 def shown(name):
@@ -34,6 +36,16 @@ print(shown("idle_in_transaction_session_timeout"), shown("lock_timeout"), shown
 )
 def test_limits_of_a_kind_of_process(limits, shown, tmp_path):
     assert run_elsewhere(SHOWN.format(limits), tmp_path) == shown
+
+
+def test_who_computes_in_a_transaction_says_so_for_that_one_alone():
+    with connection.cursor() as cursor:
+        with transaction.atomic():
+            computing()
+            cursor.execute("SHOW idle_in_transaction_session_timeout")
+            assert cursor.fetchone() == ("10min",)
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        assert cursor.fetchone() == ("0",)
 
 
 HOLDS = """
