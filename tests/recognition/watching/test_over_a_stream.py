@@ -1,5 +1,7 @@
 """Real faces over a real RTSP stream, from the camera's packets to who was seen."""
 
+import dataclasses
+import shutil
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -11,11 +13,14 @@ from watched import camera, walker, watch
 
 from accounts.actor import system_actor
 from accounts.roles import Role
+from gallery.models import Gallery
 from recognition.cameras.models import Sighting, UnknownPerson
+from recognition.engine.manifest import load_manifest, write_manifest
 from recognition.photos.services import Photo, submit_enrolment
 from recognition.sightings import writing
 from recognition.sightings.services import name_unknown
 from recognition.watching import worker as worker_module
+from recognition.watching.worker import CameraWorker
 
 pytestmark = pytest.mark.django_db
 
@@ -93,3 +98,28 @@ def test_two_who_cross_keep_their_names_and_each_of_a_group_has_one_sighting(
     strangers = [row for row in rows if row.decision == "unknown"]
     assert len(strangers) == 2 and len({row.unknown for row in strangers}) == 2
     assert not Sighting.objects.exclude(follows=None).exists()  # no name flipped on the way
+
+
+def test_a_camera_goes_on_under_another_pack(hall, collins, pack_dir, pipeline, tmp_path, settings, monkeypatch):
+    """The gallery moves to another pack while the camera runs."""
+    monkeypatch.setattr(writing, "GOES_ON", timedelta(seconds=1))
+    settings.MODELS_DIR = models = tmp_path / "models"
+    models.mkdir()
+    (models / "dlib-resnet").symlink_to(pack_dir)
+    shutil.copytree(pack_dir, models / "second")
+    manifest = dataclasses.replace(
+        load_manifest(pack_dir), name="second", metric="cosine", threshold_1to1=0.39, far_curve=[]
+    )
+    write_manifest(manifest, models / "second")
+    Gallery.objects.update(threshold_source="manual", threshold_distance=0.6)
+    watcher = CameraWorker(models)
+    watcher._pipelines["dlib-resnet"] = pipeline
+    with streamed(hall, tmp_path / "hall.ts", [walker(collins, 0.5, 6, height=420)], 8) as entrance:
+        watch(watcher, lambda: Sighting.objects.filter(pack="dlib-resnet").exists(), seconds=150)
+        Gallery.objects.update(pack="second", threshold_distance=0.39)
+        watch(watcher, lambda: Sighting.objects.filter(pack="second").exists(), seconds=150)
+        assert watcher.runs[entrance.pk].pipeline.pack_name == "second"
+        assert Sighting.objects.filter(pack="dlib-resnet", closed=False).count() == 0
+        for run in list(watcher.runs.values()):
+            watcher._drop(run)
+        watcher._stoppers.shutdown(wait=True)
