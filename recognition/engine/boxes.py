@@ -48,7 +48,7 @@ def squared(boxes: np.ndarray) -> np.ndarray:
     return np.hstack([centre - side / 2, centre + side / 2, boxes[:, 4:]])
 
 
-def widened(square: np.ndarray, share: float) -> np.ndarray:
-    """Returns one square box (5,), larger by `share` of its width."""
-    margin = (square[2] - square[0]) * share / 2
-    return square + np.array([-margin, -margin, margin, margin, 0])
+def widened(squares: np.ndarray, share: float) -> np.ndarray:
+    """Returns square boxes, larger by `share` of their width."""
+    margin = (squares[:, 2:3] - squares[:, :1]) * share / 2
+    return np.hstack([squares[:, :2] - margin, squares[:, 2:4] + margin, squares[:, 4:]])

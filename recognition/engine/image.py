@@ -173,10 +173,11 @@ def decode_reduced(
     try:
         image, warnings = _load(source, long_side, max_pixels, whole)
         shrink = -(-whole[0] // image.width)
-        upright = _upright(image, source)
-        if upright.size != image.size:
+        before = image.size
+        _turn_upright(image, source)
+        if image.size != before:
             whole = whole[::-1]
-        return Decoded(np.asarray(to_rgb(upright)), *whole, shrink, warnings)
+        return Decoded(np.asarray(to_rgb(image)), *whole, shrink, warnings)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels(max_pixels) from error
     except Exception as error:
@@ -242,9 +243,10 @@ def _halved_heif(data: bytes) -> Image.Image:
     return Image.fromarray(cv2.resize(values, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
 
 
-def _upright(image: Image.Image, source: _Source) -> Image.Image:
+def _turn_upright(image: Image.Image, source: _Source) -> None:
+    """Turns the image itself: a copy would cost as much as a tenth of decoding."""
     image.getexif().setdefault(ORIENTATION, source.orientation)
-    return ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
 
 
 def _orientation_of(source: _Source, max_pixels: int) -> int:

@@ -38,7 +38,7 @@ class SizeThreshold:
 class Manifest:
     """What manifest.json holds. See docs/models.md.
 
-    detector: mtcnn or scrfd. embedder: the net's name, for people. alignment: of the chip, see engine/align.py.
+    detector: mtcnn, scrfd or yunet. embedder: the net's name, for people. alignment: of the chip, see engine/align.py.
     colours, mean, std: a chip's pixels, 0–255, enter the net as (x - mean) / std, in this order of colours.
     metric: "L2" for vectors as they come, "cosine" for vectors of unit length; both are compared by L2 distance.
     files: file name → sha256.

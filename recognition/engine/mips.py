@@ -29,11 +29,20 @@ class Mips:
         source = self.levels[self.level(min(rows / height, columns / width))]
         return cv2.resize(source, (width, height), interpolation=cv2.INTER_LINEAR)
 
-    def crop(self, square: np.ndarray, size: int) -> np.ndarray:
-        """Returns the square (x1, y1, x2, …) of the image at size x size px; black beyond the image."""
-        side = max(float(square[2] - square[0]), 1.0)
-        number = self.level(side / size)
-        step = side / size / 2**number
-        shift = square[:2] / 2**number + 0.5 * step - 0.5
-        matrix = np.array([[step, 0, shift[0]], [0, step, shift[1]]])
-        return cv2.warpAffine(self.levels[number], matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    def crops(self, squares: np.ndarray, size: int) -> np.ndarray:
+        """Returns squares (n, 3 or more: x1, y1, x2, …) of the image at size x size px, black beyond the image; uint8 RGB
+        (n, size, size, 3)."""
+        out = np.empty((len(squares), size, size, 3), "uint8")
+        if not len(squares):
+            return out
+        steps = np.maximum(squares[:, 2] - squares[:, 0], 1.0) / size
+        numbers = np.log2(np.maximum(steps, 1.0)).astype(int)
+        numbers = np.minimum(numbers, self.level(float(steps.max())))
+        scales = 0.5**numbers
+        matrices = np.zeros((len(squares), 2, 3))
+        matrices[:, 0, 0] = matrices[:, 1, 1] = steps = steps * scales
+        matrices[:, :, 2] = squares[:, :2] * scales[:, None] + 0.5 * steps[:, None] - 0.5
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        for number, matrix, crop in zip(numbers.tolist(), matrices, out, strict=True):
+            cv2.warpAffine(self.levels[number], matrix, (size, size), dst=crop, flags=flags)
+        return out

@@ -72,13 +72,18 @@ class Pipeline:
         from recognition.engine.mxnet_embedder import FaceEmbedder
         from recognition.engine.mxnet_mtcnn import MtcnnDetector
         from recognition.engine.mxnet_scrfd import ScrfdDetector
+        from recognition.engine.mxnet_yunet import YunetDetector
         from recognition.engine.pack_nets import PackNets
 
         manifest = verify_pack(pack_dir)
         nets = PackNets(
             pack_dir, threads=threads, device=device, precision=precision, runtime=runtime, cache_dir=cache_dir
         )
-        detectors: dict[str, Callable[[PackNets], Detector]] = {"mtcnn": MtcnnDetector, "scrfd": ScrfdDetector}
+        detectors: dict[str, Callable[[PackNets], Detector]] = {
+            "mtcnn": MtcnnDetector,
+            "scrfd": ScrfdDetector,
+            "yunet": YunetDetector,
+        }
         try:
             detector = detectors[manifest.detector](nets)
             embedder = FaceEmbedder(nets, manifest)

@@ -12,7 +12,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         return Image.fromarray(scaled(np.asarray(image))).convert("RGB")
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     image = image.convert("RGBA")
     if image.getchannel("A").getextrema()[1] == 0 and shows_something(image.convert("RGB")):
         return image.convert("RGB")

@@ -43,7 +43,7 @@ class EmbedderPart:
 
 @dataclass(frozen=True, slots=True)
 class DetectorPart:
-    """The detector of a new pack. kind: mtcnn or scrfd. graphs: net → graph."""
+    """The detector of a new pack. kind: mtcnn, scrfd or yunet. graphs: net → graph."""
 
     kind: str
     graphs: dict[str, Graph]

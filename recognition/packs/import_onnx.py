@@ -1,4 +1,4 @@
-"""Imports face nets from ONNX: embedders of the ArcFace family, and SCRFD detectors."""
+"""Imports face nets from ONNX: embedders of the ArcFace family, and the detectors SCRFD and YuNet."""
 
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from recognition.packs.onnx_graph import image_size, read_onnx, to_graph
 
 DETECTOR_SIZE = 128  # px; of the image that the shapes are worked out for: any multiple of the largest stride
 STRIDES = (8, 16, 32)
+YUNET_CHANNELS = (1, 1, 4, 10)  # how sure, how well the box fits, box, landmarks
 CHANNELS_OF = {"scores": 1, "boxes": 4, "landmarks": 10}  # per anchor
 
 
@@ -41,13 +42,33 @@ def scrfd_graph(path: Path) -> Graph:
         outputs[channels, DETECTOR_SIZE // height] = (node, output)
     anchors = min(channels for channels, _ in outputs)
     expected = [(count * anchors, stride) for count in CHANNELS_OF.values() for stride in STRIDES]
-    if set(outputs) != set(expected):
+    if set(outputs) != set(expected) or len(graph.outputs) != len(expected):
         raise PackError(
             f"{path.name} is not an SCRFD with five landmarks: its outputs should be scores, boxes and landmarks at the "
             f"strides {STRIDES}, but have the channels and strides {sorted(outputs)}."
         )
     graph.outputs = [outputs[key] for key in expected]
     return graph
+
+
+@only_pack_errors
+def yunet_graph(path: Path) -> Graph:
+    """Reads a YuNet, and checks that its outputs are in the order that mxnet_yunet.py expects. Raises PackError."""
+    graph = to_graph(read_onnx(path), DETECTOR_SIZE, maps=True)
+    shapes = graph.shapes(import_mxnet(), (1, 3, DETECTOR_SIZE, DETECTOR_SIZE))
+    found = [(shapes[node][1], DETECTOR_SIZE // shapes[node][2]) for node, _ in graph.outputs]
+    if found != [(count, stride) for count in YUNET_CHANNELS for stride in STRIDES]:
+        raise PackError(f"{path.name} is not a YuNet: its outputs have the channels and strides {found}.")
+    return graph
+
+
+@only_pack_errors
+def detector_graph(path: Path) -> tuple[str, Graph]:
+    """Reads a detector, and tells which of them it is: "yunet" or "scrfd". Raises PackError."""
+    try:
+        return "yunet", yunet_graph(path)
+    except PackError:
+        return "scrfd", scrfd_graph(path)
 
 
 def _fold_scales(graph: Graph) -> None:

@@ -118,7 +118,7 @@ def _convert_part(part: str, entry: Entry, files: dict[str, Path], folder: Path)
     if suffix == ".dat":
         return convert_dlib.convert(path, folder)
     if part == "detector":
-        return save_graph(import_onnx.scrfd_graph(path), folder, "detector")
+        return save_graph(import_onnx.detector_graph(path)[1], folder, "detector")
     graph, _ = import_onnx.embedder_graph(path)
     return save_graph(graph, folder, "embedder")
 

@@ -50,7 +50,7 @@ class Command(BaseCommand):
     def _add_import(parser, what):
         parser.add_argument("name", help="name of the new pack")
         parser.add_argument("--embedder", type=Path, required=True, help=f"{what}: file, prefix or folder")
-        parser.add_argument("--detector", help=f"an SCRFD file in ONNX, a folder with det1–det3, or an installed "
+        parser.add_argument("--detector", help=f"an SCRFD or YuNet file in ONNX, a folder with det1–det3, or an installed "
                             f"pack whose detector to use (default: {DEFAULT_DETECTOR})")  # fmt: skip
         parser.add_argument("--licence", required=True, help="licence of the embedder, as its publisher states it")
         parser.add_argument(
@@ -194,8 +194,10 @@ class Command(BaseCommand):
 
         path = Path(given)
         if path.suffix == ".onnx":
-            graphs = {"detector": import_onnx.scrfd_graph(Command._existing(path))}
-            return DetectorPart("scrfd", graphs, licence, commercial_use, [_source("detector", path, licence)])
+            kind, graph = import_onnx.detector_graph(Command._existing(path))
+            return DetectorPart(
+                kind, {"detector": graph}, licence, commercial_use, [_source("detector", path, licence)]
+            )
         if path.is_dir():
             files = [file for prefix, _ in import_mxnet.MTCNN.values() for file in import_mxnet.files_of(path / prefix)]
             sources = [_source("detector", file, licence) for file in files]

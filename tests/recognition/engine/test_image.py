@@ -222,7 +222,7 @@ def test_lack_of_memory_is_not_the_files_fault(monkeypatch):
     """Also where a decoder reports it as if the file were damaged."""
     data = encoded(PICTURE, "PNG")
 
-    def fails(image):
+    def fails(image, **options):
         raise MemoryError
 
     monkeypatch.setattr(Image.Image, "convert", fails)
