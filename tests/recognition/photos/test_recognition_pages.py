@@ -14,6 +14,7 @@ from recognition.photos.services import Photo, submit_enrolment, submit_recognit
 pytestmark = pytest.mark.django_db
 SYSTEM = system_actor()
 HTMX = {"HX-Request": "true"}
+NOBODY = "01a20b77-0000-7000-8000-000000000000"
 
 
 @pytest.fixture
@@ -120,6 +121,18 @@ def test_a_namesake_is_asked_about_and_the_gate_can_be_passed(curator, gallery, 
     done = curator.post(address, body | {"another": "on", "enrol": "anyway"}, headers=HTMX)
     assert done.status_code == 200 and Identity.objects.filter(name="ANNA").count() == 1
     assert AuditEvent.objects.get(action="face.named").details["quality_gate"] == "off"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{}, *({"name": name} for name in ("", "x" * 2001, "a\0b")), *({"to": who} for who in ("x", "a\0b", NOBODY))]
+    + [{"name": "Berta", field: value} for field, value in (("local", "-1"), ("enrol", "no"))],
+    ids=range(9),
+)
+def test_what_a_card_cannot_take_is_told(curator, answered, grace, values):
+    page = curator.post(f"/recognitions/{answered.pk}/faces/0/name", {"was": grace.pk} | values, headers=HTMX)
+    assert page.status_code == 400 and 'role="alert"' in page.content.decode()
+    assert Identity.objects.get() == grace and FaceSample.objects.count() == 1
 
 
 def test_viewers_see_what_they_asked_and_may_say_nothing(client, gallery, worker, grace, answered, hopper_again):
