@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, expect, sync_playwright
 
 FLAGS = ("--disable-background-networking", "--disable-component-update", "--no-first-run")
+STICKS_OUT = """() => [...document.querySelectorAll("body *")].filter((one) => one.getBoundingClientRect().right > innerWidth)
+    .map((one) => one.cloneNode().outerHTML).slice(0, 9).concat(document.documentElement.scrollWidth, innerWidth)"""
 WITHIN = "() => document.documentElement && document.documentElement.scrollWidth <= innerWidth"
 
 
@@ -46,6 +48,8 @@ def fits(page: Page, name: str = "") -> None:
     page.wait_for_load_state()
     try:
         page.wait_for_function(WITHIN, timeout=5000)
+    except TimeoutError:
+        raise AssertionError(f"{page.url}: {page.evaluate(STICKS_OUT)}") from None
     finally:
         shot(page, name)
 

@@ -1,8 +1,10 @@
 """The pages of attendance: a day, a month as a table, and a person's days."""
 
+from collections import Counter
 from datetime import date
 
 from django.contrib import messages
+from django.core.paginator import Page, Paginator
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
@@ -20,6 +22,7 @@ from recognition.attendance.forms import CorrectionForm
 from recognition.attendance.models import AttendanceCorrection, Presence
 from recognition.attendance.report import Days, PersonDay, csv_lines, departments_of, month_of, people_of
 
+PEOPLE_PER_PAGE = 60
 LETTERS = {Presence.PRESENT: "●", Presence.ABSENT: "–", Presence.NO_DATA: ""}
 
 
@@ -34,6 +37,7 @@ def attendance(request, slug):
     if request.GET.get("format") == "csv":
         return _csv(request, days)
     rows = [days.of(person, day) for person in days.people]
+    page = Paginator(_in_order(rows), PEOPLE_PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "gallery": gallery,
         "day": day,
@@ -42,8 +46,9 @@ def attendance(request, slug):
         "after": day + DAY if day < today else None,
         "department": department,
         "departments": departments_of(gallery),
-        "groups": _groups(rows),
-        "counts": {group: sum(row.presence == group for row in rows) for group in Presence},
+        "page": page,
+        "groups": _groups(page, counts := Counter(row.presence for row in rows)),
+        "counts": {presence.value: counts[presence] for presence in Presence},
         "inside": sum(bool(row.inside) for row in rows) if any(row.inside is not None for row in rows) else None,
     }
     looks.seen(request, looks.Kind.PEOPLE, gallery=gallery)
@@ -60,9 +65,11 @@ def month(request, slug):
     first = (_date(f"{request.GET.get('month', '')}-01") or today).replace(day=1)
     department = request.GET.get("department", "")
     dates = month_of(first.year, first.month)
-    days = Days(gallery, dates[0], dates[-1], list(people_of(gallery, department)))
+    people = people_of(gallery, department)
     if request.GET.get("format") == "csv":
-        return _csv(request, days)
+        return _csv(request, Days(gallery, dates[0], dates[-1], list(people)))
+    page = Paginator(people, PEOPLE_PER_PAGE).get_page(request.GET.get("page"))
+    days = Days(gallery, dates[0], dates[-1], list(page))
     context = {
         "gallery": gallery,
         "first": first,
@@ -72,6 +79,7 @@ def month(request, slug):
         "today": today,
         "department": department,
         "departments": departments_of(gallery),
+        "page": page,
         "rows": [(person, _row(days, person, dates, today)) for person in days.people],
     }
     looks.seen(request, looks.Kind.PEOPLE, gallery=gallery)
@@ -148,14 +156,23 @@ def _person(request, identity: Identity, form: CorrectionForm, status: int = 200
     return _page(request, "recognition/attendance_person.html", context, status=status)
 
 
-def _groups(rows: list[PersonDay]) -> list[tuple[str, list[PersonDay]]]:
+GROUPS = {Presence.PRESENT: "Seen", Presence.ABSENT: "Not seen", Presence.NO_DATA: "No data"}
+
+
+def _in_order(rows: list[PersonDay]) -> list[PersonDay]:
     """Those who were seen first, the latest of them at the front."""
-    there = sorted((row for row in rows if row.presence == Presence.PRESENT), key=_latest, reverse=True)
-    not_there = [row for row in rows if row.presence == Presence.ABSENT]
-    nothing = [row for row in rows if row.presence == Presence.NO_DATA]
-    return [
-        (label, group) for label, group in (("Seen", there), ("Not seen", not_there), ("No data", nothing)) if group
+    places = {presence: place for place, presence in enumerate(GROUPS)}
+    return sorted(
+        rows, key=lambda row: (places[row.presence], -_latest(row) if row.presence == Presence.PRESENT else 0)
+    )
+
+
+def _groups(page: Page, counts: Counter) -> list[tuple[str, int, list[PersonDay]]]:
+    """What it is called, how many are in it on all pages, and those of this page."""
+    found = [
+        (GROUPS[presence], counts[presence], [row for row in page if row.presence == presence]) for presence in GROUPS
     ]
+    return [group for group in found if group[2]]
 
 
 def _latest(row: PersonDay) -> float:

@@ -1,6 +1,7 @@
 """Follows faces from frame to frame of one camera, and keeps the best of each track."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ LOST_AFTER = 2.0  # seconds without a face
 SLOWEST_FRAMES = 4.0  # seconds from one frame to the next in which a track still goes on, when few frames are analysed
 CLOCK_STEP = 2.0  # seconds back; less is noise
 LONGEST_FORESIGHT = 1.0  # seconds
+STEADINESS = 0.5  # seconds; a face that is half hidden for a frame seems to stop, which says little about its way
 KEPT = 8  # best frames
 LARGE_FACE = 112.0  # px; a larger one tells no more
 
@@ -38,7 +40,7 @@ class Track:
     glimpse: SeenFace | None = None
     mean: np.ndarray | None = None
     spread: float = 0.0
-    _speed: tuple[float, float] = (0.0, 0.0)  # px a second
+    _speed: tuple[float, float] = (0.0, 0.0)  # px a second, of late
 
     def add(self, face: "Face", *, frame: int, at: float, usable: bool) -> None:
         self._move(as_row(face.box), at)
@@ -78,7 +80,9 @@ class Track:
     def _move(self, box: Row, at: float) -> None:
         if self.frames and (passed := at - self.last_seen) > 0:
             was, now = np.array(self.box), np.array(box)
-            self._speed = tuple((now[:2] + now[2:] / 2 - was[:2] - was[2:] / 2) / passed)
+            speed = (now[:2] + now[2:] / 2 - was[:2] - was[2:] / 2) / passed
+            share = 1.0 if self.frames == 1 else 1 - math.exp(-passed / STEADINESS)
+            self._speed = tuple(share * speed + (1 - share) * np.array(self._speed))
         self.box, self.last_seen = box, at
 
 

@@ -49,6 +49,7 @@ def test_galleries_and_people_are_created_and_changed_through_the_services(opera
         "target_fpir": "0.01",
         "day_starts_at": "00:00",
         "quality_gate": "strict",
+        "liveness": "off",
     }
     save(operator, "gallery_gallery_add", values)
     gallery = Gallery.objects.get()

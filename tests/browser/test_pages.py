@@ -113,7 +113,7 @@ def test_paste_and_drop(page, gallery, no_face):
         document.querySelector(selector).dispatchEvent(event);
     }"""
     for kind, selector in (("paste", "body"), ("drop", ".drop span")):
-        page.reload()
+        go(page, "Recognise")
         page.evaluate(script, [kind, selector, base64.b64encode(no_face).decode()])
         expect(page.locator(".result")).to_contain_text("No face was found.", timeout=30_000)
 
@@ -200,7 +200,7 @@ def test_consent_export_and_erasure(page, gallery):
     assert download.value.path().read_bytes().startswith(b"PK")
 
     go(page, "Settings")
-    page.get_by_role("link", name="Privacy").click()
+    page.get_by_role("link", name="Privacy", exact=True).click()
     fits(page)
     page.locator(".card", has_text="Consents").get_by_role("link", name=name).click()
     page.get_by_role("button", name="More acts").click()
@@ -246,7 +246,7 @@ def evaluated(platform, tmp_path_factory, hopper, hopper_again, collins, no_face
 
 
 def test_evaluations(page, evaluated):
-    page.get_by_role("link", name="Evaluations").click()
+    go(page, "Evaluations")
     fits(page)
     for box in page.get_by_role("checkbox").all():
         box.check()
@@ -274,7 +274,7 @@ def searched(platform, tmp_path_factory, faces_dir):
 
 
 def test_searches_with_strangers(page, searched):
-    page.get_by_role("link", name="Evaluations").click()
+    go(page, "Evaluations")
     fits(page)
     page.get_by_role("row").filter(has_text="8 people, with strangers").get_by_role("link").click()
     fits(page)

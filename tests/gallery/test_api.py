@@ -90,7 +90,7 @@ def test_text_the_database_cannot_store_is_refused(curator, gallery):
     problem(curator.get("/api/v1/identities?search=%00"), 400, "invalid_input")
     body = {"gallery": "staff", "name": "Ada", "metadata": {"note": "a\0b"}}
     problem(curator.post("/api/v1/identities", body, format="json"), 400, "invalid_input")
-    assert curator.get("/galleries/staff/?q=%00").status_code == 400
+    assert curator.get("/galleries/staff/?q=%00").status_code == 200  # what a filter cannot read is no filter
     assert gallery.identities.count() == 0
 
 

@@ -139,7 +139,7 @@ def test_a_length_is_that_of_what_is_kept(gallery, typed, kept):
     page = Client()
     page.force_login(curator.user)
     person = IdentityFactory(gallery=gallery)
-    page.post(f"/galleries/{gallery.slug}/people/{person.pk}/", {"name": typed, "department": typed[:300]})
+    page.post(f"/galleries/{gallery.slug}/people/{person.pk}/details", {"name": typed, "department": typed[:300]})
     person.refresh_from_db()
     if kept:
         assert (made.status_code, made.json()["name"], made.json()["external_id"]) == (201, kept, kept)
@@ -153,7 +153,7 @@ def test_a_length_is_that_of_what_is_kept(gallery, typed, kept):
 def test_pages_let_a_decomposed_name_be_typed_in_full(gallery):
     page = Client()
     page.force_login(member(gallery, Role.CURATOR).user)
-    for path in ("add-faces", f"people/{IdentityFactory(gallery=gallery).pk}/"):
+    for path in ("add-faces", f"people/{IdentityFactory(gallery=gallery).pk}/details"):
         [name] = re.findall(
             r'<input[^>]* name="name"[^>]*>', page.get(f"/galleries/{gallery.slug}/{path}").content.decode()
         )

@@ -75,7 +75,8 @@ print([connection.execute("SELECT pg_try_advisory_lock(77)").fetchone()[0] for c
 PREPARED = """
 import psycopg
 from faceplatform.database.listen import connection_parameters
-one, other = (psycopg.connect(**connection_parameters(), autocommit=True) for _ in range(2))
+prepared = connection_parameters() | {"prepare_threshold": 0, "autocommit": True}
+one, other = (psycopg.connect(**prepared) for _ in range(2))
 try:
     print([connection.execute("SELECT 5").fetchone()[0] for connection in (one, other)])
 except psycopg.Error as error:

@@ -23,6 +23,7 @@ print(json.dumps([[r.status_code, r["Content-Type"], r.content.decode()] for r i
 
 
 def test_pages_api_and_health_say_so(tmp_path):
+    (tmp_path / "static").mkdir()  # which `up` fills
     environment = os.environ | {
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:9/nothing",
         "FACEPLATFORM_DATA_DIR": str(tmp_path),

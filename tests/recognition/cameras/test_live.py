@@ -138,6 +138,14 @@ def test_a_lost_database_ends_it(camera, monkeypatch):
     assert asyncio.run(watched()) == [live.DELIMITER]
 
 
+def everything_has_come(hub: Hub) -> None:
+    """What was told before; it comes in turn."""
+    last = hub.arrival(WATCHED, ["the last"])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, 'the last')", [WATCHED])
+    assert last.wait(10)
+
+
 def test_whoever_watches_is_noted_and_the_worker_woken_once(camera):
     hub = Hub((WATCHED,))
     try:
@@ -151,8 +159,10 @@ def test_whoever_watches_is_noted_and_the_worker_woken_once(camera):
         live.note_watched(camera.pk)
         first = CameraState.objects.get().watched_until
         assert first is not None
+        everything_has_come(hub)
         again = hub.arrival(WATCHED, [str(camera.pk)])
         live.note_watched(camera.pk)  # a moment later: neither written nor told again
+        everything_has_come(hub)
         assert CameraState.objects.get().watched_until == first and again.missing
     finally:
         hub.close()

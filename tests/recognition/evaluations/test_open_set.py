@@ -155,6 +155,10 @@ def test_the_api_and_the_pages(django_assert_max_num_queries):
         page = client.get("/evaluations").content.decode()
     assert "12 people, with strangers" in page and "&lt;i&gt;people" in page and "0.0000" in page
     page = client.get(f"/evaluations/{row.pk}/").content.decode()
-    assert page.count("<svg") == 1 and "2. Best three samples: FNIR at FPIR 0.1" in page and "style=" not in page
+    assert (
+        page.count('<svg class="chart"') == 1
+        and "2. Best three samples: FNIR at FPIR 0.1" in page
+        and "style=" not in page
+    )
     page = client.get("/evaluations/compare", {"id": [row.pk, kept("again").pk]}).content.decode()
-    assert "<svg" not in page and "dlib-resnet (2)" in page
+    assert '<svg class="chart"' not in page and "dlib-resnet (2)" in page

@@ -177,7 +177,11 @@ def test_the_pages(pack_dir, django_assert_max_num_queries):
         listed = client.get("/evaluations").content.decode()
     assert listed.count('type="checkbox"') == 4 and "&lt;b&gt;other" in listed and "<b>other" not in listed
     one = client.get(f"/evaluations/{rows[0].pk}/").content.decode()
-    assert one.count("<svg") == 2 and "best threshold" in one and "2 of 400 pairs could not be compared." in one
+    assert (
+        one.count('<svg class="chart"') == 2
+        and "best threshold" in one
+        and "2 of 400 pairs could not be compared." in one
+    )
     assert one.count("Compare with dlib-resnet") == 2
     both = client.get("/evaluations/compare", {"id": [rows[0].pk, rows[1].pk]}).content.decode()
     assert both.count("polyline") == 2 and "different sets" not in both and "dlib-resnet (2)" in both

@@ -59,7 +59,7 @@ def test_every_code_that_writing_a_result_may_raise_is_in_the_table():
         for file in files
         for code in re.findall(r'(?:code=|"code": |PhotoError\(\s*)"([a-z_]+)"', file.read_text())
     }
-    before_the_queue = {"no_worker", "queue_full", "photo_not_kept", "pack_changed"}
+    before_the_queue = {"no_worker", "queue_full", "photo_not_kept", "pack_changed", "purged"}
     assert found - before_the_queue <= set(FAULTS)
     assert found >= {"worker_lost", "invalid_image", "consent_missing"}, "the search itself works"
 

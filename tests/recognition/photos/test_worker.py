@@ -23,7 +23,7 @@ from recognition.analysis.services import embed_faces
 from recognition.engine.pipeline import Pipeline
 from recognition.photos import queue
 from recognition.photos.models import Purpose, RecognitionRequest, Status
-from recognition.photos.page_context import recognition_context
+from recognition.photos.page_context import result_of
 from recognition.photos.representation import recognition_as_dict
 from recognition.photos.results import decisions
 from recognition.photos.services import Photo, submit_enrolment, submit_recognition
@@ -86,7 +86,7 @@ def test_a_request_read_before_its_end_is_shown_without_faces_written_since(work
         prefetch_related_objects([row], *rows._prefetch_related_lookups)
     assert len(early[0].faces.all()) == len(early[1].faces.all()) == 1
     assert (recognition_as_dict(early[0])["status"], recognition_as_dict(early[0])["faces"]) == ("queued", [])
-    assert recognition_context(early[0])["picture"] is None
+    assert result_of(early[0])["picture"] is None
     assert embedding_as_dict(early[1])["faces"] == []
 
 

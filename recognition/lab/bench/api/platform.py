@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import IO
 
@@ -96,7 +97,8 @@ class OwnPlatform(RunningPlatform):
         """Makes a gallery of so many synthetic samples, with its index; returns its slug. Raises BenchError."""
         figures = self.folder / "search.json"
         self.manage("bench", "search", "--rows", str(rows), "--dim", str(dim), "--keep", "--json", str(figures))
-        galleries = self.connect().call_checked("GET", "/galleries")["results"]
+        with closing(self.connect()) as client:
+            galleries = client.call_checked("GET", "/galleries")["results"]
         return next(gallery["slug"] for gallery in galleries if gallery["slug"].startswith(f"bench-{dim}-{rows}-"))
 
     def _collect_output(self, stream: IO[str]) -> None:
