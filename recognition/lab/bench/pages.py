@@ -149,7 +149,7 @@ def _browser(platform: OwnPlatform, jar: CookieJar) -> Iterator[Callable[[str], 
 
             page.on("request", count)
             page.goto(platform.address + address, wait_until="load")
-            page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
+            page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length > 0")
             moment = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
             context.close()
             return Painted(requests, round(moment))
