@@ -77,6 +77,7 @@ SENTENCES = {
     "sample.moved": "moved the face {name}",
     "sample.rejected": "said that a face is not {name}",
     "samples.deleted": "deleted faces of {name}",
+    "samples.moved": "moved faces of {name} to somebody else",
     "samples.rejected": "said that faces are not {name}",
     "session.ended": "ended a session of {name}",
     "sighting.confirmed": "confirmed a sighting of {name}",

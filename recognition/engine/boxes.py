@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from recognition.engine.base import Box, Detection
+
 
 def nms(boxes: np.ndarray, overlap: float, *, groups: np.ndarray | None = None) -> np.ndarray:
     """Non-maximum suppression: indices, best first, of boxes whose overlap with no better box exceeds `overlap`.
@@ -52,3 +54,15 @@ def widened(squares: np.ndarray, share: float) -> np.ndarray:
     """Returns square boxes, larger by `share` of their width."""
     margin = (squares[:, 2:3] - squares[:, :1]) * share / 2
     return np.hstack([squares[:, :2] - margin, squares[:, 2:4] + margin, squares[:, 4:]])
+
+
+def detections_of(boxes: np.ndarray, points: np.ndarray, step: np.ndarray) -> list[Detection]:
+    """Boxes (n, 5) with their scores and landmarks (n, 5, 2), px of a net's input, as faces of the image; the largest first.
+
+    step: px of the image for one of the input, (x, y).
+    """
+    found = []
+    for (x1, y1, x2, y2, score), marks in zip(boxes.tolist(), points, strict=True):
+        box = Box(x1 * step[0], y1 * step[1], (x2 - x1) * step[0], (y2 - y1) * step[1])
+        found.append(Detection(box, (marks * step).astype("float32"), score))
+    return sorted(found, key=lambda face: -face.box.width * face.box.height)

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from recognition.engine import builtin_faces
-from recognition.engine.base import Box, Detection
-from recognition.engine.boxes import nms
+from recognition.engine.base import Detection
+from recognition.engine.boxes import detections_of, nms
 from recognition.engine.pack_nets import PackNets
 
 STRIDES = (8, 16, 32)
@@ -48,7 +48,7 @@ class ScrfdDetector:
         boxes, points = (np.concatenate(part) for part in zip(*levels, strict=True))
         step = np.array([image.shape[1] / width, image.shape[0] / height])
         kept = nms(boxes, OVERLAP)
-        return _detections(boxes[kept], points[kept], step)
+        return detections_of(boxes[kept], points[kept], step)
 
 
 def _decoded(maps: Sequence[np.ndarray], stride: int) -> tuple[np.ndarray, np.ndarray]:
@@ -64,14 +64,6 @@ def _decoded(maps: Sequence[np.ndarray], stride: int) -> tuple[np.ndarray, np.nd
     points = offsets[0].reshape(anchors, 5, 2, rows, columns)[anchor, :, :, row, column] * stride
     score = scores[0][anchor, row, column, None].astype("float64")
     return np.hstack([corner - sides[:, :2], corner + sides[:, 2:], score]), corner[:, None] + points
-
-
-def _detections(boxes: np.ndarray, points: np.ndarray, step: np.ndarray) -> list[Detection]:
-    found = []
-    for (x1, y1, x2, y2, score), marks in zip(boxes.tolist(), points, strict=True):
-        box = Box(x1 * step[0], y1 * step[1], (x2 - x1) * step[0], (y2 - y1) * step[1])
-        found.append(Detection(box, (marks * step).astype("float32"), score))
-    return sorted(found, key=lambda face: -face.box.width * face.box.height)
 
 
 def _normalised(image: np.ndarray) -> np.ndarray:

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from recognition.engine import builtin_faces
-from recognition.engine.base import Box, Detection
-from recognition.engine.boxes import nms
+from recognition.engine.base import Detection
+from recognition.engine.boxes import detections_of, nms
 from recognition.engine.mips import Mips
 from recognition.engine.pack_nets import PackNets
 
@@ -60,7 +60,7 @@ class YunetDetector:
         boxes, points = (np.concatenate(part) for part in zip(*levels, strict=True))
         step = np.array([image.shape[1] / width, image.shape[0] / height])
         kept = nms(boxes, OVERLAP)
-        return _detections(boxes[kept], points[kept], step)
+        return detections_of(boxes[kept], points[kept], step)
 
 
 def _scores(maps: Sequence[np.ndarray], level: int) -> np.ndarray:
@@ -79,14 +79,6 @@ def _decoded(maps: Sequence[np.ndarray], level: int) -> tuple[np.ndarray, np.nda
     offsets = maps[level + 3 * len(STRIDES)][0][:, row, column].T.reshape(-1, 5, 2)
     boxes = np.hstack([centre - half, centre + half, scores[row, column, None]])
     return boxes, (corner[:, None] + offsets) * stride
-
-
-def _detections(boxes: np.ndarray, points: np.ndarray, step: np.ndarray) -> list[Detection]:
-    found = []
-    for (x1, y1, x2, y2, score), marks in zip(boxes.tolist(), points, strict=True):
-        box = Box(x1 * step[0], y1 * step[1], (x2 - x1) * step[0], (y2 - y1) * step[1])
-        found.append(Detection(box, (marks * step).astype("float32"), score))
-    return sorted(found, key=lambda face: -face.box.width * face.box.height)
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ def test_each_action_has_a_sentence():
     written = {
         action
         for path in sources
-        for action in re.findall(r'(?:action=|action": |_record\(actor, )"(\w+\.\w+)"', path.read_text())
+        for action in re.findall(r'(?:action=|action": |_record\(\s*actor, )"(\w+\.\w+)"', path.read_text())
     }
     assert len(written) > 50
     assert written - set(SENTENCES) == set()

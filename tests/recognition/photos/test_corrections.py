@@ -2,7 +2,7 @@
 
 import pytest
 from api_client import client_of, problem
-from factories import GalleryFactory, IdentityFactory, SampleFactory, member, unit
+from factories import IdentityFactory, SampleFactory, member, unit
 from subjects import erase
 
 from accounts.actor import system_actor
@@ -16,28 +16,15 @@ from recognition.photos.corrections import confirm_face, name_face
 from recognition.photos.models import RecognitionFace, RecognitionRequest
 from recognition.photos.rejections import reject_identity
 from recognition.photos.representation import recognition_as_dict
-from recognition.photos.services import Photo, submit_enrolment, submit_recognition
+from recognition.photos.services import Photo, submit_recognition
 
 pytestmark = pytest.mark.django_db
 SYSTEM = system_actor()
 
 
 @pytest.fixture
-def gallery():
-    return GalleryFactory(slug="staff")
-
-
-@pytest.fixture
 def curator(gallery):
     return member(gallery, Role.CURATOR)
-
-
-@pytest.fixture
-def grace(gallery, worker, hopper):
-    identity = IdentityFactory(gallery=gallery, name="Grace")
-    submit_enrolment(actor=SYSTEM, identity=identity, photos=[Photo("a.jpg", hopper)], needs_worker=False)
-    worker.run_once()
-    return identity
 
 
 @pytest.fixture

@@ -2,32 +2,19 @@
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from factories import GalleryFactory, IdentityFactory, UserFactory, member
+from factories import IdentityFactory, UserFactory, member
 
 from accounts.actor import system_actor
 from accounts.models import AuditEvent, Look
 from accounts.roles import Role
 from gallery.models import FaceSample, Identity
 from recognition.photos.models import RecognitionFace, RecognitionRequest
-from recognition.photos.services import Photo, submit_enrolment, submit_recognition
+from recognition.photos.services import Photo, submit_recognition
 
 pytestmark = pytest.mark.django_db
 SYSTEM = system_actor()
 HTMX = {"HX-Request": "true"}
 NOBODY = "01a20b77-0000-7000-8000-000000000000"
-
-
-@pytest.fixture
-def gallery():
-    return GalleryFactory(slug="staff")
-
-
-@pytest.fixture
-def grace(gallery, worker, hopper):
-    identity = IdentityFactory(gallery=gallery, name="Grace")
-    submit_enrolment(actor=SYSTEM, identity=identity, photos=[Photo("a.jpg", hopper)], needs_worker=False)
-    worker.run_once()
-    return identity
 
 
 @pytest.fixture

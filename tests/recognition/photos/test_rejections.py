@@ -2,7 +2,7 @@
 
 import pytest
 from api_client import client_of, problem
-from factories import GalleryFactory, IdentityFactory, SampleFactory, member, stranger
+from factories import IdentityFactory, SampleFactory, member, stranger
 
 from accounts.actor import system_actor
 from accounts.models import AuditEvent
@@ -12,23 +12,10 @@ from gallery.models import FaceSample, Identity
 from gallery.services import delete_identity
 from recognition.photos.models import RecognitionRequest
 from recognition.photos.representation import recognition_as_dict
-from recognition.photos.services import Photo, submit_enrolment, submit_recognition
+from recognition.photos.services import Photo, submit_recognition
 
 pytestmark = pytest.mark.django_db
 SYSTEM = system_actor()
-
-
-@pytest.fixture
-def gallery():
-    return GalleryFactory(slug="staff")
-
-
-@pytest.fixture
-def grace(gallery, worker, hopper):
-    identity = IdentityFactory(gallery=gallery, name="Grace")
-    submit_enrolment(actor=SYSTEM, identity=identity, photos=[Photo("a.jpg", hopper)], needs_worker=False)
-    worker.run_once()
-    return identity
 
 
 @pytest.fixture
