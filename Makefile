@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 PY := .venv/bin/python
 
-.PHONY: run check test lint lock sbom picture pictures
+.PHONY: run check test lint lock sbom picture pictures languages
 
 run: .venv/requirements.stamp
 	@exec $(PY) manage.py up $(if $(DEMO),--demo)
@@ -40,6 +40,12 @@ sbom: .venv/requirements-dev.stamp
 
 picture: | .venv/bin/python
 	$(PY) tools/house.py --svg docs/images/house.svg
+
+# The texts that are marked for translation, into locale/, and what is translated there, ready to be read. It needs GNU gettext.
+languages: .venv/requirements-dev.stamp
+	$(PY) manage.py makemessages --no-wrap --no-obsolete --add-location file $(foreach l,de es fr ar,--locale $(l)) \
+		$(foreach f,.venv tests models var clients docs tools,--ignore $(f)) --settings tests.settings
+	$(foreach l,de es fr ar,msgfmt --check --output-file locale/$(l)/LC_MESSAGES/django.mo locale/$(l)/LC_MESSAGES/django.po &&) true
 
 # Of every page, wide and on a phone, with an index: var/pictures/index.html
 pictures: .venv/requirements-dev.stamp

@@ -42,6 +42,7 @@ class User(AbstractUser):
         help_text="The password was given by somebody else: it is changed at the next sign-in.",
     )
     theme = models.CharField(max_length=5, choices=Theme.choices, blank=True, default="", db_default="")
+    language = models.CharField(max_length=8, blank=True, default="", db_default="", help_text="Empty: the browser's.")
     time_zone = models.CharField(
         max_length=64, blank=True, default="", db_default="", help_text="Empty: the server's, FACEPLATFORM_TIME_ZONE."
     )

@@ -66,12 +66,13 @@ MIDDLEWARE = [
     "faceplatform.web.middleware.FragmentMiddleware",
     "faceplatform.web.later.LaterMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "faceplatform.web.languages.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.sign_in.middleware.SessionLengthMiddleware",
     "accounts.sign_in.middleware.SignInFirstMiddleware",
-    "accounts.users.middleware.TimeZoneMiddleware",
+    "accounts.users.middleware.DisplayMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "faceplatform.web.toasts.ToastMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -97,7 +98,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "gallery.context.navigation",
             ],
-            "builtins": ["faceplatform.web.components"],
+            "builtins": ["faceplatform.web.components", "django.templatetags.i18n"],
         },
     },
 ]
@@ -268,7 +269,10 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
 # --- Pages ------------------------------------------------------------------------------------------------------------
-LANGUAGE_CODE = "en-gb"
+# What is written by workers and commands is English; pages tell it in the reader's language (faceplatform/web/languages.py).
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("es", "Español"), ("fr", "Français"), ("ar", "العربية")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env.get("FACEPLATFORM_TIME_ZONE")
 FORMAT_MODULE_PATH = "faceplatform.formats"
 USE_TZ = True

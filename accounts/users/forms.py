@@ -85,12 +85,18 @@ def _place(zone: str) -> str:
     return zone.partition("/")[2].replace("_", " ")
 
 
+def _languages() -> list[tuple[str, str]]:
+    """Each by its own name, so that who cannot read the page finds theirs."""
+    return [("", "As the browser"), *settings.LANGUAGES]
+
+
 class DisplayForm(forms.ModelForm):
+    language = forms.ChoiceField(choices=_languages, required=False)
     time_zone = forms.ChoiceField(choices=_zones, required=False, help_text="Of the times on all pages.")
 
     class Meta:
         model = User
-        fields = ["theme", "time_zone"]
+        fields = ["theme", "language", "time_zone"]
 
 
 class InvitationForm(forms.Form):

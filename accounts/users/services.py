@@ -155,18 +155,25 @@ def change_own_name(*, actor: Actor, first_name: str, last_name: str) -> None:
 
 
 @transaction.atomic
-def change_own_display(*, actor: Actor, theme: str, time_zone: str) -> None:
-    """How the signed-in user sees the pages: a theme, and the zone of times, "" for the server's. Raises InvalidInput."""
+def change_own_display(*, actor: Actor, theme: str, language: str, time_zone: str) -> None:
+    """How the signed-in user sees the pages. Raises InvalidInput.
+
+    language: of settings.LANGUAGES, "" for the browser's. time_zone: "" for the server's.
+    """
     assert actor.user is not None
     user = _lock_user(actor.user)
-    user.theme, user.time_zone = theme, time_zone
+    user.theme, user.language, user.time_zone = theme, language, time_zone
+    if language not in {"", *dict(settings.LANGUAGES)}:
+        raise InvalidInput("Choose a language of the list.")
     try:
         user.clean_fields(exclude=["password"])
         setting_values.time_zone(time_zone or settings.TIME_ZONE)
     except (ValidationError, ValueError):
         raise InvalidInput("Choose a theme and a time zone of the lists.") from None
-    user.save(update_fields=["theme", "time_zone"])
-    audit.record(actor=actor, action="user.changed", target=user, details={"fields": ["theme", "time_zone"]})
+    user.save(update_fields=["theme", "language", "time_zone"])
+    audit.record(
+        actor=actor, action="user.changed", target=user, details={"fields": ["theme", "language", "time_zone"]}
+    )
 
 
 @transaction.atomic

@@ -21,7 +21,7 @@ function preview(form, input) {
     image.alt = "";
     image.addEventListener("error", () => image.replaceWith(input.files[number]?.name ?? "")); // a format this browser cannot show
     const away = document.createElement("button");
-    Object.assign(away, { type: "button", className: "quiet away", textContent: "×", ariaLabel: `Remove ${input.files[number].name}` });
+    Object.assign(away, { type: "button", className: "quiet away", textContent: "×", ariaLabel: text("remove", { name: input.files[number].name }) });
     away.addEventListener("click", () => {
       kept.set(input, []);
       take(form, [...input.files].filter((_, other) => other !== number));

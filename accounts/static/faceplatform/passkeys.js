@@ -7,7 +7,7 @@ const { PublicKeyCredential } = window;
 async function optionsFor(form) {
   if (form.dataset.passkey !== "sign-in") return JSON.parse(document.getElementById("passkey-options").textContent);
   const answer = await fetch(form.action, { headers: { Accept: "application/json" } });
-  if (!answer.ok) throw new Error("The server could not be asked. Try again.");
+  if (!answer.ok) throw new Error(text("not-asked"));
   return (await answer.json()).request_options;
 }
 
@@ -32,7 +32,7 @@ async function send(event) {
     form.elements.credential.value = JSON.stringify((await credentialFor(form)).toJSON());
     form.submit();
   } catch (error) {
-    told.textContent = error.name === "NotAllowedError" ? "Nothing was confirmed. Try again." : error.message;
+    told.textContent = error.name === "NotAllowedError" ? text("not-confirmed") : error.message;
     told.hidden = false;
   }
 }

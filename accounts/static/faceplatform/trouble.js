@@ -3,19 +3,14 @@
 "use strict";
 
 const KEPT = "typed"; // in sessionStorage, until the next page
-const STILL_HERE = "What you typed is still here.";
-const WORDS = {
-  413: `This is too large to be sent. Choose fewer or smaller files. ${STILL_HERE}`,
-  429: `This was asked too often. Wait a moment, then try again. ${STILL_HERE}`,
-  502: `The server cannot be reached right now. Try again in a moment. ${STILL_HERE}`,
-  503: `The server cannot be reached right now. Try again in a moment. ${STILL_HERE}`,
-  504: `The server takes too long to answer. Try again in a moment. ${STILL_HERE}`,
-};
+const WORDS = { 413: "too-large", 429: "too-often", 502: "no-server", 503: "no-server", 504: "slow-server" };
 
-function tell(text) {
+const stillHere = (id, values) => `${text(id, values)} ${text("still-here")}`;
+
+function tell(words) {
   const notice = document.getElementById("trouble");
-  notice.hidden = !text;
-  if (notice.textContent !== text) notice.textContent = text; // else a page that asks every second would be read out again and again
+  notice.hidden = !words;
+  if (notice.textContent !== words) notice.textContent = words; // else a page that asks every second would be read out again and again
 }
 
 // The server's own words, from its page for errors or its JSON; none from whoever else has answered.
@@ -36,11 +31,11 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr } = event.detail;
   event.detail.shouldSwap &&= xhr.getResponseHeader("X-Fragment") === "true";
   if (xhr.getResponseHeader("X-Fragment") || xhr.status === 204) return tell("");
-  tell(wordsFrom(xhr) || WORDS[xhr.status] || `That did not work (status ${xhr.status}). Try again. ${STILL_HERE}`);
+  tell(wordsFrom(xhr) || stillHere(WORDS[xhr.status] ?? "failed", { status: xhr.status }));
 });
 
 for (const type of ["htmx:sendError", "htmx:timeout"]) {
-  document.addEventListener(type, () => tell(`There is no connection to the server. Try again when it is back. ${STILL_HERE}`));
+  document.addEventListener(type, () => tell(stillHere("no-connection")));
 }
 
 const typed = (field) => field.name && /^(text|search|email|url|number|date|time|textarea|select-one)$/.test(field.type)

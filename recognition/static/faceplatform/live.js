@@ -17,8 +17,8 @@ function element(name, attributes, text = "") {
   return made;
 }
 
-const clear = (face) => face.identity?.name ?? (face.decision === "unknown" ? "Unknown" : "Not clear");
-const nameOf = (face) => clear(face) + (face.liveness?.decision === "spoof" ? " – may be a picture" : "");
+const clear = (face) => face.identity?.name ?? (face.decision === "unknown" ? text("unknown") : text("not-clear"));
+const nameOf = (face) => clear(face) + (face.liveness?.decision === "spoof" ? ` – ${text("may-be-a-picture")}` : "");
 
 /** A box and a name for each face, in the picture's own pixels. */
 function draw({ faces, image }) {

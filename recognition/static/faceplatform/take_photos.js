@@ -57,7 +57,7 @@ function prepare(button) {
     const item = document.createElement("li");
     const image = document.createElement("img");
     image.src = URL.createObjectURL(taken);
-    image.alt = `Photo ${photos.length}`;
+    image.alt = text("photo", { number: photos.length });
     image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });
     item.append(image);
     part("taken").append(item);

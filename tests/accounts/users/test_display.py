@@ -14,7 +14,7 @@ from accounts.roles import Role
 from faceplatform.dates import server_today
 
 pytestmark = pytest.mark.django_db
-KIRITIMATI = {"theme": "dark", "time_zone": "Pacific/Kiritimati"}  # 14 hours ahead
+KIRITIMATI = {"theme": "dark", "language": "", "time_zone": "Pacific/Kiritimati"}  # 14 hours ahead
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_they_are_saved_and_audited(client, user):
     assert (user.theme, user.time_zone) == ("dark", "Pacific/Kiritimati")
     assert (other.theme, other.time_zone) == ("", "")
     event = AuditEvent.objects.get(action="user.changed")
-    assert (event.object_id, event.details) == (str(user.pk), {"fields": ["theme", "time_zone"]})
+    assert (event.object_id, event.details) == (str(user.pk), {"fields": ["theme", "language", "time_zone"]})
 
 
 @pytest.mark.parametrize("wrong", [{"theme": "pink"}, {"time_zone": "Mars/Olympus"}, {"time_zone": "../etc/passwd"}])
