@@ -19,6 +19,7 @@ UNDOABLE = (
     "identity.split",
     "people.changed",
     "people.deleted",
+    "people.moved",
     "sample.deleted",
     "sample.moved",
     "sample.rejected",

@@ -188,7 +188,8 @@ class Identity(models.Model):
     """A person in one gallery.
 
     Inactive people are kept but never proposed; hidden ones are recognised but not shown on the dashboard. A person
-    merged into another is deleted, and `merged_into` names the person who received the samples.
+    merged into another is deleted, and `merged_into` names the person who received the samples; one moved to another gallery
+    is deleted, and `moved_to` is the entry there.
 
     consent_until: the last day on which the consent is valid; empty if it is valid until withdrawn.
     searchable: what SEARCHED hold, without case and accents; a trigger keeps it.
@@ -221,6 +222,9 @@ class Identity(models.Model):
     )
     consent_note = models.TextField(blank=True, db_default="", max_length=2000, verbose_name="note")
     merged_into = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+", editable=False)
+    moved_to = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="moved_from", editable=False
+    )
     deleted_at = models.DateTimeField(null=True, editable=False)
     searchable = SearchableField(db_default="", editable=False)
     metadata = models.JSONField(default=dict, blank=True)

@@ -7,7 +7,7 @@ from gallery.curation import views as curation_views
 
 
 class BulkConverter(StringConverter):
-    regex = "inactive|active|hide|show|department|consent|merge|delete|export"
+    regex = "inactive|active|hide|show|department|consent|merge|move|delete|export"
 
 
 register_converter(BulkConverter, "bulk")

@@ -42,7 +42,7 @@ def change_people(*, actor: Actor, gallery: Gallery, people: Sequence[UUID], **f
     """Gives many people the same values. fields: of FIELDS. Raises InvalidInput if a value breaks a rule."""
     actor.require_role(gallery, Role.CURATOR)
     values = _checked(gallery, fields)
-    found = _lock(gallery, people)
+    found = lock_chosen(gallery, people)
     changed = [row for row in found if any(getattr(row, name) != value for name, value in values.items())]
     event = None
     if changed:
@@ -55,7 +55,7 @@ def change_people(*, actor: Actor, gallery: Gallery, people: Sequence[UUID], **f
 def delete_people(*, actor: Actor, gallery: Gallery, people: Sequence[UUID]) -> Done:
     """Deletes many people with all samples, as `delete_identity` does one."""
     actor.require_role(gallery, Role.CURATOR)
-    found = _lock(gallery, people)
+    found = lock_chosen(gallery, people)
     event = None
     if found:
         keys = [row.pk for row in found]
@@ -71,7 +71,7 @@ def merge_people(*, actor: Actor, gallery: Gallery, people: Sequence[UUID]) -> D
     actor.require_role(gallery, Role.CURATOR)
     if len(set(people)) > MOST_MERGED:
         raise InvalidInput(f"At most {MOST_MERGED} entries can be merged at once. Tick fewer.")
-    found = {row.pk: row for row in _lock(gallery, people)}
+    found = {row.pk: row for row in lock_chosen(gallery, people)}
     ordered = [found[key] for key in dict.fromkeys(people) if key in found]
     if len(ordered) < 2:
         raise InvalidInput("Tick two or more entries of the same person to merge.")
@@ -80,7 +80,7 @@ def merge_people(*, actor: Actor, gallery: Gallery, people: Sequence[UUID]) -> D
     return Done(len(others), 0, len(set(people)) - len(found), result.event)
 
 
-def _lock(gallery: Gallery, people: Sequence[UUID]) -> list[Identity]:
+def lock_chosen(gallery: Gallery, people: Sequence[UUID]) -> list[Identity]:
     """Those who are still there, locked in the order of their keys, so that two acts wait for each other in no circle."""
     rows = Identity.objects.filter(gallery=gallery, pk__in=people).select_for_update(of=("self",), no_key=True)
     found = list(rows.defer("metadata", "searchable").order_by("pk"))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import QueryDict
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
@@ -19,6 +19,7 @@ from faceplatform.errors import Conflict, InvalidInput
 from faceplatform.spreadsheet import csv_blocks
 from faceplatform.web.streaming import download
 from gallery.bulk import services
+from gallery.bulk.moving import move_people
 from gallery.bulk.services import Done
 from gallery.forms import ConsentForm
 from gallery.models import Gallery, Identity
@@ -47,6 +48,8 @@ def many(request, slug, act):
         services.require_some(people)
         if act == "export":
             return _export(request, gallery, people)
+        if act == "move" and not request.POST.get("to"):
+            return _where_to(request, gallery, people)
         told, done = _act(actor, gallery, people, act, request.POST)
     except (Conflict, InvalidInput) as error:
         messages.error(request, error.message)
@@ -80,6 +83,7 @@ def _act(actor: Actor, gallery: Gallery, people: list[UUID], act: str, form: Que
         "consent": lambda: _note_consent(actor, gallery, people, form),
         "delete": lambda: ("deleted", services.delete_people(actor=actor, gallery=gallery, people=people)),
         "merge": lambda: _merge(actor, gallery, people),
+        "move": lambda: _move(actor, gallery, people, form.get("to", "")),
     }
     return acts[act]()
 
@@ -102,6 +106,22 @@ def _merge(actor: Actor, gallery: Gallery, people: list[UUID]) -> tuple[str, Don
     done = services.merge_people(actor=actor, gallery=gallery, people=people)
     assert done.event is not None
     return f"merged into {done.event.object_name}", done
+
+
+def _where_to(request, gallery: Gallery, people: list[UUID]):
+    """Asks for the gallery that they are to move to; the form brings the ticked people along."""
+    choices = Gallery.objects.visible_to(actor_of(request), Role.CURATOR).exclude(pk=gallery.pk).order_by("name")
+    names = ("people", "into", "all", "filter", "back")
+    brought = [(name, value) for name in names for value in request.POST.getlist(name)]
+    context = {"gallery": gallery, "count": len(people), "choices": choices, "brought": brought}
+    return render(request, "gallery/move_people.html", context)
+
+
+def _move(actor: Actor, gallery: Gallery, people: list[UUID], slug: str) -> tuple[str, Done]:
+    to = Gallery.objects.visible_to(actor, Role.CURATOR).filter(slug=slug).first()
+    if to is None:
+        raise InvalidInput("Choose one of the galleries of which you are a curator.")
+    return f"in the gallery {to.name} now", move_people(actor=actor, gallery=gallery, people=people, to=to)
 
 
 def _tell(request, told: str, done: Done) -> None:

@@ -27,6 +27,7 @@ from gallery.models import FaceSample, Gallery, Identity, history_of
 
 CHANGED_SINCE = "{row} has been changed since. Undo the later changes first."
 PURGED = "The data has been purged, so this can no longer be undone."
+MOVED = "people.moved"
 NOT_COMPARED = {"updated_at"}  # changes with every save
 
 
@@ -80,13 +81,15 @@ def undo(*, actor: Actor, event: AuditEvent) -> AuditEvent:
     for further in _further:
         further.lock(gallery)
     people = _lock_changes(Identity, event.change_id)
+    created = _inserted_keys(Identity, event.change_id)
+    _require_others(actor, gallery, [*created, *(change.row.pk for change in people)])
     samples = _lock_changes(FaceSample, event.change_id)
     others = [
         (further, [change for model in further.models for change in _lock_changes(model, event.change_id, True)])
         for further in _further
     ]
     enrolled = _lock_enrolled(event)
-    created, new_rejections = _inserted_keys(Identity, event.change_id), _inserted_keys(FaceSample, event.change_id)
+    new_rejections = _inserted_keys(FaceSample, event.change_id)
     if not (people or samples or created or new_rejections or any(changes for _, changes in others)):
         raise Conflict(PURGED, code="purged")
     try:
@@ -98,7 +101,7 @@ def undo(*, actor: Actor, event: AuditEvent) -> AuditEvent:
         message = "Another person has taken the external id or the photo in the meantime. Change that first."
         raise Conflict(message) from error
     FaceSample.objects.filter(pk__in=[*new_rejections, *enrolled]).update(deleted_at=timezone.now())
-    _delete_created_people(created)
+    _delete_created_people(created, event)
     _check_owners(samples)
     for further, changes in others:
         further.finish(changes)
@@ -198,12 +201,21 @@ def _inserted_keys(model: type[models.Model], change_id: UUID) -> list[UUID]:
     return list(records.values_list("pgh_obj_id", flat=True))
 
 
-def _delete_created_people(created: list[UUID]) -> None:
+def _require_others(actor: Actor, gallery: Gallery, people: list[UUID]) -> None:
+    """Raises NotAllowed below curators of a gallery that the change reached beside this one."""
+    others = Gallery.objects.filter(identities__in=people).exclude(pk=gallery.pk).distinct()
+    for other in others.order_by("pk") if people else ():
+        actor.require_role(other, Role.CURATOR)
+
+
+def _delete_created_people(created: list[UUID], event: AuditEvent) -> None:
     """Deletes the people that the change created. Raises Conflict if one has got other samples since."""
-    for identity in Identity.objects.filter(pk__in=created):
-        if identity.samples.exists():
-            message = f"{identity} has got new samples since. Move them first, or merge the two people."
-            raise Conflict(message, code="edited_meanwhile")
+    samples = FaceSample.objects.filter(identity__in=created)
+    if event.action == MOVED:  # they came with their samples
+        samples = samples.filter(created_at__gt=event.at)
+    if sample := samples.select_related("identity").first():
+        message = f"{sample.identity} has got new samples since. Move them first, or merge the two people."
+        raise Conflict(message, code="edited_meanwhile")
     Identity.objects.filter(pk__in=created).update(deleted_at=timezone.now())
 
 

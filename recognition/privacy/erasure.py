@@ -24,7 +24,7 @@ from accounts.models import Look
 from accounts.roles import Role, Scope
 from faceplatform import private_files
 from faceplatform.database.limits import unhurried
-from faceplatform.errors import InvalidInput
+from faceplatform.errors import InvalidInput, NotAllowed
 from faceplatform.text import same_name
 from gallery.models import Identity
 from recognition.photos.models import RecognitionRequest
@@ -55,6 +55,7 @@ def erase_subject(*, actor: Actor, subject: Subject, confirm: str, reason: str) 
     unhurried()
     list(Identity.with_deleted.select_for_update().filter(pk__in=subject.people).order_by("pk"))
     subject = find_subject(subject.people[0])  # read again now that it is locked
+    _erase_where_they_were(actor, subject, reason)
     events = _events_about(subject)
     looks = _looks_at(subject).delete()[0]
     counts = erase_traces(subject) + Counter({Look._meta.db_table: looks})
@@ -80,6 +81,18 @@ def erase_subject(*, actor: Actor, subject: Subject, confirm: str, reason: str) 
     erasure.refresh_from_db()
     transaction.on_commit(lambda: finish_after_commit(erasure))
     return erasure
+
+
+def _erase_where_they_were(actor: Actor, subject: Subject, reason: str) -> None:
+    """Erases what is left of the person in galleries that they were moved from, each with a report of its own."""
+    for pk in Identity.with_deleted.filter(moved_to__in=subject.people).order_by("pk").values_list("pk", flat=True):
+        left = find_subject(pk)
+        if (actor.role_in(left.gallery) or Role.VIEWER) < Role.OWNER:
+            raise NotAllowed(
+                "This person was moved here from a gallery of which you are no owner, and traces of them are left there. "
+                "Ask an administrator, or somebody who owns both, to erase them."
+            )
+        erase_subject(actor=actor, subject=left, confirm=left.name, reason=reason)
 
 
 def _check_input(subject: Subject, confirm: str, reason: str) -> None:

@@ -4,9 +4,10 @@ import csv
 import io
 
 import pytest
+from django.contrib.auth import get_user
 from factories import GalleryFactory, IdentityFactory, SampleFactory, member
 
-from accounts.models import AuditEvent
+from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from gallery.models import Identity
 
@@ -106,3 +107,18 @@ def test_after_an_act_the_same_list_is_shown_and_no_other_site(curator, gallery)
     ):
         answer = curator.post("/galleries/staff/people/many/hide", {"people": [ada.pk], "back": back})
         assert answer["Location"] == shown
+
+
+def test_people_move_to_a_gallery_that_is_asked_for(curator, gallery):
+    to = GalleryFactory(slug="visitors", name="Visitors")
+    hidden = GalleryFactory(slug="secret", name="Secret")
+    people(gallery, 3)
+    answer = curator.post("/galleries/staff/people/many/move", {"all": "on", "filter": "q=Person"})
+    assert "There is no other gallery of which you are a curator." in answer.content.decode()
+    Membership.objects.create(user=get_user(curator), gallery=to, role=Role.CURATOR)
+    page = curator.post("/galleries/staff/people/many/move", {"all": "on", "filter": "q=Person"}).content.decode()
+    assert "Move 3 people" in page and "Visitors" in page and "Secret" not in page
+    assert 'name="all" value="on"' in page and 'name="filter" value="q=Person"' in page
+    assert "Choose one of the galleries" in do(curator, "move", all="on", to=hidden.slug)
+    assert "3 people are in the gallery Visitors now." in do(curator, "move", all="on", filter="q=Person", to=to.slug)
+    assert (gallery.identities.filter(deleted_at=None).count(), to.identities.count()) == (0, 3)

@@ -8,16 +8,17 @@ import pytest
 from api_client import client_of, problem
 from django.core.management import CommandError, call_command
 from django.utils import timezone
-from factories import IdentityFactory, UserFactory, member, stranger
+from factories import GalleryFactory, IdentityFactory, SampleFactory, UserFactory, member, stranger, unit
 from subjects import erase, tables_with
 from table_owner import as_owner
 
 from accounts.actor import Actor, system_actor
 from accounts.audit import chain
-from accounts.models import AuditEvent
+from accounts.models import AuditEvent, Membership
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from gallery import services
+from gallery.bulk.moving import move_people
 from gallery.closing import close_gallery
 from gallery.curation import services as curation
 from gallery.curation.history import undo
@@ -241,3 +242,20 @@ def test_erasure_over_rest(gallery, settings):
     close_gallery(actor=ACTOR, gallery=gallery)
     delete_due(actor=ACTOR)
     assert report_of(Erasure.objects.get(whole_gallery=False)) == report  # it outlives the gallery
+
+
+def test_somebody_who_moved_here_is_erased_where_they_were_as_well(gallery):
+    to, owner = GalleryFactory(), member(gallery, Role.OWNER)
+    Membership.objects.create(user=owner.user, gallery=to, role=Role.OWNER)
+    person = IdentityFactory(gallery=gallery, name="Zoe Zimt")
+    SampleFactory(identity=person, vector=unit(0))
+    move_people(actor=owner, gallery=gallery, people=[person.pk], to=to)
+    there = Identity.objects.get(gallery=to)
+    of_one = member(to, Role.OWNER)
+    with pytest.raises(NotAllowed, match="traces of them are left there"):
+        erase_subject(actor=of_one, subject=find_subject(there.pk), confirm="Zoe Zimt", reason="asked")
+    assert Identity.objects.filter(pk=there.pk).exists()
+    erase_subject(actor=owner, subject=find_subject(there.pk), confirm="Zoe Zimt", reason="asked")
+    assert not Identity.with_deleted.filter(name="Zoe Zimt").exists()
+    assert "Zoe" not in str(list(AuditEvent.objects.values()))
+    assert Erasure.objects.count() == 2
