@@ -22,6 +22,14 @@ def offer_undo(request: HttpRequest, text: str, event: AuditEvent) -> None:
     messages.success(request, text, extra_tags=str(event.pk))
 
 
+def tell(request: HttpRequest, text: str, event: AuditEvent | None) -> None:
+    """Shows `text` on the next page, with a button that undoes `event` where something was changed."""
+    if event is None:
+        messages.success(request, text)
+    else:
+        offer_undo(request, text, event)
+
+
 def get_visible(queryset: QuerySet[Row], request: HttpRequest, **lookup: Any) -> Row:
     """The row that matches. Raises NotFound if there is none or it is hidden from the user.
 

@@ -13,6 +13,8 @@ IMPORTED, ROWS_OF_IMPORTS = "import.created", ("identity.created", "sample.creat
 UNDOABLE = (
     "face.confirmed",
     "face.named",
+    "gallery.calibrated",
+    "gallery.changed",
     "identity.changed",
     "identity.deleted",
     "identity.merged",
@@ -20,6 +22,7 @@ UNDOABLE = (
     "people.changed",
     "people.deleted",
     "people.moved",
+    "retention.changed",
     "sample.deleted",
     "sample.moved",
     "sample.rejected",

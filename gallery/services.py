@@ -97,6 +97,16 @@ def _save_with_free_slug(gallery: Gallery) -> None:
 @audited
 def update_gallery(*, actor: Actor, gallery: Gallery, **fields: object) -> Gallery:
     """Changes settings of a gallery. fields: of GALLERY_FIELDS."""
+    return _change_gallery(actor, gallery, fields)[0]
+
+
+@audited
+def change_settings(*, actor: Actor, gallery: Gallery, **fields: object) -> AuditEvent | None:
+    """The same; returns the event with which it can be undone, None if nothing was changed."""
+    return _change_gallery(actor, gallery, fields)[1]
+
+
+def _change_gallery(actor: Actor, gallery: Gallery, fields: Mapping[str, object]) -> tuple[Gallery, AuditEvent | None]:
     actor.require_role(gallery, Role.OWNER)
     gallery = Gallery.objects.select_for_update().get(pk=gallery.pk)
     if changes := assign(gallery, fields, GALLERY_FIELDS):
@@ -105,8 +115,9 @@ def update_gallery(*, actor: Actor, gallery: Gallery, **fields: object) -> Galle
                 "Calibrate the gallery to get a calibrated threshold. To set one by hand, choose “manual” as its source."
             )
         validate_and_save(gallery)
-        audit.record(actor=actor, action="gallery.changed", gallery=gallery, target=gallery, details=changes)
-    return gallery
+        event = audit.record(actor=actor, action="gallery.changed", gallery=gallery, target=gallery, details=changes)
+        return gallery, event
+    return gallery, None
 
 
 @audited
@@ -359,12 +370,13 @@ def assign(row: Model, fields: Mapping[str, object], allowed: tuple[str, ...]) -
         if getattr(row, name) != value:
             if name == "metadata":
                 require_bounded(value)
-            changes[name] = [_json_value(getattr(row, name)), _json_value(value)]
+            changes[name] = [as_json(getattr(row, name)), as_json(value)]
             setattr(row, name, value)
     return changes
 
 
-def _json_value(value: object) -> object:
+def as_json(value: object) -> object:
+    """A field's value as the audit has it."""
     return value.isoformat() if isinstance(value, date | time) else value
 
 

@@ -32,6 +32,10 @@ class RecognitionConfig(AppConfig):
 
     def ready(self) -> None:
         from gallery.curation.history import also_undo
+        from gallery.curation.settings import Settings, also_undo_settings
         from recognition.photos.corrections import FACES
+        from recognition.privacy.retention import settings_of
+        from recognition.privacy.services import write_rules
 
         also_undo(FACES)
+        also_undo_settings("retention.changed", Settings(settings_of, write_rules))

@@ -23,6 +23,7 @@ from accounts.models import AuditEvent
 from accounts.querysets import UNDOABLE, UNDONE
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
+from gallery.curation.settings import is_of_settings, undo_settings
 from gallery.models import FaceSample, Gallery, Identity, history_of
 
 CHANGED_SINCE = "{row} has been changed since. Undo the later changes first."
@@ -67,7 +68,7 @@ def undo(*, actor: Actor, event: AuditEvent) -> AuditEvent:
     """Undoes the change of `event`; returns the audit event of the undo.
 
     Raises InvalidInput if it is of a kind that cannot be undone, Conflict if a row has been changed or purged since or the
-    change has already been undone, and NotAllowed below curators.
+    change has already been undone, and NotAllowed below curators, for settings below owners.
     """
     if event.action not in UNDOABLE or event.change_id is None or event.gallery_id is None:
         raise InvalidInput("This kind of change cannot be undone.")
@@ -75,9 +76,11 @@ def undo(*, actor: Actor, event: AuditEvent) -> AuditEvent:
     if gallery is None:
         raise InvalidInput("This cannot be undone: the gallery has been deleted.")
     actor.require_role(gallery, Role.CURATOR)
-    Gallery.objects.select_for_update(no_key=True).get(pk=gallery.pk)
+    gallery = Gallery.objects.select_for_update(no_key=True).get(pk=gallery.pk)
     if AuditEvent.objects.filter(action=UNDONE, object_id=str(event.pk)).exists():
         raise Conflict("This has already been undone.")
+    if is_of_settings(event):
+        return undo_settings(actor=actor, gallery=gallery, event=event)
     for further in _further:
         further.lock(gallery)
     people = _lock_changes(Identity, event.change_id)

@@ -6,11 +6,12 @@ from django.shortcuts import redirect, render
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.pages import actor_of, get_visible
+from accounts.models import AuditEvent
+from accounts.pages import actor_of, get_visible, tell
 from accounts.roles import Role
 from faceplatform.errors import DomainError, InvalidInput
 from gallery.models import Gallery, ThresholdSource
-from gallery.services import update_gallery
+from gallery.services import change_settings
 from recognition.calibration import services, tasks
 from recognition.calibration.models import CalibrationReport
 from recognition.calibration.pictures import pairs_histogram, rates_chart
@@ -82,7 +83,8 @@ def apply(request, slug):
         if fpir is None and request.POST.get("fpir"):
             raise InvalidInput("This page is out of date. Look at the advice again, then put it in force.")
         changed = services.apply_calibration(actor=actor_of(request), gallery=gallery, fpir=fpir)
-        messages.success(request, f"The threshold {changed.threshold_distance:.3f} is now in force.")
+        event = AuditEvent.objects.filter(gallery_id=gallery.pk, action="gallery.calibrated").first()
+        tell(request, f"The threshold {changed.threshold_distance:.3f} is now in force.", event)
 
     return _act(request, slug, act)
 
@@ -94,8 +96,8 @@ def by_size(request, slug):
 
     def act():
         values = {"threshold_source": ThresholdSource.SIZE, "threshold_distance": None}
-        update_gallery(actor=actor_of(request), gallery=gallery, **values)
-        messages.success(request, "The threshold follows the gallery's size again.")
+        event = change_settings(actor=actor_of(request), gallery=gallery, **values)
+        tell(request, "The threshold follows the gallery's size again.", event)
 
     return _act(request, slug, act)
 

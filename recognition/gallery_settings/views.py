@@ -1,13 +1,12 @@
 """A gallery's settings: what it is called, and how careful it is. Curators see them, owners change them."""
 
-from django.contrib import messages
 from django.shortcuts import redirect, render
 
-from accounts.pages import actor_of, get_visible
+from accounts.pages import actor_of, get_visible, tell
 from accounts.roles import Role
 from faceplatform.errors import DomainError
 from gallery.models import Gallery
-from gallery.services import update_gallery
+from gallery.services import change_settings
 from recognition.gallery_settings.effects import DAYS, choices_of
 from recognition.gallery_settings.forms import CarefulForm, GeneralForm, PhotosForm
 from recognition.photos.thresholds import threshold_of
@@ -54,11 +53,11 @@ def _save(request, gallery: Gallery, form, values) -> int:
     if not form.is_valid():
         return 400
     try:
-        update_gallery(actor=actor_of(request), gallery=gallery, **values())
+        event = change_settings(actor=actor_of(request), gallery=gallery, **values())
     except DomainError as error:
         form.add_error(None, error.message)
         return error.status
-    messages.success(request, "Saved.")
+    tell(request, "Saved.", event)
     return 302
 
 

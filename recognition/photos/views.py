@@ -2,17 +2,16 @@
 
 import uuid
 
-from django.contrib import messages
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.pages import actor_of, get_visible
+from accounts.pages import actor_of, get_visible, tell
 from accounts.roles import Role
 from faceplatform.errors import DomainError, InvalidInput, NotFound
 from faceplatform.web.api import read_upload
 from faceplatform.web.webcam import uses_webcam
 from gallery.models import Gallery, Identity
-from gallery.services import update_gallery
+from gallery.services import change_settings
 from recognition.photos import services
 from recognition.photos.forms import AddFacesForm, LivenessForm, MorePhotosForm
 from recognition.photos.models import Purpose, RecognitionRequest
@@ -127,6 +126,6 @@ def set_liveness(request, slug):
     form = LivenessForm(request.POST)
     if not form.is_valid():
         raise InvalidInput("Choose off, hint or refuse.")
-    update_gallery(actor=actor_of(request), gallery=gallery, liveness=form.cleaned_data["liveness"])
-    messages.success(request, "Saved.")
+    event = change_settings(actor=actor_of(request), gallery=gallery, liveness=form.cleaned_data["liveness"])
+    tell(request, "Saved.", event)
     return redirect("calibration", slug)

@@ -1,12 +1,13 @@
 """Writes: setting how long a gallery keeps things, and deleting what is past its retention."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from django.db import transaction
 
 from accounts import audit
 from accounts.actor import Actor
 from accounts.audit import audited
+from accounts.models import AuditEvent
 from accounts.roles import Role, Scope
 from faceplatform.errors import InvalidInput
 from gallery.models import Gallery
@@ -23,6 +24,13 @@ def set_retention(*, actor: Actor, gallery: Gallery, **rules: str) -> dict[str, 
 
     Returns the settings of all categories. Raises NotAllowed, InvalidInput.
     """
+    change_retention(actor=actor, gallery=gallery, rules=rules)
+    return settings_of(gallery)
+
+
+@audited
+def change_retention(*, actor: Actor, gallery: Gallery, rules: Mapping[str, str]) -> AuditEvent | None:
+    """The same; returns the event with which it can be undone, None if nothing was changed."""
     actor.require_scope(Scope.MANAGE)
     actor.require_role(gallery, Role.OWNER)
     if unknown := set(rules) - set(CATEGORIES):
@@ -30,15 +38,20 @@ def set_retention(*, actor: Actor, gallery: Gallery, **rules: str) -> dict[str, 
     Gallery.objects.select_for_update(no_key=True).get(pk=gallery.pk)
     before = settings_of(gallery)
     changes = {name: [before[name], _valid_rule(rule)] for name, rule in rules.items() if rule != before[name]}
-    for name, (_, rule) in changes.items():
+    write_rules(gallery, {name: rule for name, (_, rule) in changes.items()})
+    if not changes:
+        return None
+    return audit.record(actor=actor, action="retention.changed", gallery=gallery, target=gallery, details=changes)
+
+
+def write_rules(gallery: Gallery, rules: Mapping[str, str]) -> None:
+    """Sets rules that are valid, without a word in the audit."""
+    for name, rule in rules.items():
         if rule == DEFAULT:
             gallery.retention_rules.filter(category=name).delete()
             continue
         days = {"days": days_in_force(rule)}
         RetentionRule.objects.update_or_create(gallery=gallery, category=name, defaults=days)
-    if changes:
-        audit.record(actor=actor, action="retention.changed", gallery=gallery, target=gallery, details=changes)
-    return settings_of(gallery)
 
 
 def apply_retention(*, actor: Actor, gallery: Gallery) -> dict[str, int]:

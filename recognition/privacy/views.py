@@ -9,21 +9,21 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.confirmation import confirmed
-from accounts.pages import actor_of, get_visible
+from accounts.pages import actor_of, get_visible, tell
 from accounts.roles import Role
 from faceplatform.errors import DomainError, NotFound
 from faceplatform.text import same_name
 from faceplatform.web.streaming import download
 from gallery.closing import close_gallery, reopen_gallery
 from gallery.models import Gallery, Identity
-from gallery.services import update_gallery
+from gallery.services import change_settings
 from recognition.privacy.erasure import erase_subject, report_of
 from recognition.privacy.export import begin_export, export_blocks
 from recognition.privacy.forms import DeleteGalleryForm, EraseForm, RetentionForm
 from recognition.privacy.gallery_deletion import preview_of
 from recognition.privacy.models import Erasure
 from recognition.privacy.retention import due_today, settings_of
-from recognition.privacy.services import set_retention
+from recognition.privacy.services import change_retention
 from recognition.privacy.subject import find_subject
 
 MAX_LISTED = 50
@@ -43,8 +43,7 @@ def privacy(request, slug):
     if request.method == "POST":
         status = 400
         if form.is_valid():
-            _save(actor, gallery, form)
-            messages.success(request, "Saved.")
+            _save(request, gallery, form)
             return redirect("privacy", slug)
     context = {
         "gallery": gallery,
@@ -76,9 +75,16 @@ def _erasures(request, gallery: Gallery):
 
 
 @transaction.atomic
-def _save(actor, gallery: Gallery, form: RetentionForm) -> None:
-    update_gallery(actor=actor, gallery=gallery, requires_consent=form.cleaned_data["requires_consent"])
-    set_retention(actor=actor, gallery=gallery, **form.rules())
+def _save(request, gallery: Gallery, form: RetentionForm) -> None:
+    """Both or neither; each is told, and undone, by itself."""
+    actor, required = actor_of(request), form.cleaned_data["requires_consent"]
+    kept = change_retention(actor=actor, gallery=gallery, rules=form.rules())
+    consent = change_settings(actor=actor, gallery=gallery, requires_consent=required)
+    if kept or not consent:
+        tell(request, "Saved.", kept)
+    if consent:
+        told = "Consent is required now." if required else "Consent is no longer required."
+        tell(request, told, consent)
 
 
 @require_POST
