@@ -19,6 +19,7 @@ WORKDIR /opt/faceplatform
 COPY LICENSE manage.py requirements.txt ./
 COPY models/catalogue.toml models/
 COPY templates templates
+COPY locale locale
 COPY faceplatform faceplatform
 COPY accounts accounts
 COPY gallery gallery

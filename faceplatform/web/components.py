@@ -5,7 +5,10 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from faceplatform.web import languages
+
 register = template.Library()
+register.filter("retold", languages.retold)
 
 
 @register.simple_tag
