@@ -64,10 +64,12 @@ def _number(values: dict[str, str]) -> int:
 
 @lru_cache
 def _patterns(language: str) -> list[tuple[re.Pattern[str], tuple[str, ...]]]:
-    """Of the texts with placeholders: how a sentence made of it looks, and the text (with its plural). The longest first."""
+    """Of the texts with placeholders: how a sentence made of it looks, and the text (with its plural). The one that says most
+    between its placeholders comes first."""
     texts = [text for text in _texts(_catalogue(language)) if PLACEHOLDER.search(text[-1])]
-    patterns = [(_pattern(form), text) for text in texts for form in text]
-    return sorted(patterns, key=lambda found: -len(found[0].pattern))
+    forms = [(form, text) for text in texts for form in text]
+    forms.sort(key=lambda found: -len(PLACEHOLDER.sub("", found[0])))
+    return [(_pattern(form), text) for form, text in forms]
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -18,6 +18,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from faceplatform.addresses import AddressNotAllowed, CheckedHTTPConnection, CheckedHTTPSConnection, networks_of
 from faceplatform.sealed import CannotOpen, unseal
@@ -124,11 +125,11 @@ def attempt(endpoint: WebhookEndpoint, delivery: WebhookDelivery) -> Answer:
     except (AddressNotAllowed, CannotOpen) as error:
         answer = Answer(None, str(error))
     except ssl.SSLError:
-        answer = Answer(None, "No secure connection: its certificate is not accepted.")
+        answer = Answer(None, _("No secure connection: its certificate is not accepted."))
     except TimeoutError:
-        answer = Answer(None, f"No answer within {TIMEOUT:.0f} s.")
+        answer = Answer(None, _("No answer within %(seconds)s s.") % {"seconds": f"{TIMEOUT:.0f}"})
     except (OSError, HTTPException) as error:
-        answer = Answer(None, f"It could not be reached ({type(error).__name__}).")
+        answer = Answer(None, _("It could not be reached (%(error)s).") % {"error": type(error).__name__})
     return Answer(
         answer.status, answer.error, answer.text, answer.retry_after, round((time.monotonic() - began) * 1000)
     )
@@ -215,6 +216,6 @@ def _note_failure(endpoint: WebhookEndpoint, answer: Answer) -> None:
     now = timezone.now()
     endpoint.failing_since = min(endpoint.failing_since or now, now)
     if answer.status == GONE:
-        endpoint.enabled, endpoint.off_reason = False, "It answered 410: it does not want any more."
+        endpoint.enabled, endpoint.off_reason = False, _("It answered 410: it does not want any more.")
     elif now - endpoint.failing_since > FAILING_FOR:
-        endpoint.enabled, endpoint.off_reason = False, "It has failed for five days."
+        endpoint.enabled, endpoint.off_reason = False, _("It has failed for five days.")

@@ -1,68 +1,80 @@
 """The forms of alerts. They only parse; the services check the rules."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.validators import validate_email
 from django.utils.dates import WEEKDAYS
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from gallery.models import Gallery, Identity
 from recognition.alerts.models import COOLDOWN, AlertKind, AlertRule
 from recognition.cameras.models import Camera
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 PEOPLE = ("people", "but_not")
 CHECKBOXES = forms.CheckboxSelectMultiple
 
 
-def _time(label: str, text: str = "") -> forms.TimeField:
+def _time(label: "StrOrPromise", text: "StrOrPromise") -> forms.TimeField:
     return forms.TimeField(
         label=label, required=False, help_text=text, widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
     )
 
 
 class RuleForm(forms.Form):
-    name = forms.CharField(max_length=100)
-    kind = forms.ChoiceField(choices=AlertKind.choices, label="Tell when")
-    enabled = forms.BooleanField(required=False, initial=True, label="Switched on")
+    name = forms.CharField(max_length=100, label=_("Name"))
+    kind = forms.ChoiceField(choices=AlertKind.choices, label=_("Tell when"))
+    enabled = forms.BooleanField(required=False, initial=True, label=_("Switched on"))
     cameras = forms.ModelMultipleChoiceField(
-        Camera.objects.none(), required=False, widget=CHECKBOXES, help_text="None ticked: all cameras."
+        Camera.objects.none(),
+        required=False,
+        label=_("Cameras"),
+        widget=CHECKBOXES,
+        help_text=_("None ticked: all cameras."),
     )
     people = forms.ModelMultipleChoiceField(
-        Identity.objects.none(), required=False, label="About", help_text="Nobody chosen: everybody."
+        Identity.objects.none(),
+        required=False,
+        label=pgettext_lazy("alert rule", "About"),
+        help_text=_("Nobody chosen: everybody."),
     )
-    but_not = forms.ModelMultipleChoiceField(Identity.objects.none(), required=False, label="But not about")
+    but_not = forms.ModelMultipleChoiceField(Identity.objects.none(), required=False, label=_("But not about"))
     weekdays = forms.TypedMultipleChoiceField(
         choices=list(WEEKDAYS.items()),
         coerce=int,
         widget=CHECKBOXES,
         initial=list(WEEKDAYS),
-        label="On",
-        error_messages={"required": "Tick at least one day."},
+        label=pgettext_lazy("weekdays", "On"),
+        error_messages={"required": _("Tick at least one day.")},
     )
-    starts_at = _time("From", "Of the day; both empty: all day.")
-    ends_at = _time("To", "An earlier time is one of the next day.")
-    absent_after = _time("Absent after", "For “Somebody has not come”: from this time on.")
+    starts_at = _time(pgettext_lazy("time", "From"), _("Of the day; both empty: all day."))
+    ends_at = _time(pgettext_lazy("time", "To"), _("An earlier time is one of the next day."))
+    absent_after = _time(_("Absent after"), _("For “Somebody has not come”: from this time on."))
     min_score = forms.FloatField(
-        label="Least score",
+        label=_("Least score"),
         required=False,
         min_value=0,
         max_value=1,
-        help_text="0 to 1, of a known person. Empty: any.",
+        help_text=_("0 to 1, of a known person. Empty: any."),
         widget=forms.NumberInput(attrs={"step": "0.01"}),
     )
     minutes = forms.IntegerField(
-        label="Minutes of silence",
+        label=_("Minutes of silence"),
         min_value=0,
         max_value=1440,
         initial=COOLDOWN // 60,
-        help_text="The same person at the same camera is not told again for so long.",
+        help_text=_("The same person at the same camera is not told again for so long."),
     )
 
     emails = forms.CharField(
-        label="E-mail to",
+        label=_("E-mail to"),
         required=False,
         max_length=2000,
-        help_text="Addresses, with commas. Sent where the operator has set up e-mail.",
+        help_text=_("Addresses, with commas. Sent where the operator has set up e-mail."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "email"}),
     )
 
@@ -109,13 +121,17 @@ def _values_of(rule: AlertRule) -> dict[str, Any]:
 
 class KindsForm(forms.Form):
     kinds = forms.MultipleChoiceField(
-        choices=AlertKind.choices, required=False, widget=CHECKBOXES, label="Tell it when", help_text="None: always."
+        choices=AlertKind.choices,
+        required=False,
+        widget=CHECKBOXES,
+        label=_("Tell it when"),
+        help_text=_("None: always."),
     )
 
 
 class EndpointForm(KindsForm):
     url = forms.CharField(
-        label="Address",
+        label=_("Address"),
         max_length=1000,
         widget=forms.URLInput(attrs={"placeholder": "https://", "autocomplete": "off"}),
     )
@@ -125,12 +141,12 @@ class EndpointForm(KindsForm):
 class FilterForm(forms.Form):
     """The filters in the address of the page. What cannot be read is no filter."""
 
-    kind = forms.ChoiceField(choices=[("", "Everything"), *AlertKind.choices], required=False)
+    kind = forms.ChoiceField(choices=[("", _("Everything")), *AlertKind.choices], required=False)
     camera = forms.ModelChoiceField(
-        Camera.objects.none(), required=False, to_field_name="slug", empty_label="All cameras"
+        Camera.objects.none(), required=False, to_field_name="slug", empty_label=_("All cameras")
     )
     identity = forms.UUIDField(required=False, widget=forms.HiddenInput)
-    unseen = forms.BooleanField(required=False, label="Only new ones")
+    unseen = forms.BooleanField(required=False, label=_("Only new ones"))
 
     def __init__(self, gallery: Gallery, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -6,9 +6,12 @@ from smtplib import SMTPException
 
 from django.core.mail import EmailMessage
 from django.db import connection
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 
-from recognition.alerts.models import AlertMail, DeliveryStatus
+from accounts.models import User
+from faceplatform.web.languages import SOURCE
+from recognition.alerts.models import Alert, AlertMail, DeliveryStatus
 from recognition.alerts.representation import in_words
 
 logger = logging.getLogger(__name__)
@@ -55,18 +58,33 @@ def _claim() -> AlertMail | None:
 
 def _send(mail: AlertMail) -> str:
     """Sends it once; outside any transaction. Returns why it was not taken; empty if it was."""
-    alert = mail.alert
-    words, gallery = in_words(alert), alert.gallery
-    when = alert.raised_at.astimezone(gallery.zone)
-    text = (
-        f"{words}\n\n{when:%Y-%m-%d %H:%M:%S} ({gallery.zone.key})\nGallery: {gallery.name}\nRule: {alert.rule_name}\n"
-    )
+    with translation.override(_language_of(mail.address)):
+        words, text = _told(mail.alert)
     headers = {"Message-ID": f"<{mail.pk}@faceplatform>"}
     try:
         EmailMessage(words, text, to=[mail.address], headers=headers).send()
     except (OSError, SMTPException) as error:
         return f"It could not be sent ({type(error).__name__})."
     return ""
+
+
+def _language_of(address: str) -> str:
+    """The language of whoever has this address here."""
+    languages = User.objects.filter(email__iexact=address).exclude(language="").order_by("pk")
+    return languages.values_list("language", flat=True).first() or SOURCE
+
+
+def _told(alert: Alert) -> tuple[str, str]:
+    """Subject and text, in the language that is active."""
+    words, gallery = in_words(alert), alert.gallery
+    lines = [
+        words,
+        "",
+        f"{alert.raised_at.astimezone(gallery.zone):%Y-%m-%d %H:%M:%S} ({gallery.zone.key})",
+        _("Gallery: %(name)s") % {"name": gallery.name},
+        _("Rule: %(name)s") % {"name": alert.rule_name},
+    ]
+    return words, "\n".join(lines) + "\n"
 
 
 def _settle(mail: AlertMail, error: str) -> None:

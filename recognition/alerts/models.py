@@ -12,6 +12,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from faceplatform.database.names import NameField
 from gallery.models import Gallery, Identity
@@ -26,11 +27,11 @@ def every_day() -> list[int]:
 
 
 class AlertKind(models.TextChoices):
-    KNOWN = "known", "A known person is seen"
-    UNKNOWN = "unknown", "An unknown person is seen"
-    WATCH_LIST = "watch_list", "One of these people is seen"
-    ABSENT = "absent", "Somebody has not come"
-    CAMERA_OFFLINE = "camera_offline", "A camera is lost"
+    KNOWN = "known", _("A known person is seen")
+    UNKNOWN = "unknown", _("An unknown person is seen")
+    WATCH_LIST = "watch_list", _("One of these people is seen")
+    ABSENT = "absent", _("Somebody has not come")
+    CAMERA_OFFLINE = "camera_offline", _("A camera is lost")
 
 
 class AlertRule(models.Model):
@@ -72,12 +73,12 @@ class AlertRule(models.Model):
                 name="alert_rule_hours_are_two",
                 condition=Q(starts_at__isnull=True, ends_at__isnull=True)
                 | Q(starts_at__isnull=False, ends_at__isnull=False),
-                violation_error_message="Give both hours, or none.",
+                violation_error_message=_("Give both hours, or none."),
             ),
             models.CheckConstraint(
                 name="alert_rule_absent_has_time",
                 condition=~Q(kind="absent") | Q(absent_after__isnull=False),
-                violation_error_message="Say from which time on somebody who was not seen is absent.",
+                violation_error_message=_("Say from which time on somebody who was not seen is absent."),
             ),
         ]
 
@@ -181,9 +182,9 @@ class WebhookEndpoint(models.Model):
 
 
 class DeliveryStatus(models.TextChoices):
-    WAITING = "waiting", "Waiting"
-    DELIVERED = "delivered", "Delivered"
-    FAILED = "failed", "Given up"
+    WAITING = "waiting", _("Waiting")
+    DELIVERED = "delivered", _("Delivered")
+    FAILED = "failed", _("Given up")
 
 
 class WebhookDelivery(models.Model):

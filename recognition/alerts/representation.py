@@ -5,7 +5,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
 
+from faceplatform.web.languages import SOURCE
 from gallery.models import Identity
 from recognition.alerts.models import (
     Alert,
@@ -19,31 +22,40 @@ from recognition.cameras.models import Camera, UnknownPerson
 
 
 def in_words(alert: Alert) -> str:
-    """A sentence."""
+    """A sentence, in the language that is active."""
     if alert.kind == AlertKind.CAMERA_OFFLINE:
-        return "A camera is lost." if alert.camera is None else f"The camera {alert.camera} is lost."
+        if alert.camera is None:
+            return _("A camera is lost.")
+        return _("The camera %(camera)s is lost.") % {"camera": alert.camera}
     who = name_of(alert)
     if alert.kind == AlertKind.ABSENT:
-        return f"{who} has not come."
-    return f"{who} was seen at {alert.camera}." if alert.camera else f"{who} was seen."
+        return _("%(who)s has not come.") % {"who": who}
+    if alert.camera is None:
+        return _("%(who)s was seen.") % {"who": who}
+    return _("%(who)s was seen at %(camera)s.") % {"who": who, "camera": alert.camera}
 
 
 def name_of(alert: Alert) -> str:
     """Whom it is about. Takes an alert read by `with_all`."""
     if alert.identity is not None:
-        return alert.identity.current.name if alert.identity.current else "A deleted person"
-    return str(alert.unknown.current) if alert.unknown else "Somebody"
+        return alert.identity.current.name if alert.identity.current else _("A deleted person")
+    return str(alert.unknown.current) if alert.unknown else _("Somebody")
 
 
 def alert_as_dict(alert: Alert) -> dict[str, Any]:
-    """What everybody may be told of it. Takes an alert read by `with_all`; addresses are below the platform's own."""
+    """What everybody may be told of it. Takes an alert read by `with_all`; addresses are below the platform's own.
+
+    Its text is English whatever language is active: programs read it.
+    """
     sighting = alert.sighting
+    with translation.override(SOURCE):
+        text = in_words(alert)
     return {
         "id": str(alert.pk),
         "gallery": alert.gallery.slug,
         "kind": alert.kind,
         "rule": alert.rule_name,
-        "text": in_words(alert),
+        "text": text,
         "raised_at": _utc(alert.raised_at),
         "camera": camera_as_dict(alert.camera) if alert.camera else None,
         "identity": _person(alert.identity.current if alert.identity else None),

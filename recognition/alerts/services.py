@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actor import Actor
@@ -51,7 +52,7 @@ def create_rule(*, actor: Actor, gallery: Gallery, **fields: Any) -> AlertRule:
     """fields: of RULE_FIELDS, and rows for CHOSEN. Raises NotAllowed below owners, InvalidInput, Conflict (too many)."""
     _require_owner(actor, gallery)
     if AlertRule.objects.filter(gallery=gallery).count() >= MOST_RULES:
-        raise Conflict(f"A gallery has at most {MOST_RULES} rules. Delete one first.")
+        raise Conflict(_("A gallery has at most %(most)s rules. Delete one first.") % {"most": MOST_RULES})
     return _save_rule(actor, AlertRule(gallery=gallery), fields, "alert_rule.created")
 
 
@@ -78,9 +79,11 @@ def _save_rule(actor: Actor, rule: AlertRule, fields: Mapping[str, Any], action:
     _validate(rule)
     people = chosen.get("people", [] if rule._state.adding else rule.about)
     if rule.kind == AlertKind.WATCH_LIST and not people:
-        raise InvalidInput("Choose the people of the watch-list.")
+        raise InvalidInput(_("Choose the people of the watch-list."))
     if len(rule.emails) > MOST_EMAILS:
-        raise InvalidInput(f"A rule tells at most {MOST_EMAILS} e-mail addresses. Use a mailing list for more.")
+        raise InvalidInput(
+            _("A rule tells at most %(most)s e-mail addresses. Use a mailing list for more.") % {"most": MOST_EMAILS}
+        )
     _require_own(rule.gallery, [row for rows in chosen.values() for row in rows])
     rule.save()
     for name, rows in chosen.items():
@@ -97,7 +100,7 @@ def _save_rule(actor: Actor, rule: AlertRule, fields: Mapping[str, Any], action:
 
 def _require_own(gallery: Gallery, rows: Iterable[Any]) -> None:
     if any(row.gallery_id != gallery.pk for row in rows):
-        raise InvalidInput("A rule's cameras and people are of its own gallery.")
+        raise InvalidInput(_("A rule's cameras and people are of its own gallery."))
 
 
 def _validate(row: AlertRule | WebhookEndpoint) -> None:
@@ -142,7 +145,7 @@ def create_endpoint(
 @audited
 def _insert_endpoint(*, actor: Actor, gallery: Gallery, url: str, kinds: list[str], secret: str) -> WebhookEndpoint:
     if WebhookEndpoint.objects.filter(gallery=gallery).count() >= MOST_ENDPOINTS:
-        raise Conflict(f"A gallery has at most {MOST_ENDPOINTS} endpoints. Delete one first.")
+        raise Conflict(_("A gallery has at most %(most)s endpoints. Delete one first.") % {"most": MOST_ENDPOINTS})
     endpoint = WebhookEndpoint(gallery=gallery, url=url, kinds=kinds, secret=seal(secret))
     _validate(endpoint)
     endpoint.save()
@@ -156,17 +159,17 @@ def _check_url(url: str) -> None:
         parts = urlsplit(url)
         port = parts.port or 443
     except ValueError:
-        raise InvalidInput("This is no web address.") from None
+        raise InvalidInput(_("This is no web address.")) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or any(ord(c) <= 32 for c in url):
-        raise InvalidInput("The address has to begin with https:// or http:// and a name.")
+        raise InvalidInput(_("The address has to begin with https:// or http:// and a name."))
     if parts.username or parts.password:
-        raise InvalidInput("Leave user and password out of the address: messages are signed instead.")
+        raise InvalidInput(_("Leave user and password out of the address: messages are signed instead."))
     try:
         checked_addresses(parts.hostname, port, networks_of(settings.OUTGOING_NETWORKS))
     except AddressNotAllowed as error:
         raise InvalidInput(str(error)) from error
     except OSError:
-        raise InvalidInput(f"There is no machine called {parts.hostname}.") from None
+        raise InvalidInput(_("There is no machine called %(name)s.") % {"name": parts.hostname}) from None
 
 
 @audited
@@ -226,7 +229,7 @@ def replay(*, actor: Actor, delivery: WebhookDelivery) -> WebhookDelivery:
     endpoint = _locked(actor, delivery.endpoint)
     row = WebhookDelivery.objects.select_for_update().get(pk=delivery.pk)
     if row.status == DeliveryStatus.WAITING:
-        raise Conflict("It still waits to be delivered.")
+        raise Conflict(_("It still waits to be delivered."))
     row.status, row.next_at, row.attempts = DeliveryStatus.WAITING, timezone.now(), 0
     row.save(update_fields=["status", "next_at", "attempts"])
     wake(endpoint)

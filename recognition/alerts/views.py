@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import looks
@@ -79,7 +80,7 @@ def see_all(request, slug):
     until = _time(request.POST.get("until")) or timezone.now()
     rows = Alert.objects.filter(gallery=gallery, raised_at__lte=until)
     services.mark_seen(actor=actor_of(request), alerts=rows)
-    messages.success(request, "All alerts are marked as seen.")
+    messages.success(request, _("All alerts are marked as seen."))
     return redirect("alerts", slug)
 
 
@@ -123,7 +124,7 @@ def _edit(request, gallery: Gallery, form: RuleForm, save, row: AlertRule | None
                 form.add_error(None, error.message)
                 status = error.status
             else:
-                messages.success(request, f"The rule “{saved.name}” was saved.")
+                messages.success(request, _("The rule “%(name)s” was saved.") % {"name": saved.name})
                 return redirect("alert-rules", gallery.slug)
     context = {"gallery": gallery, "form": form, "rule": row}
     return render(request, "recognition/alert_rule.html", context, status=status)
@@ -154,7 +155,7 @@ def switch_rule(request, slug, pk):
 def delete_rule(request, slug, pk):
     row = _rule(request, slug, pk)
     services.delete_rule(actor=actor_of(request), rule=row)
-    messages.success(request, f"The rule “{row.name}” was deleted. Its alerts stay.")
+    messages.success(request, _("The rule “%(name)s” was deleted. Its alerts stay.") % {"name": row.name})
     return redirect("alert-rules", slug)
 
 

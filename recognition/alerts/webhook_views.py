@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import OuterRef, Subquery
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -42,7 +43,7 @@ def webhook(request, slug, pk):
         form = KindsForm(request.POST)
         if form.is_valid():
             services.choose_kinds(actor=actor_of(request), endpoint=endpoint, kinds=form.cleaned_data["kinds"])
-            messages.success(request, "Saved.")
+            messages.success(request, _("Saved."))
             return redirect("webhook", slug, pk)
         return _log(request, endpoint, form, status=400)
     return _log(request, endpoint, KindsForm(initial={"kinds": endpoint.kinds}))
@@ -61,7 +62,7 @@ def rotate(request, slug, pk):
 def test(request, slug, pk):
     endpoint = _endpoint(request, slug, pk)
     services.send_test(actor=actor_of(request), endpoint=endpoint)
-    told = "A test is on its way." if endpoint.enabled else "A test is sent once this endpoint is switched on."
+    told = _("A test is on its way.") if endpoint.enabled else _("A test is sent once this endpoint is switched on.")
     messages.success(request, told)
     return redirect("webhook", slug, pk)
 
@@ -76,7 +77,7 @@ def switch(request, slug, pk):
 @require_POST
 def delete(request, slug, pk):
     services.delete_endpoint(actor=actor_of(request), endpoint=_endpoint(request, slug, pk))
-    messages.success(request, "The webhook was deleted with its log.")
+    messages.success(request, _("The webhook was deleted with its log."))
     return redirect("webhooks", slug)
 
 
@@ -86,7 +87,7 @@ def replay(request, slug, pk):
     delivery = get_visible(rows, request, gallery=owned(request, slug), pk=pk)
     try:
         services.replay(actor=actor_of(request), delivery=delivery)
-        messages.success(request, "It is sent again.")
+        messages.success(request, _("It is sent again."))
     except DomainError as error:
         messages.error(request, error.message)
     return redirect("webhook", slug, delivery.endpoint_id)
@@ -121,4 +122,4 @@ def _log(request, endpoint: WebhookEndpoint, form: KindsForm, status: int = 200)
 
 
 def _status(value: str | None) -> str:
-    return DeliveryStatus(value).label if value else ""
+    return str(DeliveryStatus(value).label) if value else ""

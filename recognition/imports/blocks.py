@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts.actor import Actor
 from faceplatform.errors import DomainError, InvalidInput
@@ -90,13 +91,13 @@ def _read(item: Item) -> None:
         item.data = item.source.read()
         item.digest = hashlib.sha256(item.data).hexdigest()
         if not item.source.name:
-            raise InvalidInput("This row has no name.", code="name_missing")
+            raise InvalidInput(_("This row has no name."), code="name_missing")
     except DomainError as error:
         item.refuse(error.code, error.message)
     except LeftOut as reason:
         item.end(ImportRow.Status.IGNORED, reason.code, reason.message)
     except OSError as error:
-        item.refuse("unreadable", f"The file cannot be read: {words_of(error)}.")
+        item.refuse("unreadable", _("The file cannot be read: %(why)s.") % {"why": words_of(error)})
 
 
 @transaction.atomic
@@ -112,11 +113,11 @@ def _submit(job: Import, runner: UUID, block: Sequence[Item]) -> dict[UUID, UUID
         photos=[(person, Photo(item.source.photo_name, item.data)) for item, person in new],
         quality_gate=job.quality_gate,
     )
-    for (item, _), request in zip(new, requests, strict=True):
+    for (item, _person), request in zip(new, requests, strict=True):
         item.row.request, item.row.status = request, ImportRow.Status.PENDING
     ImportRow.objects.bulk_create(item.row for item in block)
     count(job, runner, (item.row for item in block))
-    return {item.row.pk: request.pk for (item, _), request in zip(new, requests, strict=True)}
+    return {item.row.pk: request.pk for (item, _person), request in zip(new, requests, strict=True)}
 
 
 def _find_people(job: Import, actor: Actor, items: Sequence[Item]) -> None:

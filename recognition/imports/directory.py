@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from faceplatform.errors import InvalidInput
 
 ENTRY = struct.Struct("<4s4B4HL2L5H2L")  # the fixed part of an entry; the name, extra fields and a comment follow
@@ -17,7 +20,9 @@ BYTES_AN_ENTRY = 256  # on average, of the table of contents
 MAX_NAME = 1000  # bytes
 MAX_FOLDERS = 16
 MAX_RATIO, ANY_RATIO_BYTES = 200, 256 * 1024**2  # unpacked to packed, of all files together, once they are this large
-DAMAGED = "This is not a ZIP, or it is damaged. To upload a CSV, put it into a ZIP together with its photos."
+DAMAGED = gettext_noop(
+    "This is not a ZIP, or it is damaged. To upload a CSV, put it into a ZIP together with its photos."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ def looks_like_zip(file: BinaryIO) -> bool:
 
 def require_bounded(file: BinaryIO, files: int) -> None:
     """Raises InvalidInput if the ZIP is damaged, has more than `files` entries, or any that are made to harm."""
-    start, size, packed, _ = _place(file)
+    start, size, packed, _shift = _place(file)
     if size > files * BYTES_AN_ENTRY:
         raise _too_many(files)
     file.seek(start)
@@ -55,13 +60,14 @@ def require_bounded(file: BinaryIO, files: int) -> None:
             raise _too_many(files)
     if unpacked > ANY_RATIO_BYTES and unpacked > packed * MAX_RATIO:
         raise InvalidInput(
-            f"The ZIP would grow to more than {MAX_RATIO} times its size. Photos do not: pack them anew."
+            _("The ZIP would grow to more than %(most)s times its size. Photos do not: pack them anew.")
+            % {"most": MAX_RATIO}
         )
 
 
 def read_entries(file: BinaryIO) -> Iterator[Entry]:
     """The entries of a ZIP that `require_bounded` has passed. Raises InvalidInput if it is damaged."""
-    start, size, _, shift = _place(file)
+    start, size, _packed, shift = _place(file)
     file.seek(start)
     while file.tell() < start + size:
         fixed, name, extra = _read_line(file)
@@ -103,21 +109,24 @@ def _place(file: BinaryIO) -> tuple[int, int, int, int]:
     """Where the table of contents is: its start and size, the size of the ZIP, and by how much its offsets are too small."""
     record = zipfile._EndRecData(file)  # type: ignore[attr-defined]
     if not record:
-        raise InvalidInput(DAMAGED)
+        raise InvalidInput(_(DAMAGED))
     size, offset, location = record[zipfile._ECD_SIZE], record[zipfile._ECD_OFFSET], record[zipfile._ECD_LOCATION]  # type: ignore[attr-defined]
     shift = location - size - offset
     if record[zipfile._ECD_SIGNATURE] == zipfile.stringEndArchive64:  # type: ignore[attr-defined]
         shift -= zipfile.sizeEndCentDir64 + zipfile.sizeEndCentDir64Locator  # type: ignore[attr-defined]
     if offset + shift < 0:
-        raise InvalidInput(DAMAGED)
+        raise InvalidInput(_(DAMAGED))
     return offset + shift, size, location, shift
 
 
 def _read_entry(file: BinaryIO) -> int:
     """Returns the size of the entry's file, unpacked, and leaves the position at the next entry."""
-    fixed, name, _ = _read_line(file)
+    fixed, name, _extra = _read_line(file)
     if name.count(b"/") + name.count(b"\\") > MAX_FOLDERS:
-        raise InvalidInput(f"The ZIP has folders that are more than {MAX_FOLDERS} levels deep. Move the photos up.")
+        raise InvalidInput(
+            _("The ZIP has folders that are more than %(most)s levels deep. Move the photos up.")
+            % {"most": MAX_FOLDERS}
+        )
     return fixed[11]
 
 
@@ -125,15 +134,17 @@ def _read_line(file: BinaryIO) -> tuple[tuple[Any, ...], bytes, bytes]:
     """An entry's fixed part, its name and its extra fields, as bytes."""
     raw = file.read(ENTRY.size)
     if len(raw) < ENTRY.size or not raw.startswith(ENTRY_SIGNATURE):
-        raise InvalidInput(DAMAGED)
+        raise InvalidInput(_(DAMAGED))
     fixed = ENTRY.unpack(raw)
     name_bytes, extra_bytes, comment_bytes = fixed[12:15]
     if name_bytes > MAX_NAME:
-        raise InvalidInput(f"A name in the ZIP has more than {MAX_NAME} bytes. Shorten it.")
+        raise InvalidInput(_("A name in the ZIP has more than %(most)s bytes. Shorten it.") % {"most": MAX_NAME})
     name, extra = file.read(name_bytes), file.read(extra_bytes)
     file.read(comment_bytes)
     return fixed, name, extra
 
 
 def _too_many(files: int) -> InvalidInput:
-    return InvalidInput(f"The ZIP has more than {files} files, or its table of contents is too large. Split it.")
+    return InvalidInput(
+        _("The ZIP has more than %(most)s files, or its table of contents is too large. Split it.") % {"most": files}
+    )

@@ -5,15 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from gallery.models import FaceSample, Gallery
 from recognition.imports.models import ImportRow
 
 # Of a photo that lies in another person's folder as well: the worker may find the face before we find the photo.
 CONFLICT = "identity_similarity_conflict"
-SKIPPED = "This photo is already enrolled for {name}."
-ENROLLED_AS_ANOTHER = (
-    "This photo is already enrolled as {name}, so it was not enrolled for {whose}. Check who it shows."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +29,12 @@ class Enrolled:
             return None
         own = owners.get(row.identity_id) if row.identity_id else None
         if own or row.name in owners.values():
-            return ImportRow.Status.SKIPPED, "duplicate_photo", SKIPPED.format(name=own or row.name)
-        name = " and ".join(sorted(owners.values()))
-        return ImportRow.Status.REFUSED, "enrolled_as_another", ENROLLED_AS_ANOTHER.format(name=name, whose=row.name)
+            reason = _("This photo is already enrolled for %(name)s.") % {"name": own or row.name}
+            return ImportRow.Status.SKIPPED, "duplicate_photo", reason
+        reason = _(
+            "This photo is already enrolled as %(name)s, so it was not enrolled for %(whose)s. Check who it shows."
+        ) % {"name": " and ".join(sorted(owners.values())), "whose": row.name}
+        return ImportRow.Status.REFUSED, "enrolled_as_another", reason
 
 
 def enrolled_in(gallery: Gallery, digests: Iterable[str]) -> Enrolled:

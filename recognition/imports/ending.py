@@ -5,6 +5,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from accounts import audit
 from accounts.actor import system_actor
@@ -15,8 +16,8 @@ from recognition.imports.requester import requester_of
 from recognition.photos.faults import SERVER
 
 ANALYZE_FROM = 1_000  # new samples after which the planner needs new statistics
-SERVER_FAULTS = (
-    "{count} of the photos could not be processed for a fault of the server. Tell your operator, then resume the import: "
+SERVER_FAULTS = gettext_noop(
+    "%(count)s of the photos could not be processed for a fault of the server. Tell your operator, then resume the import: "
     "it does them again."
 )
 
@@ -59,6 +60,6 @@ def end(job: Import, runner: UUID, at_end: bool) -> None:
     if not at_end:
         finish(job, runner, Import.Status.STOPPED)
     elif count := _server_faults(job).count():
-        finish(job, runner, Import.Status.FAILED, SERVER_FAULTS.format(count=count))
+        finish(job, runner, Import.Status.FAILED, SERVER_FAULTS % {"count": count})
     else:
         finish(job, runner, Import.Status.DONE)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from faceplatform.errors import InvalidInput
 from recognition.engine.base import PhotoError
@@ -39,7 +40,7 @@ class File:
 
 
 def unreadable(why: str) -> InvalidInput:
-    return InvalidInput(f"The file cannot be read: {why}.", code="unreadable")
+    return InvalidInput(_("The file cannot be read: %(why)s.") % {"why": why}, code="unreadable")
 
 
 def read_start(path: Path, size: int) -> bytes:
@@ -53,7 +54,7 @@ def read_start(path: Path, size: int) -> bytes:
 
 def words_of(error: Exception) -> str:
     """What the system says about it, without Python's wrapping: “Permission denied”."""
-    return getattr(error, "strerror", None) or "the path is not valid"
+    return getattr(error, "strerror", None) or _("the path is not valid")
 
 
 def files_under(top: Path) -> list[File]:
@@ -65,13 +66,15 @@ def _walk(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Itera
     try:
         status = folder.stat()
         if (status.st_dev, status.st_ino) in above:
-            yield _refused(prefix, "a link that leads back to a folder it lies in")
+            yield _refused(prefix, _("a link that leads back to a folder it lies in"))
             return
         with os.scandir(folder) as entries:
             listed = list(entries)
     except OSError as error:
         if not prefix:
-            raise InvalidInput(f"{folder} cannot be read: {words_of(error)}.") from error
+            raise InvalidInput(
+                _("%(path)s cannot be read: %(why)s.") % {"path": folder, "why": words_of(error)}
+            ) from error
         yield _refused(prefix, words_of(error))
         return
     for entry in listed:
@@ -81,7 +84,7 @@ def _walk(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Itera
         elif entry.is_file():
             yield File(composed(path), partial(read_start, folder / entry.name), entry.stat().st_size)
         else:
-            yield _refused(path, "it is a broken link" if entry.is_symlink() else "it is no ordinary file")
+            yield _refused(path, _("it is a broken link") if entry.is_symlink() else _("it is no ordinary file"))
 
 
 def _refused(path: str, why: str) -> File:

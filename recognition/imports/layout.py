@@ -7,6 +7,9 @@ what is nobody's photo as well, with the reason.
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from faceplatform.errors import InvalidInput
 from faceplatform.text import storable
 from recognition.engine.formats import HEAD, foreign, sniff
@@ -20,8 +23,10 @@ SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
     ".heic", ".heif", ".hif", ".avif", ".jp2", ".ico", ".pgm", ".ppm",
 )  # fmt: skip
-BESIDE = "The photo lies beside the people's folders. Put it into the folder of the person it shows."
-TOO_DEEP = "The photo lies deeper than the people's folders: nobody can be sure whose it is. Put it into the person's own folder."
+BESIDE = gettext_noop("The photo lies beside the people's folders. Put it into the folder of the person it shows.")
+TOO_DEEP = gettext_noop(
+    "The photo lies deeper than the people's folders: nobody can be sure whose it is. Put it into the person's own folder."
+)
 
 
 def person_name(folder: str) -> str:
@@ -34,7 +39,8 @@ def without_leftovers(files: Iterable[File]) -> tuple[list[File], list[SourceRow
     meant, rows = [], []
     for file in files:
         if system := left_by(file.path):
-            rows.append(left_out(file.path, "system_file", f"{system} has left this file behind: it is no photo."))
+            why = _("%(system)s has left this file behind: it is no photo.") % {"system": system}
+            rows.append(left_out(file.path, "system_file", why))
             continue
         try:
             require_inside(file.path)
@@ -72,9 +78,8 @@ def why_no_photo(file: File) -> LeftOut | InvalidInput | None:
         return error
     if sniff(head):
         return None
-    return LeftOut(
-        "not_a_photo", f"By its content, the file is {foreign(head) or 'no photo in a format that can be read'}."
-    )
+    kind = foreign(head) or _("no photo in a format that can be read")
+    return LeftOut("not_a_photo", _("By its content, the file is %(kind)s.") % {"kind": kind})
 
 
 def _row(photo: File, depth: int, level: int) -> SourceRow:
@@ -111,6 +116,9 @@ def _require_different_folders(folders: Iterable[str]) -> None:
         if places.setdefault(name, folder) != folder:
             one, other = (storable(place, 300) for place in (places[name], folder))
             raise InvalidInput(
-                f"Two folders have the same name: {one} and {other}. If they are two people, name the folders differently. "
-                "If they are one, put the photos into one folder."
+                _(
+                    "Two folders have the same name: %(one)s and %(other)s. If they are two people, name the folders "
+                    "differently. If they are one, put the photos into one folder."
+                )
+                % {"one": one, "other": other}
             )

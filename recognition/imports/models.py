@@ -5,6 +5,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Count, Q
 from django.db.models.functions import Now
+from django.utils.translation import pgettext_lazy
 
 from gallery.models import Gallery, Identity
 from recognition.imports.querysets import ImportQuerySet
@@ -23,11 +24,11 @@ class Import(models.Model):
     """
 
     class Status(models.TextChoices):
-        QUEUED = "queued", "Queued"
-        RUNNING = "running", "Running"
-        STOPPED = "stopped", "Stopped"
-        DONE = "done", "Done"
-        FAILED = "failed", "Failed"
+        QUEUED = "queued", pgettext_lazy("import", "Queued")
+        RUNNING = "running", pgettext_lazy("import", "Running")
+        STOPPED = "stopped", pgettext_lazy("import", "Stopped")
+        DONE = "done", pgettext_lazy("import", "Done")
+        FAILED = "failed", pgettext_lazy("import", "Failed")
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="imports")

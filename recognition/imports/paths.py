@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from django.utils.translation import gettext as _
+
 from faceplatform.errors import InvalidInput
 
 DRIVE = re.compile(r"^[A-Za-z]:/")
@@ -28,4 +30,4 @@ def composed(text: str) -> str:
 def require_inside(path: str) -> None:
     """Raises InvalidInput (path_refused) if a tidied path leads out of the folder or ZIP, or does not start in it."""
     if path.startswith("/") or DRIVE.match(path) or ".." in path.split("/"):
-        raise InvalidInput("This path leads out of the folder or ZIP of the import.", code="path_refused")
+        raise InvalidInput(_("This path leads out of the folder or ZIP of the import."), code="path_refused")

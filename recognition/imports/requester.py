@@ -1,6 +1,7 @@
 """In whose name an import runs, and whether they still may."""
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.actor import Actor
 from accounts.models import ApiKey, User
@@ -8,8 +9,6 @@ from accounts.roles import Role, Scope
 from faceplatform.errors import NotAllowed
 from gallery.models import Gallery
 from recognition.imports.models import Import
-
-RESUME = "Somebody who may enrol can resume the import: it then goes on in their name."
 
 
 def requester_of(job: Import) -> Actor:
@@ -21,14 +20,33 @@ def requester_of(job: Import) -> Actor:
     api_key = ApiKey.objects.filter(pk=key).first() if key else None
     name = job.requested_as["name"]
     if key and (api_key is None or not api_key.is_usable(timezone.now())):
-        raise NotAllowed(f"The API key with which {name} started this import has ended. {RESUME}", code="key_ended")
+        raise NotAllowed(
+            _(
+                "The API key with which %(name)s started this import has ended. Somebody who may enrol can resume the "
+                "import: it then goes on in their name."
+            )
+            % {"name": name},
+            code="key_ended",
+        )
     if job.requested_by_id and not User.objects.filter(pk=job.requested_by_id, is_active=True).exists():
-        raise NotAllowed(f"The account of {name}, who started this import, has been closed. {RESUME}")
+        raise NotAllowed(
+            _(
+                "The account of %(name)s, who started this import, has been closed. Somebody who may enrol can resume the "
+                "import: it then goes on in their name."
+            )
+            % {"name": name}
+        )
     actor = Actor.from_record(job.requested_by, job.requested_as, api_key)
     gallery = Gallery.objects.filter(pk=job.gallery_id).first()
     if gallery is None or gallery.deletes_at is not None:
-        raise NotAllowed("The gallery is being deleted.", code="gallery_closed")
+        raise NotAllowed(_("The gallery is being deleted."), code="gallery_closed")
     actor.require_scope(Scope.ENROL)
     if (actor.role_in(gallery) or Role.VIEWER) < Role.CURATOR:
-        raise NotAllowed(f"{name}, who started this import, may no longer enrol in this gallery. {RESUME}")
+        raise NotAllowed(
+            _(
+                "%(name)s, who started this import, may no longer enrol in this gallery. Somebody who may enrol can resume "
+                "the import: it then goes on in their name."
+            )
+            % {"name": name}
+        )
     return actor

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import uuid6
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from faceplatform.errors import InvalidInput, NotAllowed, Unavailable
 from recognition.imports import blocks, ending, lease
@@ -72,7 +73,8 @@ def run_import(
         ending.finish(job, runner, Import.Status.STOPPED)
         raise
     except Exception as error:
-        message = f"The import failed unexpectedly ({type(error).__name__}). Resume it to try again."
+        text = _("The import failed unexpectedly (%(error)s). Resume it to try again.")
+        message = text % {"error": type(error).__name__}
         if not ending.finish(job, runner, Import.Status.FAILED, message):
             logger.warning("this process lost the import %s to another one, or it was deleted: %s", job.pk, error)
             return None
@@ -87,7 +89,7 @@ def _open_upload(job: Import) -> Source:
     try:
         source = FileSource(io.BufferedReader(StoredUpload(job), 256 * 1024))
         if job.total is None and not source.count():
-            raise InvalidInput("The ZIP has no photos. It needs a folder per person, or a CSV next to the photos.")
+            raise InvalidInput(_("The ZIP has no photos. It needs a folder per person, or a CSV next to the photos."))
     except InvalidInput:
         with transaction.atomic():
             Import.objects.filter(pk=job.pk).update(size=0)

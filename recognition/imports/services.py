@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actor import Actor
@@ -34,7 +35,7 @@ def create_import(
     if quality_gate and quality_gate not in QualityGate.values:
         raise InvalidInput(f"quality_gate must be one of {', '.join(QualityGate.values)}.")
     if file is not None and not looks_like_zip(file):
-        raise InvalidInput(DAMAGED)
+        raise InvalidInput(_(DAMAGED))
     with transaction.atomic():
         job = Import(gallery=gallery, name=storable(name, 10_000)[-255:], place=place, quality_gate=quality_gate)
         actor = replace(actor, request_id=actor.request_id or f"import-{job.pk}")  # the audit finds its rows by it
@@ -52,7 +53,7 @@ def stop_import(*, actor: Actor, job: Import) -> Import:
     """Stops an import once the photos already queued are done. People enrolled so far stay. Raises Conflict."""
     job = _lock_for_curator(actor, job)
     if job.status not in (Import.Status.QUEUED, Import.Status.RUNNING):
-        raise Conflict("This import is not running.")
+        raise Conflict(_("This import is not running."))
     job.stop_requested = True
     if job.status == Import.Status.QUEUED:
         job.status, job.finished_at = Import.Status.STOPPED, timezone.now()
@@ -66,7 +67,7 @@ def resume_import(*, actor: Actor, job: Import) -> Import:
     """Queues a stopped or failed import again; it continues where it stopped, in the actor's name. Raises Conflict."""
     job = _lock_for_curator(actor, job)
     if job.status not in (Import.Status.STOPPED, Import.Status.FAILED):
-        raise Conflict("This import is running or done. To repeat it, start a new one: nothing is enrolled twice.")
+        raise Conflict(_("This import is running or done. To repeat it, start a new one: nothing is enrolled twice."))
     job.status, job.stop_requested, job.error_message, job.finished_at = Import.Status.QUEUED, False, "", None
     job.requested_by, job.requested_as = actor.user, actor.as_record()
     fields = ["status", "stop_requested", "error_message", "finished_at", "requested_by", "requested_as"]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from faceplatform.errors import InvalidInput
 from faceplatform.text import clean_name, storable
@@ -78,7 +79,7 @@ def _rows_at(place: Path) -> Rows:
     try:
         return _rows_in(files_in(lambda: place.open("rb"), MAX_FILES))
     except OSError as error:
-        raise InvalidInput(f"{place} cannot be read: {words_of(error)}.") from error
+        raise InvalidInput(_("%(path)s cannot be read: %(why)s.") % {"path": place, "why": words_of(error)}) from error
 
 
 def _rows_in(files: Sequence[File]) -> Rows:
@@ -87,18 +88,27 @@ def _rows_in(files: Sequence[File]) -> Rows:
     lists = [file for file in meant if file.path.lower().endswith(tables.SUFFIXES)]
     if len(lists) > 1:
         names = " and ".join(storable(file.path, 300) for file in lists[:2])
-        raise InvalidInput(
-            f"There are {len(lists)} tables, {names}{' among them' if len(lists) > 2 else ''}: nobody knows which is the list "
-            "of the people. Leave one, or none if there is a folder per person."
-        )
+        raise InvalidInput(_which_list(len(lists)) % {"count": len(lists), "names": names})
     if not lists:
         rows = list(photo_rows(meant))  # now, so that what is wrong with all of it is found before the first photo
         return partial(chain, rows, leftovers)
     table = tables.read_table(lists[0].read(settings.MAX_CSV_BYTES + 1), lists[0].path)
     photos = Named(lists[0].folder, [file for file in meant if file is not lists[0]])
-    listed = left_out(lists[0].path, "list", "This is the list of the people.")
+    listed = left_out(lists[0].path, "list", _("This is the list of the people."))
     rest = photos.unnamed(table)
     return lambda: chain(tables.table_rows(table, photos.read), rest, [listed], leftovers)
+
+
+def _which_list(tables: int) -> str:
+    if tables == 2:
+        return _(
+            "There are %(count)s tables, %(names)s: nobody knows which is the list of the people. Leave one, or none if there "
+            "is a folder per person."
+        )
+    return _(
+        "There are %(count)s tables, %(names)s among them: nobody knows which is the list of the people. Leave one, or none if "
+        "there is a folder per person."
+    )
 
 
 class Named:
@@ -114,17 +124,17 @@ class Named:
         """Raises InvalidInput (photo_missing, photo_unclear)."""
         found = self._find(path)
         if not found:
-            raise InvalidInput(f"There is no {path} beside the list.", code="photo_missing")
+            raise InvalidInput(_("There is no %(path)s beside the list.") % {"path": path}, code="photo_missing")
         return _only(found, path).photo()
 
     def unnamed(self, table: tables.Table) -> list[SourceRow]:
         """Rows for the files that no line of the table names."""
-        named = {id(file) for _, line in table.lines() if line["photo"] for file in self._find(line["photo"])}
+        named = {id(file) for _number, line in table.lines() if line["photo"] for file in self._find(line["photo"])}
         return [self._unnamed(file) for file in self._files if id(file) not in named]
 
     @staticmethod
     def _unnamed(file: File) -> SourceRow:
-        why = why_no_photo(file) or LeftOut("not_in_list", "The list of the people does not name this file.")
+        why = why_no_photo(file) or LeftOut("not_in_list", _("The list of the people does not name this file."))
         return failing(file.path, why)
 
     def _find(self, path: str) -> list[File]:
@@ -160,7 +170,7 @@ class Neighbours:
         except (OSError, ValueError):
             names = []
         if not names:
-            raise InvalidInput(f"There is no {path} beside the list.", code="photo_missing")
+            raise InvalidInput(_("There is no %(path)s beside the list.") % {"path": path}, code="photo_missing")
         return _only(names, path)
 
     def _names(self, folder: Path) -> dict[str, list[str]]:
@@ -174,7 +184,8 @@ class Neighbours:
 def _only(found: Sequence[T], path: str) -> T:
     if len(found) > 1:
         raise InvalidInput(
-            f"{len(found)} files are called {path} but for capitals. Write it in the list as it is.",
+            _("%(count)s files are called %(path)s but for capitals. Write it in the list as it is.")
+            % {"count": len(found), "path": path},
             code="photo_unclear",
         )
     return found[0]

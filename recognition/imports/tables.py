@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from faceplatform.errors import InvalidInput
 from recognition.imports.paths import require_inside, tidied
@@ -16,7 +18,7 @@ from recognition.imports.rows import SourceRow
 CSV_COLUMNS = ("name", "external_id", "department", "position", "photo")
 SUFFIXES = (".csv", ".tsv")
 SEPARATORS = (",", ";", "\t", "|")
-BAD_QUOTE = 'a quotation mark (") is missing there, or is one too many'
+BAD_QUOTE = gettext_noop('a quotation mark (") is missing there, or is one too many')
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,36 +44,41 @@ class Table:
                 elif any(cell.strip() for cell in cells):
                     yield number, self._line(number, dict(zip(columns, cells, strict=False)))
         except csv.Error as error:
-            why = BAD_QUOTE if "limit" not in str(error) else "the next cell is too long"
-            raise InvalidInput(f"{self.name} cannot be read after line {start + self.skipped}: {why}.") from error
+            why = _(BAD_QUOTE) if "limit" not in str(error) else _("the next cell is too long")
+            text = _("%(name)s cannot be read after line %(line)s: %(why)s.")
+            raise InvalidInput(text % {"name": self.name, "line": start + self.skipped, "why": why}) from error
         self._require(columns)
 
     def _line(self, number: int, cells: dict[str, str]) -> dict[str, str]:
         line = {column: cells.get(column, "").strip() for column in CSV_COLUMNS}
         if any(len(line[column].splitlines()) > 1 for column in ("name", "photo")):
-            raise InvalidInput(f"{self.name} cannot be read in line {number}: {BAD_QUOTE}.")
+            text = _("%(name)s cannot be read in line %(line)s: %(why)s.")
+            raise InvalidInput(text % {"name": self.name, "line": number, "why": _(BAD_QUOTE)})
         return line
 
     def _require(self, columns: list[str]) -> None:
         if missing := {"name", "photo"} - set(columns):
-            raise InvalidInput(
-                f"{self.name} lacks the columns {', '.join(sorted(missing))}. Columns: {', '.join(CSV_COLUMNS)}. "
+            text = _(
+                "%(name)s lacks the columns %(missing)s. Columns: %(columns)s. "
                 "If it is not the list of the people, leave it out."
             )
+            columns_told = {"missing": ", ".join(sorted(missing)), "columns": ", ".join(CSV_COLUMNS)}
+            raise InvalidInput(text % {"name": self.name, **columns_told})
 
 
 def read_table(data: bytes, name: str) -> Table:
     """Raises InvalidInput if any line of it cannot be read, before anybody is enrolled."""
     if len(data) > settings.MAX_CSV_BYTES:
-        raise InvalidInput(f"{name} is larger than {settings.MAX_CSV_BYTES // 2**20} MiB. Split it.")
+        text = _("%(name)s is larger than %(most)s MiB. Split it.")
+        raise InvalidInput(text % {"name": name, "most": settings.MAX_CSV_BYTES // 2**20})
     text = _decoded(data, name).replace("\0", "")
-    head, _, rest = text.partition("\n")
+    head, _newline, rest = text.partition("\n")
     skipped = 0
     separator = ""
     if head.strip().lower().strip('"').startswith("sep="):  # how Excel is told
         separator, text, skipped = head.strip("\r ").strip('"')[4:5], rest, 1
     table = Table(name, text, separator or _separator(text), skipped)
-    for _ in table.lines():
+    for _line in table.lines():
         pass
     return table
 
@@ -90,7 +97,7 @@ def table_rows(table: Table, read: Callable[[str], bytes]) -> Iterator[SourceRow
 
 def _read(photo: str, read: Callable[[str], bytes]) -> bytes:
     if not photo:
-        raise InvalidInput("This row has no photo.", code="photo_missing")
+        raise InvalidInput(_("This row has no photo."), code="photo_missing")
     require_inside(photo)
     return read(photo)
 
@@ -105,7 +112,7 @@ def _decoded(data: bytes, name: str) -> str:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise InvalidInput(f"{name} is not in UTF-8. Save it as “CSV UTF-8”.") from error
+        raise InvalidInput(_("%(name)s is not in UTF-8. Save it as “CSV UTF-8”.") % {"name": name}) from error
 
 
 def _separator(text: str) -> str:

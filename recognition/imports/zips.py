@@ -11,6 +11,9 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import BinaryIO
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from faceplatform.errors import InvalidInput
 from recognition.imports.directory import Entry, read_entries, require_bounded
 from recognition.imports.files import File, unreadable
@@ -33,7 +36,7 @@ METHODS = {
 LOCAL_SIGNATURE, LOCAL_BYTES = b"PK\x03\x04", 30
 CHUNK = 64 * 1024
 Opened = Callable[[], AbstractContextManager[BinaryIO]]
-DAMAGED = "it is damaged in the ZIP"
+DAMAGED = gettext_noop("it is damaged in the ZIP")
 
 
 def files_in(opened: Opened, most: int) -> list[File]:
@@ -56,18 +59,18 @@ def _read(opened: Opened, entry: Entry, size: int) -> bytes:
             _seek(file, entry)
             data = _inflated(file, entry, size) if entry.method == DEFLATED else file.read(min(entry.packed, size))
     except (OSError, ValueError, zlib.error) as error:
-        raise unreadable(DAMAGED) from error
+        raise unreadable(_(DAMAGED)) from error
     if len(data) < size and (len(data) != entry.size or zlib.crc32(data) != entry.crc):
-        raise unreadable(DAMAGED)
+        raise unreadable(_(DAMAGED))
     return data
 
 
 def _require_readable(entry: Entry) -> None:
     if entry.flags & ENCRYPTED or entry.method == AES:
-        raise InvalidInput("The file is encrypted. Pack the ZIP without a password.", code="encrypted")
+        raise InvalidInput(_("The file is encrypted. Pack the ZIP without a password."), code="encrypted")
     if entry.method not in (STORED, DEFLATED):
-        name = METHODS.get(entry.method, f"method {entry.method}")
-        raise unreadable(f"it is packed with {name}. Pack the ZIP with Deflate, the usual method")
+        name = METHODS.get(entry.method) or _("method %(number)s") % {"number": entry.method}
+        raise unreadable(_("it is packed with %(name)s. Pack the ZIP with Deflate, the usual method") % {"name": name})
 
 
 def _seek(file: BinaryIO, entry: Entry) -> None:

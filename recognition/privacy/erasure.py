@@ -16,6 +16,8 @@ from uuid import UUID
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from accounts import audit
 from accounts.actor import Actor
@@ -35,6 +37,7 @@ from recognition.privacy.traces import erase_traces, of_their_photos, photos_of
 
 logger = logging.getLogger(__name__)
 ERASURES_FILE = "erasures.jsonl"
+AGAIN = gettext_noop("Again after a restore: %(reason)s")
 CLEARS_STATISTICS = 180000
 CLEAR_STATISTICS = """
     SELECT pg_clear_attribute_stats(schemaname::text, tablename::text, attname::text, inherited)
@@ -97,11 +100,13 @@ def _erase_where_they_were(actor: Actor, subject: Subject, reason: str) -> None:
 
 def _check_input(subject: Subject, confirm: str, reason: str) -> None:
     if not same_name(confirm, subject.name):
-        raise InvalidInput("The name you typed is not this person's. Nothing was erased.", code="not_confirmed")
+        raise InvalidInput(_("The name you typed is not this person's. Nothing was erased."), code="not_confirmed")
     if not reason.strip():
-        raise InvalidInput("Give a reason, such as “asked by the person, letter of 3 May”. It is kept with the report.")
+        raise InvalidInput(
+            _("Give a reason, such as “asked by the person, letter of 3 May”. It is kept with the report.")
+        )
     if any(re.search(rf"\b{re.escape(name)}\b", reason, re.IGNORECASE) for name in subject.names):
-        raise InvalidInput("Do not name the person in the reason: it is kept for good.")
+        raise InvalidInput(_("Do not name the person in the reason: it is kept for good."))
 
 
 def _events_about(subject: Subject) -> list[UUID]:
@@ -214,7 +219,7 @@ def repeat_erasures(*, actor: Actor, erased: dict[UUID, str]) -> list[Erasure]:
     for pk in Identity.with_deleted.filter(pk__in=erased).values_list("pk", flat=True):
         if Identity.with_deleted.filter(pk=pk).exists():  # not erased along with the previous one
             subject = find_subject(pk)
-            reason = f"Again after a restore: {erased[pk]}"
+            reason = AGAIN % {"reason": erased[pk]}
             erasures.append(erase_subject(actor=actor, subject=subject, confirm=subject.name, reason=reason))
     return erasures
 

@@ -15,6 +15,7 @@ from django.contrib.admin.models import LogEntry
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from accounts import audit, idempotency
 from accounts.actor import Actor
@@ -36,8 +37,8 @@ from recognition.privacy.traces import ADMIN_MODELS
 logger = logging.getLogger(__name__)
 BATCH = 200  # rows deleted per transaction, and what belongs to them
 EVENTS_AT_ONCE = 5_000
-REASON = "The gallery was deleted."
-AGAIN = "The gallery was deleted again after a restore."
+REASON = gettext_noop("The gallery was deleted.")
+AGAIN = gettext_noop("The gallery was deleted again after a restore.")
 
 
 def preview_of(gallery: Gallery) -> dict[str, int]:

@@ -7,12 +7,13 @@ of data needs one more entry in CATEGORIES; the pages, API, command and daily jo
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db.models import F, Min, Q, QuerySet, Sum, Value
 from django.db.models.functions import Length
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from gallery.models import Gallery
 from recognition.alerts.models import Alert, WebhookDelivery
@@ -20,6 +21,9 @@ from recognition.cameras.models import Sighting, SightingFace
 from recognition.imports.models import Import, ImportRow
 from recognition.photos.models import Decision, RecognitionFace, RecognitionRequest
 from recognition.privacy.sightings import delete_old_sightings
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 KEEP, DEFAULT = "keep", "default"
 
@@ -31,8 +35,8 @@ class Category:
     own, which come before the gallery's.
     """
 
-    label: str
-    help: str
+    label: "StrOrPromise"
+    help: "StrOrPromise"
     rows: Callable[[Gallery], QuerySet[Any]]
     age: str
     size: Callable[[QuerySet[Any]], int]
@@ -85,8 +89,8 @@ def due_today(gallery: Gallery) -> Iterator[Due]:
         count = rows.count()
         yield Due(
             category=name,
-            label=category.label,
-            help=category.help,
+            label=str(category.label),
+            help=str(category.help),
             setting=setting,
             days=days,
             count=count,
@@ -155,32 +159,32 @@ def _clear_faces(rows: QuerySet[Any]) -> None:
 
 CATEGORIES = {
     "requests": Category(
-        "Recognitions", "Requests and their answers, with photo and faces.",
+        _("Recognitions"), _("Requests and their answers, with photo and faces."),
         _requests, "finished_at", _size_of_requests, lambda rows: rows.only("pk").delete(),
     ),
     "photos": Category(
-        "Photos", "Photos kept with a recognition. The faces and the answer are not deleted.",
+        _("Photos"), _("Photos kept with a recognition. The faces and the answer are not deleted."),
         _photos, "finished_at", _bytes_of("photo"), _clear_photos,
     ),
     "unknown_faces": Category(
-        "Unknown faces", "Pictures and vectors of faces that were not recognised. The answer is not deleted.",
+        _("Unknown faces"), _("Pictures and vectors of faces that were not recognised. The answer is not deleted."),
         _unknown_faces, "request__finished_at", _bytes_of("crop"), _clear_faces,
     ),
     "sightings": Category(
-        "Sightings", "Known people seen by cameras, with their faces. A camera may have days of its own.",
+        _("Sightings"), _("Known people seen by cameras, with their faces. A camera may have days of its own."),
         _sightings(Decision.KNOWN), "last_seen", _size_of_sightings, delete_old_sightings, "camera__retention_days",
     ),
     "unknown_sightings": Category(
-        "Sightings of unknown people", "The same for faces nobody has named, and for unusable ones.",
+        _("Sightings of unknown people"), _("The same for faces nobody has named, and for unusable ones."),
         _sightings(Decision.UNKNOWN, Decision.UNUSABLE), "last_seen", _size_of_sightings, delete_old_sightings,
         "camera__unknown_retention_days",
     ),
     "alerts": Category(
-        "Alerts", "What rules have told, with the messages to webhooks.",
+        _("Alerts"), _("What rules have told, with the messages to webhooks."),
         _alerts, "raised_at", _size_of_alerts, lambda rows: rows.only("pk").delete(),
     ),
     "imports": Category(
-        "Imports", "Reports of imports, and uploads of unfinished ones.",
+        _("Imports"), _("Reports of imports, and uploads of unfinished ones."),
         _imports, "finished_at", _size_of_imports, lambda rows: rows.delete(),
     ),
 }  # fmt: skip

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.apps import apps
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.utils.translation import gettext as _
 
 from accounts.models import AuditEvent
 from faceplatform.errors import NotFound
@@ -122,7 +123,7 @@ def _purged_subject(pk: UUID) -> Subject:
     )
     gallery_id = audited[0][0] if audited else history[0][0] if history else None
     if gallery_id is None:
-        raise NotFound("There is no person with this id, or you have no access to them.")
+        raise NotFound(_("There is no person with this id, or you have no access to them."))
     gallery = Gallery.objects.filter(pk=gallery_id).first()
     if gallery is None:
         slug = audited[0][1] if audited else ""

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from django.contrib.admin.models import LogEntry
 from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from accounts import idempotency
 from accounts.models import IdempotentAnswer
@@ -19,7 +21,9 @@ from recognition.privacy.subject import Subject, faces_of, history_of, rejected_
 from recognition.reembedding.models import PreviewedFace, ReEmbedding, ReEmbeddingPart
 
 ERASED = "(erased)"
-UPLOAD_DELETED = "The upload was deleted because a person was erased. Upload it again without that person."
+UPLOAD_DELETED = gettext_noop(
+    "The upload was deleted because a person was erased. Upload it again without that person."
+)
 ADMIN_MODELS = ("identity", "facesample", "recognitionrequest")
 
 
@@ -152,7 +156,9 @@ def _erase_from_imports(subject: Subject) -> Counter[str]:
     """Empties the import rows about them, and deletes all stored uploads: these may still hold their photos."""
     jobs = subject.gallery.imports
     if jobs.filter(status=Import.Status.RUNNING).exists():
-        raise Conflict("An import is running in this gallery. Stop it, or wait until it is done.", code="import_runs")
+        raise Conflict(
+            _("An import is running in this gallery. Stop it, or wait until it is done."), code="import_runs"
+        )
     pieces = ImportPiece.objects.filter(job__gallery=subject.gallery)
     unfinished = jobs.filter(pk__in=pieces.values("job"))
     unfinished.update(status=Import.Status.FAILED, error_message=UPLOAD_DELETED, size=0)

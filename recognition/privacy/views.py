@@ -6,6 +6,7 @@ from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import JsonResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.confirmation import confirmed
@@ -81,9 +82,9 @@ def _save(request, gallery: Gallery, form: RetentionForm) -> None:
     kept = change_retention(actor=actor, gallery=gallery, rules=form.rules())
     consent = change_settings(actor=actor, gallery=gallery, requires_consent=required)
     if kept or not consent:
-        tell(request, "Saved.", kept)
+        tell(request, _("Saved."), kept)
     if consent:
-        told = "Consent is required now." if required else "Consent is no longer required."
+        told = _("Consent is required now.") if required else _("Consent is no longer required.")
         tell(request, told, consent)
 
 
@@ -139,7 +140,7 @@ def delete_gallery(request, slug):
             if same_name(form.cleaned_data["confirm"], gallery.name):
                 close_gallery(actor=actor_of(request), gallery=gallery, reason=form.cleaned_data["reason"])
                 return redirect("delete-gallery", slug)
-            form.add_error("confirm", "The name you typed is not this gallery's. Nothing was deleted.")
+            form.add_error("confirm", _("The name you typed is not this gallery's. Nothing was deleted."))
     context = {"gallery": gallery, "form": form, "counts": preview_of(gallery), "days": settings.GALLERY_DELETION_DAYS}
     return render(request, "recognition/delete_gallery.html", context, status=status)
 
@@ -147,7 +148,7 @@ def delete_gallery(request, slug):
 @require_POST
 def undo_gallery_deletion(request, slug):
     reopen_gallery(actor=actor_of(request), gallery=_owned(request, slug))
-    messages.success(request, "The gallery is not being deleted any more. Everything is as it was.")
+    messages.success(request, _("The gallery is not being deleted any more. Everything is as it was."))
     return redirect("dashboard", slug)
 
 
@@ -155,14 +156,14 @@ def _owned(request, slug) -> Gallery:
     """A gallery that the user owns, even if it is closed. Raises NotFound."""
     gallery = Gallery.objects.owned_by(actor_of(request)).filter(slug=slug).first()
     if gallery is None:
-        raise NotFound("There is nothing here, or you have no access to it.")
+        raise NotFound(_("There is nothing here, or you have no access to it."))
     return gallery
 
 
 def visible_erasure(request, pk) -> Erasure:
     row = Erasure.objects.visible_to(actor_of(request), Role.OWNER).filter(pk=pk).first()
     if row is None:
-        raise NotFound("There is no such report, or you have no access to it.")
+        raise NotFound(_("There is no such report, or you have no access to it."))
     return row
 
 

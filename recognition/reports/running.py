@@ -10,6 +10,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from accounts import audit
 from accounts.actor import Actor
@@ -20,8 +22,8 @@ from faceplatform.errors import Conflict, DomainError
 from gallery.models import Gallery
 from recognition.reports.models import LEASE, GalleryReport
 
-CRASHED = "An error stopped the computation. The job worker's log has the details; ask your operator."
-TAKEN_OVER = "Somebody requested this again in the meantime, and another process computes it now."
+CRASHED = gettext_noop("An error stopped the computation. The job worker's log has the details; ask your operator.")
+TAKEN_OVER = gettext_noop("Somebody requested this again in the meantime, and another process computes it now.")
 
 Report = TypeVar("Report", bound=GalleryReport)
 Progress = Callable[[int], None]  # called with the number of faces compared so far
@@ -39,7 +41,7 @@ def request_report(*, actor: Actor, model: type[Report], gallery: Gallery, **val
     Gallery.objects.select_for_update(no_key=True).get(pk=gallery.pk)
     report = model.objects.select_for_update().filter(gallery=gallery).first() or model(gallery=gallery)
     if report.status == model.Status.RUNNING and report.in_progress:
-        raise Conflict("This is already being computed. Wait until it has finished.", code="runs_already")
+        raise Conflict(_("This is already being computed. Wait until it has finished."), code="runs_already")
     values |= {"status": model.Status.QUEUED, "error_message": "", "runner": None, "lease_expires_at": None}
     values |= {"done": 0, "total": 0, "requested_by": actor.user, "requested_at": timezone.now()}
     for name, value in values.items():
@@ -65,7 +67,7 @@ def run_report(model: type[Report], gallery_id: UUID, compute: Compute[Report]) 
         write = compute(report, lambda done: _extend_lease(report, runner, done))
         with transaction.atomic():
             if not model.objects.select_for_update().filter(pk=gallery_id, runner=runner).exists():
-                raise Conflict(TAKEN_OVER)
+                raise Conflict(_(TAKEN_OVER))
             values = write() | {"computed_at": timezone.now(), "seconds": round(time.monotonic() - started, 2)}
             _finish(report, runner, model.Status.DONE, pack=report.gallery.pack, **values)
     except DomainError as error:
@@ -85,7 +87,7 @@ def _claim(model: type[GalleryReport], gallery_id: UUID, runner: UUID) -> bool:
 def _extend_lease(report: GalleryReport, runner: UUID, done: int) -> None:
     own = type(report).objects.filter(pk=report.pk, runner=runner)
     if not own.update(done=done, total=report.total, lease_expires_at=Now() + LEASE):
-        raise Conflict(TAKEN_OVER)
+        raise Conflict(_(TAKEN_OVER))
 
 
 def _finish(report: GalleryReport, runner: UUID, status: str, **values: Any) -> None:

@@ -8,7 +8,7 @@ from email.policy import default
 
 import pytest
 from django.utils import timezone
-from factories import GalleryFactory, IdentityFactory, unit
+from factories import GalleryFactory, IdentityFactory, UserFactory, unit
 from seen import sight
 
 from accounts.actor import system_actor
@@ -89,6 +89,18 @@ def test_each_address_of_the_rule_is_told_once(hall, mail_server):
     assert message["Subject"].startswith("Änna was seen at ")
     assert "Rule: Tür" in message.get_content() and "Europe/Berlin" in message.get_content()
     assert {mail.status for mail in AlertMail.objects.all()} == {"delivered"}
+
+
+def test_who_has_an_account_is_told_in_their_language(hall, mail_server):
+    UserFactory(email="A@example.org", language="de")
+    UserFactory(email="b@example.org", language="")
+    seen(hall, "a@example.org", "b@example.org", "c@example.org")
+    mailing.send_due()
+    told = dict(mail_server.received)
+    assert told["a@example.org"]["Subject"].startswith("Änna wurde an ")
+    assert "Galerie: Hall\nRegel: Tür\n" in told["a@example.org"].get_content().replace("\r", "")
+    for address in ("b@example.org", "c@example.org"):
+        assert told[address]["Subject"].startswith("Änna was seen at ")
 
 
 def test_what_is_not_taken_is_tried_again_and_given_up_in_the_end(hall, mail_server):

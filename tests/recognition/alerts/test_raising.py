@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from django.db import connection, transaction
-from django.utils import timezone
+from django.utils import timezone, translation
 from factories import CameraFactory, GalleryFactory, IdentityFactory, member, stranger
 from seen import open_sighting
 
@@ -66,6 +66,15 @@ def test_a_person_is_told_once_a_visit_and_camera(hall, anna, door):
     Alert.objects.update(raised_at=timezone.now() - timedelta(minutes=6))
     see(door, anna)
     assert told() == ["known: Anna"] * 3
+
+
+def test_programs_are_told_in_english_and_people_in_their_language(hall, anna, door):
+    rule(hall)
+    see(door, anna)
+    alert = Alert.objects.get()
+    with translation.override("de"):
+        assert in_words(alert) == "Anna wurde an Door gesehen."
+        assert alert_as_dict(alert)["text"] == "Anna was seen at Door."
 
 
 def test_of_a_stranger_only_rules_about_strangers_tell(hall, anna, door):
