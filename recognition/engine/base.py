@@ -13,11 +13,6 @@ import numpy as np
 Purpose = Literal["probe", "enrol"]
 
 
-def gettext_noop(sentence: str) -> str:
-    """Marks a sentence for translation, by the name that finds it. The engine speaks English; pages retell what it says."""
-    return sentence
-
-
 class PhotoError(Exception):
     """A photo cannot be used. code: invalid_image or image_too_large. message: says why and what to do."""
 

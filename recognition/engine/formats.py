@@ -2,7 +2,7 @@
 
 import struct
 
-from recognition.engine.base import gettext_noop
+from recognition.engine.texts import gettext_noop
 
 HEAD = 64  # bytes; so many are enough for both functions below
 

@@ -12,10 +12,11 @@ import pillow_heif
 from PIL import Image, ImageOps
 
 from recognition.engine import jpeg, tiff
-from recognition.engine.base import PhotoError, gettext_noop
+from recognition.engine.base import PhotoError
 from recognition.engine.formats import foreign, sniff
 from recognition.engine.frames import seek_to_something
 from recognition.engine.jpeg import check_scans
+from recognition.engine.texts import gettext_noop
 from recognition.engine.tiles import PANORAMA
 from recognition.engine.tones import to_rgb
 from recognition.engine.truncated import LEAST_SHOWN, completed, rows_shown

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from recognition.engine.base import PhotoError, gettext_noop
+from recognition.engine.base import PhotoError
+from recognition.engine.texts import gettext_noop
 
 START_OF_SCAN = b"\xff\xda"
 MAX_SCANS = 100  # programs write up to 20

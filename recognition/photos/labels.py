@@ -7,6 +7,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+# As answers name them and pages retell them.
 DECISIONS = (gettext_noop("known"), gettext_noop("unknown"), gettext_noop("unusable"))
 COLOURS = {"known": "#1a7f4b", "unknown": "#b3541e", "unusable": "#6b7280"}
 

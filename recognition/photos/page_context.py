@@ -20,6 +20,8 @@ FOUND = {
     Decision.UNKNOWN: ngettext_lazy("%(count)s unknown", "%(count)s unknown", "count"),
     Decision.UNUSABLE: ngettext_lazy("%(count)s too poor to compare", "%(count)s too poor to compare", "count"),
 }
+# Where a threshold comes from, as answers name it and pages retell it.
+SOURCES = (gettext_noop("size"), gettext_noop("calibrated"), gettext_noop("manual"), gettext_noop("request"))
 OTHERS = 4  # candidates beside the named one who can be chosen at once
 ENROLMENT_COLOURS = {"enrolled": COLOURS["known"], "refused": "#b42318", "pending": COLOURS["unusable"]}
 
