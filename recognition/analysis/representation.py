@@ -16,7 +16,7 @@ from recognition.photos.representation import (
     image_as_dict,
     waits_for,
 )
-from recognition.photos.results.refusals import REFUSALS
+from recognition.photos.results.refusals import REFUSALS, refusal
 from recognition.photos.services import raise_if_failed
 from recognition.photos.thresholds import FROM_REQUEST
 
@@ -138,7 +138,7 @@ def _only_face(reference: RecognitionRequest) -> RecognitionFace:
     elif faces[0].decision == Decision.UNUSABLE:
         code = faces[0].reasons[0] if faces[0].reasons else "low_quality"
     if code:
-        raise Unprocessable("In the reference: " + REFUSALS[code].format(count=len(faces)), code=code)
+        raise Unprocessable("In the reference: " + refusal(code, count=len(faces)), code=code)
     return faces[0]
 
 

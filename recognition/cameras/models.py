@@ -290,7 +290,7 @@ class Sighting(models.Model):
         ]
 
     def __str__(self):
-        return f"{self.identity or self.unknown or self.get_decision_display()}, {self.camera}"
+        return f"{self.identity or self.unknown or self.decision.capitalize()}, {self.camera}"
 
 
 class SightingFace(models.Model):

@@ -2,6 +2,8 @@
 
 import struct
 
+from recognition.engine.texts import gettext_noop
+
 HEAD = 64  # bytes; so many are enough for both functions below
 
 HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
@@ -21,14 +23,14 @@ SIGNED = {
     "RAW": RAWS,
 }
 FOREIGN = {
-    "a JPEG XL picture": (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
-    "a camera's raw file (CRW, X3F or MRW)": (b"II\x1a\0\0\0HEAPCCDR", b"FOVb", b"\0MRM"),
-    "a Photoshop file": (b"8BPS",),
-    "a PDF document": (b"%PDF",),
-    "a ZIP archive": (b"PK\x03\x04",),
-    "a video": (b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3", b"OggS"),
-    "a drawing (SVG)": (b"<svg", b"<?xml"),
-    "a web page": (b"<!doctype html", b"<!DOCTYPE html", b"<html", b"<HTML"),
+    gettext_noop("a JPEG XL picture"): (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"),
+    gettext_noop("a camera's raw file (CRW, X3F or MRW)"): (b"II\x1a\0\0\0HEAPCCDR", b"FOVb", b"\0MRM"),
+    gettext_noop("a Photoshop file"): (b"8BPS",),
+    gettext_noop("a PDF document"): (b"%PDF",),
+    gettext_noop("a ZIP archive"): (b"PK\x03\x04",),
+    gettext_noop("a video"): (b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3", b"OggS"),
+    gettext_noop("a drawing (SVG)"): (b"<svg", b"<?xml"),
+    gettext_noop("a web page"): (b"<!doctype html", b"<!DOCTYPE html", b"<html", b"<HTML"),
 }
 
 
@@ -52,7 +54,7 @@ def sniff(head: bytes) -> str | None:
 def foreign(head: bytes) -> str | None:
     """What a file that `sniff` does not know is, in words that fit “The file is …”; None if that is not known either."""
     if head[4:8] == b"ftyp":
-        return "a Canon raw file (CR3)" if head[8:12] == b"crx " else "a video"
+        return gettext_noop("a Canon raw file (CR3)") if head[8:12] == b"crx " else "a video"
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return "a video"
     return next((words for words, beginnings in FOREIGN.items() if head.lstrip().startswith(beginnings)), None)

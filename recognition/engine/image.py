@@ -16,6 +16,7 @@ from recognition.engine.base import PhotoError
 from recognition.engine.formats import foreign, sniff
 from recognition.engine.frames import seek_to_something
 from recognition.engine.jpeg import check_scans
+from recognition.engine.texts import gettext_noop
 from recognition.engine.tiles import PANORAMA
 from recognition.engine.tones import to_rgb
 from recognition.engine.truncated import LEAST_SHOWN, completed, rows_shown
@@ -46,11 +47,13 @@ PLUGINS = {
     "TGA": "TGA",
     "PPM": "PPM",
 }
-FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC"
+FORMAT_NAMES = gettext_noop("JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC")
 SEQUENCES = (b"msf1", b"hevc", b"hevx")  # the brands of a film of pictures
 RAW_TYPE = "image/x-raw"
-DAMAGED = "The photo is damaged or incomplete: its pixels cannot be read. Send it again, or another."
-NO_PREVIEW = "The camera's raw file has no full-sized preview to look at. Export the photo as JPEG, and send that."
+DAMAGED = gettext_noop("The photo is damaged or incomplete: its pixels cannot be read. Send it again, or another.")
+NO_PREVIEW = gettext_noop(
+    "The camera's raw file has no full-sized preview to look at. Export the photo as JPEG, and send that."
+)
 
 Image.init()  # registers every plugin, so that formats can be named
 pillow_heif.register_heif_opener()
@@ -96,23 +99,23 @@ def check_bytes(size: int, max_bytes: int) -> None:
     """Raises PhotoError if a file of `size` bytes is too large."""
     if size > max_bytes:
         shown = math.ceil(size / 2**20 * 10) / 10  # never as much as is allowed
-        message = (
-            f"The file has {shown:.1f} MiB, more than the {max_bytes / 2**20:.0f} MiB allowed. Send a smaller one."
-        )
-        raise PhotoError("image_too_large", message)
+        message = gettext_noop("The file has %(size)s MiB, more than the %(most)s MiB allowed. Send a smaller one.")
+        raise PhotoError("image_too_large", message % {"size": f"{shown:.1f}", "most": f"{max_bytes / 2**20:.0f}"})
 
 
 def _source(data: bytes, max_bytes: int, size: int | None = None) -> _Source:
     if not data:
-        raise PhotoError("invalid_image", "The file is empty. Send a photo.")
+        raise PhotoError("invalid_image", gettext_noop("The file is empty. Send a photo."))
     check_bytes(max(size or 0, len(data)), max_bytes)
     kind = sniff(data)
     if kind is None:
         what = foreign(data)
-        begins = (
-            f"The file is {what}, which cannot be read here." if what else "The file is not a photo that can be read."
+        message = (
+            gettext_noop("The file is %(what)s, which cannot be read here. Send %(formats)s.")
+            if what
+            else gettext_noop("The file is not a photo that can be read. Send %(formats)s.")
         )
-        raise PhotoError("invalid_image", f"{begins} Send {FORMAT_NAMES}.")
+        raise PhotoError("invalid_image", message % {"what": what, "formats": FORMAT_NAMES})
     if kind in ("TIFF", "RAW"):
         directories = tiff.directories(data)
         if tiff.is_raw(data, directories):
@@ -270,12 +273,14 @@ def _open(source: _Source, max_pixels: int) -> Image.Image:
         raise _too_many_pixels(max_pixels) from error
     except Exception as error:
         _require_memory(error)
-        message = (
-            f"The file begins like {source.kind}, but cannot be read as such: it is damaged. Send it again, or another."
+        message = gettext_noop(
+            "The file begins like %(kind)s, but cannot be read as such: it is damaged. Send it again, or another."
         )
         if source.data[8:12] in SEQUENCES:
-            message = "The file is a sequence of pictures (HEIC) without a main one. Send one of its pictures."
-        raise PhotoError("invalid_image", message) from error
+            message = gettext_noop(
+                "The file is a sequence of pictures (HEIC) without a main one. Send one of its pictures."
+            )
+        raise PhotoError("invalid_image", message % {"kind": source.kind}) from error
     _check_size(source.kind, image.width, image.height, max_pixels, lambda: _claimed(image, source))
     return image
 
@@ -292,7 +297,8 @@ def _check_size(
     kind: str, width: int, height: int, max_pixels: int, claimed: Callable[[], float] = lambda: 1.0
 ) -> None:
     if width * height == 0:
-        raise PhotoError("invalid_image", f"The {kind} has no pixels: its width or height is 0. Send another photo.")
+        message = gettext_noop("The %(kind)s has no pixels: its width or height is 0. Send another photo.")
+        raise PhotoError("invalid_image", message % {"kind": kind})
     if width * height > max_pixels and width * height > max_pixels * claimed():
         raise _too_many_pixels(max_pixels)
 
@@ -313,6 +319,5 @@ def _require_memory(error: Exception, size: tuple[int, int] = (0, 0)) -> None:
 
 
 def _too_many_pixels(max_pixels: int) -> PhotoError:
-    return PhotoError(
-        "image_too_large", f"The photo has more than {max_pixels / 1e6:.0f} megapixels. Send a smaller version of it."
-    )
+    message = gettext_noop("The photo has more than %(most)s megapixels. Send a smaller version of it.")
+    return PhotoError("image_too_large", message % {"most": f"{max_pixels / 1e6:.0f}"})

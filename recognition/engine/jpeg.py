@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from recognition.engine.base import PhotoError
+from recognition.engine.texts import gettext_noop
 
 START_OF_SCAN = b"\xff\xda"
 MAX_SCANS = 100  # programs write up to 20
@@ -61,8 +62,8 @@ def check_scans(data: bytes, pixels: int) -> None:
     """
     scans = data.count(START_OF_SCAN)
     if scans > MAX_SCANS or scans > max(FEW_SCANS, MAX_SCANNED_PIXELS // max(pixels, 1)):
-        raise PhotoError(
-            "invalid_image",
-            f"The JPEG is made of {scans} layers (scans), more than any camera or program writes for a photo of its size. "
-            "Save it again, or send another photo.",
+        message = gettext_noop(
+            "The JPEG is made of %(scans)s layers (scans), more than any camera or program writes for a photo of its size. "
+            "Save it again, or send another photo."
         )
+        raise PhotoError("invalid_image", message % {"scans": scans})

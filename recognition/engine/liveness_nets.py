@@ -18,6 +18,7 @@ from recognition.engine.liveness import verify_liveness
 from recognition.engine.manifest import PackError
 from recognition.engine.pack_nets import PackNets
 from recognition.engine.runnable import RunnableNet
+from recognition.engine.texts import gettext_noop
 
 logger = logging.getLogger(__name__)
 REAL = 1  # the class of a real face, of the three of each net
@@ -39,7 +40,8 @@ class LivenessNets:
                 (packed.load(name, probe, bfloat16=False), scale) for name, scale in manifest.nets.items()
             ]
         except ValueError as error:
-            raise PackError(f"The pack {manifest.name} cannot be loaded: {error}") from error
+            message = gettext_noop("The pack %(pack)s cannot be loaded: %(error)s")
+            raise PackError(message % {"pack": manifest.name, "error": error}) from error
         self.engine = packed.describe()
 
     def scores(self, faces: Sequence[tuple[np.ndarray, Box]]) -> list[float]:

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
+from recognition.engine.texts import gettext_noop
+
 METRICS = ("L2", "cosine")
 COLOURS = ("rgb", "bgr")
 GALLERY_SIZES = [mantissa * 10**power for power in range(1, 6) for mantissa in (1, 2, 5)]  # faces
@@ -167,11 +169,15 @@ def read_manifest(path: Path, made_of: Callable[[dict[str, Any]], Made]) -> Made
         return made_of(json.loads(path.read_text()))
     except (FileNotFoundError, NotADirectoryError) as error:
         pack_dir = path.parent
-        raise PackError(f"There is no pack in {pack_dir}. Run: manage.py packs install {pack_dir.name}") from error
+        message = gettext_noop("There is no pack in %(folder)s. Run: manage.py packs install %(pack)s")
+        raise PackError(message % {"folder": pack_dir, "pack": pack_dir.name}) from error
     except OSError as error:
         raise PackError(_cannot_be_read(path, error)) from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise PackError(f"{path} is damaged ({error}). {_repair_hint(path.parent)}") from error
+        message = gettext_noop(
+            "%(path)s is damaged (%(error)s). Install it again: manage.py packs install %(pack)s --force"
+        )
+        raise PackError(message % {"path": path, "error": error, "pack": path.parent.name}) from error
 
 
 def _checked_fields(content: dict[str, Any]) -> dict[str, Any]:
@@ -217,13 +223,18 @@ def check_files(pack_dir: Path, files: dict[str, str]) -> None:
     for name, expected in files.items():
         path = pack_dir / name
         if not path.is_file():
-            raise PackError(f"{path} is missing. {_repair_hint(pack_dir)}")
+            message = gettext_noop("%(path)s is missing. Install it again: manage.py packs install %(pack)s --force")
+            raise PackError(message % {"path": path, "pack": pack_dir.name})
         try:
             found = sha256_of(path)
         except OSError as error:
             raise PackError(_cannot_be_read(path, error)) from error
         if found != expected:
-            raise PackError(f"{path} is damaged: its sha256 is not the manifest's. {_repair_hint(pack_dir)}")
+            message = gettext_noop(
+                "%(path)s is damaged: its sha256 is not the manifest's. Install it again: manage.py packs install %(pack)s "
+                "--force"
+            )
+            raise PackError(message % {"path": path, "pack": pack_dir.name})
 
 
 def write_manifest(manifest: Manifest, pack_dir: Path) -> None:
@@ -236,8 +247,5 @@ def sha256_of(path: Path) -> str:
 
 
 def _cannot_be_read(path: Path, error: OSError) -> str:
-    return f"{path} cannot be read ({error.strerror}). Let the user who runs this read the folder of packs."
-
-
-def _repair_hint(pack_dir: Path) -> str:
-    return f"Install it again: manage.py packs install {pack_dir.name} --force"
+    message = gettext_noop("%(path)s cannot be read (%(error)s). Let the user who runs this read the folder of packs.")
+    return message % {"path": path, "error": error.strerror}

@@ -27,6 +27,7 @@ from recognition.engine.image import MAX_BYTES, MAX_PIXELS, Decoded, decode, dec
 from recognition.engine.liveness_nets import OptionalLiveness
 from recognition.engine.manifest import Manifest, PackError, verify_pack
 from recognition.engine.quality import assess
+from recognition.engine.texts import gettext_noop
 
 # Detectors shrink photos to a long side of 1280 px, so larger JPEGs are decoded at a smaller size. If a face is then too
 # small to fill its crop, its photo is decoded again at full size.
@@ -88,7 +89,8 @@ class Pipeline:
             detector = detectors[manifest.detector](nets)
             embedder = FaceEmbedder(nets, manifest)
         except (KeyError, ValueError) as error:
-            raise PackError(f"The pack {manifest.name} cannot be loaded: {error}") from error
+            message = gettext_noop("The pack %(pack)s cannot be loaded: %(error)s")
+            raise PackError(message % {"pack": manifest.name, "error": error}) from error
         return cls(manifest, detector, embedder, nets.describe())
 
     @property

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actor import Actor
@@ -48,9 +49,9 @@ def make_kiosk(*, actor: Actor, camera: Camera, name: str, greets_strangers: boo
     require_owner(actor, camera.gallery)
     camera = lock_camera(camera)
     if camera.kind != CameraKind.WEBCAM:
-        raise Conflict("A kiosk needs a camera of the kind “webcam”. Add one for it.", code="no_webcam")
+        raise Conflict(_("A kiosk needs a camera of the kind “webcam”. Add one for it."), code="no_webcam")
     if camera.kiosks.count() >= MOST_KIOSKS:
-        raise Conflict(f"A camera has at most {MOST_KIOSKS} kiosks. End one first.")
+        raise Conflict(_("A camera has at most %(most)s kiosks. End one first.") % {"most": MOST_KIOSKS})
     code = "".join(secrets.choice(LETTERS) for _ in range(CODE_LENGTH))
     kiosk = Kiosk(
         gallery=camera.gallery, camera=camera, name=clean_name(name), greets_strangers=greets_strangers,
@@ -69,7 +70,8 @@ def start_kiosk(*, actor: Actor, code: str) -> tuple[Kiosk, str]:
     """
     kiosk = Kiosk.objects.waiting().select_for_update(of=("self",)).filter(code_hash=_hash_of_code(code)).first()
     if kiosk is None:
-        raise InvalidInput("This code is wrong, was used already, or is too old. Ask for a new one.", code="wrong_code")
+        message = _("This code is wrong, was used already, or is too old. Ask for a new one.")
+        raise InvalidInput(message, code="wrong_code")
     key = secrets.token_urlsafe(32)
     kiosk.code_hash, kiosk.key_hash = None, hash_of_key(key)
     kiosk.started_at = kiosk.last_used_at = timezone.now()
@@ -90,7 +92,7 @@ def kiosk_of(key: str) -> Kiosk:
     """The kiosk whose browser has this key. Raises NotAllowed (kiosk_ended), 401."""
     kiosk = Kiosk.objects.in_force().filter(key_hash=hash_of_key(key)).first() if key else None
     if kiosk is None:
-        raise NotAllowed("This browser is no kiosk, or no longer.", code="kiosk_ended", status=401)
+        raise NotAllowed(_("This browser is no kiosk, or no longer."), code="kiosk_ended", status=401)
     return kiosk
 
 

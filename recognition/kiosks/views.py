@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.actor import Actor, Via
@@ -59,7 +60,7 @@ def end(request, slug, pk, kiosk):
     rows = Kiosk.objects.select_related("gallery")
     row = get_visible(rows, request, gallery__slug=slug, camera=pk, pk=kiosk)
     services.end_kiosk(actor=actor_of(request), kiosk=row)
-    messages.success(request, f"{row.name} is no kiosk any more.")
+    messages.success(request, _("%(name)s is no kiosk any more.") % {"name": row.name})
     return redirect("kiosks", slug, pk)
 
 

@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.models import AuditEvent
@@ -24,13 +25,13 @@ def confirm(request, pk, index):
     face = _face(request, pk, index)
     form = ShownForm(face.request.gallery, request.POST)
     if not form.is_valid() or not form.cleaned_data["was"]:
-        return _refused(request, face, Conflict(MEANWHILE))
+        return _refused(request, face, Conflict(_(MEANWHILE)))
     shown = form.cleaned_data["was"]
     try:
         event = confirm_face(actor=actor_of(request), face=face, shown=shown)
     except (Conflict, InvalidInput) as error:
         return _refused(request, face, error)
-    return _done(request, face, f"Noted: this is {shown.name}.", event)
+    return _done(request, face, _("Noted: this is %(name)s.") % {"name": shown.name}, event)
 
 
 @require_POST
@@ -39,13 +40,13 @@ def reject(request, pk, index):
     face = _face(request, pk, index)
     form = RejectForm(face.request.gallery, request.POST)
     if not form.is_valid():
-        raise NotFound("There is no such person.")
+        raise NotFound(_("There is no such person."))
     identity = form.cleaned_data["identity"]
     try:
         event = reject_identity(actor=actor_of(request), face=face, identity=identity)
     except (Conflict, InvalidInput) as error:
         return _refused(request, face, error)
-    return _done(request, face, f"Saved: this is not {identity.name}.", event)
+    return _done(request, face, _("Saved: this is not %(name)s.") % {"name": identity.name}, event)
 
 
 @require_POST
@@ -58,7 +59,8 @@ def name(request, pk, index):
         return _refused(request, face, InvalidInput(_errors(form)))
     data = form.cleaned_data
     if "name" in data and not data["another"] and (other := namesake(face.request.gallery, data["name"])):
-        return _refused(request, face, Conflict(f"There is already a {other.name} in this gallery."), other=other)
+        error = Conflict(_("There is already a %(name)s in this gallery.") % {"name": other.name})
+        return _refused(request, face, error, other=other)
     try:
         named = name_face(
             actor=actor_of(request),
@@ -70,15 +72,19 @@ def name(request, pk, index):
         )
     except (Conflict, InvalidInput, Unprocessable) as error:
         return _refused(request, face, error)
-    enrolled = "The face was enrolled." if named.sample else "The face was not enrolled."
-    return _done(request, face, f"Saved: this is {named.identity.name}. {enrolled}", named.event)
+    text = (
+        _("Saved: this is %(name)s. The face was enrolled.")
+        if named.sample
+        else _("Saved: this is %(name)s. The face was not enrolled.")
+    )
+    return _done(request, face, text % {"name": named.identity.name}, named.event)
 
 
 def _face(request, pk, index) -> RecognitionFace:
     rows = RecognitionRequest.objects.recognitions().defer("photo").select_related("gallery")
     face = get_visible(rows, request, pk=pk).faces.filter(index=index).first()
     if face is None:
-        raise NotFound("There is no such face.")
+        raise NotFound(_("There is no such face."))
     return face
 
 
@@ -114,10 +120,13 @@ def _refused(request, face: RecognitionFace, error: DomainError, other: Identity
 def _ways_on(request, error: DomainError, other: Identity | None) -> list[tuple[str, str, str]]:
     """Buttons: name, value and words."""
     if other:
-        return [("to", str(other.pk), f"It is this {other.name}"), ("another", "on", "Another person of this name")]
+        return [
+            ("to", str(other.pk), _("It is this %(name)s") % {"name": other.name}),
+            ("another", "on", _("Another person of this name")),
+        ]
     ways = []
     if isinstance(error, Unprocessable):
-        ways.append(("enrol", "anyway", "Enrol anyway"))
+        ways.append(("enrol", "anyway", _("Enrol anyway")))
     if request.POST.get("to") and (ways or error.code in WITHOUT_A_SAMPLE):
-        ways.append(("enrol", "no", "Save the name alone"))
+        ways.append(("enrol", "no", _("Save the name alone")))
     return ways

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from accounts import audit
 from accounts.actor import Actor
@@ -15,6 +17,7 @@ from accounts.audit import audited
 from accounts.models import AuditEvent
 from accounts.roles import Role, Scope
 from faceplatform.errors import Conflict, InvalidInput, Unprocessable
+from faceplatform.web.languages import retold
 from gallery.curation.history import PURGED, Further, RowChange
 from gallery.models import FaceSample, Gallery, Identity, QualityGate
 from gallery.pack_in_force import hold_pack
@@ -23,11 +26,11 @@ from recognition.photos.models import Decision, RecognitionFace, RecognitionRequ
 from recognition.photos.naming import looks_like, person_for, refused_by_gate
 from recognition.photos.rejections import as_enrolled, forget_not, lock_face, remember_not
 from recognition.photos.representation import decision_now
-from recognition.photos.results.refusals import REFUSALS
+from recognition.photos.results.refusals import refusal
 
-MEANWHILE = "This face has been corrected in the meantime. Look again, then make your change."
-OTHER_PACK = "The gallery has another model pack by now. Recognise the photo again, then enrol the face."
-NOT_KEPT = "The picture of this face has been deleted, so it cannot be enrolled."
+MEANWHILE = gettext_noop("This face has been corrected in the meantime. Look again, then make your change.")
+OTHER_PACK = gettext_noop("The gallery has another model pack by now. Recognise the photo again, then enrol the face.")
+NOT_KEPT = gettext_noop("The picture of this face has been deleted, so it cannot be enrolled.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ def confirm_face(*, actor: Actor, face: RecognitionFace, shown: Identity) -> Aud
     """
     locked = _lock(actor, face, shown)
     if locked.named_at is not None and locked.identity_id == shown.pk:
-        raise Conflict("A curator has already said that this is right.", code="edited_meanwhile")
+        raise Conflict(_("A curator has already said that this is right."), code="edited_meanwhile")
     _sign(actor, locked, shown)
     return _record(actor, "face.confirmed", locked, shown)
 
@@ -73,9 +76,9 @@ def name_face(
     """
     locked = _lock(actor, face, shown)
     if identity is None and not enrol:
-        raise InvalidInput("A new person needs a face. Enrol it, or choose somebody who is there.")
+        raise InvalidInput(_("A new person needs a face. Enrol it, or choose somebody who is there."))
     if shown is not None and identity is not None and shown.pk == identity.pk:
-        raise InvalidInput(f"This face is named {identity.name} already.")
+        raise InvalidInput(_("This face is named %(name)s already.") % {"name": identity.name})
     if shown is not None and locked.vector is not None:
         remember_not(actor=actor, face=locked, identity=shown)  # first, as the face looks like the wrong person
     person = person_for(actor, face.request.gallery, identity, name, **(fields or {}))
@@ -98,21 +101,21 @@ def _lock(actor: Actor, face: RecognitionFace, shown: Identity | None) -> Recogn
     request = RecognitionRequest.objects.with_results().get(pk=locked.request_id)
     [current] = [row for row in request.faces.all() if row.pk == locked.pk]
     if decision_now(current, request)[1] != shown:
-        raise Conflict(MEANWHILE, code="edited_meanwhile")
+        raise Conflict(_(MEANWHILE), code="edited_meanwhile")
     return locked
 
 
 def _enrol(actor: Actor, face: RecognitionFace, person: Identity, gate: str) -> FaceSample:
     pack = hold_pack(person.gallery_id)
     if face.vector is None:
-        raise InvalidInput(NOT_KEPT)
+        raise InvalidInput(_(NOT_KEPT))
     if face.request.pack != pack:
-        raise Conflict(OTHER_PACK, code="pack_changed")
+        raise Conflict(_(OTHER_PACK), code="pack_changed")
     if code := refused_by_gate(gate, face.quality_score, face.reasons):
-        raise Unprocessable(REFUSALS[code], code=code)
+        raise Unprocessable(retold(refusal(code)), code=code)
     if gate != QualityGate.OFF and (other := looks_like(face.vector, person, pack)):
         code = "identity_similarity_conflict"
-        raise Unprocessable(REFUSALS[code].format(other=other.name, name=person.name), code=code)
+        raise Unprocessable(retold(refusal(code, other=other.name, name=person.name)), code=code)
     return add_sample(actor=actor, identity=person, face=as_enrolled(face), pack=pack)
 
 

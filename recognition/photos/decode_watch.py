@@ -5,12 +5,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from django.utils.translation import gettext_noop
+
 from recognition.photos.models import RecognitionRequest
 
 LONGEST_DECODE = 20.0  # seconds of computing for one photo; a large one takes up to 3
 LONGEST_DECODE_WAITING = 120.0  # seconds that pass meanwhile, on however busy a machine
-TOO_SLOW = (
-    "The photo takes more than {seconds:.0f} s of computing to decode, so it was given up. Save it again in another program, "
+TOO_SLOW = gettext_noop(
+    "The photo takes more than %(seconds)s s of computing to decode, so it was given up. Save it again in another program, "
     "or send another."
 )
 

@@ -3,8 +3,10 @@
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from faceplatform.errors import NotFound, Unprocessable
+from faceplatform.web.languages import retold
 from recognition.engine.annotate import annotate
 from recognition.engine.base import Box, PhotoError
 from recognition.engine.image import decode_reduced
@@ -35,24 +37,24 @@ def kept_photo_to_show(request: RecognitionRequest) -> tuple[bytes, str]:
     A photo that no worker could decode stays as it was sent.
     """
     if request.photo is None or request.status not in (Status.DONE, Status.FAILED):
-        raise NotFound("The photo was not kept.", code="photo_not_kept")
+        raise NotFound(_("The photo was not kept."), code="photo_not_kept")
     photo = bytes(request.photo)
     if request.status == Status.FAILED:
         return photo, request.photo_type
     try:
         jpeg = as_jpeg_if_needed(photo, request.photo_type, max_pixels=settings.MAX_PHOTO_PIXELS)
     except PhotoError as error:
-        raise Unprocessable(error.message, code=error.code) from error
+        raise Unprocessable(retold(error.message), code=error.code) from error
     return (photo, request.photo_type) if jpeg is None else (jpeg, "image/jpeg")
 
 
 def thumbnail(request: RecognitionRequest) -> bytes:
     """The kept photo as a small JPEG. Raises NotFound (photo_not_kept), and Unprocessable if it cannot be read."""
-    photo, _ = kept_photo_to_show(request)
+    photo = kept_photo_to_show(request)[0]
     try:
         return as_jpeg(photo, THUMBNAIL_SIDE, max_pixels=settings.MAX_PHOTO_PIXELS)
     except PhotoError as error:
-        raise Unprocessable(error.message, code=error.code) from error
+        raise Unprocessable(retold(error.message), code=error.code) from error
 
 
 def draw_kept_photo(request: RecognitionRequest) -> bytes:
@@ -71,4 +73,4 @@ def draw_kept_photo(request: RecognitionRequest) -> bytes:
     try:
         return draw(bytes(photo), recognition_as_dict(request))
     except PhotoError as error:
-        raise Unprocessable(error.message, code=error.code) from error
+        raise Unprocessable(retold(error.message), code=error.code) from error

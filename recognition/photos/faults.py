@@ -6,6 +6,8 @@ once its attempts are used up, the answer is 5xx and never says that the photo c
 
 from enum import StrEnum
 
+from django.utils.translation import gettext_noop
+
 from faceplatform.database import trouble
 from faceplatform.errors import DomainError
 from recognition.engine.faults import lacks_memory
@@ -59,23 +61,23 @@ FAULTS = {
     for code, status in codes.items()
 }
 
-OUT_OF_MEMORY = (
+OUT_OF_MEMORY = gettext_noop(
     "The server does not have enough memory to process this photo. Try again later, and tell your operator: a worker needs "
     "more memory, or there are too many workers."
 )
-ENGINE_ERROR = (
-    "The engine failed on this photo ({error}). It is a fault of the server. Tell your operator: the log says more."
+ENGINE_ERROR = gettext_noop(
+    "The engine failed on this photo (%(error)s). It is a fault of the server. Tell your operator: the log says more."
 )
-NOT_STORED = (
-    "The result could not be stored ({error}). It is a fault of the server. Tell your operator: the log says more."
+NOT_STORED = gettext_noop(
+    "The result could not be stored (%(error)s). It is a fault of the server. Tell your operator: the log says more."
 )
-WAITS_FOR_WORKER = (
+WAITS_FOR_WORKER = gettext_noop(
     "The photo waits: no recognition worker is running at the moment. It is done as soon as one is. Do not send it again, but "
     "under the same Idempotency-Key; ask for its result instead."
 )
-WAITS_FOR_PACK = (
-    "The photo waits for a worker with the model pack “{pack}”, and is done as soon as there is one. Do not send it again; "
-    "ask your operator to install the pack: manage.py packs install {pack}"
+WAITS_FOR_PACK = gettext_noop(
+    "The photo waits for a worker with the model pack “%(pack)s”, and is done as soon as there is one. Do not send it again; "
+    "ask your operator to install the pack: manage.py packs install %(pack)s"
 )
 
 
@@ -98,4 +100,4 @@ def reason_of(error: Exception, otherwise: str) -> tuple[str, str]:
     if known := trouble.trouble_of(error):
         return known.code, known.sentence
     text = ENGINE_ERROR if otherwise == "engine_error" else NOT_STORED
-    return otherwise, text.format(error=type(error).__name__)
+    return otherwise, text % {"error": type(error).__name__}

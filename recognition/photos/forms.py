@@ -5,6 +5,8 @@ from datetime import datetime, time, timedelta
 from django import forms
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from faceplatform.database.names import NameFormField
 from gallery.forms import DateInput
@@ -14,7 +16,7 @@ from recognition.engine.image import FORMAT_NAMES
 from recognition.photos.models import Decision
 
 ACCEPT = "image/*,.heic,.heif,.hif,.avif,.jp2,.tga,.dng,.cr2,.nef,.arw,.rw2,.raf"
-ACCEPT_TRUNCATED = "Also take photos that are cut off (their file ends too early)"
+ACCEPT_TRUNCATED = gettext_lazy("Also take photos that are cut off (their file ends too early)")
 
 
 class PhotosInput(forms.ClearableFileInput):
@@ -24,12 +26,12 @@ class PhotosInput(forms.ClearableFileInput):
 class PhotosField(forms.FileField):
     """One file or many. Whether each is a usable photo is decided later."""
 
-    widget = PhotosInput(attrs={"accept": ACCEPT, "multiple": True, "aria-label": "Photos"})
+    widget = PhotosInput(attrs={"accept": ACCEPT, "multiple": True, "aria-label": gettext_lazy("Photos")})
 
     def clean(self, data, initial=None):
         files = data if isinstance(data, list) else [data] if data else []
         if not files:
-            raise forms.ValidationError("Choose at least one photo.")
+            raise forms.ValidationError(_("Choose at least one photo."))
         return files
 
 
@@ -37,11 +39,16 @@ class WithConsent(forms.Form):
     """For a new person: what is stated of their consent, in galleries that require it."""
 
     consent_by = NameFormField(
-        max_length=200, label="Consent stated by", help_text="The person, or the document that says so."
+        max_length=200,
+        label=gettext_lazy("Consent stated by"),
+        help_text=gettext_lazy("The person, or the document that says so."),
     )
-    consent_at = forms.DateField(label="Stated on", widget=DateInput, initial=timezone.localdate)
+    consent_at = forms.DateField(label=gettext_lazy("Stated on"), widget=DateInput, initial=timezone.localdate)
     consent_until = forms.DateField(
-        label="Holds until", widget=DateInput, required=False, help_text="Empty: until it is withdrawn."
+        label=gettext_lazy("Holds until"),
+        widget=DateInput,
+        required=False,
+        help_text=gettext_lazy("Empty: until it is withdrawn."),
     )
 
     def __init__(self, gallery, *args, **kwargs):
@@ -57,15 +64,20 @@ class WithConsent(forms.Form):
 
 
 class AddFacesForm(WithConsent):
-    photos = PhotosField(label="Photos", help_text="One or more, each showing this person alone.")
-    name = NameFormField(max_length=200)
-    department = NameFormField(max_length=100, required=False)
-    position = NameFormField(max_length=100, required=False)
+    photos = PhotosField(
+        label=gettext_lazy("Photos"), help_text=gettext_lazy("One or more, each showing this person alone.")
+    )
+    name = NameFormField(max_length=200, label=gettext_lazy("Name"))
+    department = NameFormField(max_length=100, required=False, label=gettext_lazy("Department"))
+    position = NameFormField(max_length=100, required=False, label=gettext_lazy("Position"))
     external_id = NameFormField(
-        max_length=200, required=False, label="External id", help_text="The person's number in your own system."
+        max_length=200,
+        required=False,
+        label=gettext_lazy("External id"),
+        help_text=gettext_lazy("The person's number in your own system."),
     )
     accept_truncated = forms.BooleanField(required=False, label=ACCEPT_TRUNCATED)
-    another = forms.BooleanField(required=False, label="This is another person with the same name")
+    another = forms.BooleanField(required=False, label=gettext_lazy("This is another person with the same name"))
 
     def person(self) -> dict:
         """The fields of the new person besides the name, as `create_identity` takes them."""
@@ -73,34 +85,36 @@ class AddFacesForm(WithConsent):
 
 
 class MorePhotosForm(forms.Form):
-    photos = PhotosField(label="Photos")
+    photos = PhotosField(label=gettext_lazy("Photos"))
     accept_truncated = forms.BooleanField(required=False, label=ACCEPT_TRUNCATED)
 
 
 class RecogniseForm(forms.Form):
-    photo = PhotosField(label="Photos")
-    keep_photo = forms.BooleanField(required=False, label="Keep the photos with the results")
+    photo = PhotosField(label=gettext_lazy("Photos"))
+    keep_photo = forms.BooleanField(required=False, label=gettext_lazy("Keep the photos with the results"))
 
     @property
     def accepted(self) -> str:
         """Which photos are, for people."""
-        return f"{FORMAT_NAMES}, up to {settings.MAX_PHOTO_BYTES // 2**20} MiB each"
+        size = settings.MAX_PHOTO_BYTES // 2**20
+        return _("%(formats)s, up to %(size)s MiB each") % {"formats": _(FORMAT_NAMES), "size": size}
 
     def clean_photo(self):
         photos = self.cleaned_data["photo"]
         if len(photos) > settings.MAX_PHOTOS_AN_ENROLMENT:
-            raise forms.ValidationError(f"Choose at most {settings.MAX_PHOTOS_AN_ENROLMENT} photos at once.")
+            most = settings.MAX_PHOTOS_AN_ENROLMENT
+            raise forms.ValidationError(_("Choose at most %(most)s photos at once.") % {"most": most})
         return photos
 
 
 class RecognitionsForm(forms.Form):
     """The filters of the page, as its address has them. Days are those of the gallery's zone."""
 
-    name = forms.CharField(required=False, max_length=200, label="Person")
-    decision = forms.ChoiceField(choices=[("", "All"), *Decision.choices], required=False)
-    since = forms.DateField(required=False, widget=DateInput, label="From")
-    until = forms.DateField(required=False, widget=DateInput, label="To")
-    mine = forms.BooleanField(required=False, label="Only mine")
+    name = forms.CharField(required=False, max_length=200, label=gettext_lazy("Person"))
+    decision = forms.ChoiceField(choices=[("", gettext_lazy("All")), *Decision.choices], required=False)
+    since = forms.DateField(required=False, widget=DateInput, label=gettext_lazy("From"))
+    until = forms.DateField(required=False, widget=DateInput, label=gettext_lazy("To"))
+    mine = forms.BooleanField(required=False, label=gettext_lazy("Only mine"))
 
     def __init__(self, gallery, user, data):
         super().__init__(data)
@@ -173,7 +187,7 @@ class LivenessForm(forms.Form):
 
     liveness = forms.ChoiceField(
         choices=Liveness.choices,
-        label="A photo or a screen held up to the camera",
+        label=gettext_lazy("A photo or a screen held up to the camera"),
         help_text=Gallery._meta.get_field("liveness").help_text,
     )
 

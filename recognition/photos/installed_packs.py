@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from faceplatform.errors import Unavailable
 from recognition.engine.manifest import Manifest, PackError, load_manifest
@@ -20,8 +21,8 @@ def manifest_of(pack: str) -> Manifest:
     try:
         return _manifest(pack, path.stat().st_mtime)
     except (OSError, PackError) as error:
-        message = f"The model pack “{pack}” is missing or damaged. Run: manage.py packs install {pack}"
-        raise Unavailable(message, code="pack_not_installed") from error
+        message = _("The model pack “%(pack)s” is missing or damaged. Run: manage.py packs install %(pack)s")
+        raise Unavailable(message % {"pack": pack}, code="pack_not_installed") from error
 
 
 def installed_manifests() -> list[Manifest]:

@@ -3,6 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+# As answers name them and pages retell them.
+DECISIONS = (gettext_noop("known"), gettext_noop("unknown"), gettext_noop("unusable"))
 COLOURS = {"known": "#1a7f4b", "unknown": "#b3541e", "unusable": "#6b7280"}
 
 
@@ -16,8 +22,9 @@ def label_of(face: dict[str, Any]) -> str:
     """ "name score" of a known face, else its decision; the name alone if a curator gave it. face: from face_as_dict."""
     if face["identity"]:
         match = match_of(face)
-        return f"{face['identity']['name']} {match['score']:.2f}" if match else face["identity"]["name"]
-    return face["decision"]
+        name = face["identity"]["name"]
+        return f"{name} {number_format(format(match['score'], '.2f'))}" if match else name
+    return _(face["decision"])
 
 
 def match_of(face: dict[str, Any]) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy
 from pgvector.django import HalfVectorField
 
 from faceplatform.database.names import NameField
@@ -34,16 +35,16 @@ PASSING = (Purpose.DETECT, Purpose.EMBED, Purpose.COMPARE, Purpose.LIVE)
 
 
 class Status(models.TextChoices):
-    QUEUED = "queued", "Queued"
-    RUNNING = "running", "Running"
-    DONE = "done", "Done"
-    FAILED = "failed", "Failed"
+    QUEUED = "queued", gettext_lazy("Queued")
+    RUNNING = "running", gettext_lazy("Running")
+    DONE = "done", gettext_lazy("Done")
+    FAILED = "failed", gettext_lazy("Failed")
 
 
 class Decision(models.TextChoices):
-    KNOWN = "known", "Known"
-    UNKNOWN = "unknown", "Unknown"
-    UNUSABLE = "unusable", "Unusable"
+    KNOWN = "known", gettext_lazy("Known")
+    UNKNOWN = "unknown", gettext_lazy("Unknown")
+    UNUSABLE = "unusable", gettext_lazy("Unusable")
 
 
 class Priority(models.IntegerChoices):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from django.utils.translation import gettext as _
 
 from accounts.actor import Actor
 from faceplatform.errors import InvalidInput
@@ -22,11 +23,11 @@ def person_for(actor: Actor, gallery: Gallery, identity: Identity | None, name: 
     Raises InvalidInput, and Conflict (deleted_meanwhile).
     """
     if (identity is None) == (not name.strip()):
-        raise InvalidInput("Choose a person, or give the name of a new one.")
+        raise InvalidInput(_("Choose a person, or give the name of a new one."))
     if identity is None:
         return create_identity(actor=actor, gallery=gallery, name=name, **fields)
     if identity.gallery_id != gallery.pk:
-        raise InvalidInput("Choose a person of the same gallery.")
+        raise InvalidInput(_("Choose a person of the same gallery."))
     return lock_identity(identity.pk)
 
 

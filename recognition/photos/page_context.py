@@ -3,6 +3,9 @@
 from collections import Counter
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext_lazy
+
 from faceplatform.text import clean_name
 from gallery.models import Gallery, Identity
 from recognition.photos.labels import COLOURS, label_of, match_of
@@ -12,6 +15,13 @@ from recognition.photos.representation import enrolment_as_dict, recognition_as_
 
 # Scores (0.5 at the threshold) from which a match is called so.
 AT_THRESHOLD, LIKELY, SURE = 0.5, 0.6, 0.8
+FOUND = {
+    Decision.KNOWN: ngettext_lazy("%(count)s known", "%(count)s known", "count"),
+    Decision.UNKNOWN: ngettext_lazy("%(count)s unknown", "%(count)s unknown", "count"),
+    Decision.UNUSABLE: ngettext_lazy("%(count)s too poor to compare", "%(count)s too poor to compare", "count"),
+}
+# Where a threshold comes from, as answers name it and pages retell it.
+SOURCES = (gettext_noop("size"), gettext_noop("calibrated"), gettext_noop("manual"), gettext_noop("request"))
 OTHERS = 4  # candidates beside the named one who can be chosen at once
 ENROLMENT_COLOURS = {"enrolled": COLOURS["known"], "refused": "#b42318", "pending": COLOURS["unusable"]}
 
@@ -34,8 +44,8 @@ def result_of(request: RecognitionRequest) -> dict[str, Any]:
 def heading_of(cards: list[dict[str, Any]]) -> str:
     """What was found, in a line: “2 known, 1 unknown”."""
     counts = Counter(card["decision"] for card in cards)
-    words = {"known": "known", "unknown": "unknown", "unusable": "too poor to compare"}
-    return ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts[key]) or "No face was found."
+    told = [words % {"count": counts[decision]} for decision, words in FOUND.items() if counts[decision]]
+    return _(", ").join(told) or _("No face was found.")
 
 
 def _card(request: RecognitionRequest, face: dict[str, Any], row: RecognitionFace) -> dict[str, Any]:
@@ -59,16 +69,16 @@ def _card(request: RecognitionRequest, face: dict[str, Any], row: RecognitionFac
 
 
 def assurance_of(face: dict[str, Any], *, is_confirmed: bool) -> str:
-    """How sure the answer is, in words: by how far the nearest is from the threshold, and whether a second one is within it."""
+    """How sure the answer is, in English: by how far the nearest is from the threshold, and whether a second one is within it."""
     if face["decision"] != Decision.KNOWN:
-        return "Unknown" if face["decision"] == Decision.UNKNOWN else "Too poor"
+        return gettext_noop("Unknown") if face["decision"] == Decision.UNKNOWN else gettext_noop("Too poor")
     if is_confirmed and face["identity"]:
-        return "Confirmed"
+        return gettext_noop("Confirmed")
     match = match_of(face)
     rivals = [row for row in face["candidates"] if row is not match and row["score"] >= AT_THRESHOLD]
     if match is None or rivals or match["score"] < LIKELY:
-        return "Not sure"
-    return "Sure" if match["score"] >= SURE else "Likely"
+        return gettext_noop("Not sure")
+    return gettext_noop("Sure") if match["score"] >= SURE else gettext_noop("Likely")
 
 
 def namesake(gallery: Gallery, name: str) -> Identity | None:
@@ -84,7 +94,7 @@ def enrolment_context(gallery: Gallery, requests: list[RecognitionRequest]) -> d
     for number, (request, result) in enumerate(zip(requests, answer["results"], strict=True)):
         colour = ENROLMENT_COLOURS[result["status"]]
         picture = _picture(request, [("", colour)] * len(request.final_faces))
-        results.append(result | {"picture": picture, "number": number})
+        results.append(result | {"picture": picture, "number": number, "pack": request.pack})
     return {
         "gallery": gallery,
         "identity": identity,

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, pgettext
+
 from recognition.engine import quality as limits
 
 
@@ -17,38 +21,43 @@ class Measure:
 
 
 REASONS = {
-    "face_too_small": "too small: the eyes are too close together",
-    "low_detection_score": "not certain to be a face",
-    "low_quality": "blurred, badly lit or flat",
-    "truncated": "the file ends too early: a part of the photo is missing",
-    "extreme_pose": "turned too far away",
-    "presentation_attack": "may be a photo or a screen held up to the camera",
+    "face_too_small": gettext_noop("too small: the eyes are too close together"),
+    "low_detection_score": gettext_noop("not certain to be a face"),
+    "low_quality": gettext_noop("blurred, badly lit or flat"),
+    "truncated": gettext_noop("the file ends too early: a part of the photo is missing"),
+    "extreme_pose": gettext_noop("turned too far away"),
+    "presentation_attack": gettext_noop("may be a photo or a screen held up to the camera"),
 }
+# name, label, decimals, unit, least and most of a good value
+RULES: tuple[tuple[str, str, int, str, float | None, float | None], ...] = (
+    ("eye_distance", gettext_noop("Eye distance"), 0, " px", limits.POOR_EYE_DISTANCE, None),
+    ("sharpness", gettext_noop("Sharpness"), 0, "", limits.POOR_SHARPNESS, None),
+    ("brightness", gettext_noop("Brightness"), 0, "", limits.DARKEST, limits.BRIGHTEST),
+    ("contrast", gettext_noop("Contrast"), 0, "", limits.POOR_CONTRAST, None),
+    ("yaw", gettext_noop("Turned sideways"), 0, "°", None, limits.POOR_YAW),
+    ("detection_score", gettext_noop("Detection score"), 2, "", limits.POOR_DETECTION, None),
+)
 
 
 def reason_in_words(code: str) -> str:
     """What a reason code means; an unknown code is returned as it is."""
-    return REASONS.get(code, code)
+    return _(REASONS[code]) if code in REASONS else code
 
 
 def measures_in_words(measures: dict[str, Any]) -> list[Measure]:
     """The measures (name → value, from engine/quality.py) that matter, most important first; missing ones are left out."""
     described = []
-    for name, label, form, accepted, is_poor in _RULES:
+    for name, label, decimals, unit, least, most in RULES:
         value = measures.get(name)
         if value is not None:
-            described.append(Measure(label, form.format(value), accepted, is_poor(value)))
+            poor = (least is not None and value < least) or (most is not None and abs(value) > most)
+            shown = number_format(f"{value:.{decimals}f}") + unit
+            described.append(Measure(_(label), shown, _accepted(least, most, unit), poor))
     return described
 
 
-_RULES = (
-    ("eye_distance", "Eye distance", "{:.0f} px", f"at least {limits.POOR_EYE_DISTANCE:.0f} px",
-     lambda v: v < limits.POOR_EYE_DISTANCE),
-    ("sharpness", "Sharpness", "{:.0f}", f"at least {limits.POOR_SHARPNESS:.0f}", lambda v: v < limits.POOR_SHARPNESS),
-    ("brightness", "Brightness", "{:.0f}", f"{limits.DARKEST:.0f} to {limits.BRIGHTEST:.0f}",
-     lambda v: not limits.DARKEST <= v <= limits.BRIGHTEST),
-    ("contrast", "Contrast", "{:.0f}", f"at least {limits.POOR_CONTRAST:.0f}", lambda v: v < limits.POOR_CONTRAST),
-    ("yaw", "Turned sideways", "{:.0f}°", f"at most {limits.POOR_YAW:.0f}°", lambda v: abs(v) > limits.POOR_YAW),
-    ("detection_score", "Detection score", "{:.2f}", f"at least {limits.POOR_DETECTION}",
-     lambda v: v < limits.POOR_DETECTION),
-)  # fmt: skip
+def _accepted(least: float | None, most: float | None, unit: str) -> str:
+    values = {name: number_format(f"{limit:g}") + unit for name, limit in (("least", least), ("most", most)) if limit}
+    if least is None:
+        return _("at most %(most)s") % values
+    return (_("at least %(least)s") if most is None else pgettext("range", "%(least)s to %(most)s")) % values

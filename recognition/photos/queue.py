@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
+from django.utils.translation import gettext_noop
 
 from faceplatform.database.compiled import Compiled, Given
 from faceplatform.database.listen import Arrival, Hub
@@ -146,10 +147,12 @@ SET status = 'failed', finished_at = clock_timestamp(), error_code = 'client_gon
     photo = CASE WHEN keep_photo THEN photo END
 WHERE id = ANY(%(ids)s) AND status = 'queued' AND purpose <> 'enrol'
 """
-CLIENT_GONE = "The client disconnected before a worker had started, so the photo was discarded. Send it again."
+CLIENT_GONE = gettext_noop(
+    "The client disconnected before a worker had started, so the photo was discarded. Send it again."
+)
 
-WORKER_LOST = (
-    "The recognition worker stopped {attempts} times while processing this photo, so it is not tried again. "
+WORKER_LOST = gettext_noop(
+    "The recognition worker stopped %(attempts)s times while processing this photo, so it is not tried again. "
     "It is a fault of the server. Tell your operator."
 )
 
@@ -271,7 +274,7 @@ def worker_died(*, worker_id: UUID) -> int:
 
 @transaction.atomic
 def _release_lost(*, dead: UUID | None = None) -> int:
-    message = WORKER_LOST.format(attempts=settings.MAX_ATTEMPTS)
+    message = WORKER_LOST % {"attempts": settings.MAX_ATTEMPTS}
     released = _tried_in_vain(RELEASE, {"code": "worker_lost", "message": message, "dead": dead})
     _notify_of(released)
     return len(released)

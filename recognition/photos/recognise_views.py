@@ -4,6 +4,7 @@ from urllib.parse import urlencode
 
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts import looks
@@ -136,7 +137,7 @@ def face_picture(request, pk, index):
     _saw_picture(request, row)
     jpeg = RecognitionFace.objects.filter(request=row, index=index).values_list("crop", flat=True).first()
     if not jpeg:
-        raise NotFound("There is no such face, or its picture has been deleted.")
+        raise NotFound(_("There is no such face, or its picture has been deleted."))
     return picture(jpeg)
 
 

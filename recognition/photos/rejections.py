@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+from django.utils.translation import gettext as _
 from PIL import Image
 
 from accounts.actor import Actor
@@ -27,10 +28,10 @@ def reject_identity(*, actor: Actor, face: RecognitionFace, identity: Identity) 
     actor.require_scope(Scope.ENROL)
     actor.require_role(identity.gallery, Role.CURATOR)
     if face.vector is None or face.request.gallery_id != identity.gallery_id:
-        raise InvalidInput("This face was not compared with this person. Recognise the photo again first.")
+        raise InvalidInput(_("This face was not compared with this person. Recognise the photo again first."))
     lock_face(face)
     if Rejection.objects.standing().filter(face=face, sample__identity=identity).exists():
-        raise Conflict(f"A curator has already said that this is not {identity.name}.")
+        raise Conflict(_("A curator has already said that this is not %(name)s.") % {"name": identity.name})
     return remember_not(actor=actor, face=face, identity=identity)
 
 
@@ -58,7 +59,7 @@ def lock_face(face: RecognitionFace) -> RecognitionFace:
     """The face as it is now, locked. Raises Conflict (deleted_meanwhile)."""
     row = RecognitionFace.objects.select_for_update(of=("self",)).filter(pk=face.pk).first()
     if row is None:
-        raise Conflict("This recognition has been deleted in the meantime.", code="deleted_meanwhile")
+        raise Conflict(_("This recognition has been deleted in the meantime."), code="deleted_meanwhile")
     row.request = face.request
     return row
 

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from faceplatform.errors import DomainError
 from gallery.api import SampleSerializer
 from gallery.models import Identity
@@ -12,7 +14,8 @@ from recognition.photos.models import Candidate, Decision, RecognitionFace, Reco
 
 WAITS_FOR = "a worker with the model pack {pack}"
 
-ENROLMENT_STATUS: dict[str, str] = {Status.DONE: "enrolled", Status.FAILED: "refused"}
+ENROLMENT_STATUS: dict[str, str] = {Status.DONE: gettext_noop("enrolled"), Status.FAILED: gettext_noop("refused")}
+PENDING = gettext_noop("pending")
 
 
 def recognition_as_dict(request: RecognitionRequest) -> dict[str, Any]:
@@ -63,7 +66,7 @@ def enrolment_as_dict(requests: Iterable[RecognitionRequest]) -> dict[str, Any]:
 def _enrolment_result(request: RecognitionRequest) -> dict[str, Any]:
     return {
         "photo": request.photo_name,
-        "status": ENROLMENT_STATUS.get(request.status, "pending"),
+        "status": ENROLMENT_STATUS.get(request.status, PENDING),
         "waits_for": waits_for(request),
         "sample": SampleSerializer(request.sample).data if request.sample else None,
         "warnings": [*request.warnings, *request.sample.quality["reasons"]] if request.sample else [],

@@ -10,13 +10,15 @@ from uuid import UUID
 import uuid6
 from django.conf import settings
 from django.db import connection, transaction
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 
 from accounts import audit, buckets
 from accounts.actor import Actor
 from accounts.roles import Role, Scope
 from faceplatform.database.compiled import insert
 from faceplatform.errors import DomainError, InvalidInput, Unavailable, Unprocessable
+from faceplatform.web.languages import SOURCE, retold
 from gallery.models import Gallery, Identity, QualityGate
 from gallery.services import check_new_identity, require_consent
 from recognition.engine.base import PhotoError
@@ -219,8 +221,8 @@ def raise_if_unserved(request: RecognitionRequest) -> None:
     """
     if not request.served:
         if not Worker.objects.alive().exists():
-            raise Unavailable(WAITS_FOR_WORKER, code="no_worker", retry_after=10)
-        message = WAITS_FOR_PACK.format(pack=request.pack)
+            raise Unavailable(_(WAITS_FOR_WORKER), code="no_worker", retry_after=10)
+        message = _(WAITS_FOR_PACK) % {"pack": request.pack}
         raise Unavailable(message, code="pack_not_installed", retry_after=30)
 
 
@@ -275,9 +277,9 @@ def inspect_photo(photo: Photo) -> ImageInfo:
             photo.data, max_bytes=settings.MAX_PHOTO_BYTES, max_pixels=settings.MAX_PHOTO_PIXELS, size=photo.size
         )
     except PhotoError as error:
-        raise Unprocessable(error.message, code=error.code, status=status_of(error.code)) from error
+        raise Unprocessable(retold(error.message), code=error.code, status=status_of(error.code)) from error
     except MemoryError as error:
-        raise Unavailable(OUT_OF_MEMORY, code="out_of_memory", retry_after=10) from error
+        raise Unavailable(_(OUT_OF_MEMORY), code="out_of_memory", retry_after=10) from error
 
 
 def require_worker(gallery: Gallery) -> None:
@@ -285,15 +287,19 @@ def require_worker(gallery: Gallery) -> None:
     has_worker, is_full = queue.capacity(pack=gallery.pack)
     if not has_worker:
         raise Unavailable(
-            "No recognition worker is running, so the photo would not be processed. "
-            "Ask your operator to start one: manage.py recognition_worker",
+            _(
+                "No recognition worker is running, so the photo would not be processed. "
+                "Ask your operator to start one: manage.py recognition_worker"
+            ),
             code="no_worker",
             retry_after=10,
         )
     if is_full:
         raise Unavailable(
-            "Too many photos are waiting already. "
-            "Send this one again in a few seconds, or ask your operator for more workers.",
+            _(
+                "Too many photos are waiting already. "
+                "Send this one again in a few seconds, or ask your operator for more workers."
+            ),
             code="queue_full",
             retry_after=5,
         )
@@ -327,9 +333,10 @@ def _check_fraction(name: str, value: float | None) -> None:
 def check_enrolment(photos: Sequence[Photo], quality_gate: str = "") -> None:
     """Raises InvalidInput if there are no photos or too many, or the quality gate is unknown."""
     if not photos:
-        raise InvalidInput("Send at least one photo in the field “photos”.")
+        raise InvalidInput(_("Send at least one photo in the field “photos”."))
     if len(photos) > settings.MAX_PHOTOS_AN_ENROLMENT:
-        raise InvalidInput(f"Send at most {settings.MAX_PHOTOS_AN_ENROLMENT} photos at once; {len(photos)} were sent.")
+        message = _("Send at most %(most)s photos at once; %(sent)s were sent.")
+        raise InvalidInput(message % {"most": settings.MAX_PHOTOS_AN_ENROLMENT, "sent": len(photos)})
     if quality_gate and quality_gate not in QualityGate.values:
         raise InvalidInput(f"quality_gate must be one of {', '.join(QualityGate.values)}.")
 
@@ -352,9 +359,10 @@ def _enrolment_request(
     )
     request.purpose = Purpose.ENROL
     try:
-        request.photo_type = inspect_photo(photo).content_type
-        if identity:
-            require_consent(identity)
+        with translation.override(SOURCE):  # what is stored is English; pages retell it
+            request.photo_type = inspect_photo(photo).content_type
+            if identity:
+                require_consent(identity)
     except DomainError as error:
         request.photo = None
         request.status, request.finished_at = Status.FAILED, timezone.now()

@@ -3,6 +3,7 @@
 import uuid
 
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.pages import actor_of, get_visible, tell
@@ -35,10 +36,10 @@ def add_faces(request, slug):
             other = None if form.cleaned_data["another"] else namesake(gallery, form.cleaned_data["name"])
             if other is None:
                 return _enrol_new(request, gallery, form)
-            form.add_error(
-                None,
-                f"There is already a {other.name} in this gallery. Add the photos there, or tick that this is another person.",
+            told = _(
+                "There is already a %(name)s in this gallery. Add the photos there, or tick that this is another person."
             )
+            form.add_error(None, told % {"name": other.name})
             return _form_error(request, gallery, form, 409, other)
         except DomainError as error:
             form.add_error(None, error.message)
@@ -95,7 +96,7 @@ def _enrolment_page(request, gallery: Gallery, ids: list):
     own = RecognitionRequest.objects.visible_to(actor_of(request)).enrolments(ids)
     rows = list(own.filter(gallery=gallery, purpose=Purpose.ENROL))
     if not rows:
-        raise NotFound("There is no such enrolment.")
+        raise NotFound(_("There is no such enrolment."))
     template = "recognition/_enrolment.html" if request.htmx else "recognition/enrolment.html"
     return render(request, template, enrolment_context(gallery, rows))
 
@@ -115,7 +116,7 @@ def photo_ids(request) -> list[uuid.UUID]:
     try:
         return [uuid.UUID(text) for text in request.GET.getlist("photo")]
     except ValueError as error:
-        raise NotFound("There is no such photo.") from error
+        raise NotFound(_("There is no such photo.")) from error
 
 
 # --- Pictures held up to a camera -------------------------------------------------------------------------------------
@@ -125,7 +126,7 @@ def set_liveness(request, slug):
     gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     form = LivenessForm(request.POST)
     if not form.is_valid():
-        raise InvalidInput("Choose off, hint or refuse.")
+        raise InvalidInput(_("Choose off, hint or refuse."))
     event = change_settings(actor=actor_of(request), gallery=gallery, liveness=form.cleaned_data["liveness"])
-    tell(request, "Saved.", event)
+    tell(request, _("Saved."), event)
     return redirect("calibration", slug)

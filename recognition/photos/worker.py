@@ -327,7 +327,7 @@ class RecognitionWorker:
         if not self.ends_process or token is None or request is None:
             return
         logger.error("request %s takes too long to decode; this worker ends, to be started anew", request.pk)
-        message = TOO_SLOW.format(seconds=LONGEST_DECODE)
+        message = TOO_SLOW % {"seconds": f"{LONGEST_DECODE:.0f}"}
         results.fail(request=request, token=token, code="invalid_image", message=message)
         queue.hand_back(token=token)
         queue.unregister_worker(worker_id=worker_id)

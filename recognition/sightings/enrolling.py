@@ -15,7 +15,7 @@ from gallery.services import EnrolledFace, add_sample
 from recognition.cameras.models import SightingFace
 from recognition.engine.align import CROP_MARGIN
 from recognition.photos.naming import looks_like, refused_by_gate
-from recognition.photos.results.refusals import REFUSALS
+from recognition.photos.results.refusals import refusal
 
 BY_DEFAULT = 3
 OTHER_PACK = "This face has no vector of the model pack in force yet. Try again in some minutes."
@@ -60,7 +60,7 @@ def enrol_faces(
         if code is None and conflicts and gate != QualityGate.OFF and (other := _looks_like(face, identity, pack)):
             code, values = "identity_similarity_conflict", {"other": other.name, "name": identity.name}
         if code:
-            refused.append(RefusedFace(face.pk, code, REFUSALS[code].format(**values)))
+            refused.append(RefusedFace(face.pk, code, refusal(code, **values)))
         elif face.vector is None or face.pack != pack:
             refused.append(RefusedFace(face.pk, "pack_changed", OTHER_PACK))
         else:

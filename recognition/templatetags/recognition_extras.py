@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import template
+from django.utils.formats import number_format
 
 from accounts.pages import actor_of
 from accounts.roles import Role
@@ -21,7 +22,7 @@ def milliseconds(value: float | str | None) -> str:
     """A time in readable form: “12 ms”, “1.4 s”; “–” if it is not known (None or empty). value: milliseconds."""
     if not isinstance(value, int | float):
         return "–"
-    return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
+    return f"{value:.0f} ms" if value < 1000 else f"{number_format(f'{value / 1000:.1f}')} s"
 
 
 @register.filter
@@ -29,7 +30,7 @@ def rate(value: float | str | None) -> str:
     """A fraction as a percentage: “2.5 %”, “0.012 %”; “–” if it is not known (None or empty)."""
     if not isinstance(value, int | float):
         return "–"
-    return f"{value * 100:.2g} %" if value < 0.1 else f"{value * 100:.0f} %"
+    return f"{number_format(f'{value * 100:.2g}')} %" if value < 0.1 else f"{value * 100:.0f} %"
 
 
 @register.filter

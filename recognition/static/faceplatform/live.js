@@ -32,7 +32,7 @@ function draw({ faces, image }) {
       return [element("rect", { x, y, width, height, class: face.decision }), element("text", label, nameOf(face))];
     }),
   );
-  const told = faces.map(nameOf).sort().join(", ") || "Nobody";
+  const told = faces.map(nameOf).sort().join(", ") || text("nobody");
   if (names.textContent !== told) names.textContent = told; // read out only when it changes
 }
 

@@ -36,6 +36,12 @@ def later(client, page: str) -> str:
     return client.get(address, HTTP_HX_REQUEST="true").content.decode()
 
 
+def test_why_a_photo_was_refused_is_kept_in_english_whoever_sent_it(curator):
+    photo = SimpleUploadedFile("junk.jpg", b"junk")
+    curator.post(ADDRESS, {"name": "Grace", "photos": [photo]}, headers={"Accept-Language": "de"})
+    assert RecognitionRequest.objects.get().error_message.startswith("The file is not a photo that can be read.")
+
+
 def test_refused_photos_leave_nobody_and_the_form_can_be_sent_again(curator, worker, no_face, both, hopper):
     page = add(curator, b"junk")
     assert "so Grace was not added" in page and not Identity.objects.exists()

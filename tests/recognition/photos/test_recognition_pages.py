@@ -1,5 +1,7 @@
 """Recognise, a result, a curator's word on a card, and the list: the pages themselves, without a browser."""
 
+import re
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from factories import IdentityFactory, UserFactory, member
@@ -73,6 +75,21 @@ def test_a_card_says_it_in_words_with_few_queries(curator, answered, grace, djan
     assert "1 known" in page and "Grace" in page and 'class="score"' in page
     assert any(f">{word}</span>" in page for word in ("Sure", "Likely")) and "style=" not in page
     assert len(page) < 150_000
+
+
+def test_a_reader_of_german_reads_numbers_with_a_comma_and_the_picture_keeps_its_dots(curator, answered, grace):
+    page = curator.get(f"/recognitions/{answered.pk}/", headers={"Accept-Language": "de"}).content.decode()
+    assert re.search(r"<title>Grace \d,\d\d</title>", page) and " 0,50" in page
+    [drawn] = re.findall(r'<svg class="photo".*?</svg>', page, re.DOTALL)
+    numbers = re.findall(r' (?:x|y|rx|width|height|font-size|stroke-width|textLength|viewBox)="([^"]*)"', drawn)
+    assert any("." in number for number in numbers) and not any("," in number for number in numbers)
+
+
+def test_an_answer_that_waited_for_a_worker_speaks_its_readers_language(client, gallery, living_worker, hopper):
+    client.force_login(member(gallery, Role.VIEWER).user)
+    headers = {"Accept-Language": "ar"}
+    page = client.post("/galleries/staff/recognise", {"photo": files(one=hopper)}, headers=headers)
+    assert '<html lang="ar" dir="rtl"' in page.content.decode() and page["Content-Language"] == "ar"
 
 
 def test_somebody_else_then_undo(curator, gallery, answered, grace):
