@@ -8,11 +8,12 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actor import Actor
 from accounts.audit import audited
-from accounts.roles import Role, Scope
+from accounts.roles import Scope
 from faceplatform.errors import Conflict, NotAllowed
 from gallery.models import Gallery
 
@@ -37,9 +38,9 @@ def reopen_gallery(*, actor: Actor, gallery: Gallery) -> Gallery:
     actor.require_scope(Scope.MANAGE)
     gallery = _lock_for_owner(actor, gallery)
     if gallery.deletion is None:
-        raise Conflict("This gallery is not being deleted. There is nothing to undo.", code="not_closed")
+        raise Conflict(_("This gallery is not being deleted. There is nothing to undo."), code="not_closed")
     if gallery.deletion["began"]:
-        raise Conflict("The waiting time is over, and the gallery is being deleted now.", code="deletion_began")
+        raise Conflict(_("The waiting time is over, and the gallery is being deleted now."), code="deletion_began")
     gallery.deletes_at = gallery.deletion = None
     gallery.save(update_fields=["deletes_at", "deletion"])
     audit.record(actor=actor, action="gallery.reopened", gallery=gallery, target=gallery)
@@ -49,11 +50,11 @@ def reopen_gallery(*, actor: Actor, gallery: Gallery) -> Gallery:
 def _lock_for_owner(actor: Actor, gallery: Gallery) -> Gallery:
     """The gallery, locked. Raises NotAllowed, and Conflict if it is gone."""
     if not Gallery.objects.owned_by(actor).filter(pk=gallery.pk).exists():
-        message = f"This needs the role {Role.OWNER.label.lower()} in the gallery “{gallery.name}”. Ask one of its owners for it."
-        raise NotAllowed(message)
+        message = _("This needs the role owner in the gallery “%(gallery)s”. Ask one of its owners for it.")
+        raise NotAllowed(message % {"gallery": gallery.name})
     row = Gallery.objects.select_for_update().filter(pk=gallery.pk).first()
     if row is None:
-        raise Conflict("This gallery has been deleted.", code="deleted_meanwhile")
+        raise Conflict(_("This gallery has been deleted."), code="deleted_meanwhile")
     return row
 
 

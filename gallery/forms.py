@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
+from django.utils.translation import gettext_lazy as _
 
 from faceplatform.database.names import NameFormField
 from faceplatform.errors import InvalidInput
@@ -17,13 +18,16 @@ class GalleryForm(forms.ModelForm):
     class Meta:
         model = Gallery
         fields = ["name"]
+        labels = {"name": _("Name")}
 
 
 class SeenField(forms.DateTimeField):
     """The `updated_at` of the person as the page showed it."""
 
     widget = forms.HiddenInput
-    default_error_messages = {"invalid": "This page is out of date. Look at the person again, then make your change."}
+    default_error_messages = {
+        "invalid": _("This page is out of date. Look at the person again, then make your change.")
+    }
 
 
 class MetadataField(forms.JSONField):
@@ -33,7 +37,7 @@ class MetadataField(forms.JSONField):
         try:
             return super().to_python(value)
         except (RecursionError, ValueError) as error:
-            raise ValidationError("Enter JSON with at most 8 levels, and numbers of a usual size.") from error
+            raise ValidationError(_("Enter JSON with at most 8 levels, and numbers of a usual size.")) from error
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         try:
@@ -55,9 +59,17 @@ class IdentityForm(forms.ModelForm):
     class Meta:
         model = Identity
         fields = ["name", "external_id", "department", "position", "active", "hidden"]
+        labels = {
+            "name": _("Name"),
+            "external_id": _("External id"),
+            "department": _("Department"),
+            "position": _("Position"),
+            "active": _("Active"),
+            "hidden": _("Hidden"),
+        }
         help_texts = {
-            "active": "Inactive people stay in the gallery but are never recognised.",
-            "hidden": "Hidden people are recognised, but not shown on the dashboard.",
+            "active": _("Inactive people stay in the gallery but are never recognised."),
+            "hidden": _("Hidden people are recognised, but not shown on the dashboard."),
         }
 
 
@@ -76,7 +88,7 @@ class ConsentForm(forms.ModelForm):
     class Meta:
         model = Identity
         fields = list(CONSENT_FIELDS)
-        labels = {"consent": "Their answer"}
+        labels = {"consent": _("Their answer")}
         widgets = {
             "consent_at": DateInput,
             "consent_until": DateInput,
@@ -91,12 +103,12 @@ class SamplesForm(forms.Form):
         super().__init__(data)
         self.fields["samples"] = forms.ModelMultipleChoiceField(
             identity.samples.select_related("identity__gallery"),
-            error_messages={"required": "Tick one or more samples first."},
+            error_messages={"required": _("Tick one or more samples first.")},
         )
 
 
 class SplitForm(SamplesForm):
-    name = NameFormField(max_length=200, error_messages={"required": "Type the new person's name first."})
+    name = NameFormField(max_length=200, error_messages={"required": _("Type the new person's name first.")})
 
 
 def _add_other_person_field(form: forms.Form, identity: Identity) -> None:
@@ -104,8 +116,8 @@ def _add_other_person_field(form: forms.Form, identity: Identity) -> None:
     form.fields["to"] = forms.ModelChoiceField(
         others.select_related("gallery"),
         error_messages={
-            "required": "Choose the person first.",
-            "invalid_choice": "This person no longer exists. Choose another.",
+            "required": _("Choose the person first."),
+            "invalid_choice": _("This person no longer exists. Choose another."),
         },
     )
 

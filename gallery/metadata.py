@@ -2,6 +2,8 @@
 
 import json
 
+from django.utils.translation import gettext as _
+
 from faceplatform.errors import InvalidInput
 
 MAX_BYTES = 64 * 1024
@@ -16,12 +18,13 @@ def require_bounded(metadata: object) -> None:
         value, level = waiting.pop()
         values += 1
         if level > MAX_LEVELS:
-            raise InvalidInput(f"metadata is nested too deeply. Send it with at most {MAX_LEVELS} levels.")
+            raise InvalidInput(
+                _("metadata is nested too deeply. Send it with at most %(most)s levels.") % {"most": MAX_LEVELS}
+            )
         inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
         if values + len(inner) > MAX_VALUES:
-            raise InvalidInput(f"metadata has too many values. Send at most {MAX_VALUES}.")
+            raise InvalidInput(_("metadata has too many values. Send at most %(most)s.") % {"most": MAX_VALUES})
         waiting += [(each, level + 1) for each in inner]
     if len(json.dumps(metadata, ensure_ascii=False).encode(errors="surrogatepass")) > MAX_BYTES:
-        raise InvalidInput(
-            f"metadata is larger than {MAX_BYTES // 1024} KiB. Keep large data elsewhere, and a reference here."
-        )
+        message = _("metadata is larger than %(most)s KiB. Keep large data elsewhere, and a reference here.")
+        raise InvalidInput(message % {"most": MAX_BYTES // 1024})

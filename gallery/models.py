@@ -19,6 +19,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from pgvector.django import HalfVectorField
 
 from faceplatform import setting_values
@@ -30,39 +31,40 @@ from gallery.querysets import FaceSampleQuerySet, GalleryQuerySet, IdentityQuery
 class ThresholdSource(models.TextChoices):
     """Where a gallery's threshold comes from. A recognition request may also bring its own ("request")."""
 
-    SIZE = "size", "Follows the gallery's size"
-    CALIBRATED = "calibrated", "Calibrated on the gallery's own faces"
-    MANUAL = "manual", "Set by hand"
+    SIZE = "size", _("Follows the gallery's size")
+    CALIBRATED = "calibrated", _("Calibrated on the gallery's own faces")
+    MANUAL = "manual", _("Set by hand")
 
 
 class QualityGate(models.TextChoices):
-    OFF = "off", "Off: any single face"
-    STANDARD = "standard", "Standard: refuses unusable faces, warns of poor ones"
-    STRICT = "strict", "Strict: refuses poor faces"
+    OFF = "off", _("Off: any single face")
+    STANDARD = "standard", _("Standard: refuses unusable faces, warns of poor ones")
+    STRICT = "strict", _("Strict: refuses poor faces")
 
 
 class Liveness(models.TextChoices):
     """What is made of a live picture whose face may be a photo or a screen held up to the camera."""
 
-    OFF = "off", "Off: nothing is checked"
-    HINT = "hint", "Hint: says so beside the face"
-    REFUSE = "refuse", "Refuse: nobody is recognised by it"
+    OFF = "off", _("Off: nothing is checked")
+    HINT = "hint", _("Hint: says so beside the face")
+    REFUSE = "refuse", _("Refuse: nobody is recognised by it")
 
 
 class Consent(models.TextChoices):
     """Whether a person has agreed to being recognised."""
 
-    NOT_ASKED = "", "Not asked"
-    GIVEN = "given", "Given"
-    REFUSED = "refused", "Refused"
-    WITHDRAWN = "withdrawn", "Withdrawn"
+    NOT_ASKED = "", _("Not asked")
+    GIVEN = "given", _("Given")
+    REFUSED = "refused", _("Refused")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
 
 
 def validate_time_zone(text: str) -> None:
     try:
         setting_values.time_zone(text)
     except ValueError:
-        raise ValidationError(f"No time zone is called “{text}”. Write one such as Europe/Berlin.") from None
+        message = _("No time zone is called “%(name)s”. Write one such as Europe/Berlin.")
+        raise ValidationError(message, params={"name": text}) from None
 
 
 class Gallery(models.Model):
@@ -73,22 +75,28 @@ class Gallery(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
-    slug = models.SlugField(max_length=50, unique=True, help_text="The gallery's name in URLs, commands and API calls.")
+    slug = models.SlugField(
+        max_length=50, unique=True, help_text=_("The gallery's name in URLs, commands and API calls.")
+    )
     name = NameField(max_length=100)
-    pack = models.CharField(max_length=50, help_text="The model pack in force.")
+    pack = models.CharField(max_length=50, help_text=_("The model pack in force."))
     threshold_source = models.CharField(
-        max_length=10, choices=ThresholdSource.choices, default=ThresholdSource.SIZE, verbose_name="threshold"
+        max_length=10, choices=ThresholdSource.choices, default=ThresholdSource.SIZE, verbose_name=_("threshold")
     )
     threshold_distance = models.FloatField(
         null=True,
         blank=True,
-        help_text="The largest distance that still counts as the same person. Empty if it follows the gallery's size.",
+        help_text=_(
+            "The largest distance that still counts as the same person. Empty if it follows the gallery's size."
+        ),
     )
     target_fpir = models.FloatField(
         default=0.01,
         validators=[MinValueValidator(0.0001), MaxValueValidator(0.5)],
-        help_text="The share of strangers that may be mistaken for somebody. A threshold by the gallery's size aims at it.",
-        verbose_name="target FPIR",
+        help_text=_(
+            "The share of strangers that may be mistaken for somebody. A threshold by the gallery's size aims at it."
+        ),
+        verbose_name=_("target FPIR"),
     )
     quality_gate = models.CharField(max_length=10, choices=QualityGate.choices, default=QualityGate.STANDARD)
     liveness = models.CharField(
@@ -96,14 +104,16 @@ class Gallery(models.Model):
         choices=Liveness.choices,
         default=Liveness.OFF,
         db_default=Liveness.OFF,
-        verbose_name="pictures held up to a camera",
-        help_text="Whether faces of cameras and live pictures are checked for being a photo or a screen. A hint, no proof.",
+        verbose_name=_("pictures held up to a camera"),
+        help_text=_(
+            "Whether faces of cameras and live pictures are checked for being a photo or a screen. A hint, no proof."
+        ),
     )
     keep_photos = models.BooleanField(
-        default=False, help_text="Keep the photos sent for recognition, not only the faces found in them."
+        default=False, help_text=_("Keep the photos sent for recognition, not only the faces found in them.")
     )
     requires_consent = models.BooleanField(
-        default=False, help_text="People without valid consent are neither recognised nor enrolled."
+        default=False, help_text=_("People without valid consent are neither recognised nor enrolled.")
     )
     time_zone = models.CharField(
         max_length=50,
@@ -111,12 +121,12 @@ class Gallery(models.Model):
         default="",
         db_default="",
         validators=[validate_time_zone],
-        help_text="Whose days count, such as Europe/Berlin. Empty: the installation's.",
+        help_text=_("Whose days count, such as Europe/Berlin. Empty: the installation's."),
     )
     day_starts_at = models.TimeField(
         default=time(0),
         db_default=time(0),
-        help_text="When a day begins; later than midnight where people work at night.",
+        help_text=_("When a day begins; later than midnight where people work at night."),
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     deletes_at = models.DateTimeField(null=True, editable=False)
@@ -136,7 +146,9 @@ class Gallery(models.Model):
                     threshold_distance__isnull=False,
                     threshold_distance__gt=0,
                 ),
-                violation_error_message="A calibrated or manual threshold needs a distance above 0; one by size has none.",
+                violation_error_message=_(
+                    "A calibrated or manual threshold needs a distance above 0; one by size has none."
+                ),
             ),
             models.CheckConstraint(
                 name="gallery_target_fpir_range", condition=Q(target_fpir__gt=0, target_fpir__lte=0.5)
@@ -198,7 +210,7 @@ class Identity(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="identities")
     name = NameField(max_length=200)
-    external_id = NameField(max_length=200, blank=True, help_text="The person's number in your own system.")
+    external_id = NameField(max_length=200, blank=True, help_text=_("The person's number in your own system."))
     department = NameField(max_length=100, blank=True)
     position = NameField(max_length=100, blank=True)
     active = models.BooleanField(default=True)
@@ -210,17 +222,17 @@ class Identity(models.Model):
         max_length=200,
         blank=True,
         db_default="",
-        verbose_name="stated by",
-        help_text="Who gave the answer, or the document that records it.",
+        verbose_name=_("stated by"),
+        help_text=_("Who gave the answer, or the document that records it."),
     )
-    consent_at = models.DateField(null=True, blank=True, verbose_name="stated on")
+    consent_at = models.DateField(null=True, blank=True, verbose_name=_("stated on"))
     consent_until = models.DateField(
         null=True,
         blank=True,
-        verbose_name="valid until",
-        help_text="The last valid day. Empty if valid until withdrawn.",
+        verbose_name=_("valid until"),
+        help_text=_("The last valid day. Empty if valid until withdrawn."),
     )
-    consent_note = models.TextField(blank=True, db_default="", max_length=2000, verbose_name="note")
+    consent_note = models.TextField(blank=True, db_default="", max_length=2000, verbose_name=_("note"))
     merged_into = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+", editable=False)
     moved_to = models.ForeignKey(
         "self", null=True, on_delete=models.SET_NULL, related_name="moved_from", editable=False
@@ -244,7 +256,7 @@ class Identity(models.Model):
                 condition=~Q(external_id="") & Q(deleted_at=None),
                 name="identity_external_id_once",
                 violation_error_code="unique",
-                violation_error_message="Another person in this gallery already has this external id.",
+                violation_error_message=_("Another person in this gallery already has this external id."),
             ),
             models.CheckConstraint(condition=~Q(name=""), name="identity_has_name"),
             # The samples' composite foreign key points at this pair.
@@ -256,12 +268,12 @@ class Identity(models.Model):
             models.CheckConstraint(
                 name="identity_consent_has_source",
                 condition=~Q(consent="given") | (~Q(consent_by="") & Q(consent_at__isnull=False)),
-                violation_error_message="To record consent as given, say who gave it (or which document) and when.",
+                violation_error_message=_("To record consent as given, say who gave it (or which document) and when."),
             ),
             models.CheckConstraint(
                 name="identity_consent_ends_later",
                 condition=Q(consent_until=None) | Q(consent_until__gte=F("consent_at")),
-                violation_error_message="Consent cannot expire before it was given.",
+                violation_error_message=_("Consent cannot expire before it was given."),
             ),
         ]
         indexes = [models.Index(fields=["gallery", "name", "id"], name="identity_by_name")]

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import connection
 from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from faceplatform.errors import Conflict
 from gallery.models import FaceEmbedding, FaceSample, Gallery, ThresholdSource
@@ -19,7 +20,7 @@ def hold_pack(gallery_id: UUID) -> str:
         cursor.execute("SELECT pack FROM gallery_gallery WHERE id = %s FOR KEY SHARE", [gallery_id])
         row = cursor.fetchone()
     if row is None:
-        raise Conflict("This gallery has been deleted in the meantime.", code="deleted_meanwhile")
+        raise Conflict(_("This gallery has been deleted in the meantime."), code="deleted_meanwhile")
     return row[0]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django import forms
@@ -11,17 +11,22 @@ from django.core.paginator import Paginator
 from django.db.models import Count, F, Q
 from django.db.models.functions import Left, Upper
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from gallery.models import Gallery
 from gallery.querysets import IdentityQuerySet
 
-SORTS: dict[str, tuple[str, list[Any]]] = {
-    "name": ("By name", ["name", "id"]),
-    "seen": ("Last seen first", [F("last_recognized_at").desc(nulls_last=True), "name", "id"]),
-    "new": ("Newest first", ["-created_at", "-id"]),
-    "faces": ("Most faces first", ["-sample_count", "name", "id"]),
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+SORTS: dict[str, tuple["StrOrPromise", list[Any]]] = {
+    "name": (_("By name"), ["name", "id"]),
+    "seen": (_("Last seen first"), [F("last_recognized_at").desc(nulls_last=True), "name", "id"]),
+    "new": (_("Newest first"), ["-created_at", "-id"]),
+    "faces": (_("Most faces first"), ["-sample_count", "name", "id"]),
 }
-STATES = {"active": "Active", "inactive": "Inactive", "hidden": "Hidden", "all": "All"}
+STATES = {"active": _("Active"), "inactive": _("Inactive"), "hidden": _("Hidden"), "all": _("All")}
 STATE_ROWS = {
     "active": Q(active=True, hidden=False),
     "inactive": Q(active=False),
@@ -29,18 +34,22 @@ STATE_ROWS = {
     "all": Q(),
 }
 CONSENTS = {
-    "valid": ("Valid consent", lambda rows: rows.with_valid_consent()),
-    "missing": ("Without valid consent", lambda rows: rows.without_valid_consent()),
-    "ending": ("Consent ends soon", lambda rows: rows.consent_ending()),
+    "valid": (_("Valid consent"), lambda rows: rows.with_valid_consent()),
+    "missing": (_("Without valid consent"), lambda rows: rows.without_valid_consent()),
+    "ending": (_("Consent ends soon"), lambda rows: rows.consent_ending()),
 }
-SEEN = {"0": "Seen today", "7": "Seen in 7 days", "30": "Seen in 30 days", "never": "Never seen"}
+SEEN = {"0": _("Seen today"), "7": _("Seen in 7 days"), "30": _("Seen in 30 days"), "never": _("Never seen")}
 SIZES = (60, 120, 240)
 MOST_DEPARTMENTS, MOST_LETTERS = 200, 60
 
 
-def _choices(options: dict[str, Any], empty: str) -> list[tuple[str, str]]:
-    labels = [(key, label if isinstance(label, str) else label[0]) for key, label in options.items()]
+def _choices(options: dict[str, Any], empty: "StrOrPromise") -> "list[tuple[str, StrOrPromise]]":
+    labels = [(key, label[0] if isinstance(label, tuple) else label) for key, label in options.items()]
     return [("", empty), *labels] if empty else labels
+
+
+def _sizes() -> list[tuple[int, str]]:
+    return [(size, gettext("%(count)s a page") % {"count": size}) for size in SIZES]
 
 
 class PeopleFilter(forms.Form):
@@ -48,18 +57,16 @@ class PeopleFilter(forms.Form):
 
     q = forms.CharField(required=False)
     state = forms.ChoiceField(choices=_choices(STATES, ""), required=False)
-    department = forms.CharField(required=False, max_length=100, widget=forms.Select, label="Department")
-    consent = forms.ChoiceField(choices=_choices(CONSENTS, "Any consent"), required=False, label="Consent")
-    seen = forms.ChoiceField(choices=_choices(SEEN, "Seen or not"), required=False, label="Seen")
+    department = forms.CharField(required=False, max_length=100, widget=forms.Select, label=_("Department"))
+    consent = forms.ChoiceField(choices=_choices(CONSENTS, _("Any consent")), required=False, label=_("Consent"))
+    seen = forms.ChoiceField(choices=_choices(SEEN, _("Seen or not")), required=False, label=_("Seen"))
     faces = forms.ChoiceField(
-        choices=[("", "Any number of faces"), ("few", "Fewer than 2 faces")], required=False, label="Faces"
+        choices=[("", _("Any number of faces")), ("few", _("Fewer than 2 faces"))], required=False, label=_("Faces")
     )
     letter = forms.CharField(required=False, max_length=4, strip=False, widget=forms.HiddenInput)
-    sort = forms.ChoiceField(choices=_choices(SORTS, ""), required=False, label="Order")
-    view = forms.ChoiceField(choices=[("grid", "Grid"), ("table", "Table")], required=False)
-    size = forms.TypedChoiceField(
-        choices=[(size, f"{size} a page") for size in SIZES], coerce=int, required=False, label="On a page"
-    )
+    sort = forms.ChoiceField(choices=_choices(SORTS, ""), required=False, label=_("Order"))
+    view = forms.ChoiceField(choices=[("grid", _("Grid")), ("table", _("Table"))], required=False)
+    size = forms.TypedChoiceField(choices=_sizes, coerce=int, required=False, label=_("On a page"))
 
     DEFAULTS = {"state": "active", "sort": "name", "view": "grid", "size": SIZES[0]}
     NARROWING = ("department", "consent", "seen", "faces", "letter")
@@ -103,7 +110,7 @@ class PeopleFilter(forms.Form):
         pages = Paginator(rows, self.values["size"])
         if not any(self.values[name] for name in ("q", *self.NARROWING)):
             pages.count = next(
-                count for key, _, count in self.state_counts if key == self.values["state"]
+                count for key, __, count in self.state_counts if key == self.values["state"]
             )  # saves a query
         return pages
 
@@ -115,11 +122,11 @@ class PeopleFilter(forms.Form):
     def chips(self) -> list[dict[str, str]]:
         """{words, without: the address without it} of each filter in force, beside the state and the search."""
         words: dict[str, Callable[[str], str]] = {
-            "consent": lambda key: CONSENTS[key][0],
-            "seen": lambda key: SEEN[key],
-            "faces": lambda _: "Fewer than 2 faces",
+            "consent": lambda key: str(CONSENTS[key][0]),
+            "seen": lambda key: str(SEEN[key]),
+            "faces": lambda __: gettext("Fewer than 2 faces"),
             "department": str,
-            "letter": lambda letter: f"Begins with {letter.upper()}",
+            "letter": lambda letter: gettext("Begins with %(letter)s") % {"letter": letter.upper()},
         }
         return [
             {"words": words[name](self.values[name]), "without": f"?{self.address(**{name: ''})}"}
@@ -140,7 +147,7 @@ class PeopleFilter(forms.Form):
         """(key, label, how many) of each state, in one query."""
         counts = {f"are_{key}": Count("pk", filter=rows or None) for key, rows in STATE_ROWS.items()}
         counted = self.gallery.identities.aggregate(**counts)
-        return [(key, label, counted[f"are_{key}"]) for key, label in STATES.items()]
+        return [(key, str(label), counted[f"are_{key}"]) for key, label in STATES.items()]
 
     @cached_property
     def departments(self) -> list[str]:

@@ -4,10 +4,12 @@ from typing import Any
 
 from django.db.models import CharField, Q
 from django.db.models.functions import Cast
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import AuditEvent
 from accounts.querysets import AuditEventQuerySet
-from gallery.models import FaceSample, Identity, history_of
+from gallery.models import Consent, FaceSample, Identity, history_of
 
 
 def events_of(person: Identity, rows: AuditEventQuerySet) -> Any:
@@ -32,37 +34,51 @@ def events_of(person: Identity, rows: AuditEventQuerySet) -> Any:
 
 
 WORDS = {
-    "identity.created": "Added the person",
-    "identity.changed": "Changed",
-    "identity.deleted": "Deleted the person",
-    "identity.merged": "Merged another entry into this one",
-    "identity.split": "Split off faces",
-    "identity.exported": "Downloaded everything stored about the person",
-    "people.changed": "Changed many people at once",
-    "people.arrived": "Moved here from another gallery",
-    "people.deleted": "Deleted many people at once",
-    "people.moved": "Moved to another gallery",
-    "sample.created": "Enrolled a face",
-    "sample.deleted": "Deleted a face",
-    "sample.moved": "Moved a face",
-    "sample.rejected": "Marked a face as not this person",
-    "samples.deleted": "Deleted faces",
-    "samples.moved": "Moved faces",
-    "samples.rejected": "Marked faces as not this person",
-    "sighting.confirmed": "Confirmed a sighting",
-    "sighting.corrected": "Corrected a sighting",
-    "unknown.named": "Named an unknown person",
-    "change.undone": "Undid",
+    "identity.created": _("Added the person"),
+    "identity.changed": _("Changed"),
+    "identity.deleted": _("Deleted the person"),
+    "identity.merged": _("Merged another entry into this one"),
+    "identity.split": _("Split off faces"),
+    "identity.exported": _("Downloaded everything stored about the person"),
+    "people.changed": _("Changed many people at once"),
+    "people.arrived": _("Moved here from another gallery"),
+    "people.deleted": _("Deleted many people at once"),
+    "people.moved": _("Moved to another gallery"),
+    "sample.created": _("Enrolled a face"),
+    "sample.deleted": _("Deleted a face"),
+    "sample.moved": _("Moved a face"),
+    "sample.rejected": _("Marked a face as not this person"),
+    "samples.deleted": _("Deleted faces"),
+    "samples.moved": _("Moved faces"),
+    "samples.rejected": _("Marked faces as not this person"),
+    "sighting.confirmed": _("Confirmed a sighting"),
+    "sighting.corrected": _("Corrected a sighting"),
+    "unknown.named": _("Named an unknown person"),
+    "change.undone": _("Undid"),
 }
 LABELS = {
-    "from": "From",
-    "to": "To",
-    "new": "New person",
-    "merged": "Merged",
-    "photo": "Photo",
-    "photos": "Photos",
-    "samples": "Faces",
-    "people": "People",
+    "from": _("From"),
+    "to": _("To"),
+    "new": _("New person"),
+    "merged": _("Merged"),
+    "photo": _("Photo"),
+    "photos": _("Photos"),
+    "samples": _("Faces"),
+    "people": _("People"),
+}
+FIELDS = {
+    "name": _("Name"),
+    "external_id": _("External id"),
+    "department": _("Department"),
+    "position": _("Position"),
+    "active": _("Active"),
+    "hidden": _("Hidden"),
+    "consent": _("Consent"),
+    "consent_by": _("Consent by"),
+    "consent_at": _("Consent at"),
+    "consent_until": _("Consent until"),
+    "consent_note": _("Consent note"),
+    "metadata": _("Metadata"),
 }
 
 
@@ -70,23 +86,26 @@ def in_words(event: AuditEvent) -> dict[str, Any]:
     """{event, title, lines: [(what, text)]} of an event."""
     details = event.details
     if event.action == "change.undone":
-        undone = WORDS.get(details.get("undone", ""), details.get("undone", "a change"))
-        return {"event": event, "title": f"Undid: {undone[0].lower()}{undone[1:]}", "lines": []}
+        undone = str(WORDS.get(details.get("undone", ""), details.get("undone", _("a change"))))
+        title = gettext("Undid: %(what)s") % {"what": f"{undone[0].lower()}{undone[1:]}"}
+        return {"event": event, "title": title, "lines": []}
     if event.action == "identity.changed":
-        lines = [(_label(name), f"{_value(old)} → {_value(new)}") for name, (old, new) in details.items()]
+        lines = [(_label(name), f"{_value(old, name)} → {_value(new, name)}") for name, (old, new) in details.items()]
     else:
-        lines = [(_label(name), f"→ {_value(value)}") for name, value in details.get("set", {}).items()]
-        lines += [(LABELS[name], _value(details[name])) for name in LABELS if details.get(name) not in (None, "")]
+        lines = [(_label(name), f"→ {_value(value, name)}") for name, value in details.get("set", {}).items()]
+        lines += [(str(LABELS[name]), _value(details[name])) for name in LABELS if details.get(name) not in (None, "")]
     return {"event": event, "title": WORDS.get(event.action, event.action), "lines": lines}
 
 
 def _label(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    return str(FIELDS.get(name) or name.replace("_", " ").capitalize())
 
 
-def _value(value: Any) -> str:
+def _value(value: Any, field: str = "") -> str:
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return gettext("yes") if value else gettext("no")
+    if field == "consent" and value in Consent.values and value:
+        return str(Consent(value).label).lower()
     if isinstance(value, list):
         return ", ".join(map(_value, value))
     return str(value) if value not in (None, "", {}) else "–"

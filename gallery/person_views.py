@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import AuditEvent, Look
@@ -37,7 +38,7 @@ def details(request, slug, pk):
     person = find_person(request, slug, pk)
     if request.method == "POST":
         form = IdentityForm(request.POST, instance=Identity(gallery=person.gallery, pk=person.pk))
-        return _save(request, person, form, "Saved.", form=form)
+        return _save(request, person, form, _("Saved."), form=form)
     return _details(request, person)
 
 
@@ -46,7 +47,7 @@ def note_consent(request, slug, pk):
     """Records whether the person has agreed to being recognised."""
     person = find_person(request, slug, pk)
     form = ConsentForm(request.POST, instance=Identity(gallery=person.gallery, pk=person.pk))
-    return _save(request, person, form, "The consent was saved.", consent=form)
+    return _save(request, person, form, _("The consent was saved."), consent=form)
 
 
 def _save(request, person: Identity, sent, told: str, **shown):
@@ -91,7 +92,7 @@ def history(request, slug, pk):
 def delete_identity(request, slug, pk):
     person = get_visible(Identity.objects.select_related("gallery"), request, gallery__slug=slug, pk=pk)
     event = services.delete_identity(actor=actor_of(request), identity=person)
-    offer_undo(request, f"{person.name} was deleted.", event)
+    offer_undo(request, _("%(name)s was deleted.") % {"name": person.name}, event)
     return redirect("dashboard", slug)
 
 

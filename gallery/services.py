@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Model
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actor import Actor
@@ -65,9 +66,9 @@ def create_gallery(*, actor: Actor, name: str, slug: str = "", **fields: object)
     slug: made from the name if empty. Raises Conflict if the one given is taken.
     """
     if actor.user is not None and not (actor.user.is_staff or actor.user.is_superuser):
-        raise NotAllowed("Only staff may create a gallery. Ask an operator to create it and to make you its owner.")
+        raise NotAllowed(_("Only staff may create a gallery. Ask an operator to create it and to make you its owner."))
     if actor.api_key is not None and actor.api_key.gallery_id is not None:
-        raise NotAllowed("This API key is limited to one gallery. Use a key for all galleries to create another.")
+        raise NotAllowed(_("This API key is limited to one gallery. Use a key for all galleries to create another."))
     gallery = Gallery(name=clean_name(name), slug=slug, pack=settings.DEFAULT_PACK)
     assign(gallery, fields, GALLERY_FIELDS)
     if slug:
@@ -82,7 +83,7 @@ def create_gallery(*, actor: Actor, name: str, slug: str = "", **fields: object)
 
 def _save_with_free_slug(gallery: Gallery) -> None:
     """Saves with the first slug for the name that nobody has, nor takes at the same moment."""
-    taken = Conflict("No slug for this name is free. Give one of your own.")
+    taken = Conflict(_("No slug for this name is free. Give one of your own."))
     for slug in slugs_for(gallery.name):
         if Gallery.objects.filter(slug=slug).exists():
             continue
@@ -112,7 +113,9 @@ def _change_gallery(actor: Actor, gallery: Gallery, fields: Mapping[str, object]
     if changes := assign(gallery, fields, GALLERY_FIELDS):
         if gallery.threshold_source == ThresholdSource.CALIBRATED and not changes.keys().isdisjoint(THRESHOLD_FIELDS):
             raise InvalidInput(
-                "Calibrate the gallery to get a calibrated threshold. To set one by hand, choose “manual” as its source."
+                _(
+                    "Calibrate the gallery to get a calibrated threshold. To set one by hand, choose “manual” as its source."
+                )
             )
         validate_and_save(gallery)
         event = audit.record(actor=actor, action="gallery.changed", gallery=gallery, target=gallery, details=changes)
@@ -129,10 +132,10 @@ def calibrate_gallery(*, actor: Actor, gallery: Gallery, pack: str, distance: fl
     actor.require_role(gallery, Role.OWNER)
     gallery = Gallery.objects.select_for_update().get(pk=gallery.pk)
     if gallery.pack != pack:
-        message = (
-            f"This threshold was measured under the pack {pack}, but the gallery now has {gallery.pack}. Measure again."
+        message = _(
+            "This threshold was measured under the pack %(pack)s, but the gallery now has %(now)s. Measure again."
         )
-        raise Conflict(message, code="pack_changed")
+        raise Conflict(message % {"pack": pack, "now": gallery.pack}, code="pack_changed")
     fields = {"threshold_source": ThresholdSource.CALIBRATED, "threshold_distance": distance}
     changes = assign(gallery, fields, GALLERY_FIELDS)
     validate_and_save(gallery)
@@ -185,8 +188,10 @@ def update_identity(*, actor: Actor, identity: Identity, seen: datetime | None =
 
 def _require_unchanged(identity: Identity, seen: datetime | None) -> None:
     if seen is not None and seen != identity.updated_at:
-        message = f"Somebody else has changed {identity.name} in the meantime. Look at the person again, then make your change."
-        raise Conflict(message, code="edited_meanwhile")
+        message = _(
+            "Somebody else has changed %(name)s in the meantime. Look at the person again, then make your change."
+        )
+        raise Conflict(message % {"name": identity.name}, code="edited_meanwhile")
 
 
 @audited
@@ -230,8 +235,8 @@ def add_sample(
     except IntegrityError as error:
         if "sample_photo_once" not in str(error):
             raise
-        message = f"This photo is already enrolled for {identity.name}. There is nothing to do."
-        raise Conflict(message, code="duplicate_photo") from error
+        message = _("This photo is already enrolled for %(name)s. There is nothing to do.")
+        raise Conflict(message % {"name": identity.name}, code="duplicate_photo") from error
     FaceCrop.objects.create(
         sample=sample,
         jpeg=face.crop_jpeg,
@@ -251,8 +256,8 @@ def add_sample(
 def require_consent(identity: Identity) -> None:
     """Raises Conflict (consent_missing) if the gallery requires consent and the person's is missing or no longer valid."""
     if identity.gallery.requires_consent and not identity.has_valid_consent:
-        message = f"This gallery requires consent, and {identity.name} has given none that is valid. Record it first."
-        raise Conflict(message, code="consent_missing")
+        message = _("This gallery requires consent, and %(name)s has given none that is valid. Record it first.")
+        raise Conflict(message % {"name": identity.name}, code="consent_missing")
 
 
 SAMPLE_FIELDS = (
@@ -286,7 +291,7 @@ def lock_identity(pk: UUID) -> Identity:
     while identity is not None and identity.merged_into_id:
         identity = rows.filter(pk=identity.merged_into_id).first()
     if identity is None or identity.deleted_at:
-        raise Conflict("This person has been deleted in the meantime. Undo that first.", code="deleted_meanwhile")
+        raise Conflict(_("This person has been deleted in the meantime. Undo that first."), code="deleted_meanwhile")
     return identity
 
 
@@ -295,7 +300,7 @@ def lock_sample(pk: UUID) -> FaceSample:
     rows = FaceSample.objects.select_for_update(of=("self",)).select_related("identity__gallery")
     sample = rows.filter(pk=pk).first()
     if sample is None:
-        raise Conflict("This sample has been deleted in the meantime. Undo that first.", code="deleted_meanwhile")
+        raise Conflict(_("This sample has been deleted in the meantime. Undo that first."), code="deleted_meanwhile")
     return sample
 
 
@@ -325,7 +330,7 @@ def person_with_id(*, actor: Actor, gallery: Gallery, pk: UUID, name: str, **fie
         identity.pk = pk
         return _add(actor, identity)
     if made.current is None:
-        raise Conflict(f"{made.name} was deleted in the meantime.", code="deleted_meanwhile")
+        raise Conflict(_("%(name)s was deleted in the meantime.") % {"name": made.name}, code="deleted_meanwhile")
     return made.current
 
 

@@ -10,6 +10,8 @@ from uuid import UUID
 import uuid6
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.actor import Actor
 from accounts.audit import audited, record
@@ -56,20 +58,27 @@ def move_people(*, actor: Actor, gallery: Gallery, people: Sequence[UUID], to: G
 
 def _check(people: list[Identity], to: Gallery) -> None:
     if to.requires_consent and (silent := sum(not person.has_valid_consent for person in people)):
-        raise InvalidInput(
-            f"“{to}” requires consent, and {silent} of them have not given it. Note their consent first."
+        text = ngettext(
+            "“%(gallery)s” requires consent, and %(count)s of them has not given it. Note their consent first.",
+            "“%(gallery)s” requires consent, and %(count)s of them have not given it. Note their consent first.",
+            silent,
         )
+        raise InvalidInput(text % {"gallery": to, "count": silent})
     vectors = FaceEmbedding.objects.filter(sample=OuterRef("pk"), pack=to.pack)
-    without = FaceSample.objects.filter(identity__in=people).filter(~Exists(vectors))
-    if count := without.count():
-        raise InvalidInput(
-            f"“{to}” works with the model pack {to.pack}, and {count} of their faces have no vector of it. "
-            "Give both galleries the same pack first, on the page Model."
+    if count := FaceSample.objects.filter(~Exists(vectors), identity__in=people).count():
+        text = ngettext(
+            "“%(gallery)s” works with the model pack %(pack)s, and %(count)s of their faces has no vector of it. "
+            "Give both galleries the same pack first, on the page Model.",
+            "“%(gallery)s” works with the model pack %(pack)s, and %(count)s of their faces have no vector of it. "
+            "Give both galleries the same pack first, on the page Model.",
+            count,
         )
+        raise InvalidInput(text % {"gallery": to, "pack": to.pack, "count": count})
     numbers = [person.external_id for person in people if person.external_id]
     taken = Identity.objects.filter(gallery=to, external_id__in=numbers).order_by("external_id")
     if found := list(taken.values_list("external_id", flat=True)[:MOST_TOLD]):
-        raise Conflict(f"In “{to}”, somebody has the external id {', '.join(found)}. Change or remove it first.")
+        text = _("In “%(gallery)s”, somebody has the external id %(ids)s. Change or remove it first.")
+        raise Conflict(text % {"gallery": to, "ids": ", ".join(found)})
 
 
 def _leave(new: dict[UUID, UUID]) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actor import Actor
@@ -70,11 +71,11 @@ def merge_people(*, actor: Actor, gallery: Gallery, people: Sequence[UUID]) -> D
     """Merges all into the first of `people` who is still there. Raises InvalidInput for fewer than two or over MOST_MERGED."""
     actor.require_role(gallery, Role.CURATOR)
     if len(set(people)) > MOST_MERGED:
-        raise InvalidInput(f"At most {MOST_MERGED} entries can be merged at once. Tick fewer.")
+        raise InvalidInput(_("At most %(most)s entries can be merged at once. Tick fewer.") % {"most": MOST_MERGED})
     found = {row.pk: row for row in lock_chosen(gallery, people)}
     ordered = [found[key] for key in dict.fromkeys(people) if key in found]
     if len(ordered) < 2:
-        raise InvalidInput("Tick two or more entries of the same person to merge.")
+        raise InvalidInput(_("Tick two or more entries of the same person to merge."))
     into, *others = ordered
     result = merge_identities(actor=actor, into=into, others=others)
     return Done(len(others), 0, len(set(people)) - len(found), result.event)
@@ -115,4 +116,4 @@ def _as_json(values: dict[str, Any]) -> dict[str, Any]:
 def require_some(people: Sequence[UUID]) -> None:
     """Raises Conflict if nobody was ticked."""
     if not people:
-        raise Conflict("Tick one or more people first.", code="nobody_ticked")
+        raise Conflict(_("Tick one or more people first."), code="nobody_ticked")

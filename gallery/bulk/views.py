@@ -9,6 +9,7 @@ from django.http import QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts import looks
@@ -18,19 +19,21 @@ from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
 from faceplatform.spreadsheet import csv_blocks
 from faceplatform.web.streaming import download
-from gallery.bulk import services
+from gallery.bulk import services, told
 from gallery.bulk.moving import move_people
 from gallery.bulk.services import Done
+from gallery.bulk.told import Told
 from gallery.forms import ConsentForm
 from gallery.models import Gallery, Identity
 from gallery.people_filter import PeopleFilter
 
 FLAGS = {  # act → what it sets, and in words
-    "inactive": ({"active": False}, "not active now"),
-    "active": ({"active": True}, "active now"),
-    "hide": ({"hidden": True}, "hidden now"),
-    "show": ({"hidden": False}, "shown now"),
+    "inactive": ({"active": False}, told.INACTIVE),
+    "active": ({"active": True}, told.ACTIVE),
+    "hide": ({"hidden": True}, told.HIDDEN),
+    "show": ({"hidden": False}, told.SHOWN),
 }
+Outcome = tuple[Told, dict[str, str], Done]  # what was done in words, what stands in them, and how many it was
 COLUMNS = ("name", "external_id", "department", "position", "active", "hidden", "consent", "consent_by", "consent_at",
            "consent_until", "last_recognized_at", "created_at")  # fmt: skip
 
@@ -50,11 +53,11 @@ def many(request, slug, act):
             return _export(request, gallery, people)
         if act == "move" and not request.POST.get("to"):
             return _where_to(request, gallery, people)
-        told, done = _act(actor, gallery, people, act, request.POST)
+        words, values, done = _act(actor, gallery, people, act, request.POST)
     except (Conflict, InvalidInput) as error:
         messages.error(request, error.message)
     else:
-        _tell(request, told, done)
+        _tell(request, told.sentences(words, done, values), done)
     return redirect(back if safe else reverse("dashboard", args=[slug]))
 
 
@@ -73,39 +76,38 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _act(actor: Actor, gallery: Gallery, people: list[UUID], act: str, form: QueryDict) -> tuple[str, Done]:
-    """What was done, in words that follow “3 people”, and the outcome."""
+def _act(actor: Actor, gallery: Gallery, people: list[UUID], act: str, form: QueryDict) -> Outcome:
     if act in FLAGS:
         fields, words = FLAGS[act]
-        return words, services.change_people(actor=actor, gallery=gallery, people=people, **fields)
-    acts: dict[str, Callable[[], tuple[str, Done]]] = {
+        return words, {}, services.change_people(actor=actor, gallery=gallery, people=people, **fields)
+    acts: dict[str, Callable[[], Outcome]] = {
         "department": lambda: _set_department(actor, gallery, people, form.get("department", "")),
         "consent": lambda: _note_consent(actor, gallery, people, form),
-        "delete": lambda: ("deleted", services.delete_people(actor=actor, gallery=gallery, people=people)),
+        "delete": lambda: (told.DELETED, {}, services.delete_people(actor=actor, gallery=gallery, people=people)),
         "merge": lambda: _merge(actor, gallery, people),
         "move": lambda: _move(actor, gallery, people, form.get("to", "")),
     }
     return acts[act]()
 
 
-def _set_department(actor: Actor, gallery: Gallery, people: list[UUID], name: str) -> tuple[str, Done]:
+def _set_department(actor: Actor, gallery: Gallery, people: list[UUID], name: str) -> Outcome:
     done = services.change_people(actor=actor, gallery=gallery, people=people, department=name)
-    return (f"in the department {name.strip()} now" if name.strip() else "in no department now"), done
+    return told.IN_DEPARTMENT if name.strip() else told.IN_NO_DEPARTMENT, {"department": name.strip()}, done
 
 
-def _note_consent(actor: Actor, gallery: Gallery, people: list[UUID], data: QueryDict) -> tuple[str, Done]:
+def _note_consent(actor: Actor, gallery: Gallery, people: list[UUID], data: QueryDict) -> Outcome:
     form = ConsentForm(data, instance=Identity(gallery=gallery, name="Somebody"))
     if not form.is_valid():
         raise InvalidInput(" ".join(str(error) for errors in form.errors.values() for error in errors))
     values: dict[str, Any] = {name: value for name, value in form.cleaned_data.items() if name != "seen"}
     done = services.change_people(actor=actor, gallery=gallery, people=people, **values)
-    return f"noted with the consent “{form.instance.get_consent_display().lower()}”", done
+    return told.CONSENT_NOTED, {"consent": form.instance.get_consent_display().lower()}, done
 
 
-def _merge(actor: Actor, gallery: Gallery, people: list[UUID]) -> tuple[str, Done]:
+def _merge(actor: Actor, gallery: Gallery, people: list[UUID]) -> Outcome:
     done = services.merge_people(actor=actor, gallery=gallery, people=people)
     assert done.event is not None
-    return f"merged into {done.event.object_name}", done
+    return told.MERGED, {"into": done.event.object_name}, done
 
 
 def _where_to(request, gallery: Gallery, people: list[UUID]):
@@ -117,31 +119,18 @@ def _where_to(request, gallery: Gallery, people: list[UUID]):
     return render(request, "gallery/move_people.html", context)
 
 
-def _move(actor: Actor, gallery: Gallery, people: list[UUID], slug: str) -> tuple[str, Done]:
+def _move(actor: Actor, gallery: Gallery, people: list[UUID], slug: str) -> Outcome:
     to = Gallery.objects.visible_to(actor, Role.CURATOR).filter(slug=slug).first()
     if to is None:
-        raise InvalidInput("Choose one of the galleries of which you are a curator.")
-    return f"in the gallery {to.name} now", move_people(actor=actor, gallery=gallery, people=people, to=to)
+        raise InvalidInput(_("Choose one of the galleries of which you are a curator."))
+    return told.MOVED, {"to": to.name}, move_people(actor=actor, gallery=gallery, people=people, to=to)
 
 
-def _tell(request, told: str, done: Done) -> None:
-    """In one message: “38 people are not active now. 2 were so already. 1 had been deleted in the meantime.”"""
-    sentences = [f"{_who(done)} {told}."] if done.changed else ["Nothing was changed."]
-    if done.same:
-        sentences.append(f"{done.same:,} {'was' if done.same == 1 else 'were'} so already.")
-    if done.gone:
-        left_out = "was" if done.gone == 1 else "were"
-        sentences.append(f"{done.gone} had been deleted or merged in the meantime, and {left_out} left out.")
+def _tell(request, text: str, done: Done) -> None:
     if done.event:
-        offer_undo(request, " ".join(sentences), done.event)
+        offer_undo(request, text, done.event)
     else:
-        messages.info(request, " ".join(sentences))
-
-
-def _who(done: Done) -> str:
-    if done.changed == 1 and done.event and done.event.action != "identity.merged":
-        return f"{done.event.object_name} is"
-    return f"{done.changed:,} {'entry is' if done.changed == 1 else 'people are'}"
+        messages.info(request, text)
 
 
 def _export(request, gallery: Gallery, people: list[UUID]):

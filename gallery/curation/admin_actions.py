@@ -1,11 +1,13 @@
 """Curation as actions on the admin site's lists, through the same services as the pages."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
 
 from accounts.admin_base import actor_of
 from faceplatform.database.names import NameFormField
@@ -14,15 +16,18 @@ from gallery import services
 from gallery.curation import services as curation
 from gallery.models import Identity
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 FLAG_ACTIONS = (
-    ("activate", "Make active", {"active": True}),
-    ("deactivate", "Make inactive", {"active": False}),
-    ("hide", "Hide from the dashboard", {"hidden": True}),
-    ("unhide", "Show on the dashboard", {"hidden": False}),
+    ("activate", _("Make active"), {"active": True}),
+    ("deactivate", _("Make inactive"), {"active": False}),
+    ("hide", _("Hide from the dashboard"), {"hidden": True}),
+    ("unhide", _("Show on the dashboard"), {"hidden": False}),
 )
 
 
-def flag_action(name: str, label: str, fields: dict) -> Callable:
+def flag_action(name: str, label: "StrOrPromise", fields: dict) -> Callable:
     """An admin action that sets `fields` on the selected people."""
 
     def action(modeladmin, request, queryset):
@@ -40,12 +45,12 @@ class MergeForm(forms.Form):
     def __init__(self, queryset, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["into"] = forms.ModelChoiceField(
-            queryset.select_related("gallery"), label="Person to keep", widget=forms.RadioSelect, empty_label=None
+            queryset.select_related("gallery"), label=_("Person to keep"), widget=forms.RadioSelect, empty_label=None
         )
 
 
 class NameForm(forms.Form):
-    name = NameFormField(max_length=200, label="Name of the new person")
+    name = NameFormField(max_length=200, label=_("Name of the new person"))
 
     def __init__(self, queryset, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -56,19 +61,19 @@ class MoveForm(forms.Form):
         super().__init__(*args, **kwargs)
         galleries = queryset.order_by().values("gallery")
         people = Identity.objects.filter(gallery__in=galleries).select_related("gallery")
-        self.fields["to"] = forms.ModelChoiceField(people, label="New owner of the samples")
+        self.fields["to"] = forms.ModelChoiceField(people, label=_("New owner of the samples"))
 
 
-@admin.action(description="Merge into one person …")
+@admin.action(description=_("Merge into one person …"))
 def merge_selected(modeladmin, request, queryset):
     def act(values):
         others = queryset.exclude(pk=values["into"].pk).select_related("gallery")
         curation.merge_identities(actor=actor_of(request), into=values["into"], others=list(others))
 
-    return _run_with_form(modeladmin, request, queryset, MergeForm, act, "Merge")
+    return _run_with_form(modeladmin, request, queryset, MergeForm, act, _("Merge"))
 
 
-@admin.action(description="Split off into a new person …")
+@admin.action(description=_("Split off into a new person …"))
 def split_selected(modeladmin, request, queryset):
     def act(values):
         samples = list(queryset.select_related("identity__gallery"))
@@ -79,19 +84,19 @@ def split_selected(modeladmin, request, queryset):
             name=values["name"],
         )
 
-    return _run_with_form(modeladmin, request, queryset, NameForm, act, "Split off")
+    return _run_with_form(modeladmin, request, queryset, NameForm, act, _("Split off"))
 
 
-@admin.action(description="Move to another person …")
+@admin.action(description=_("Move to another person …"))
 def move_selected(modeladmin, request, queryset):
     def act(values):
         for sample in queryset.select_related("identity__gallery"):
             curation.move_sample(actor=actor_of(request), sample=sample, to=values["to"])
 
-    return _run_with_form(modeladmin, request, queryset, MoveForm, act, "Move")
+    return _run_with_form(modeladmin, request, queryset, MoveForm, act, _("Move"))
 
 
-@admin.action(description="Mark as not this person")
+@admin.action(description=_("Mark as not this person"))
 def reject_selected(modeladmin, request, queryset):
     def act(_):
         for sample in queryset.select_related("identity__gallery"):
@@ -100,7 +105,7 @@ def reject_selected(modeladmin, request, queryset):
     return _run(modeladmin, request, act)
 
 
-def _run_with_form(modeladmin, request, queryset, form_class, act: Callable[[dict], object], label: str):
+def _run_with_form(modeladmin, request, queryset, form_class, act: Callable[[dict], object], label: "StrOrPromise"):
     """Shows the form; once it is filled in, calls `act` with its values."""
     form = form_class(queryset, request.POST if "apply" in request.POST else None)
     if form.is_bound and form.is_valid():
@@ -125,4 +130,4 @@ def _run(modeladmin, request, act: Callable[[dict], object]):
     except DomainError as error:
         modeladmin.message_user(request, error.message, messages.ERROR)
     else:
-        modeladmin.message_user(request, "Done. It can be undone on the audit page.", messages.SUCCESS)
+        modeladmin.message_user(request, _("Done. It can be undone on the audit page."), messages.SUCCESS)

@@ -15,6 +15,8 @@ from uuid import UUID
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts import audit
 from accounts.actor import Actor
@@ -26,8 +28,7 @@ from faceplatform.errors import Conflict, InvalidInput
 from gallery.curation.settings import is_of_settings, undo_settings
 from gallery.models import FaceSample, Gallery, Identity, history_of
 
-CHANGED_SINCE = "{row} has been changed since. Undo the later changes first."
-PURGED = "The data has been purged, so this can no longer be undone."
+PURGED = gettext_lazy("The data has been purged, so this can no longer be undone.")
 MOVED = "people.moved"
 NOT_COMPARED = {"updated_at"}  # changes with every save
 
@@ -71,14 +72,14 @@ def undo(*, actor: Actor, event: AuditEvent) -> AuditEvent:
     change has already been undone, and NotAllowed below curators, for settings below owners.
     """
     if event.action not in UNDOABLE or event.change_id is None or event.gallery_id is None:
-        raise InvalidInput("This kind of change cannot be undone.")
+        raise InvalidInput(_("This kind of change cannot be undone."))
     gallery = Gallery.objects.filter(pk=event.gallery_id).first()
     if gallery is None:
-        raise InvalidInput("This cannot be undone: the gallery has been deleted.")
+        raise InvalidInput(_("This cannot be undone: the gallery has been deleted."))
     actor.require_role(gallery, Role.CURATOR)
     gallery = Gallery.objects.select_for_update(no_key=True).get(pk=gallery.pk)
     if AuditEvent.objects.filter(action=UNDONE, object_id=str(event.pk)).exists():
-        raise Conflict("This has already been undone.")
+        raise Conflict(_("This has already been undone."))
     if is_of_settings(event):
         return undo_settings(actor=actor, gallery=gallery, event=event)
     for further in _further:
@@ -93,15 +94,15 @@ def undo(*, actor: Actor, event: AuditEvent) -> AuditEvent:
     ]
     enrolled = _lock_enrolled(event)
     new_rejections = _inserted_keys(FaceSample, event.change_id)
-    if not (people or samples or created or new_rejections or any(changes for _, changes in others)):
-        raise Conflict(PURGED, code="purged")
+    if not (people or samples or created or new_rejections or any(changes for __, changes in others)):
+        raise Conflict(str(PURGED), code="purged")
     try:
         with transaction.atomic():
             _restore([*_in_restore_order(people), *samples])
-            for _, changes in others:
+            for __, changes in others:
                 _restore(changes)
     except IntegrityError as error:
-        message = "Another person has taken the external id or the photo in the meantime. Change that first."
+        message = _("Another person has taken the external id or the photo in the meantime. Change that first.")
         raise Conflict(message) from error
     FaceSample.objects.filter(pk__in=[*new_rejections, *enrolled]).update(deleted_at=timezone.now())
     _delete_created_people(created, event)
@@ -110,6 +111,11 @@ def undo(*, actor: Actor, event: AuditEvent) -> AuditEvent:
         further.finish(changes)
     details = {"undone": event.action, **({"name": event.object_name} if event.object_name else {})}
     return audit.record(actor=actor, action=UNDONE, gallery=gallery, target=event, details=details)
+
+
+def _changed_since(row: models.Model) -> Conflict:
+    message = _("%(row)s has been changed since. Undo the later changes first.")
+    return Conflict(message % {"row": row}, code="edited_meanwhile")
 
 
 def _lock_changes(model: type[models.Model], change_id: UUID, may_be_gone: bool = False) -> list[RowChange]:
@@ -122,7 +128,7 @@ def _lock_changes(model: type[models.Model], change_id: UUID, may_be_gone: bool 
         first.setdefault(record.pgh_obj_id, record)
     rows = model._base_manager.select_for_update(of=("self",)).in_bulk(sorted(first))
     if len(rows) < len(first) and not may_be_gone:
-        raise Conflict(PURGED, code="purged")
+        raise Conflict(str(PURGED), code="purged")
     first = {key: record for key, record in first.items() if key in rows}
     fields = [field.attname for field in history._meta.fields if not field.name.startswith("pgh_")]
     later = _next_records(history, change_id, {record.pgh_obj_id: record.pgh_id for record in records})
@@ -130,7 +136,7 @@ def _lock_changes(model: type[models.Model], change_id: UUID, may_be_gone: bool 
     for key, record in first.items():
         change = _row_change(rows[key], record, later.get(key, rows[key]), fields)
         if any(getattr(rows[key], name) != value for name, value in change.after.items() if name not in NOT_COMPARED):
-            raise Conflict(CHANGED_SINCE.format(row=rows[key]), code="edited_meanwhile")
+            raise _changed_since(rows[key])
         changes.append(change)
     return changes
 
@@ -156,7 +162,7 @@ def _lock_enrolled(event: AuditEvent) -> list[UUID]:
     samples = list(FaceSample.objects.select_for_update(of=("self",)).filter(pk__in=keys))
     for sample in samples:
         if sample.rejected or str(sample.identity_id) != event.details["identity"]:
-            raise Conflict(CHANGED_SINCE.format(row=sample), code="edited_meanwhile")
+            raise _changed_since(sample)
     return [sample.pk for sample in samples]
 
 
@@ -217,8 +223,8 @@ def _delete_created_people(created: list[UUID], event: AuditEvent) -> None:
     if event.action == MOVED:  # they came with their samples
         samples = samples.filter(created_at__gt=event.at)
     if sample := samples.select_related("identity").first():
-        message = f"{sample.identity} has got new samples since. Move them first, or merge the two people."
-        raise Conflict(message, code="edited_meanwhile")
+        message = _("%(name)s has got new samples since. Move them first, or merge the two people.")
+        raise Conflict(message % {"name": sample.identity}, code="edited_meanwhile")
     Identity.objects.filter(pk__in=created).update(deleted_at=timezone.now())
 
 
@@ -226,8 +232,9 @@ def _check_owners(samples: list[RowChange]) -> None:
     """Raises Conflict if a restored sample would belong to somebody who has been deleted or purged."""
     owners = {change.before["identity_id"] for change in samples if "identity_id" in change.before}
     if Identity.with_deleted.filter(pk__in=owners).count() < len(owners):
-        raise Conflict(PURGED, code="purged")
+        raise Conflict(str(PURGED), code="purged")
     keys = [change.row.pk for change in samples]
     ownerless = FaceSample.with_deleted.filter(pk__in=keys, deleted_at=None, identity__deleted_at__isnull=False)
     if row := ownerless.select_related("identity").first():
-        raise Conflict(f"{row.identity} has been deleted since. Undo that first.", code="edited_meanwhile")
+        message = _("%(name)s has been deleted since. Undo that first.")
+        raise Conflict(message % {"name": row.identity}, code="edited_meanwhile")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actor import Actor
@@ -11,7 +12,7 @@ from accounts.audit import audited
 from accounts.models import AuditEvent
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
-from gallery.curation.services import MOVED_MEANWHILE, lock_people
+from gallery.curation.services import lock_people, moved_meanwhile
 from gallery.models import FaceSample, Identity
 
 
@@ -32,7 +33,8 @@ def reject_samples(*, actor: Actor, identity: Identity, samples: Sequence[FaceSa
     """ "Not X": marks enrolled faces as not this person."""
     locked = _lock(actor, identity, samples)
     if any(row.rejected for row in locked):
-        raise Conflict(f"Some of these faces are marked as not {identity.name} already.", code="edited_meanwhile")
+        message = _("Some of these faces are marked as not %(name)s already.")
+        raise Conflict(message % {"name": identity.name}, code="edited_meanwhile")
     FaceSample.objects.filter(pk__in=[row.pk for row in locked]).update(rejected=True)
     return _record(actor, "samples.rejected", identity, locked)
 
@@ -41,14 +43,14 @@ def reject_samples(*, actor: Actor, identity: Identity, samples: Sequence[FaceSa
 def move_samples(*, actor: Actor, identity: Identity, samples: Sequence[FaceSample], to: Identity) -> AuditEvent:
     """Moves the faces to another person in the gallery. Raises Conflict, too, if that one has a photo of them already."""
     if to.gallery_id != identity.gallery_id or to.pk == identity.pk:
-        raise InvalidInput("Choose another person in the same gallery.")
+        raise InvalidInput(_("Choose another person in the same gallery."))
     locked = _lock(actor, identity, samples, to)
     try:
         with transaction.atomic():
             FaceSample.objects.filter(pk__in=[row.pk for row in locked]).update(identity=to)
     except IntegrityError as error:
-        message = f"{to.name} already has one of these photos. Delete that sample instead."
-        raise Conflict(message, code="duplicate_photo") from error
+        message = _("%(name)s already has one of these photos. Delete that sample instead.")
+        raise Conflict(message % {"name": to.name}, code="duplicate_photo") from error
     return _record(
         actor, "samples.moved", identity, locked, {"from": identity.name, "to": to.name, "to_id": str(to.pk)}
     )
@@ -62,7 +64,7 @@ def _lock(actor: Actor, identity: Identity, samples: Sequence[FaceSample], *othe
     for seen in samples:
         row = locked.get(seen.pk)
         if row is None or row.identity_id != identity.pk or row.rejected != seen.rejected:
-            raise Conflict(MOVED_MEANWHILE.format(sample=seen), code="edited_meanwhile")
+            raise moved_meanwhile(seen)
     return list(locked.values())
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actor import Actor
@@ -18,7 +19,6 @@ from gallery.models import FaceSample, Gallery, Identity, history_of
 from gallery.services import CONSENT_FIELDS, create_identity, lock_identity, lock_sample
 
 COPIED_IF_EMPTY = ("external_id", "department", "position")  # from the merged people
-MOVED_MEANWHILE = "“{sample}” has been moved or marked in the meantime. Reload and try again."
 PURGE_BATCH = 500
 
 
@@ -40,7 +40,7 @@ def merge_identities(*, actor: Actor, into: Identity, others: Sequence[Identity]
     actor.require_role(into.gallery, Role.CURATOR)
     keys = {other.pk for other in others}
     if not keys or into.pk in keys or any(other.gallery_id != into.gallery_id for other in others):
-        raise InvalidInput("Choose at least one other person in the same gallery to merge.")
+        raise InvalidInput(_("Choose at least one other person in the same gallery to merge."))
     locked = lock_people({into.pk, *keys})
     into, sources = locked[into.pk], [locked[key] for key in sorted(keys)]
     photos = set(FaceSample.objects.filter(identity=into, rejected=False).values_list("photo_sha256", flat=True))
@@ -69,9 +69,9 @@ def split_identity(
     identity = lock_people({identity.pk})[identity.pk]
     chosen = list(FaceSample.objects.select_for_update(of=("self",)).filter(identity=identity, pk__in=samples))
     if not chosen or len(chosen) != len(set(samples)):
-        raise InvalidInput(f"Choose one or more samples, all of them of {identity.name}.")
+        raise InvalidInput(_("Choose one or more samples, all of them of %(name)s.") % {"name": identity.name})
     if not identity.samples.enrolled().exclude(pk__in=[sample.pk for sample in chosen]).exists():
-        raise InvalidInput("These are all the samples of this person. Change the name instead.")
+        raise InvalidInput(_("These are all the samples of this person. Change the name instead."))
     new_person = create_identity(actor=actor, gallery=identity.gallery, name=name, **fields)
     for sample in chosen:
         sample.identity = new_person
@@ -92,19 +92,19 @@ def move_sample(*, actor: Actor, sample: FaceSample, to: Identity) -> CurationRe
     gallery = sample.identity.gallery
     actor.require_role(gallery, Role.CURATOR)
     if to.gallery_id != sample.gallery_id or to.pk == sample.identity_id:
-        raise InvalidInput("Choose another person in the same gallery.")
+        raise InvalidInput(_("Choose another person in the same gallery."))
     people = lock_people({sample.identity_id, to.pk})
     locked = lock_sample(sample.pk)
     if locked.identity_id != sample.identity_id:
-        raise Conflict(MOVED_MEANWHILE.format(sample=sample), code="edited_meanwhile")
+        raise moved_meanwhile(sample)
     details = {"from": people[sample.identity_id].name, "to": people[to.pk].name}
     locked.identity = people[to.pk]
     try:
         with transaction.atomic():
             locked.save(update_fields=["identity"])
     except IntegrityError as error:
-        message = f"{to.name} already has this photo. Delete the sample instead."
-        raise Conflict(message, code="duplicate_photo") from error
+        message = _("%(name)s already has this photo. Delete the sample instead.")
+        raise Conflict(message % {"name": to.name}, code="duplicate_photo") from error
     event = audit.record(actor=actor, action="sample.moved", gallery=gallery, target=locked, details=details)
     return CurationResult(people[to.pk], event)
 
@@ -116,7 +116,7 @@ def reject_sample(*, actor: Actor, sample: FaceSample) -> CurationResult:
     actor.require_role(gallery, Role.CURATOR)
     locked = lock_sample(sample.pk)
     if locked.rejected or locked.identity_id != sample.identity_id:
-        raise Conflict(MOVED_MEANWHILE.format(sample=sample), code="edited_meanwhile")
+        raise moved_meanwhile(sample)
     locked.rejected = True
     locked.save(update_fields=["rejected"])
     details = {"identity": str(locked.identity_id), "photo": locked.photo_name}
@@ -144,14 +144,19 @@ def _purge(model: type[Identity] | type[FaceSample], before: datetime, gallery: 
     return purged
 
 
+def moved_meanwhile(sample: FaceSample) -> Conflict:
+    message = _("“%(sample)s” has been moved or marked in the meantime. Reload and try again.")
+    return Conflict(message % {"sample": sample}, code="edited_meanwhile")
+
+
 def lock_people(keys: set[UUID]) -> dict[UUID, Identity]:
     """Locks people in the order of their keys. Raises Conflict if one has been merged or deleted in the meantime."""
     locked = {}
     for key in sorted(keys):
         identity = lock_identity(key)
         if identity.pk != key:
-            message = f"This person has been merged into {identity.name} in the meantime. Reload and try again."
-            raise Conflict(message, code="edited_meanwhile")
+            message = _("This person has been merged into %(name)s in the meantime. Reload and try again.")
+            raise Conflict(message % {"name": identity.name}, code="edited_meanwhile")
         locked[key] = identity
     return locked
 

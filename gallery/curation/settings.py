@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from accounts import audit
 from accounts.actor import Actor
 from accounts.models import AuditEvent
@@ -55,12 +57,12 @@ def undo_settings(*, actor: Actor, gallery: Gallery, event: AuditEvent) -> Audit
     now = settings.read(gallery)
     details = event.details["settings"] if event.action == UNDONE else event.details
     changes = {name: values for name, values in details.items() if name in now and isinstance(values, list)}
-    if any(now[name] != new for name, (_, new) in changes.items()):
-        raise Conflict("A setting has been changed since. Undo the later change first.", code="edited_meanwhile")
+    if any(now[name] != new for name, (__, new) in changes.items()):
+        raise Conflict(_("A setting has been changed since. Undo the later change first."), code="edited_meanwhile")
     later = AuditEvent.objects.filter(gallery_id=gallery.pk, action="gallery.pack_changed", id__gt=event.pk)
     if not changes.keys().isdisjoint(THRESHOLD_FIELDS) and later.exists():
-        raise Conflict("The gallery has another model pack since: a threshold of the old one says nothing there.")
-    settings.write(gallery, {name: old for name, (old, _) in changes.items()})
+        raise Conflict(_("The gallery has another model pack since: a threshold of the old one says nothing there."))
+    settings.write(gallery, {name: old for name, (old, __) in changes.items()})
     undone = {"undone": _action(event), "settings": {name: [new, old] for name, (old, new) in changes.items()}}
     return audit.record(actor=actor, action=UNDONE, gallery=gallery, target=event, details=undone)
 

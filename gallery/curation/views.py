@@ -6,6 +6,8 @@ import numpy as np
 from django.contrib import messages
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.audit.words import sentence_parts
@@ -16,7 +18,7 @@ from faceplatform.errors import Conflict, InvalidInput
 from gallery.curation import history, samples
 from gallery.curation import services as curation
 from gallery.forms import MoveForm, OtherPersonForm, SamplesForm, SplitForm
-from gallery.models import FaceEmbedding, FaceSample, Identity
+from gallery.models import FaceEmbedding, Identity
 from gallery.search.query import nearest_identities
 
 MAX_CHOICES = 12
@@ -56,7 +58,7 @@ def split(request, slug, pk):
         ticked, name = list(form.cleaned_data["samples"]), form.cleaned_data["name"]
         keys = [sample.pk for sample in ticked]
         result = curation.split_identity(actor=actor_of(request), identity=person, samples=keys, name=name)
-        return result.identity, f"{_faces(ticked)} of {person.name} now {_belong(ticked)} to {name}.", result.event
+        return result.identity, _moved(len(ticked), person.name, name), result.event
 
     return _curate_and_redirect(request, person, form, act)
 
@@ -70,7 +72,7 @@ def move(request, slug, pk):
     def act() -> Done:
         ticked, to = list(form.cleaned_data["samples"]), form.cleaned_data["to"]
         event = samples.move_samples(actor=actor_of(request), identity=person, samples=ticked, to=to)
-        return to, f"{_faces(ticked)} of {person.name} now {_belong(ticked)} to {to.name}.", event
+        return to, _moved(len(ticked), person.name, to.name), event
 
     return _curate_and_redirect(request, person, form, act)
 
@@ -84,7 +86,12 @@ def reject(request, slug, pk):
     def act() -> Done:
         ticked = list(form.cleaned_data["samples"])
         event = samples.reject_samples(actor=actor_of(request), identity=person, samples=ticked)
-        return person, f"{_faces(ticked)} {_is(ticked)} now marked as not {person.name}.", event
+        told = ngettext(
+            "%(count)s face is now marked as not %(name)s.",
+            "%(count)s faces are now marked as not %(name)s.",
+            len(ticked),
+        )
+        return person, told % {"count": len(ticked), "name": person.name}, event
 
     return _curate_and_redirect(request, person, form, act)
 
@@ -98,21 +105,19 @@ def delete_samples(request, slug, pk):
     def act() -> Done:
         ticked = list(form.cleaned_data["samples"])
         event = samples.delete_samples(actor=actor_of(request), identity=person, samples=ticked)
-        return person, f"{_faces(ticked)} of {person.name} {'was' if len(ticked) == 1 else 'were'} deleted.", event
+        told = ngettext(
+            "%(count)s face of %(name)s was deleted.", "%(count)s faces of %(name)s were deleted.", len(ticked)
+        )
+        return person, told % {"count": len(ticked), "name": person.name}, event
 
     return _curate_and_redirect(request, person, form, act)
 
 
-def _faces(ticked: list[FaceSample]) -> str:
-    return "1 face" if len(ticked) == 1 else f"{len(ticked)} faces"
-
-
-def _belong(ticked: list[FaceSample]) -> str:
-    return "belongs" if len(ticked) == 1 else "belong"
-
-
-def _is(ticked: list[FaceSample]) -> str:
-    return "is" if len(ticked) == 1 else "are"
+def _moved(count: int, name: str, to: str) -> str:
+    told = ngettext(
+        "%(count)s face of %(name)s now belongs to %(to)s.", "%(count)s faces of %(name)s now belong to %(to)s.", count
+    )
+    return told % {"count": count, "name": name, "to": to}
 
 
 @require_POST
@@ -124,7 +129,8 @@ def merge(request, slug, pk):
     def act() -> Done:
         other = form.cleaned_data["to"]
         result = curation.merge_identities(actor=actor_of(request), into=person, others=[other])
-        return person, f"{other.name} was merged into {person.name}.", result.event
+        told = _("%(other)s was merged into %(name)s.") % {"other": other.name, "name": person.name}
+        return person, told, result.event
 
     return _curate_and_redirect(request, person, form, act)
 
@@ -164,7 +170,7 @@ def undo(request, pk):
     except Conflict as error:
         messages.error(request, error.message)
     else:
-        offer_undo(request, f"Undone: {''.join(sentence_parts(event))}.", undone)
+        offer_undo(request, _("Undone: %(what)s.") % {"what": "".join(sentence_parts(event))}, undone)
     back = request.headers.get("Referer", "")
     safe = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
     return redirect(back if safe else "audit")

@@ -140,7 +140,7 @@ def _finish(changes: list[RowChange]) -> None:
     """Raises Conflict (purged) if a face would name somebody who is not there any more."""
     people = {change.before["identity_id"] for change in changes if change.before.get("identity_id")}
     if Identity.with_deleted.filter(pk__in=people).count() < len(people):
-        raise Conflict(PURGED, code="purged")
+        raise Conflict(str(PURGED), code="purged")
 
 
 FACES = Further((RecognitionFace,), _hold, _finish)

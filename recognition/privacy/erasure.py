@@ -92,8 +92,10 @@ def _erase_where_they_were(actor: Actor, subject: Subject, reason: str) -> None:
         left = find_subject(pk)
         if (actor.role_in(left.gallery) or Role.VIEWER) < Role.OWNER:
             raise NotAllowed(
-                "This person was moved here from a gallery of which you are no owner, and traces of them are left there. "
-                "Ask an administrator, or somebody who owns both, to erase them."
+                _(
+                    "This person was moved here from a gallery of which you are no owner, and traces of them are left "
+                    "there. Ask an administrator, or somebody who owns both, to erase them."
+                )
             )
         erase_subject(actor=actor, subject=left, confirm=left.name, reason=reason)
 

@@ -22,9 +22,9 @@ def _finish(changes: list[RowChange]) -> None:
     people, unknowns = _named(changes, "identity_id"), _named(changes, "unknown_id")
     unknowns |= {change.row.pk for change in changes if isinstance(change.row, UnknownPerson)}
     if Identity.with_deleted.filter(pk__in=people).count() < len(people):
-        raise Conflict(PURGED, code="purged")
+        raise Conflict(str(PURGED), code="purged")
     if UnknownPerson.objects.filter(pk__in=unknowns).count() < len(unknowns):
-        raise Conflict(PURGED, code="purged")
+        raise Conflict(str(PURGED), code="purged")
     for change in changes:
         if isinstance(change.row, Sighting) and "unknown_id" in change.before:
             _undo_split(change)

@@ -2,6 +2,7 @@
 
 const form = () => document.getElementById("many");
 const boxes = () => [...document.querySelectorAll("#many [name=people]")];
+const number = new Intl.NumberFormat(`${document.documentElement.lang}-u-nu-latn`);
 let last = null;
 let order = []; // ids in the order in which they were ticked: the first is the one that a merge keeps
 
@@ -17,12 +18,16 @@ function say() {
   const known = new Map(ticked.map((box) => [box.value, box]));
   order = [...order.filter((id) => known.has(id)), ...ticked.map((box) => box.value).filter((id) => !order.includes(id))];
   const count = every.checked ? Number(every.dataset.count) : ticked.length;
-  const words = count === 1 ? "1 person" : `${count.toLocaleString("en")} people`;
-  form().querySelectorAll("[data-ticked]").forEach((place) => (place.textContent = `${words} ticked`));
+  const texts = form().querySelector(".many").dataset;
+  const told = (one, several) => (count === 1 ? one : several.replace("{count}", number.format(count)));
+  const words = told(texts.one, texts.several);
+  form().querySelectorAll("[data-ticked]").forEach((place) => (place.textContent = told(texts.oneTicked, texts.severalTicked)));
   form().querySelectorAll("[data-ticked-words]").forEach((place) => (place.textContent = words));
   const first = known.get(order[0]);
   form().elements.into.value = every.checked || !first ? "" : first.value;
-  form().querySelector("[data-into]").textContent = first && !every.checked ? `${first.dataset.name}, who was ticked first,` : "the first of them";
+  const into = form().querySelector("[data-into]");
+  into.dataset.nobody ??= into.textContent;
+  into.textContent = first && !every.checked ? texts.first.replace("{name}", () => first.dataset.name) : into.dataset.nobody;
 }
 
 document.addEventListener("click", (event) => {

@@ -122,7 +122,7 @@ def refused(to, people):
 
 @pytest.mark.parametrize(
     ("reason", "told"),
-    [("consent", "requires consent, and 2"), ("pack", "1 of their faces"), ("number", "external id 99")],
+    [("consent", "requires consent, and 2 of them have"), ("pack", "1 of their faces"), ("number", "external id 99")],
 )
 def test_all_move_or_none(gallery, to, curator, people, reason, told):
     refused(to, people)[reason]()
