@@ -82,11 +82,8 @@ class AccountAdapter(DefaultAccountAdapter):
             noting.factor_changed(self.request, user, *FACTOR_CHANGES[template_prefix])
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """A server that is down is the operator's to know; the answer is the same as for an address that nobody has."""
-        try:
-            super().send_mail(template_prefix, email, context)
-        except OSError:  # SMTPException is one
-            logger.exception("the mail to an account could not be sent")
+        """Ours are queued (accounts/mails/). allauth has others, of parts that we do not use: none is sent in a request."""
+        logger.error("allauth wanted to send the mail %s, which is none of ours", template_prefix)
 
 
 class FactorAdapter(DefaultMFAAdapter):

@@ -6,9 +6,11 @@ from smtplib import SMTPException
 
 from django.core.mail import EmailMessage
 from django.db import connection
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 
-from recognition.alerts.models import AlertMail, DeliveryStatus
+from accounts.models import User
+from recognition.alerts.models import Alert, AlertMail, DeliveryStatus
 from recognition.alerts.representation import in_words
 
 logger = logging.getLogger(__name__)
@@ -55,18 +57,24 @@ def _claim() -> AlertMail | None:
 
 def _send(mail: AlertMail) -> str:
     """Sends it once; outside any transaction. Returns why it was not taken; empty if it was."""
-    alert = mail.alert
-    words, gallery = in_words(alert), alert.gallery
-    when = alert.raised_at.astimezone(gallery.zone)
-    text = (
-        f"{words}\n\n{when:%Y-%m-%d %H:%M:%S} ({gallery.zone.key})\nGallery: {gallery.name}\nRule: {alert.rule_name}\n"
-    )
+    reader = User.objects.filter(email=mail.address.lower()).first()  # it may be nobody's here
+    with translation.override(reader.language if reader and reader.language else "en"):
+        words, text = _written(mail.alert)
     headers = {"Message-ID": f"<{mail.pk}@faceplatform>"}
     try:
         EmailMessage(words, text, to=[mail.address], headers=headers).send()
     except (OSError, SMTPException) as error:
         return f"It could not be sent ({type(error).__name__})."
     return ""
+
+
+def _written(alert: Alert) -> tuple[str, str]:
+    """The subject and the text, in the language in force."""
+    words, gallery = in_words(alert), alert.gallery
+    when = alert.raised_at.astimezone(gallery.zone)
+    place = _("Gallery: %(gallery)s") % {"gallery": gallery.name}
+    rule = _("Rule: %(rule)s") % {"rule": alert.rule_name}
+    return words, f"{words}\n\n{when:%Y-%m-%d %H:%M:%S} ({gallery.zone.key})\n{place}\n{rule}\n"
 
 
 def _settle(mail: AlertMail, error: str) -> None:
