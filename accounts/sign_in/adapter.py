@@ -52,8 +52,7 @@ class AccountAdapter(DefaultAccountAdapter):
         methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
         if methods or not settings.OIDC_ISSUER:
             return methods
-        url = reverse("openid_connect_login", kwargs={"provider_id": "sso"})
-        return [{"id": "sso", "description": f"Sign in again with {settings.OIDC_NAME}", "url": url}]
+        return [{"id": "sso", "description": settings.OIDC_NAME, "url": reverse("confirm-elsewhere")}]
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """As the audit has it: a proxy may have passed on something that is no address."""
