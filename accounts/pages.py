@@ -17,6 +17,11 @@ def actor_of(request: HttpRequest) -> Actor:
     return Actor.from_request(request, Via.WEB)
 
 
+def site_of(request: HttpRequest) -> str:
+    """Scheme and host of the platform, as the request has them: what links in e-mails begin with."""
+    return request.build_absolute_uri("/").rstrip("/")
+
+
 def offer_undo(request: HttpRequest, text: str, event: AuditEvent) -> None:
     """Shows `text`, what was done, on the next page, with a button that undoes `event`."""
     messages.success(request, text, extra_tags=str(event.pk))

@@ -77,6 +77,7 @@ own_account = [
     path("account/confirm", sign_in.ConfirmWithPassword.as_view(), name="account_reauthenticate"),
     path("account/confirm/code", sign_in.ConfirmWithCode.as_view(), name="mfa_reauthenticate"),
     path("account/confirm/passkey", sign_in.ConfirmWithPasskey.as_view(), name="mfa_reauthenticate_webauthn"),
+    path("account/confirm/sso", sso.confirm, name="confirm-elsewhere"),
     path("password", views.OwnPassword.as_view(), name="password"),
     path("password", views.OwnPassword.as_view(), name="account_change_password"),
 ]

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from django.conf import settings
 from django.core.management import get_commands
 
 from faceplatform import env
@@ -31,6 +32,13 @@ setup()
 call_command("check")
 call_command("collectstatic", interactive=False)
 """
+
+
+def test_caddy_lets_through_what_the_platform_takes():
+    """Caddy's MB is a million bytes. It is not installed everywhere, so its file is also read."""
+    sizes = dict(re.findall(r"request_body (@\w+) \{\s+max_size (\d+)MiB\n", (ROOT / "deploy/Caddyfile").read_text()))
+    assert int(sizes["@others"]) * 2**20 >= settings.MAX_UPLOAD_BYTES
+    assert int(sizes["@imports"]) * 2**20 > settings.MAX_IMPORT_BYTES
 
 
 def instructions(name: str) -> list[str]:

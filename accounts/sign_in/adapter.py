@@ -52,8 +52,7 @@ class AccountAdapter(DefaultAccountAdapter):
         methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
         if methods or not settings.OIDC_ISSUER:
             return methods
-        url = reverse("openid_connect_login", kwargs={"provider_id": "sso"})
-        return [{"id": "sso", "description": f"Sign in again with {settings.OIDC_NAME}", "url": url}]
+        return [{"id": "sso", "description": settings.OIDC_NAME, "url": reverse("confirm-elsewhere")}]
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """As the audit has it: a proxy may have passed on something that is no address."""
@@ -82,11 +81,8 @@ class AccountAdapter(DefaultAccountAdapter):
             noting.factor_changed(self.request, user, *FACTOR_CHANGES[template_prefix])
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """A server that is down is the operator's to know; the answer is the same as for an address that nobody has."""
-        try:
-            super().send_mail(template_prefix, email, context)
-        except OSError:  # SMTPException is one
-            logger.exception("the mail to an account could not be sent")
+        """Ours are queued (accounts/mails/). allauth has others, of parts that we do not use: none is sent in a request."""
+        logger.error("allauth wanted to send the mail %s, which is none of ours", template_prefix)
 
 
 class FactorAdapter(DefaultMFAAdapter):

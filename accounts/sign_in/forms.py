@@ -1,8 +1,12 @@
 """The forms of signing in: allauth's, in our words."""
 
-from allauth.account.forms import LoginForm
+from allauth.account.forms import LoginForm, ResetPasswordForm
 from allauth.mfa.webauthn.forms import AddWebAuthnForm
 from django import forms
+
+from accounts.mails.sending import Kind
+from accounts.mails.services import queue_link
+from accounts.pages import site_of
 
 
 class SignInForm(LoginForm):
@@ -19,6 +23,14 @@ class SignInForm(LoginForm):
 
     def add_prefix(self, field_name):
         return "username" if field_name == "login" else field_name
+
+
+class ForgottenForm(ResetPasswordForm):
+    def save(self, request, **kwargs):
+        """Queues the mails. For an address that nobody has as much is done, so that time does not tell."""
+        for user in self.users or [None]:
+            queue_link(kind=Kind.FORGOTTEN, user=user, site=site_of(request))
+        return self.cleaned_data["email"]
 
 
 class PasskeyForm(AddWebAuthnForm):

@@ -23,7 +23,7 @@ from django.urls import reverse
 from accounts import looks
 from accounts.models import User
 from accounts.sign_in import noting, throttling
-from accounts.sign_in.forms import SignInForm
+from accounts.sign_in.forms import ForgottenForm, SignInForm
 from faceplatform.errors import NotAllowed, NotFound, TooManyAttempts
 
 
@@ -156,6 +156,7 @@ class Forgotten(Limited, PasswordResetView):
     """A link by e-mail, where the platform can send e-mail."""
 
     template_name = "accounts/forgotten.html"
+    form_class = ForgottenForm
 
     def setup(self, request, *args, **kwargs):
         if not (settings.SENDS_EMAIL and settings.LOCAL_SIGN_IN):

@@ -3,6 +3,7 @@
 from allauth.socialaccount.providers.openid_connect import views
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from django.views.generic import TemplateView
 from requests import RequestException
@@ -23,6 +24,14 @@ def begin(request, provider_id):
         return views.login(request, provider_id)
     except RequestException as error:
         raise Unavailable(f"{settings.OIDC_NAME} cannot be reached. Try again later, or tell your operator.") from error
+
+
+@require_safe
+def confirm(request):
+    """A link to there. A form's answer cannot lead to another site: our content security policy has browsers refuse it."""
+    _require_set_up()
+    context = {"sso": settings.OIDC_NAME, "next": request.GET.get("next", "")}
+    return render(request, "accounts/confirm_elsewhere.html", context)
 
 
 @login_not_required

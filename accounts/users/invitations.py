@@ -1,17 +1,17 @@
 """One-time links: with them somebody who was invited, or has lost the password, chooses one. A link holds for 72 hours.
 
-It is allauth's for passwords that were forgotten: signed, and void once a password is chosen or somebody signs in.
+`accounts.mails` makes it, and sends it where e-mail is set up.
 """
 
-from allauth.account.forms import default_token_generator
-from allauth.account.utils import user_pk_to_url_str
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.urls import reverse
 
 from accounts import audit
 from accounts.actor import Actor
 from accounts.galleries import GalleryRow
+from accounts.mails.links import make_path
+from accounts.mails.sending import Kind
+from accounts.mails.services import queue_link
 from accounts.models import Membership, User
 from accounts.roles import Role
 from accounts.users.services import set_membership
@@ -28,10 +28,12 @@ def invite(
     role: Role = Role.VIEWER,
     is_staff: bool = False,
     is_administrator: bool = False,
+    site: str = "",
 ) -> tuple[User, str]:
     """Makes an account without a password, with a role in `gallery`. Returns it and the path of the link for its user.
 
-    Operators invite anybody, owners of a gallery into it. Raises NotAllowed, InvalidInput, or Conflict if the name is taken.
+    The link is also mailed if `site` is given: scheme and host of the platform. Operators invite anybody, owners of a gallery
+    into it. Raises NotAllowed, InvalidInput, or Conflict if the name is taken.
     """
     if not actor.sees_everything and (gallery is None or is_staff or is_administrator):
         raise NotAllowed(
@@ -48,15 +50,17 @@ def invite(
     audit.record(actor=actor, action="user.created", gallery=gallery, target=user, details=details)
     if gallery is not None:
         set_membership(actor=actor, gallery=gallery, user=user, role=role)
-    return user, _path(user)
+    if site:
+        queue_link(kind=Kind.INVITATION, user=user, site=site)
+    return user, make_path(user)
 
 
 @transaction.atomic
-def make_link(*, actor: Actor, user: User) -> str:
+def make_link(*, actor: Actor, user: User, site: str = "") -> str:
     """A new link for `user`: its path. Where no password was chosen yet, links made before end.
 
-    Operators make one for anybody, owners for whom they have invited and nobody else has. Raises NotAllowed, or Conflict for an
-    account that is switched off.
+    It is also mailed if `site` is given, as by `invite`. Operators make one for anybody, owners for whom they have invited and
+    nobody else has. Raises NotAllowed, or Conflict for an account that is switched off.
     """
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if not actor.sees_everything and not _is_only_theirs(actor, user):
@@ -67,7 +71,9 @@ def make_link(*, actor: Actor, user: User) -> str:
         user.set_unusable_password()  # another one, of which links are made
         user.save(update_fields=["password"])
     audit.record(actor=actor, action="user.link_made", target=user)
-    return _path(user)
+    if site:
+        queue_link(kind=Kind.INVITATION, user=user, site=site)
+    return make_path(user)
 
 
 def _is_only_theirs(actor: Actor, user: User) -> bool:
@@ -87,8 +93,3 @@ def _require_valid(user: User) -> None:
         user.clean_fields(exclude=["password"])
     except ValidationError as error:
         raise InvalidInput(" ".join(error.messages)) from error
-
-
-def _path(user: User) -> str:
-    token = default_token_generator.make_token(user)
-    return reverse("account_reset_password_from_key", kwargs={"uidb36": user_pk_to_url_str(user), "key": token})

@@ -1,7 +1,5 @@
 """The page “Users”: for operators everybody, for owners of galleries the members of these."""
 
-from allauth.account.adapter import get_adapter
-from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
@@ -9,8 +7,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from accounts.confirmation import confirmed
+from accounts.mails.services import is_reached
 from accounts.models import Membership, User
-from accounts.pages import actor_of
+from accounts.pages import actor_of, site_of
 from accounts.users import invitations, services
 from accounts.users.forms import ROLES, InvitationForm, RoleForm
 from accounts.users.reading import described, matching, visible_users
@@ -29,7 +28,7 @@ def users(request):
     if request.method != "POST" or not form.is_valid():
         return _page(request, form, status=400 if form.is_bound else 200)
     try:
-        user, path = invitations.invite(actor=actor, **form.cleaned_data)
+        user, path = invitations.invite(actor=actor, site=site_of(request), **form.cleaned_data)
     except DomainError as error:
         form.add_error(None, error.message)
         return _page(request, form, status=error.status)
@@ -42,7 +41,7 @@ def users(request):
 def make_link(request, pk):
     """A new link with which the user chooses a password, shown once."""
     actor, user = actor_of(request), _user(request, pk)
-    path = invitations.make_link(actor=actor, user=user)
+    path = invitations.make_link(actor=actor, user=user, site=site_of(request))
     return _page(request, InvitationForm(actor), link=(user, path))
 
 
@@ -135,9 +134,5 @@ def _page(request, form, *, link=None, status: int = 200):
 
 
 def handed_over(request, user: User, path: str) -> dict:
-    """The link as the page shows it; it is also sent to the user where e-mail can be sent and an address is known."""
-    link = request.build_absolute_uri(path)
-    sent = settings.SENDS_EMAIL and bool(user.email)
-    if sent:
-        get_adapter().send_mail("accounts/email/invitation", user.email, {"user": user, "link": link})
-    return {"link": link, "link_of": user, "sent": sent}
+    """The link as the page shows it, and whether it is also on its way to the user."""
+    return {"link": request.build_absolute_uri(path), "link_of": user, "sent": is_reached(user)}

@@ -25,6 +25,7 @@ SLOTS = {(MAINTENANCE,): 2, (REPORTS, EARLIER, "builtin"): 2, (IMPORTS,): 4, (DE
 
 RETRY = RetryStrategy(max_attempts=4, exponential_wait=8)  # after 8 s, 64 s, 9 min and 68 min
 SUCCEEDED_KEPT, FAILED_KEPT = timedelta(days=1), timedelta(days=30)
+LOST_AFTER = timedelta(seconds=60)  # a living worker gives a sign every ten
 BATCH = 1_000  # jobs deleted per transaction
 SHOWN = 20
 
@@ -45,6 +46,13 @@ WITH part AS (
     RETURNING job.id
 )
 SELECT (SELECT max(id) FROM part), (SELECT count(*) FROM deleted)
+"""
+# Those that a worker which is gone or gives no sign of life was doing. attempts: so that one that kills its worker ends.
+REQUEUE = """
+SELECT procrastinate_retry_job_v2(job.id, now(), NULL, NULL, NULL)
+FROM procrastinate_jobs job LEFT JOIN procrastinate_workers worker ON worker.id = job.worker_id
+WHERE job.status = 'doing' AND job.task_name = %s AND job.attempts < %s
+  AND (worker.id IS NULL OR worker.last_heartbeat < now() - %s)
 """
 FAILURES = """
 SELECT job.id, job.task_name, job.args, job.attempts, job.scheduled_at, job.status = 'todo',
@@ -74,6 +82,17 @@ def defer_once(task: Task, lock: str, **arguments: str) -> None:
             task.configure(queueing_lock=lock).defer(**arguments)
     except exceptions.AlreadyEnqueued:
         logger.info("%s is already queued", lock)
+
+
+def requeue_lost(task: Task, *, most: int = 10) -> int:
+    """Queues jobs again that were lost with their worker, killed or frozen. Returns how many.
+
+    One that has been tried `most` times stays. For tasks that may run twice: a frozen worker may wake and finish.
+    """
+    with connection.cursor() as cursor:
+        values: list[Any] = [task.name, most, LOST_AFTER]
+        cursor.execute(REQUEUE, values)
+        return cursor.rowcount
 
 
 def adopt_earlier(tasks: Mapping[str, Task]) -> int:

@@ -161,4 +161,5 @@ def begin_period(camera: Camera, at: Any) -> LivePeriod:
 
 
 def extend_period(period: LivePeriod, at: Any) -> None:
-    LivePeriod.objects.filter(pk=period.pk, ended_at__lt=at).update(ended_at=at)
+    if LivePeriod.objects.filter(pk=period.pk, ended_at__lt=at).update(ended_at=at):
+        period.ended_at = at

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.confirmation import confirmed
 from accounts.models import Membership, User
-from accounts.pages import actor_of, get_visible
+from accounts.pages import actor_of, get_visible, site_of
 from accounts.roles import Role
 from accounts.users import invitations, services
 from accounts.users.people_views import handed_over
@@ -40,7 +40,12 @@ def _add(request, gallery: Gallery, username: str, email: str, role: Role):
     user = User.objects.filter(username=User.normalize_username(username.strip()), is_active=True).first()
     if user is None:
         invited, path = invitations.invite(
-            actor=actor_of(request), username=username, email=email, gallery=gallery, role=role
+            actor=actor_of(request),
+            username=username,
+            email=email,
+            gallery=gallery,
+            role=role,
+            site=site_of(request),
         )
         return _page(request, gallery, MemberForm(), link=(invited, path))
     if Membership.objects.filter(gallery=gallery, user=user).exists():

@@ -195,7 +195,7 @@ class CameraRun:
     def _tell_period(self, status: CameraStatus, now: datetime) -> None:
         if status not in SEEN:
             self._period = None
-        elif self._period is None:
+        elif self._period is None or now - self._period.ended_at > claims.LEASE:  # frozen, it saw nobody
             self._period = claims.begin_period(self.camera, now)
         else:
             claims.extend_period(self._period, now)

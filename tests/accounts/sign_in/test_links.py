@@ -1,15 +1,13 @@
 """Links to choose a password: by e-mail and by hand, once, and not for accounts that are switched off. Password rules."""
 
-import re
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 import pytest
-from django.core import mail
 from django.core.management import call_command
 from django.test import Client, override_settings
 from django.utils import timezone
 from factories import PASSWORD, UserFactory
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.actor import cli_actor
 from accounts.models import AuditEvent, User
@@ -29,6 +27,11 @@ def ada() -> User:
 
 def is_in(client: Client) -> bool:
     return client.get("/account").status_code == 200
+
+
+def mails() -> list[ProcrastinateJob]:
+    """Those that wait to be sent."""
+    return list(ProcrastinateJob.objects.filter(task_name="accounts.mails.tasks.send_link").order_by("id"))
 
 
 def follow(path: str, values: dict = NEW) -> tuple[Client, object]:
@@ -78,16 +81,12 @@ def late():
 
 @override_settings(SENDS_EMAIL=True)
 def test_a_forgotten_password_by_mail(ada):
+    """How it gets there: tests/accounts/mails/."""
     client = Client()
     assert "Forgot your password?</a>" in client.get("/sign-in").content.decode()
     for address in ("nobody@example.org", "ADA@example.org"):
         assert client.post("/sign-in/forgotten", {"email": address})["Location"] == "/sign-in/forgotten/sent"
-    [message] = mail.outbox
-    assert message.to == ["ada@example.org"] and message.subject == "Choose a new password"
-    link = urlsplit(re.search(r"http://\S+", message.body)[0])
-    assert link.netloc == "testserver"
-    client, _ = follow(link.path)
-    assert is_in(client)
+    assert [job.args["user_id"] for job in mails()] == ["", str(ada.pk)]
 
 
 @override_settings(SENDS_EMAIL=True)
@@ -96,14 +95,8 @@ def test_nobody_is_flooded_with_mail(ada):
         Client().post("/sign-in/forgotten", {"email": "ada@example.org"}, REMOTE_ADDR=f"192.0.2.{n}").status_code
         for n in range(5)
     ]
-    assert found == [302] * 3 + [429] * 2 and len(mail.outbox) == 3
+    assert found == [302] * 3 + [429] * 2 and len(mails()) == 3
     assert throttling.locked([ada]) == {ada}
-
-
-@override_settings(SENDS_EMAIL=True, EMAIL_BACKEND="django.core.mail.backends.smtp.EmailBackend", EMAIL_PORT=9)
-def test_a_mail_server_that_is_down_tells_nobody_who_is_here(ada):
-    for address in ("ada@example.org", "nobody@example.org"):
-        assert Client().post("/sign-in/forgotten", {"email": address})["Location"] == "/sign-in/forgotten/sent"
 
 
 def test_without_mail_an_administrator_helps():

@@ -150,12 +150,14 @@ def test_who_has_no_password_signs_in_again_for_sensitive_acts(sso, settings):
     session.save()
     form = {"name": "door", "scopes": ["read"], "days": "30"}
     asked = client.post("/api-keys", form)
-    assert asked["Location"] == "/sign-in/with/sso?next=%2Fapi-keys"
-    assert "prompt=login" in client.get(asked["Location"])["Location"]
+    assert asked["Location"] == "/account/confirm/sso?next=%2Fapi-keys"
+    away = "/sign-in/with/sso?next=/api-keys"
+    assert f'href="{away}"' in client.get(asked["Location"]).content.decode()
+    assert "prompt=login" in client.get(away)["Location"]
     assert (
         "prompt=" not in Client(SERVER_NAME="localhost").get("/sign-in/with/sso?auth_params=prompt%3Dnone")["Location"]
     )
-    _, answer = come("s-zoe", client, asked["Location"])
+    _, answer = come("s-zoe", client, away)
     assert answer["Location"] == "/api-keys" and "copy the key now" in client.post("/api-keys", form).content.decode()
     assert client.get("/sign-in/with/sso?process=connect").status_code == 404
 

@@ -1,12 +1,16 @@
 """The page “Users”, and manage.py user: who may do what to whom, and that a refusal changes nothing."""
 
+import re
+
 import pytest
 from api_world import database_state
 from django.core.management import CommandError, call_command
 from django.test import Client, override_settings
 from factories import PASSWORD, GalleryFactory, UserFactory, member, stranger
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.actor import Actor, Via
+from accounts.mails.tasks import send_link
 from accounts.models import AuditEvent, Membership, User
 from accounts.roles import Role
 from accounts.users import invitations
@@ -116,8 +120,12 @@ def test_an_owner_invites_into_their_gallery_and_no_further(gallery):
 @override_settings(SENDS_EMAIL=True)
 def test_an_invitation_is_also_sent(gallery, mailoutbox):
     page = client_of(operator()).post("/users", invitation(gallery, email="New@Example.org"))
+    [job] = ProcrastinateJob.objects.all()
+    send_link(**job.args)
     [message] = mailoutbox
-    assert message.to == ["new@example.org"] and page.context["link"] in message.body
+    assert message.to == ["new@example.org"] and message.subject == "Your account at testserver"
+    [link] = re.findall(r"http://testserver(\S+)", message.body)
+    assert Client().get(link).status_code == 302
     assert "on its way to new@example.org" in page.content.decode()
 
 

@@ -13,7 +13,7 @@ from watched import camera, walker, watch
 from accounts.actor import system_actor
 from accounts.roles import Role
 from gallery.models import Gallery
-from recognition.cameras import live
+from recognition.cameras import claims, live
 from recognition.cameras.models import (
     Camera,
     CameraState,
@@ -125,6 +125,16 @@ def test_a_camera_that_another_worker_took_is_left_alone(hall, grace, hopper_aga
     CameraState.objects.update(lease_expires_at=Now() - timedelta(seconds=61))
     watch(watcher, lambda: entrance.pk in watcher.runs)
     assert Sighting.objects.get().closed
+
+
+def test_a_worker_that_was_frozen_does_not_say_that_it_read_the_camera_meanwhile(hall, film, watcher):
+    entrance = camera(hall, film([], 4), repeats=True)
+    watch(watcher, lambda: LivePeriod.objects.exists())
+    period = watcher.runs[entrance.pk]._period
+    period.ended_at = woken = period.ended_at - claims.LEASE - timedelta(seconds=1)  # as if it had been frozen since
+    LivePeriod.objects.update(began_at=woken, ended_at=woken)
+    watch(watcher, lambda: LivePeriod.objects.count() == 2)
+    assert LivePeriod.objects.earliest("began_at").ended_at == woken
 
 
 def test_switched_off_changed_and_deleted_while_it_runs(hall, film, watcher):

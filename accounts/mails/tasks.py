@@ -1,0 +1,28 @@
+"""The background jobs that send e-mails to accounts."""
+
+import logging
+
+from procrastinate import RetryStrategy
+from procrastinate.contrib.django import app
+
+from accounts.mails.sending import send_link_now
+from faceplatform.processes.jobs import DELIVERIES, requeue_lost
+
+logger = logging.getLogger(__name__)
+# After 6 s, 36 s, 4 min, 22 min, 2 h and 13 h. Then it remains as failed: the System page, doctor and metrics tell.
+PATIENCE = RetryStrategy(max_attempts=6, exponential_wait=6)
+
+
+@app.task(queue=DELIVERIES, retry=PATIENCE, pass_context=False)
+def send_link(kind: str, user_id: str, state: str, site: str, number: str) -> None:
+    """Sends a link, at least once: a worker that is killed after the mail server has taken it sends it again."""
+    if not send_link_now(kind=kind, user_id=user_id, state=state, site=site, number=number):
+        logger.info("a mail (%s) was not sent: nobody waits for it", kind)
+
+
+@app.periodic(cron="* * * * *")
+@app.task(queue=DELIVERIES, queueing_lock="lost-mails", pass_context=False)
+def requeue_lost_mails(timestamp: int = 0) -> None:
+    """Those of a job worker that was killed or is frozen."""
+    if count := requeue_lost(send_link):
+        logger.warning("%s mails of a lost job worker are sent again", count)
