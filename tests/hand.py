@@ -1,7 +1,7 @@
 """A user's hand: what is pressed, typed and scrolled, counted, and how long the machine let the user wait."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from playwright.sync_api import Locator, Page, expect
 
@@ -13,7 +13,8 @@ class Hand:
     """What a user does on a page; `clicks`, `keys`, `scrolls` and `moves` count it.
 
     script: whether the page's scripts run. twice: whether the button that decides is pressed twice in a row.
-    moves: from the mouse to the keyboard or back. waited: seconds from an act until what it was for was there.
+    holds: a photo that is to be sent. moves: from the mouse to the keyboard or back. thinks: presses and fields that must be
+    chosen first. waited: seconds from an act until what it was for was there.
     """
 
     page: Page
@@ -24,7 +25,8 @@ class Hand:
     scrolls: int = 0
     moves: int = 0
     thinks: int = 0
-    waited: float = field(default=0.0)
+    waited: float = 0.0
+    holds: bytes = b""
     _at_keyboard: bool = False
 
     def click(self, what: Locator) -> None:
@@ -87,6 +89,11 @@ class Hand:
             self.click(more)
         self.click(self.page.get_by_role("navigation", name="Main").get_by_role("link", name=name, exact=True))
         self._timed(lambda: expect(self.page.get_by_role("heading", level=1).first).to_be_visible())
+
+    def forget(self) -> None:
+        """Counts from here."""
+        self.clicks = self.keys = self.scrolls = self.moves = self.thinks = 0
+        self.waited = 0.0
 
     def _to(self, *, keyboard: bool) -> None:
         self.moves += keyboard != self._at_keyboard

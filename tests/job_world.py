@@ -1,5 +1,5 @@
-"""What the main jobs need, made inside a platform (see inside.py): a gallery with its own owner, Grace with a face, others without
-one, and somebody unknown at the door. Each job gets a gallery of its own, so that none sees what another has done."""
+"""What the main jobs need, made inside a platform (see inside.py): a gallery with its own owner, Grace with a face, others
+without one, and somebody unknown at the door. Each job gets a gallery of its own, so that none sees what another has done."""
 
 import time
 from collections import Counter
@@ -27,9 +27,12 @@ PACK = "sface"
 OTHERS = ("Eileen Collins", "Ada Lovelace", "Zoë Okafor")
 
 
-def make(slug: str) -> dict:
-    """The gallery, and its owner's user name, password and a session."""
-    gallery = Gallery.objects.create(slug=slug, name=slug.capitalize(), pack=PACK)
+def make(slug: str, pack: str = PACK, crowd: int = 0) -> dict:
+    """The gallery, and its owner's user name, password and a session.
+
+    crowd: how many people more, 50 of them of the night shift.
+    """
+    gallery = Gallery.objects.create(slug=slug, name=slug.capitalize(), pack=pack)
     owner = UserFactory(username=f"owner-of-{slug}", last_login=timezone.now())
     Membership.objects.create(user=owner, gallery=gallery, role=Role.OWNER)
     grace = IdentityFactory(gallery=gallery, name="Grace Hopper", department="Navy", last_recognized_at=timezone.now())
@@ -37,6 +40,10 @@ def make(slug: str) -> dict:
     for name in OTHERS:
         IdentityFactory(gallery=gallery, name=name, department="Science")
     count_sighting(sight(gallery, unit(8), identity=grace, at=timezone.now()))
+    Identity.objects.bulk_create(
+        Identity(gallery=gallery, name=f"Worker {n:05}", department="Night shift" if n < 50 else "Day")
+        for n in range(crowd)
+    )
     for _ in range(2):
         stranger = sight(gallery, unit(9), at=timezone.now())
     return {
@@ -49,20 +56,22 @@ def make(slug: str) -> dict:
 
 
 def _enrol(person: Identity) -> None:
-    face = _grace()
+    face = _grace(person.gallery.pack)
     jpeg, landmarks = face.crop.jpeg, face.crop.landmarks.tolist()
     sample = FaceSample.objects.create(
         identity=person, gallery=person.gallery, photo_sha256="0" * 64, photo_width=100, photo_height=100,
         box=[10, 10, 50, 50], detection_score=0.99, quality_score=0.9, quality={"measures": {}, "reasons": []},
     )  # fmt: skip
     FaceCrop.objects.create(sample=sample, jpeg=jpeg, width=112, height=112, landmarks=landmarks)
-    FaceEmbedding.objects.create(gallery=person.gallery, pack=PACK, sample=sample, vector=list(face.embedding))
+    FaceEmbedding.objects.create(
+        gallery=person.gallery, pack=person.gallery.pack, sample=sample, vector=list(face.embedding)
+    )
 
 
 @cache
-def _grace():
+def _grace(pack: str):
     """Her face in the demo's portrait, as the pack sees it."""
-    pipeline = Pipeline.load(Path(settings.BASE_DIR) / "models" / PACK)
+    pipeline = Pipeline.load(Path(settings.MODELS_DIR) / pack)
     [analysis] = pipeline.analyse([PORTRAITS[0].path.read_bytes()], purposes=["enrol"])
     return analysis.faces[0]
 
