@@ -78,7 +78,7 @@ def move_to_a_better_model(hand: Hand, world: dict) -> None:
     hand.sees(page.get_by_role("heading", name="In force: sface"))
 
 
-# what → (act, clicks before, how they were counted)
+# what → (act, clicks in the first version with pages)
 TEN: dict[str, tuple[Act, str]] = {
     "enrol a person with three photos": (usual("enrol a person with three photos"), "3–4"),
     "find a person among 10,000": (usual("find a person"), "typing + 1"),
