@@ -119,7 +119,7 @@ def rows() -> Iterator[str]:
     """The table's lines, each job in a gallery of its own with 10,000 people."""
     with tempfile.TemporaryDirectory(prefix="faceplatform-clicks-") as folder, launched() as chromium:
         platform = Platform(Path(folder))
-        platform.start()
+        platform.start(seconds=300)
         inside = Inside(platform, "job_world")
         try:
             for number, (name, (act, before)) in enumerate(TEN.items()):

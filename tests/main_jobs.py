@@ -17,7 +17,8 @@ NEW_PASSWORD = "another horse, another battery"
 
 @dataclass(frozen=True)
 class Job:
-    """stale: what a second tab is told that does the same after it was done. kept: fields whose text outlives a lost session."""
+    """stale: what a second tab is told that does the same after it was done. resumes: how that tab goes on where the first
+    one is, if it would make something of its own otherwise. kept: fields whose text outlives a lost session."""
 
     name: str
     begin: Callable[[Hand, World, Mapping[str, bytes]], None]
@@ -25,6 +26,7 @@ class Job:
     done: Callable[[Page], Locator]
     makes: Mapping[str, int] = field(default_factory=dict)
     stale: str = ""
+    resumes: Callable[[Hand], None] | None = None
     kept: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -148,12 +150,13 @@ JOBS = (
         lambda hand, world: hand.decide(hand.page.locator(".found").get_by_role("button", name="Eileen Collins")),
         lambda page: page.get_by_text(re.compile("Saved: this is Eileen Collins")),
         {"faces": 2, "sample.created": 1, "sample.rejected": 1, "face.named": 1, "recognised": 1, **LOOKED},
-        stale="meanwhile",
+        stale="in the meantime",
+        resumes=say_somebody_else,
     ),
     Job(
         "name an unknown person", _to_unknown, _pressing("Save the name"), _toast("Unknown 1 is Mary: 2 sightings named"),
         {"people": 1, "faces": 3, "identity.created": 1, "sample.created": 3, "unknown.named": 1},
-        stale="already", kept={"[name=name]": "Mary"},
+        stale="in the meantime", kept={"[name=name]": "Mary"},
     ),
     Job(
         "set people inactive", _tick_all, _pressing("Set inactive"), _toast("2 people are not active now"),

@@ -20,7 +20,9 @@ function say() {
   document.getElementById("toasts").append(words);
 }
 
-const asks = ({ target, submitter }) => target.method === "post" && submitter?.formMethod !== "dialog";
+// Not where a script sends a photo as soon as it is chosen: the next one is htmx's to keep until then.
+const asks = ({ target, submitter }) => target.method === "post" && submitter?.formMethod !== "dialog"
+  && (submitter || !target.matches("[hx-post]"));
 
 document.addEventListener("submit", (event) => {
   if (!asks(event)) return;
