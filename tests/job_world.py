@@ -98,7 +98,7 @@ def count(slug: str) -> dict[str, int]:
         "cameras": Camera.objects.filter(gallery=gallery).count(),
         "members": Membership.objects.filter(gallery=gallery).count(),
     }
-    own = AuditEvent.objects.filter(user_name=f"owner-of-{slug}").exclude(action__startswith="session.")
+    own = AuditEvent.objects.filter(user_name=f"owner-of-{slug}").exclude(action__startswith="sign_in.")
     return rows | Counter(own.values_list("action", flat=True))
 
 
