@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 PY := .venv/bin/python
 
-.PHONY: run check test lint lock sbom picture pictures languages
+.PHONY: run check test lint lock sbom picture pictures clicks languages
 
 run: .venv/requirements.stamp
 	@exec $(PY) manage.py up $(if $(DEMO),--demo)
@@ -50,6 +50,10 @@ languages: .venv/requirements-dev.stamp
 # Of every page, wide and on a phone, with an index: var/pictures/index.html
 pictures: .venv/requirements-dev.stamp
 	$(PY) tests/pictures.py var/pictures
+
+# How many clicks and seconds ten main jobs take, as a table for docs/performance.md.
+clicks: .venv/requirements-dev.stamp
+	$(PY) tests/clicks.py
 
 .venv/requirements.stamp: requirements.lock | .venv/bin/python
 	@echo "Installing the requirements (about a minute) …"

@@ -7,21 +7,19 @@ is saved once a minute at most, which puts off its end (Django's own) and notes 
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect, resolve_url
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.shortcuts import resolve_url
 
 from accounts.models import User
 from accounts.sign_in.factors import has_factor, needs_factor
 from faceplatform.web.api import problem_json
+from faceplatform.web.leading import lead, lead_to_sign_in
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 SIGNED_IN_AT, SEEN_AT, FACTOR = "signed_in_at", "seen_at", "has_factor"  # in the session: seconds, seconds, a flag
@@ -78,26 +76,7 @@ class SignInFirstMiddleware(LoginRequiredMiddleware):
         is_part = "HX-Request" in request.headers
         if request.method in ("GET", "HEAD") and not is_part:
             return super().handle_no_permission(request, view_func)
-        return _lead(request, redirect_to_login(_page_of(request)).url, status=401)
-
-
-def _page_of(request: HttpRequest) -> str:
-    """The address of the page that sent the request, without this server's name; the start page if it does not say."""
-    url = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
-    if not url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure()):
-        return resolve_url(settings.LOGIN_REDIRECT_URL)
-    parts = urlsplit(url)
-    return urlunsplit(("", "", "/" + parts.path.lstrip("/"), parts.query, ""))
-
-
-def _lead(request: HttpRequest, url: str, *, status: int) -> HttpResponse:
-    """To another page. htmx would put that one into a part of its own: it is told to have the browser go there.
-
-    status: of the answer to htmx.
-    """
-    if "HX-Request" in request.headers:
-        return HttpResponse(status=status, headers={"HX-Redirect": url})
-    return redirect(url)
+        return lead_to_sign_in(request)
 
 
 class FirstThingsMiddleware:
@@ -137,4 +116,4 @@ def _lacks_factor(request: HttpRequest, user: User) -> bool:
 def _first(request: HttpRequest, page: str, detail: str) -> HttpResponse:
     if request.path.startswith("/api/"):
         return problem_json(request, status=403, code="not_allowed", detail=detail)
-    return _lead(request, resolve_url(page), status=403)
+    return lead(request, resolve_url(page), status=403)

@@ -1,15 +1,20 @@
 """The answer to a request whose body is not received, in the shape of its address: Django never sees the request."""
 
 import asyncio
+import io
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
+from django.core.exceptions import DisallowedHost
+from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse, JsonResponse
 
 from faceplatform.errors import DomainError
 from faceplatform.web.api import PROBLEM, problem_response
 from faceplatform.web.asgi_types import Receive, Scope, Send
 from faceplatform.web.body_kinds import address_of
+from faceplatform.web.leading import lead_to_sign_in, page_of
 from faceplatform.web.middleware import STRICT_POLICY, error_page, request_id_of
 
 LINGER_SECONDS, LINGER_BYTES = 2, 1024 * 1024
@@ -35,17 +40,27 @@ async def refuse(scope: Scope, receive: Receive, send: Send, error: DomainError)
 def _response(scope: Scope, error: DomainError, request_id: str) -> HttpResponse:
     request: Any = SimpleNamespace(request_id=request_id, path=scope["path"])
     view = address_of(scope).view
-    response = error_page(request, error)
-    if view or scope["path"].startswith("/api/"):
+    is_api = view or scope["path"].startswith("/api/")
+    lost = None if is_api or error.code != "not_authenticated" else _lead_on(scope)
+    response = lost or error_page(request, error)
+    if is_api:
         handle = view().get_exception_handler() if view else problem_response
         answer: Any = handle(error, {"request": request})
         response = JsonResponse(answer.data, status=answer.status_code, content_type=answer.content_type or PROBLEM)
     response["X-Request-ID"], response["Content-Security-Policy"] = request_id, STRICT_POLICY
-    if response.status_code == 401:
+    if is_api and response.status_code == 401:
         response["WWW-Authenticate"] = "Bearer"
     if error.retry_after:
         response["Retry-After"] = str(error.retry_after)
     return response
+
+
+def _lead_on(scope: Scope) -> HttpResponse | None:
+    """To the page of signing in, if one of our pages has sent the request: its session is lost."""
+    request = ASGIRequest(scope, io.BytesIO())
+    with suppress(DisallowedHost):
+        return lead_to_sign_in(request) if page_of(request) else None
+    return None
 
 
 async def _linger(receive: Receive) -> None:

@@ -75,7 +75,7 @@ def add(request, slug):
     form, status = CameraForm(request.POST or None), 200
     if request.method == "POST":
         status = 400
-        if form.is_valid():
+        if form.is_valid() and _is_new(gallery, form):
             try:
                 row = services.create_camera(actor=actor_of(request), gallery=gallery, **form.values())
                 messages.success(request, f"{row.name} was added.")
@@ -84,6 +84,13 @@ def add(request, slug):
                 form.add_error(None, error.message)
                 status = error.status
     return render(request, "recognition/camera_form.html", {"gallery": gallery, "form": form}, status=status)
+
+
+def _is_new(gallery: Gallery, form: CameraForm) -> bool:
+    """Says so in the form if there is one of this name: it was added before, in another tab."""
+    if gallery.cameras.filter(name__iexact=form.cleaned_data["name"]).exists():
+        form.add_error("name", "There is a camera of this name already.")
+    return not form.errors
 
 
 def settings(request, slug, pk):

@@ -8,7 +8,7 @@ WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory, pack_dir):
     running = Platform(tmp_path_factory.mktemp("a platform"))
-    running.start()
+    running.start(seconds=300)
     yield running
     assert running.interrupt() == 0, "".join(running.lines)
 

@@ -1,4 +1,4 @@
-// A result: a face and its card light up together, what was answered gets the focus, and an act is sent once.
+// A result: a face and its card light up together, and what was answered gets the focus.
 
 function light(event) {
   const key = event.type === "focusout" ? null : event.target.closest?.("[data-face]")?.dataset.face;
@@ -13,14 +13,6 @@ document.addEventListener("htmx:afterSwap", ({ target }) => {
   const part = target.querySelector?.(".notice[data-focus]") ?? target.querySelector?.("[data-focus]");
   part?.focus({ preventScroll: part.matches(".notice") });
 });
-
-document.addEventListener("submit", (event) => {
-  const form = event.target;
-  if (!form.matches("form[data-act]")) return;
-  if (form.dataset.sent) event.preventDefault(), event.stopImmediatePropagation();
-  else form.dataset.sent = "yes";
-}, true);
-document.addEventListener("htmx:afterRequest", (event) => delete event.target.closest?.("form[data-act]")?.dataset.sent);
 
 document.addEventListener("toggle", (event) => {
   if (event.newState === "open" || event.target.open) event.target.querySelector?.("[data-first]")?.focus();

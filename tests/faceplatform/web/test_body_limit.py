@@ -154,6 +154,24 @@ def test_strangers_send_small_bodies_only(path, status):
     assert refused.header.get("www-authenticate") == ("Bearer" if status == 401 else None)
 
 
+@pytest.mark.parametrize(
+    ("headers", "status", "name"), [({}, 302, "location"), ({"hx_request": "true"}, 401, "hx-redirect")]
+)
+def test_whose_session_is_lost_is_led_back_to_the_page_by_signing_in(headers, status, name):
+    page = "http://testserver/galleries/staff/add-faces"
+    large = Sender(content_length=100 * KIB, expect="100-continue", host="testserver", referer=page, **headers)
+    refused = call(large, "/galleries/staff/add-faces", known=False)
+    assert (refused.status, refused.read) == (status, 0)
+    assert refused.header[name] == "/sign-in?next=/galleries/staff/add-faces"
+
+
+def test_a_page_of_another_server_is_not_led_back_to():
+    elsewhere = Sender(
+        content_length=100 * KIB, expect="100-continue", host="testserver", referer="http://evil.example/"
+    )
+    assert call(elsewhere, "/galleries/staff/add-faces", known=False).status == 403
+
+
 def test_compreface_is_refused_in_its_own_shape():
     refused = call(
         Sender(content_length=100 * KIB, expect="100-continue"), "/api/v1/recognition/recognize", known=False
