@@ -178,7 +178,8 @@ def _in_order(rows: list[PersonDay]) -> list[PersonDay]:
 def _groups(page: Page, counts: Counter) -> list[tuple[str, int, list[PersonDay]]]:
     """What it is called, how many are in it on all pages, and those of this page."""
     found = [
-        (str(GROUPS[presence]), counts[presence], [row for row in page if row.presence == presence]) for presence in GROUPS
+        (str(GROUPS[presence]), counts[presence], [row for row in page if row.presence == presence])
+        for presence in GROUPS
     ]
     return [group for group in found if group[2]]
 

@@ -140,7 +140,6 @@ PORTS = {
 def target_of(source: Source) -> Target:
     """The parts of a network camera's address. Raises SourceError."""
     ports = PORTS[source.kind]
-    begin = " or ".join(f"{scheme}://" for scheme in ports)
     if any(ord(character) <= 32 or ord(character) == 127 for character in source.address):
         raise SourceError(Reason.BAD_ADDRESS, gettext_noop("An address has no spaces or control characters."))
     if not (source.user + source.password).isprintable():
@@ -154,7 +153,8 @@ def target_of(source: Source) -> Target:
     if parts.scheme not in ports or not host:
         raise SourceError(
             Reason.BAD_ADDRESS,
-            gettext_noop("The address has to begin with %(begin)s and the camera's name.") % {"begin": begin},
+            gettext_noop("The address has to begin with %(plain)s:// or %(secure)s:// and the camera's name.")
+            % dict(zip(("plain", "secure"), ports, strict=True)),
         )
     if "@" in parts.netloc:
         raise SourceError(
