@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from faceplatform.database.names import NameField
 from gallery.models import Gallery, Identity
@@ -44,9 +45,9 @@ class AttendanceDay(models.Model):
 class Presence(models.TextChoices):
     """What a day was for a person."""
 
-    PRESENT = "present", "Present"
-    ABSENT = "absent", "Absent"
-    NO_DATA = "no_data", "No data"
+    PRESENT = "present", _("Present")
+    ABSENT = "absent", _("Absent")
+    NO_DATA = "no_data", _("No data")
 
 
 TO_WRITE_DOWN = [(presence.value, presence.label) for presence in (Presence.PRESENT, Presence.ABSENT)]
@@ -82,7 +83,7 @@ class AttendanceCorrection(models.Model):
             models.CheckConstraint(
                 name="attendance_absent_has_no_times",
                 condition=Q(presence="present") | Q(came__isnull=True, left__isnull=True),
-                violation_error_message="Who was absent neither came nor left: leave the times empty.",
+                violation_error_message=_("Who was absent neither came nor left: leave the times empty."),
             ),
             models.CheckConstraint(name="attendance_correction_has_reason", condition=~Q(reason="")),
         ]

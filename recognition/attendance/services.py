@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import Min
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actor import Actor
@@ -97,9 +98,11 @@ def correct(
     actor.require_scope(Scope.ENROL)
     actor.require_role(identity.gallery, Role.CURATOR)
     if not clean_name(reason):
-        raise InvalidInput("Give a reason, such as “forgot to look into the camera”. It is kept with the correction.")
+        raise InvalidInput(
+            _("Give a reason, such as “forgot to look into the camera”. It is kept with the correction.")
+        )
     if day > day_of(identity.gallery, timezone.now()):
-        raise InvalidInput("This day is still to come.")
+        raise InvalidInput(_("This day is still to come."))
     row = AttendanceCorrection(
         gallery=identity.gallery, identity=identity, date=day, presence=presence, came=came, left=left,
         reason=clean_name(reason), made_by=actor.user,
@@ -122,7 +125,7 @@ def withdraw(*, actor: Actor, correction: AttendanceCorrection) -> None:
     actor.require_role(correction.gallery, Role.CURATOR)
     rows = AttendanceCorrection.objects.in_force().filter(pk=correction.pk)
     if not rows.update(withdrawn_at=timezone.now()):
-        raise Conflict("This correction has already been taken back, or replaced.")
+        raise Conflict(_("This correction has already been taken back, or replaced."))
     audit.record(
         actor=actor, action="attendance.correction_withdrawn", gallery=correction.gallery, target=correction.identity,
         details=_told(correction),
@@ -135,7 +138,7 @@ def _check(row: AttendanceCorrection) -> None:
     except ValidationError as error:
         raise InvalidInput(" ".join(error.messages)) from error
     if row.came and row.left and time_on(row.gallery, row.date, row.came) > time_on(row.gallery, row.date, row.left):
-        raise InvalidInput("Somebody cannot leave before they come. Check the two times.")
+        raise InvalidInput(_("Somebody cannot leave before they come. Check the two times."))
 
 
 def _told(row: AttendanceCorrection) -> dict[str, str]:

@@ -7,6 +7,8 @@ from django.contrib import messages
 from django.core.paginator import Page, Paginator
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import looks
@@ -109,7 +111,9 @@ def correct(request, slug, pk):
     except InvalidInput as error:
         form.add_error(None, error.message)
         return _person(request, identity, form, status=400)
-    messages.success(request, f"Corrected: {identity.name}, {form.cleaned_data.get('presence')}.")
+    presence = Presence(form.cleaned_data["presence"])
+    text = _("Corrected: %(name)s, %(presence)s.")
+    messages.success(request, text % {"name": identity.name, "presence": str(presence.label).lower()})
     return redirect("attendance-person", slug, pk)
 
 
@@ -123,7 +127,7 @@ def withdraw(request, slug, pk):
     except Conflict as error:
         messages.error(request, error.message)
     else:
-        messages.success(request, "The correction is taken back.")
+        messages.success(request, _("The correction is taken back."))
     return redirect("attendance-person", slug, correction.identity_id)
 
 
@@ -156,7 +160,11 @@ def _person(request, identity: Identity, form: CorrectionForm, status: int = 200
     return _page(request, "recognition/attendance_person.html", context, status=status)
 
 
-GROUPS = {Presence.PRESENT: "Seen", Presence.ABSENT: "Not seen", Presence.NO_DATA: "No data"}
+GROUPS = {
+    Presence.PRESENT: gettext_lazy("Seen"),
+    Presence.ABSENT: gettext_lazy("Not seen"),
+    Presence.NO_DATA: gettext_lazy("No data"),
+}
 
 
 def _in_order(rows: list[PersonDay]) -> list[PersonDay]:
@@ -170,7 +178,8 @@ def _in_order(rows: list[PersonDay]) -> list[PersonDay]:
 def _groups(page: Page, counts: Counter) -> list[tuple[str, int, list[PersonDay]]]:
     """What it is called, how many are in it on all pages, and those of this page."""
     found = [
-        (GROUPS[presence], counts[presence], [row for row in page if row.presence == presence]) for presence in GROUPS
+        (str(GROUPS[presence]), counts[presence], [row for row in page if row.presence == presence])
+        for presence in GROUPS
     ]
     return [group for group in found if group[2]]
 

@@ -4,6 +4,8 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from gallery.forms import MetadataField
 from recognition.cameras.models import Camera, CameraKind
@@ -27,46 +29,54 @@ class CameraForm(forms.ModelForm):
     """A password that is left empty stays as it is; without a user there is none."""
 
     user = forms.CharField(
+        label=gettext_lazy("User"),
         required=False,
         max_length=LONGEST_CREDENTIAL,
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
     )
     password = forms.CharField(
+        label=gettext_lazy("Password"),
         required=False,
         strip=False,
         max_length=LONGEST_CREDENTIAL,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="Kept encrypted, and never shown.",
+        help_text=gettext_lazy("Kept encrypted, and never shown."),
     )
     masks = MasksField(
         required=False,
-        label="Parts that are not looked at",
+        label=gettext_lazy("Parts that are not looked at"),
         widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
-        help_text="Shapes [[x, y], …] in shares of the picture: [[[0, 0], [1, 0], [1, 0.2], [0, 0.2]]] for the upper fifth.",
+        help_text=gettext_lazy(
+            "Shapes [[x, y], …] in shares of the picture: [[[0, 0], [1, 0], [1, 0.2], [0, 0.2]]] for the upper fifth."
+        ),
     )
 
     class Meta:
         model = Camera
         fields = [name for name in (*EVERYDAY, *MORE, "masks") if name not in ("user", "password")]
         labels = {
-            "kind": "Where its pictures come from",
-            "role": "What it watches",
-            "fps": "Pictures a second searched for faces, at most",
-            "min_face_px": "Smallest face, in pixels",
-            "min_frames": "Faces that a name needs",
-            "live": "Its picture can be watched",
-            "repeats": "A video file starts again at its end",
-            "retention_days": "Days that sightings are kept",
-            "unknown_retention_days": "Days that sightings of unknown people are kept",
+            "name": gettext_lazy("Name"),
+            "address": gettext_lazy("Address"),
+            "kind": gettext_lazy("Where its pictures come from"),
+            "role": gettext_lazy("What it watches"),
+            "fps": gettext_lazy("Pictures a second searched for faces, at most"),
+            "min_face_px": gettext_lazy("Smallest face, in pixels"),
+            "min_frames": gettext_lazy("Faces that a name needs"),
+            "live": gettext_lazy("Its picture can be watched"),
+            "repeats": gettext_lazy("A video file starts again at its end"),
+            "retention_days": gettext_lazy("Days that sightings are kept"),
+            "unknown_retention_days": gettext_lazy("Days that sightings of unknown people are kept"),
         }
         help_texts = {
-            "address": "rtsp://… or http://…; of a file its name, of a device its path; empty for a webcam.",
-            "min_face_px": "Smaller faces are left out: they are seldom recognised rightly.",
-            "min_frames": "More is surer, fewer is quicker. A door may take 1 with a stricter threshold.",
+            "address": gettext_lazy(
+                "rtsp://… or http://…; of a file its name, of a device its path; empty for a webcam."
+            ),
+            "min_face_px": gettext_lazy("Smaller faces are left out: they are seldom recognised rightly."),
+            "min_frames": gettext_lazy("More is surer, fewer is quicker. A door may take 1 with a stricter threshold."),
             "live": "",
             "repeats": "",
-            "retention_days": "Empty: as the gallery's rule says.",
-            "unknown_retention_days": "Empty: as the gallery's rule says.",
+            "retention_days": gettext_lazy("Empty: as the gallery's rule says."),
+            "unknown_retention_days": gettext_lazy("Empty: as the gallery's rule says."),
         }
         widgets = {
             "address": forms.TextInput(
@@ -80,7 +90,7 @@ class CameraForm(forms.ModelForm):
         kind.choices = [(value, label) for value, label in CameraKind.choices if self._is_offered(value)]
         if self.instance.credentials:
             self.initial["user"] = readable_credentials_of(self.instance)[0]
-            self.fields["password"].help_text = "One is kept. Leave this empty to keep it."
+            self.fields["password"].help_text = _("One is kept. Leave this empty to keep it.")
 
     def _is_offered(self, kind: str) -> bool:
         """Files and devices only where the operator allows some."""

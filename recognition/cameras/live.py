@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.utils.translation import gettext as _
 
 from faceplatform.database.listen import FALLBACK_POLL, Arrival, Hub
 from faceplatform.errors import Unavailable
@@ -87,7 +88,7 @@ def arrival_of(camera_id: UUID, seq: int | None) -> Arrival:
 def require_room() -> None:
     """Raises Unavailable if this process shows as many live pictures as it may."""
     if sum(follower.viewers for follower in list(_followers.values())) >= MOST_VIEWERS:
-        raise Unavailable("Too many live pictures are open. Close some, or try again later.", retry_after=30)
+        raise Unavailable(_("Too many live pictures are open. Close some, or try again later."), retry_after=30)
 
 
 async def watch(camera_id: UUID, may_watch: Callable[[], bool]) -> AsyncIterator[bytes]:

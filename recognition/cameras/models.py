@@ -10,6 +10,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from pgvector.django import HalfVectorField
 
 from faceplatform.database.names import NameField
@@ -19,19 +21,19 @@ from recognition.photos.models import Decision
 
 
 class CameraKind(models.TextChoices):
-    RTSP = "rtsp", "Network camera (RTSP)"
-    MJPEG = "mjpeg", "Network camera (MJPEG over HTTP)"
-    FILE = "file", "Video file"
-    DEVICE = "device", "Camera at this machine"
-    WEBCAM = "webcam", "Webcam of a browser"
+    RTSP = "rtsp", gettext_lazy("Network camera (RTSP)")
+    MJPEG = "mjpeg", gettext_lazy("Network camera (MJPEG over HTTP)")
+    FILE = "file", gettext_lazy("Video file")
+    DEVICE = "device", gettext_lazy("Camera at this machine")
+    WEBCAM = "webcam", gettext_lazy("Webcam of a browser")
 
 
 class CameraRole(models.TextChoices):
     """What a sighting says about where a person goes; see recognition/attendance."""
 
-    BOTH = "both", "People pass both ways"
-    ENTRANCE = "entrance", "Entrance: who is seen comes in"
-    EXIT = "exit", "Exit: who is seen leaves"
+    BOTH = "both", gettext_lazy("People pass both ways")
+    ENTRANCE = "entrance", gettext_lazy("Entrance: who is seen comes in")
+    EXIT = "exit", gettext_lazy("Exit: who is seen leaves")
 
 
 class Camera(models.Model):
@@ -86,13 +88,13 @@ class Camera(models.Model):
 
 
 class CameraStatus(models.TextChoices):
-    WAITING = "waiting", "Waiting for a camera worker"
-    CONNECTING = "connecting", "Connecting"
-    LIVE = "live", "Live"
-    DEGRADED = "degraded", "Few pictures"
-    OFFLINE = "offline", "Offline"
-    ENDED = "ended", "The video is over"
-    DISABLED = "disabled", "Switched off"
+    WAITING = "waiting", gettext_lazy("Waiting for a camera worker")
+    CONNECTING = "connecting", gettext_lazy("Connecting")
+    LIVE = "live", gettext_lazy("Live")
+    DEGRADED = "degraded", gettext_lazy("Few pictures")
+    OFFLINE = "offline", gettext_lazy("Offline")
+    ENDED = "ended", gettext_lazy("The video is over")
+    DISABLED = "disabled", gettext_lazy("Switched off")
 
 
 class CameraState(models.Model):
@@ -215,6 +217,11 @@ class UnknownPerson(models.Model):
 
     def __str__(self):
         return f"Unknown {self.number}"
+
+    @property
+    def called(self) -> str:
+        """What pages call them, in the reader's language."""
+        return _("Unknown %(number)s") % {"number": self.number}
 
     @property
     def current(self) -> "UnknownPerson":

@@ -4,11 +4,19 @@ The models are imported where they are used: recognition/cameras/models.py impor
 """
 
 from django.db.models import OuterRef, Prefetch, Q, Subquery
+from django.utils.translation import gettext as _
 
 from accounts.querysets import GalleryScopedQuerySet
 from faceplatform.text import clean_name, storable
 
 LONGEST_SEARCH = 200  # characters
+
+
+def unknown_number(text: str) -> int | None:
+    """Of the unknown person that was typed as “Unknown 3”, in English or the reader's language, “#3” or “3”; else None."""
+    word = (_("Unknown %(number)s") % {"number": ""}).strip().lower()
+    number = text.lower().removeprefix("unknown").removeprefix(word).strip(" #")
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
 
 
 class CameraQuerySet(GalleryScopedQuerySet):
@@ -45,9 +53,8 @@ class SightingQuerySet(GalleryScopedQuerySet):
         text = clean_name(storable(text, LONGEST_SEARCH))
         if not text:
             return self
-        number = text.lower().removeprefix("unknown").strip(" #")
-        is_number = number.isascii() and number.isdigit() and len(number) < 10
-        unknown = Q(identity=None, unknown__number=int(number)) if is_number else Q()
+        number = unknown_number(text)
+        unknown = Q(identity=None, unknown__number=number) if number is not None else Q()
         return self.filter(Q(identity__searchable__alike=text) | unknown)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actor import Actor
@@ -17,6 +18,7 @@ from accounts.roles import Role, Scope
 from faceplatform.errors import Conflict, InvalidInput, TooManyAttempts, Unprocessable
 from faceplatform.sealed import CannotOpen, seal
 from faceplatform.text import clean_name
+from faceplatform.web.languages import retold
 from gallery.models import Gallery
 from gallery.services import assign, validate_and_save
 from gallery.slugs import slugs_for
@@ -64,7 +66,7 @@ def source_to_try(
     _set_source(tried, {"kind": kind, "address": address}, user, password)
     if tried.kind == CameraKind.WEBCAM:
         raise InvalidInput(
-            "A webcam is tried on its own page, in the browser that it belongs to. Save the camera first."
+            _("A webcam is tried on its own page, in the browser that it belongs to. Save the camera first.")
         )
     return source_of(tried)
 
@@ -91,7 +93,9 @@ def create_camera(
 def _insert(*, actor: Actor, camera: Camera, fields: Mapping[str, Any]) -> Camera:
     gallery = camera.gallery
     if Camera.objects.filter(gallery=gallery).count() >= MOST_CAMERAS:
-        raise Conflict(f"A gallery has at most {MOST_CAMERAS} cameras. Delete one, or make another gallery.")
+        raise Conflict(
+            _("A gallery has at most %(most)s cameras. Delete one, or make another gallery.") % {"most": MOST_CAMERAS}
+        )
     slug = fields.get("slug")
     _assign(camera, {name: value for name, value in fields.items() if name != "slug" or value})
     if slug:
@@ -107,7 +111,7 @@ def _insert(*, actor: Actor, camera: Camera, fields: Mapping[str, Any]) -> Camer
 
 
 def _save_with_free_slug(camera: Camera) -> None:
-    taken = Conflict("No slug for this name is free. Give one of your own.")
+    taken = Conflict(_("No slug for this name is free. Give one of your own."))
     for slug in slugs_for(camera.name, "camera"):
         if Camera.objects.filter(gallery=camera.gallery, slug=slug).exists():
             continue
@@ -182,7 +186,7 @@ def lock_camera(camera: Camera) -> Camera:
     rows = Camera.objects.select_for_update(of=("self",)).select_related("gallery")
     locked = rows.filter(pk=camera.pk).first()
     if locked is None:
-        raise Conflict("This camera has been deleted in the meantime.", code="deleted_meanwhile")
+        raise Conflict(_("This camera has been deleted in the meantime."), code="deleted_meanwhile")
     return locked
 
 
@@ -233,7 +237,7 @@ def _set_credentials(camera: Camera, user: str | None, password: str | None, *, 
         return
     if moved and password is None and user != "":
         raise InvalidInput(
-            "The address leads to another machine. Enter the password again, so that it may be sent there."
+            _("The address leads to another machine. Enter the password again, so that it may be sent there.")
         )
     if user is None and password is None:
         return
@@ -241,7 +245,9 @@ def _set_credentials(camera: Camera, user: str | None, password: str | None, *, 
     old_user, old_password = ("", "") if moved or user == "" else kept
     pair = (old_user if user is None else user, old_password if password is None else password)
     if any(len(value) > LONGEST_CREDENTIAL for value in pair):
-        raise InvalidInput(f"A user name or password may have {LONGEST_CREDENTIAL} characters at most.")
+        raise InvalidInput(
+            _("A user name or password may have %(most)s characters at most.") % {"most": LONGEST_CREDENTIAL}
+        )
     if pair != kept or not any(pair):  # sealed anew, the same pair would look like a change
         camera.credentials = seal({"user": pair[0], "password": pair[1]}) if any(pair) else ""
 
@@ -249,14 +255,14 @@ def _set_credentials(camera: Camera, user: str | None, password: str | None, *, 
 def _check_readable(camera: Camera) -> None:
     """Raises InvalidInput, with the sentence. A name that nobody has yet is no mistake: the camera may come later."""
     if not camera.address:
-        raise InvalidInput("Enter the camera's address.")
+        raise InvalidInput(_("Enter the camera's address."))
     try:
         check_source(source_of(camera), allowed_sources())
     except CannotOpen:
-        raise InvalidInput("The password was encrypted under another secret key. Enter it again.") from None
+        raise InvalidInput(_("The password was encrypted under another secret key. Enter it again.")) from None
     except SourceError as error:
         if error.reason != Reason.UNKNOWN_NAME:
-            raise InvalidInput(error.sentence, code=f"camera_{error.reason}") from None
+            raise InvalidInput(retold(error.sentence), code=f"camera_{error.reason}") from None
 
 
 def _assign(camera: Camera, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -270,7 +276,8 @@ def _check_masks(masks: Any) -> None:
     fine = isinstance(masks, list) and len(masks) <= MOST_MASKS and all(map(_is_polygon, masks))
     if not fine:
         raise InvalidInput(
-            f"masks: send at most {MOST_MASKS} polygons [[x, y], …] of 3 to {MOST_CORNERS} corners, each number from 0 to 1."
+            _("masks: send at most %(most)s polygons [[x, y], …] of 3 to %(corners)s corners, each number from 0 to 1.")
+            % {"most": MOST_MASKS, "corners": MOST_CORNERS}
         )
 
 

@@ -4,8 +4,10 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import cv2
+from django.utils.translation import gettext as _
 
 from faceplatform.errors import TooManyAttempts, Unprocessable
+from faceplatform.web.languages import retold
 from recognition.cameras.sources import allowed_sources
 from recognition.video.source import Allowed, Source, SourceError
 
@@ -26,7 +28,7 @@ class Attempt:
 
     def __init__(self, source: Source) -> None:
         if not _room.acquire(blocking=False):
-            raise TooManyAttempts("Other cameras are being tried. Try again in a few seconds.", retry_after=5)
+            raise TooManyAttempts(_("Other cameras are being tried. Try again in a few seconds."), retry_after=5)
         self.future: Future[None] = Future()
         self.future.set_running_or_notify_cancel()  # so that a client that goes away cannot cancel it in between
         self._work = _threads.submit(_picture_of, source, allowed_sources())
@@ -51,11 +53,11 @@ class Attempt:
     def picture(self) -> bytes:
         """The JPEG. Raises Unprocessable (camera_… with the reason), with a sentence that holds no secret."""
         if not self._work.done() or self._work.cancelled():
-            raise Unprocessable("The camera takes too long to answer. Try again.", code="camera_stalled")
+            raise Unprocessable(_("The camera takes too long to answer. Try again."), code="camera_stalled")
         try:
             return self._work.result()
         except SourceError as error:
-            raise Unprocessable(error.sentence, code=f"camera_{error.reason}") from None
+            raise Unprocessable(retold(error.sentence), code=f"camera_{error.reason}") from None
 
 
 def _picture_of(source: Source, allowed: Allowed) -> bytes:

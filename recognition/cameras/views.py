@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import looks
@@ -78,7 +79,7 @@ def add(request, slug):
         if form.is_valid() and _is_new(gallery, form):
             try:
                 row = services.create_camera(actor=actor_of(request), gallery=gallery, **form.values())
-                messages.success(request, f"{row.name} was added.")
+                messages.success(request, _("%(name)s was added.") % {"name": row.name})
                 return redirect("camera", slug, row.pk)
             except DomainError as error:
                 form.add_error(None, error.message)
@@ -103,7 +104,7 @@ def settings(request, slug, pk):
         if form.is_valid():
             try:
                 services.update_camera(actor=actor_of(request), camera=row, **form.values())
-                messages.success(request, "Saved.")
+                messages.success(request, _("Saved."))
                 return redirect("camera", slug, pk)
             except DomainError as error:
                 form.add_error(None, error.message)
@@ -119,7 +120,7 @@ def try_(request, slug):
     services.require_owner(actor_of(request), gallery)
     form = TryForm(request.POST)
     if not form.is_valid():
-        return _why_not(request, "Choose where the pictures come from, and enter an address.")
+        return _why_not(request, _("Choose where the pictures come from, and enter an address."))
     values = form.cleaned_data
     tried = values.pop("camera")
     row = get_visible(Camera.objects.all(), request, gallery=gallery, pk=tried) if tried else None
@@ -152,7 +153,8 @@ def switch(request, slug, pk):
     row = _camera(request, slug, pk)
     on = request.POST.get("on") == "1"
     services.update_camera(actor=actor_of(request), camera=row, enabled=on)
-    messages.success(request, f"{row.name} was switched {'on' if on else 'off'}.")
+    text = _("%(name)s was switched on.") if on else _("%(name)s was switched off.")
+    messages.success(request, text % {"name": row.name})
     return redirect("camera", slug, pk)
 
 
@@ -160,7 +162,7 @@ def switch(request, slug, pk):
 def delete(request, slug, pk):
     row = _camera(request, slug, pk)
     services.delete_camera(actor=actor_of(request), camera=row)
-    messages.success(request, f"{row.name} was deleted.")
+    messages.success(request, _("%(name)s was deleted.") % {"name": row.name})
     return redirect("cameras", slug)
 
 

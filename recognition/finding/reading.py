@@ -7,6 +7,7 @@ from accounts.actor import Actor
 from faceplatform.text import clean_name, storable
 from gallery.models import Gallery, Identity
 from recognition.cameras.models import UnknownPerson
+from recognition.cameras.querysets import unknown_number
 from recognition.photos.models import RecognitionRequest
 
 LONGEST = 200  # characters
@@ -49,8 +50,8 @@ def the_only_one_called(gallery: Gallery, text: str) -> Identity | None:
 
 
 def _unknown(gallery: Gallery, text: str) -> list[UnknownPerson]:
-    number = text.lower().removeprefix("unknown").strip(" #")
-    if not (number.isascii() and number.isdigit() and len(number) < 10):
+    number = unknown_number(text)
+    if number is None:
         return []
-    rows = UnknownPerson.objects.filter(gallery=gallery, number=int(number)).seen()
+    rows = UnknownPerson.objects.filter(gallery=gallery, number=number).seen()
     return list(rows.with_best_face().select_related("identity"))

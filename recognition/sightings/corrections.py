@@ -9,6 +9,8 @@ from uuid import UUID
 import numpy as np
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from accounts import audit
 from accounts.actor import Actor
@@ -26,7 +28,7 @@ from recognition.photos.naming import person_for
 from recognition.sightings.enrolling import RefusedFace, as_enrolled, enrol_faces, hashes_of
 from recognition.sightings.unknown_people import join, lock_unknowns, refresh
 
-MEANWHILE = "This sighting has been corrected in the meantime. Look again, then make your change."
+MEANWHILE = gettext_noop("This sighting has been corrected in the meantime. Look again, then make your change.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def confirm_name(*, actor: Actor, sighting: Sighting) -> CorrectionResult:
     """ "Right": a curator has looked at the sighting. Raises Conflict if nobody is named, or somebody else by now."""
     locked = _lock(actor, sighting)
     if locked.identity_id is None or locked.identity_id != sighting.identity_id:
-        raise Conflict(MEANWHILE, code="edited_meanwhile")
+        raise Conflict(_(MEANWHILE), code="edited_meanwhile")
     _sign(actor, locked)
     return CorrectionResult(locked, _record(actor, "sighting.confirmed", locked, locked.identity))
 
@@ -56,7 +58,7 @@ def reject_name(*, actor: Actor, sighting: Sighting, identity: Identity) -> Corr
     locked = _lock(actor, sighting)
     named, unknowns = locked.identity, {locked.unknown_id}
     if named is None or _now(named) != _now(identity):
-        raise Conflict(MEANWHILE, code="edited_meanwhile")
+        raise Conflict(_(MEANWHILE), code="edited_meanwhile")
     remembered = _remember_not(actor, locked)
     _make_nameless(locked)
     _sign(actor, locked)
@@ -80,7 +82,7 @@ def name_sighting(
     require_consent(person)
     before, unknown = locked.identity_id, locked.unknown
     if before == person.pk:
-        raise InvalidInput(f"This sighting names {person.name} already.")
+        raise InvalidInput(_("This sighting names %(name)s already.") % {"name": person.name})
     if before is not None:
         _remember_not(actor, locked)
     locked.decision, locked.identity, locked.reason = Decision.KNOWN, person, ""
@@ -109,7 +111,7 @@ def _lock(actor: Actor, sighting: Sighting) -> Sighting:
     rows = Sighting.objects.select_for_update(of=("self",)).select_related("gallery", "camera", "identity", "unknown")
     row = rows.filter(pk=sighting.pk).first()
     if row is None:
-        raise Conflict("This sighting has been deleted in the meantime.", code="deleted_meanwhile")
+        raise Conflict(_("This sighting has been deleted in the meantime."), code="deleted_meanwhile")
     return row
 
 

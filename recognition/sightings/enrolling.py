@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
+from django.utils.translation import gettext_noop
 
 from accounts.actor import Actor
 from faceplatform.errors import Conflict
@@ -18,7 +19,7 @@ from recognition.photos.naming import looks_like, refused_by_gate
 from recognition.photos.results.refusals import refusal
 
 BY_DEFAULT = 3
-OTHER_PACK = "This face has no vector of the model pack in force yet. Try again in some minutes."
+OTHER_PACK = gettext_noop("This face has no vector of the model pack in force yet. Try again in some minutes.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from django import forms
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from gallery.models import Gallery, Identity
 from recognition.cameras.models import Camera, Sighting, SightingFace, UnknownPerson
@@ -25,13 +27,13 @@ class SightingsForm(forms.Form):
     """The filters of the page, as its address has them. Times are in the gallery's zone."""
 
     camera = forms.ModelChoiceField(
-        Camera.objects.none(), required=False, to_field_name="slug", empty_label="All cameras"
+        Camera.objects.none(), required=False, to_field_name="slug", empty_label=_("All cameras"), label=_("Camera")
     )
-    decision = forms.ChoiceField(choices=[("", "Everybody"), *Decision.choices], required=False)
-    name = forms.CharField(required=False, max_length=200)
+    decision = forms.ChoiceField(choices=[("", _("Everybody")), *Decision.choices], required=False, label=_("Decision"))
+    name = forms.CharField(required=False, max_length=200, label=_("Name"))
     person = forms.UUIDField(required=False, widget=forms.HiddenInput)
-    after = forms.DateTimeField(required=False, widget=TimeInput, label="From")
-    before = forms.DateTimeField(required=False, widget=TimeInput, label="To")
+    after = forms.DateTimeField(required=False, widget=TimeInput, label=pgettext_lazy("time", "From"))
+    before = forms.DateTimeField(required=False, widget=TimeInput, label=pgettext_lazy("time", "To"))
 
     def __init__(self, gallery: Gallery, data: Any) -> None:
         super().__init__(data)
@@ -98,7 +100,7 @@ class UnknownsForm(forms.Form):
     """The ticked unknown people."""
 
     unknowns = forms.ModelMultipleChoiceField(
-        UnknownPerson.objects.none(), error_messages={"required": "Tick unknown people first."}
+        UnknownPerson.objects.none(), error_messages={"required": _("Tick unknown people first.")}
     )
 
     def __init__(self, gallery: Gallery, data: Any) -> None:

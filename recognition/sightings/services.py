@@ -10,6 +10,8 @@ from uuid import UUID
 
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts import audit
 from accounts.actor import Actor
@@ -30,7 +32,7 @@ from recognition.sightings.unknown_people import lock_unknowns, make_unknown, re
 
 MOST_MERGED = 100
 CHOSEN_FROM = 200  # faces, the best
-MEANWHILE = "{unknown} has been named or merged in the meantime. Look again, then make your change."
+MEANWHILE = gettext_lazy("%(unknown)s has been named or merged in the meantime. Look again, then make your change.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def merge_unknowns(*, actor: Actor, into: UnknownPerson, others: Sequence[Unknow
     _require_curator(actor, into.gallery)
     keys = {other.pk for other in others}
     if not keys or len(keys) > MOST_MERGED or into.pk in keys or any(o.gallery_id != into.gallery_id for o in others):
-        raise InvalidInput(f"Choose two to {MOST_MERGED} unknown people of one gallery to merge.")
+        raise InvalidInput(_("Choose two to %(most)s unknown people of one gallery to merge.") % {"most": MOST_MERGED})
     into = _lock(into)
     sources = [_lock(other) for other in sorted(others, key=lambda row: row.pk)]
     moved = Sighting.objects.filter(unknown__in=sources).update(unknown=into)
@@ -118,7 +120,8 @@ def set_ignored(*, actor: Actor, unknown: UnknownPerson, ignored: bool) -> Unkno
     _require_curator(actor, unknown.gallery)
     unknown = _lock(unknown)
     if unknown.ignored == ignored:
-        raise Conflict(f"{unknown} is {'ignored already' if ignored else 'not ignored'}.")
+        text = _("%(unknown)s is ignored already.") if ignored else _("%(unknown)s is not ignored.")
+        raise Conflict(text % {"unknown": unknown.called})
     unknown.ignored = ignored
     unknown.save(update_fields=["ignored"])
     action = "unknown.ignored" if ignored else "unknown.shown"
@@ -148,7 +151,7 @@ def deny_suggestion(
     who = identity or other
     if who is None or who.gallery_id != unknown.gallery_id or (identity and other) or who.pk == unknown.pk:
         raise InvalidInput(
-            "Say who this unknown person is not: one person, or another unknown one, of the same gallery."
+            _("Say who this unknown person is not: one person, or another unknown one, of the same gallery.")
         )
     lock_unknowns(unknown.gallery_id)
     UnknownNot.objects.get_or_create(
@@ -171,7 +174,7 @@ def _lock(unknown: UnknownPerson) -> UnknownPerson:
     rows = UnknownPerson.objects.select_for_update(of=("self",)).select_related("gallery")
     row = rows.filter(pk=unknown.pk, identity=None, merged_into=None).first()
     if row is None:
-        raise Conflict(MEANWHILE.format(unknown=unknown), code="edited_meanwhile")
+        raise Conflict(MEANWHILE % {"unknown": unknown.called}, code="edited_meanwhile")
     return row
 
 
@@ -179,7 +182,9 @@ def _split_off(unknown: UnknownPerson, sightings: Collection[UUID]) -> UnknownPe
     theirs = Sighting.objects.filter(unknown=unknown)
     chosen = list(theirs.filter(pk__in=sightings).order_by("first_seen", "pk"))
     if not chosen or len(chosen) < len(set(sightings)) or len(chosen) == theirs.count():
-        raise InvalidInput(f"Choose some sightings of {unknown}, but not all of them.")
+        raise InvalidInput(
+            _("Choose some sightings of %(unknown)s, but not all of them.") % {"unknown": unknown.called}
+        )
     new = make_unknown(chosen[0])
     theirs.filter(pk__in=sightings).update(unknown=new)
     UnknownNot.objects.create(gallery_id=unknown.gallery_id, unknown=unknown, other=new)
@@ -200,5 +205,5 @@ def _chosen_faces(unknown: UnknownPerson, faces: Collection[UUID] | None) -> lis
         return list(rows.filter(pk__in=chosen))
     found = list(rows.filter(pk__in=faces))
     if len(found) < len(set(faces)):
-        raise InvalidInput(f"Choose faces of {unknown}.")
+        raise InvalidInput(_("Choose faces of %(unknown)s.") % {"unknown": unknown.called})
     return found

@@ -11,6 +11,8 @@ from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import looks
@@ -18,6 +20,7 @@ from accounts.models import AuditEvent
 from accounts.pages import actor_of, get_visible, offer_undo
 from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
+from faceplatform.web.languages import retold
 from gallery.models import Gallery, Identity
 from gallery.person import find_person, person_context
 from recognition.cameras.models import Sighting, SightingFace, UnknownPerson
@@ -27,7 +30,7 @@ from recognition.sightings.forms import NameForm, SightingsForm, UnknownsForm, W
 
 A_PAGE, MOST_NEW, MOST_CHOICES = 30, 99, 12
 SHOWN_OF_ONE = 60  # sightings of an unknown person
-STATES = {"open": "Unknown", "ignored": "Ignored", "named": "Named"}
+STATES = {"open": gettext_lazy("Unknown"), "ignored": gettext_lazy("Ignored"), "named": gettext_lazy("Named")}
 Done = tuple[str, AuditEvent]  # what was done, as a sentence, and the event that undoes it
 
 
@@ -105,13 +108,13 @@ def _correct(request, sighting: Sighting, action: str) -> Done:
     actor = actor_of(request)
     if action == "confirm":
         result = corrections.confirm_name(actor=actor, sighting=sighting)
-        return f"Noted: this is {result.sighting.identity}.", result.event
+        return _("Noted: this is %(name)s.") % {"name": result.sighting.identity}, result.event
     if action == "reject":
         person = sighting.identity.current if sighting.identity else None
         if person is None:
-            raise Conflict(corrections.MEANWHILE)
+            raise Conflict(_(corrections.MEANWHILE))
         result = corrections.reject_name(actor=actor, sighting=sighting, identity=person)
-        return f"Saved: this is not {person.name}.", result.event
+        return _("Saved: this is not %(name)s.") % {"name": person.name}, result.event
     form = WhoForm(sighting.gallery, request.POST)
     form.is_valid()
     result = corrections.name_sighting(
@@ -119,7 +122,7 @@ def _correct(request, sighting: Sighting, action: str) -> Done:
         enrol=form.cleaned_data["enrol"],
     )  # fmt: skip
     _tell_refused(request, result.refused)
-    return f"Saved: this is {result.sighting.identity}.", result.event
+    return _("Saved: this is %(name)s.") % {"name": result.sighting.identity}, result.event
 
 
 @require_safe
@@ -159,7 +162,7 @@ def change_unknowns(request, slug, action):
     back = reverse("unknown-people", args=[slug])
     if action == "look":
         tasks.start_merge(gallery)
-        messages.success(request, "Looking for people who are the same. This takes a moment: load the page again.")
+        messages.success(request, _("Looking for people who are the same. This takes a moment: load the page again."))
         return redirect(back)
     form = UnknownsForm(gallery, request.POST)
     if not form.is_valid():
@@ -175,12 +178,14 @@ def change_unknowns(request, slug, action):
 
 def _merge(request, ticked: list[UnknownPerson]) -> Done:
     result = services.merge_unknowns(actor=actor_of(request), into=ticked[0], others=ticked[1:])
-    return f"{len(ticked)} unknown people were merged into {result.unknown}.", result.event
+    text = _("%(number)s unknown people were merged into %(unknown)s.")
+    return text % {"number": len(ticked), "unknown": result.unknown.called}, result.event
 
 
 def _ignore(request, unknown: UnknownPerson, ignored: bool) -> Done:
     result = services.set_ignored(actor=actor_of(request), unknown=unknown, ignored=ignored)
-    return f"{unknown} is {'ignored' if ignored else 'shown again'}.", result.event
+    text = _("%(unknown)s is ignored.") if ignored else _("%(unknown)s is shown again.")
+    return text % {"unknown": unknown.called}, result.event
 
 
 @require_safe
@@ -228,22 +233,27 @@ def _name(request, unknown: UnknownPerson) -> Done:
         faces=form.faces_ticked() if values.get("shown") else None, without=form.without() if values.get("shown") else (),
     )  # fmt: skip
     _tell_refused(request, result.refused)
-    count = result.event.details["sightings"]
-    enrolled = len(result.samples)
-    text = f"{unknown} is {result.identity.name}: {count} sighting{'s' if count != 1 else ''} named, "
-    return f"{text}{enrolled} face{'s' if enrolled != 1 else ''} enrolled.", result.event
+    seen, enrolled = result.event.details["sightings"], len(result.samples)
+    text = _("%(unknown)s is %(name)s: %(sightings)s named, %(faces)s enrolled.") % {
+        "unknown": unknown.called,
+        "name": result.identity.name,
+        "sightings": ngettext("%(count)s sighting", "%(count)s sightings", seen) % {"count": seen},
+        "faces": ngettext("%(count)s face", "%(count)s faces", enrolled) % {"count": enrolled},
+    }
+    return text, result.event
 
 
 def _split(request, unknown: UnknownPerson) -> Done:
     form = _read(NameForm(unknown, request.POST))
     result = services.split_unknown(actor=actor_of(request), unknown=unknown, sightings=form.without())
-    return f"The sightings that were not ticked are {result.unknown} now.", result.event
+    text = _("The sightings that were not ticked are %(unknown)s now.")
+    return text % {"unknown": result.unknown.called}, result.event
 
 
 def _read(form: NameForm) -> NameForm:
     """Raises Conflict if it names what is not there any more."""
     if not form.is_valid():
-        raise Conflict("This page is out of date. Look again, then make your change.")
+        raise Conflict(_("This page is out of date. Look again, then make your change."))
     return form
 
 
@@ -263,7 +273,7 @@ def _deny(request, unknown: UnknownPerson, back: str):
     except (Conflict, InvalidInput) as error:
         messages.error(request, error.message)
     else:
-        messages.success(request, "Noted. It is suggested no more.")
+        messages.success(request, _("Noted. It is suggested no more."))
     return redirect(back)
 
 
@@ -301,4 +311,4 @@ def _back(request, otherwise: str) -> str:
 
 def _tell_refused(request, refused: tuple[RefusedFace, ...] | list[RefusedFace]) -> None:
     for message in sorted({row.message for row in refused}):
-        messages.warning(request, f"A face was not enrolled. {message}")
+        messages.warning(request, _("A face was not enrolled. %(why)s") % {"why": retold(message)})

@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.confirmation import confirmed
@@ -37,8 +38,8 @@ def add_portraits(request, slug):
             raise
         messages.error(request, error.message)
         return redirect("first-steps", slug)
-    told = f"{' and '.join(names)} will be there in a moment." if names else "The sample portraits are there already."
-    messages.success(request, told)
+    told = _("%(names)s will be there in a moment.") if names else _("The sample portraits are there already.")
+    messages.success(request, told % {"names": _(" and ").join(names)})
     return redirect("first-steps", slug)
 
 
@@ -49,9 +50,9 @@ def remove_demo(request, slug):
     gallery = get_visible(Gallery.objects.all(), request, slug=slug)
     actor_of(request).require_role(gallery, Role.OWNER)
     if not samples.is_demo(gallery):
-        raise Conflict("This gallery is not the demo. Delete it in its settings.")
+        raise Conflict(_("This gallery is not the demo. Delete it in its settings."))
     close_gallery(actor=actor_of(request), gallery=gallery, reason="The demo was removed.")
-    messages.success(request, "The demo is gone from every list.")
+    messages.success(request, _("The demo is gone from every list."))
     return redirect("galleries")
 
 

@@ -10,6 +10,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
+from recognition.engine.texts import gettext_noop
 from recognition.video.frame import Picture, VideoPicture
 from recognition.video.source import Allowed, Reason, Source, SourceError, check_device, open_file
 from recognition.video.watch import Watch
@@ -94,9 +95,11 @@ def open_device(
         # FFmpeg looks at the first pictures already here, and asks again and again for them.
         container = av.open(source.address, "r", format=kind, options={"fflags": NON_BLOCKING}, timeout=OPEN_SECONDS)
     except FileNotFoundError:
-        raise SourceError(Reason.NOT_FOUND, "There is no such device.") from None
+        raise SourceError(Reason.NOT_FOUND, gettext_noop("There is no such device.")) from None
     except (FFmpegError, OSError):
-        raise SourceError(Reason.BROKEN, "The device cannot be opened: it is no camera, or is in use.") from None
+        raise SourceError(
+            Reason.BROKEN, gettext_noop("The device cannot be opened: it is no camera, or is in use.")
+        ) from None
     with container:
         yield _polled(container, watch, most_pixels)
 

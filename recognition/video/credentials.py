@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from email.message import Message
 from urllib.request import parse_http_list, parse_keqv_list
 
+from recognition.engine.texts import gettext_noop
 from recognition.video.source import Reason, Source, SourceError
 
 # The best first. MD5 is what most cameras know.
@@ -57,7 +58,7 @@ class Basic:
 def answer_to(headers: Message, source: Source) -> Digest | Basic:
     """How to answer 401. Raises SourceError where there is no user to show, or it is asked for in no known way."""
     if not source.user:
-        raise SourceError(Reason.WRONG_PASSWORD, "The camera asks for a user name and a password.")
+        raise SourceError(Reason.WRONG_PASSWORD, gettext_noop("The camera asks for a user name and a password."))
     digests: dict[str, Digest] = {}
     basic = False
     for challenge in headers.get_all("WWW-Authenticate", []):
@@ -71,7 +72,9 @@ def answer_to(headers: Message, source: Source) -> Digest | Basic:
             return digests[algorithm]
     if basic:
         return Basic()
-    raise SourceError(Reason.WRONG_PASSWORD, "The camera asks for the password in a way that is not known here.")
+    raise SourceError(
+        Reason.WRONG_PASSWORD, gettext_noop("The camera asks for the password in a way that is not known here.")
+    )
 
 
 def is_stale(headers: Message) -> bool:

@@ -5,6 +5,7 @@ import binascii
 import re
 from dataclasses import dataclass
 
+from recognition.engine.texts import gettext_noop
 from recognition.video.source import Reason, SourceError
 
 CODECS = {"H264": "h264", "H265": "hevc", "HEVC": "hevc"}  # as SDP calls them → as FFmpeg does
@@ -43,7 +44,8 @@ def find_video(text: str, base: str) -> Video:
                 _parameters(_attribute(each, rf"fmtp:{payload_type} (.*)")),
             )
     raise SourceError(
-        Reason.NO_VIDEO, "The camera sends no video as H.264 or H.265. Choose one of them in its settings."
+        Reason.NO_VIDEO,
+        gettext_noop("The camera sends no video as H.264 or H.265. Choose one of them in its settings."),
     )
 
 

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
 from faceplatform.addresses import AddressNotAllowed, Network, checked_addresses
+from recognition.engine.texts import gettext_noop
 
 
 class Kind(StrEnum):
@@ -39,22 +40,26 @@ class Reason(StrEnum):
 
 
 SENTENCES = {
-    Reason.BAD_ADDRESS: "This is no address of a camera.",
-    Reason.NOT_ALLOWED: "The platform may not read from this address.",
-    Reason.UNKNOWN_NAME: "No machine has this name.",
-    Reason.UNREACHABLE: "No machine answers at this address.",
-    Reason.REFUSED: "The machine is there, but nothing listens at this port.",
-    Reason.TLS: "No secure connection can be made to the camera: its certificate or its TLS version is not accepted.",
-    Reason.WRONG_PASSWORD: "The camera does not accept this user name and password.",
-    Reason.FORBIDDEN: "The camera does not allow this user to see this stream.",
-    Reason.NOT_FOUND: "The camera answers, but has no stream at this path.",
-    Reason.MOVED: "The camera points to another address. Enter that address instead.",
-    Reason.NO_VIDEO: "There is no video at this address that can be read.",
-    Reason.TOO_LARGE: "The pictures are too large. Choose a smaller resolution, or the camera's second stream.",
-    Reason.STALLED: "The camera sends no pictures, or far fewer than before.",
-    Reason.LOST: "The camera closed the connection.",
-    Reason.BROKEN: "What the camera sends cannot be read as video.",
-    Reason.ENDED: "The video has ended.",
+    Reason.BAD_ADDRESS: gettext_noop("This is no address of a camera."),
+    Reason.NOT_ALLOWED: gettext_noop("The platform may not read from this address."),
+    Reason.UNKNOWN_NAME: gettext_noop("No machine has this name."),
+    Reason.UNREACHABLE: gettext_noop("No machine answers at this address."),
+    Reason.REFUSED: gettext_noop("The machine is there, but nothing listens at this port."),
+    Reason.TLS: gettext_noop(
+        "No secure connection can be made to the camera: its certificate or its TLS version is not accepted."
+    ),
+    Reason.WRONG_PASSWORD: gettext_noop("The camera does not accept this user name and password."),
+    Reason.FORBIDDEN: gettext_noop("The camera does not allow this user to see this stream."),
+    Reason.NOT_FOUND: gettext_noop("The camera answers, but has no stream at this path."),
+    Reason.MOVED: gettext_noop("The camera points to another address. Enter that address instead."),
+    Reason.NO_VIDEO: gettext_noop("There is no video at this address that can be read."),
+    Reason.TOO_LARGE: gettext_noop(
+        "The pictures are too large. Choose a smaller resolution, or the camera's second stream."
+    ),
+    Reason.STALLED: gettext_noop("The camera sends no pictures, or far fewer than before."),
+    Reason.LOST: gettext_noop("The camera closed the connection."),
+    Reason.BROKEN: gettext_noop("What the camera sends cannot be read as video."),
+    Reason.ENDED: gettext_noop("The video has ended."),
 }
 # What does not mend itself soon: somebody has to change the camera, or what is written about it.
 LASTING = {
@@ -135,11 +140,10 @@ PORTS = {
 def target_of(source: Source) -> Target:
     """The parts of a network camera's address. Raises SourceError."""
     ports = PORTS[source.kind]
-    begin = " or ".join(f"{scheme}://" for scheme in ports)
     if any(ord(character) <= 32 or ord(character) == 127 for character in source.address):
-        raise SourceError(Reason.BAD_ADDRESS, "An address has no spaces or control characters.")
+        raise SourceError(Reason.BAD_ADDRESS, gettext_noop("An address has no spaces or control characters."))
     if not (source.user + source.password).isprintable():
-        raise SourceError(Reason.BAD_ADDRESS, "A user name and a password have no control characters.")
+        raise SourceError(Reason.BAD_ADDRESS, gettext_noop("A user name and a password have no control characters."))
     try:
         parts = urlsplit(source.address)
         port = parts.port or ports.get(parts.scheme, 0)
@@ -147,10 +151,15 @@ def target_of(source: Source) -> Target:
     except ValueError:
         raise SourceError(Reason.BAD_ADDRESS) from None
     if parts.scheme not in ports or not host:
-        raise SourceError(Reason.BAD_ADDRESS, f"The address has to begin with {begin} and the camera's name.")
+        raise SourceError(
+            Reason.BAD_ADDRESS,
+            gettext_noop("The address has to begin with %(plain)s:// or %(secure)s:// and the camera's name.")
+            % dict(zip(("plain", "secure"), ports, strict=True)),
+        )
     if "@" in parts.netloc:
         raise SourceError(
-            Reason.BAD_ADDRESS, "User name and password have fields of their own: leave them out of the address."
+            Reason.BAD_ADDRESS,
+            gettext_noop("User name and password have fields of their own: leave them out of the address."),
         )
     rest = source.address.split("://", 1)[1][len(parts.netloc) :]
     path = quote(rest if rest.startswith("/") else f"/{rest}", safe="/%?&=:@!$'()*+,;~[]")
@@ -176,20 +185,22 @@ def check_source(source: Source, allowed: Allowed) -> None:
 
 def check_device(source: Source, allowed: Allowed) -> None:
     if source.address not in allowed.devices:
-        raise SourceError(Reason.NOT_ALLOWED, "This device is not among those that the platform may read.")
+        raise SourceError(
+            Reason.NOT_ALLOWED, gettext_noop("This device is not among those that the platform may read.")
+        )
 
 
 def open_file(source: Source, allowed: Allowed) -> BinaryIO:
     """A video file below the folder, opened: what is checked is what is read, whatever happens to its name later."""
     if allowed.folder is None:
-        raise SourceError(Reason.NOT_ALLOWED, "No folder of videos is set up on this server.")
+        raise SourceError(Reason.NOT_ALLOWED, gettext_noop("No folder of videos is set up on this server."))
     try:
         folder = allowed.folder.resolve(strict=True)
         descriptor = os.open(folder / source.address, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError):
-        raise SourceError(Reason.NOT_FOUND, "There is no such video file.") from None
+        raise SourceError(Reason.NOT_FOUND, gettext_noop("There is no such video file.")) from None
     opened = Path(f"/proc/self/fd/{descriptor}").resolve()
     if not opened.is_relative_to(folder) or not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise SourceError(Reason.NOT_FOUND, "There is no such video file.")
+        raise SourceError(Reason.NOT_FOUND, gettext_noop("There is no such video file."))
     return os.fdopen(descriptor, "rb")

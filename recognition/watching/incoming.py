@@ -3,12 +3,14 @@
 import time
 from datetime import UTC, datetime
 
+from django.utils.translation import gettext_noop
+
 from recognition.cameras.models import Camera, IncomingFrame
 from recognition.video.frame import MOST_PIXELS, Frame, JpegPicture
 from recognition.video.reader import ReaderState, Status
 from recognition.video.source import Reason, SourceError
 
-SILENT = "No browser sends pictures. Open the camera's page there and press “Start”."
+SILENT = gettext_noop("No browser sends pictures. Open the camera's page there and press “Start”.")
 LOST_AFTER = 10.0  # seconds
 LOOK_EVERY = 0.25  # seconds
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import uuid6
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection
+from django.utils.translation import gettext_noop
 
 from faceplatform.database.listen import Subscription
 from faceplatform.database.trouble import described
@@ -47,7 +48,7 @@ TIDY_EVERY = 10.0
 IDLE, NO_CAMERA = 0.05, 0.5  # seconds to wait for a picture
 PAUSE = 1.0  # seconds before the database is tried again
 NICENESS = 10
-NO_SECRET = "The password was encrypted under another secret key. Enter it again."
+NO_SECRET = gettext_noop("The password was encrypted under another secret key. Enter it again.")
 
 
 class CameraWorker:

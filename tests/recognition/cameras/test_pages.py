@@ -2,6 +2,8 @@
 
 import logging
 import re
+from datetime import timedelta
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -179,6 +181,25 @@ def test_what_a_camera_does_is_said_in_words(client, gallery, door):
     assert "Waiting for a camera worker" in text(**expired)
     assert 'hx-swap-oob="true"' in client.get(f"/galleries/staff/cameras/states?camera={door.pk}").content.decode()
     assert client.get("/galleries/staff/cameras/states?camera=x").status_code == 400
+
+
+def test_numbers_are_written_as_the_reader_does_but_not_in_fields(client, gallery, door):
+    client = sign_in(client, gallery, Role.OWNER)
+    german = {"accept-language": "de"}
+    settings = f"/galleries/staff/cameras/{door.pk}/settings"
+    values = VALUES | {"kind": "rtsp", "address": door.address, "user": "ada", "fps": "2.5"}
+    assert client.post(settings, values, headers=german).status_code == 302
+    assert re.search(r'name="fps" value="2\.5"', client.get(settings, headers=german).content.decode())
+    lease = timezone.now() + timedelta(minutes=1)
+    CameraState.objects.filter(camera=door).update(
+        status="live", analysed_fps=1.5, claim_token=uuid4(), lease_expires_at=lease
+    )
+    pages = [
+        client.get("/galleries/staff/cameras/", headers={"accept-language": language}) for language in ("de", "en")
+    ]
+    german_page, english_page = (page.content.decode() for page in pages)
+    assert "1,5" in german_page and "2,5" in german_page
+    assert "analysing 1.5 pictures a second, up to 2.5 while something moves" in english_page
 
 
 def test_who_was_seen_is_listed_and_found(client, gallery, door):

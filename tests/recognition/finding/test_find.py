@@ -1,11 +1,12 @@
 """The search of the bar: what it finds, for whom, and when it leads straight to a person."""
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 from factories import GalleryFactory, IdentityFactory, member, stranger, unit
 from seen import sight
 
 from accounts.roles import Role
+from recognition.cameras.models import UnknownPerson
 from recognition.photos.models import RecognitionRequest
 
 pytestmark = pytest.mark.django_db
@@ -43,8 +44,10 @@ def test_people_unknown_people_and_photos_are_found(client, gallery, django_asse
     photo(gallery, "door-1.jpg", curator.user)
     assert found(client, "ada") == (["Ada Lovelace", "Ada Yonath"], [], [])
     assert found(client, "jose GAR")[0] == ["José Garcia 1"]
-    for one in ("Unknown 1", "#1", "1"):
-        assert found(client, one)[1] == ["Unknown 1"]
+    with translation.override("de"):
+        in_german = UnknownPerson.objects.get().called
+    for one in ("Unknown 1", "#1", "1", in_german):
+        assert found(client, one, headers={"accept-language": "de"})[1] == ["Unknown 1"]
     assert found(client, "1") == (["José Garcia 1"], ["Unknown 1"], ["door-1.jpg"])
     assert found(client, "Unknown 2") == found(client, "") == found(client, "\0") == ([], [], [])
     suggested = client.get(FIND, {"q": "ada"}, HTTP_HX_REQUEST="true")
