@@ -16,11 +16,18 @@ django.setup(set_prefix=False)
 from faceplatform.database.limits import limit_waiting
 from faceplatform.web.body_limit import KnownCallers, Room, Rooms, limit_body
 from faceplatform.web.handler import Handler
+from faceplatform.web.strangers import Strangers, limit_strangers
 
 limit_waiting()
 handler = Handler(settings.REQUESTS_AT_ONCE, settings.LANES)
-application = limit_body(
-    handler,
-    known=KnownCallers(import_string(settings.KNOWN_CALLER), handler.threads),
-    rooms=Rooms(photos=Room(*settings.PHOTO_BODIES_AT_ONCE), imports=Room(*settings.IMPORT_BODIES_AT_ONCE)),
+known = KnownCallers(import_string(settings.KNOWN_CALLER), handler.threads)
+application = limit_strangers(
+    limit_body(
+        handler,
+        known=known,
+        rooms=Rooms(photos=Room(*settings.PHOTO_BODIES_AT_ONCE), imports=Room(*settings.IMPORT_BODIES_AT_ONCE)),
+    ),
+    known=known,
+    strangers=Strangers(settings.STRANGERS_PER_SECOND),
+    trusted=settings.TRUSTED_PROXIES,
 )

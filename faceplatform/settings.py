@@ -108,6 +108,7 @@ REQUESTS_AT_ONCE = 20
 WEB_GRACE_SECONDS = 10  # for requests to be answered when a web process is stopped
 CONNECTIONS = env.get("FACEPLATFORM_CONNECTIONS")
 CONNECTIONS_PER_ADDRESS = env.get("FACEPLATFORM_CONNECTIONS_PER_ADDRESS")
+STRANGERS_PER_SECOND = env.get("FACEPLATFORM_STRANGERS_PER_SECOND")
 HEADER_SECONDS = env.get("FACEPLATFORM_HEADER_SECONDS")
 
 # Beside them, so that a request which waits for a lock, or somebody who guesses passwords, stops none of these.

@@ -33,7 +33,15 @@ class TrustedProxyMiddleware:
         return self.get_response(request)
 
 
-def _client(peer: Address, chain: list[str], trusted: list[IPv4Network | IPv6Network]) -> Address:
+def client_of(peer: str, chain: str, trusted: Sequence[IPv4Network | IPv6Network]) -> Address | None:
+    """The client's address, by what the peer says if it is trusted; None if the peer has none. chain: X-Forwarded-For."""
+    address = read_address(peer)
+    if address is None or not is_in(address, trusted):
+        return address
+    return _client(address, chain.split(","), trusted)
+
+
+def _client(peer: Address, chain: list[str], trusted: Sequence[IPv4Network | IPv6Network]) -> Address:
     """The rightmost address that is no trusted proxy's: what stands left of it, its sender may have made up.
 
     Where the chain ends or cannot be read, it is the last trusted one.

@@ -1,5 +1,6 @@
 """No page breaks a rule of WCAG 2.2 AA that axe-core can tell, in both themes, wide and narrow; none sticks out at 320."""
 
+import re
 from pathlib import Path
 
 import axe_playwright_python
@@ -14,6 +15,22 @@ CONTRAST = {"type": "rule", "values": ["color-contrast"]}
 VIEWS = (("light", 1280, RULES), ("dark", 1280, CONTRAST), ("dark", 390, RULES), ("light", 390, CONTRAST))
 NARROWEST = 320
 DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+# Attributes that must be numbers, and are none: in many languages a comma stands where programs want a point.
+NO_NUMBERS = """() => [...document.querySelectorAll("progress, meter, input[type=number], svg *")].flatMap(element =>
+    ["value", "min", "max", "low", "high", "optimum", "x", "y", "width", "height", "cx", "cy", "r", "x1", "x2", "y1", "y2"]
+        .filter(name => element.getAttribute(name) && !/^-?[\\d.]+(%|em|rem|px)?$/.test(element.getAttribute(name)))
+        .map(name => `${element.outerHTML.slice(0, 80)} ${name}`))"""
+# What is read on the page: texts of three words and more, but for what people, and programs, have written.
+SENTENCES = """() => {
+    const texts = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+        const parent = walk.currentNode.parentElement, text = walk.currentNode.textContent.trim().replace(/\\s+/g, " ");
+        if (!parent.closest("bdi, code, pre, script, style, datalist, [lang=en]") && /\\p{L}+ \\p{L}+ \\p{L}+/u.test(text))
+            texts.push(text);
+    }
+    return texts;
+}"""
+OUR_OWN = re.compile(r"^$")
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 
 
@@ -42,6 +59,29 @@ def test_pages_for_who_is_not_signed_in_are_accessible(platform, chromium, subte
     for address in SIGNED_OUT:
         with subtests.test(address):
             assert complaints(page, address) == []
+    context.close()
+
+
+@pytest.mark.parametrize("language", ["de", "ar"])
+def test_every_page_speaks_other_languages(platform, chromium, language, subtests):
+    english = signed_in(chromium, platform.platform).new_page()
+    context = signed_in(chromium, platform.platform, locale=language, viewport={"width": 390, "height": 844})
+    found, _ = pages(platform, context)
+    page = context.new_page()
+    for address in found:
+        if address.startswith(("/admin/", "/api/", "/styleguide")):
+            continue
+        with subtests.test(address):
+            settle(page, address)
+            assert page.evaluate("[document.documentElement.lang, document.documentElement.dir]") == (
+                [language, "rtl" if language == "ar" else ""]
+            )
+            assert page.evaluate(NO_NUMBERS) == []
+            settle(english, address)
+            same = set(page.evaluate(SENTENCES)) & set(english.evaluate(SENTENCES))
+            assert not {words for words in same if not OUR_OWN.search(words)}
+            page.set_viewport_size({"width": NARROWEST, "height": 844})
+            assert page.evaluate(WITHIN)
     context.close()
 
 
