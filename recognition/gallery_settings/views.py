@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 
 from accounts.pages import actor_of, get_visible
 from accounts.roles import Role
@@ -58,7 +59,7 @@ def _save(request, gallery: Gallery, form, values) -> int:
     except DomainError as error:
         form.add_error(None, error.message)
         return error.status
-    messages.success(request, "Saved.")
+    messages.success(request, _("Saved."))
     return 302
 
 
