@@ -5,6 +5,7 @@ from typing import Any
 import uuid6
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from recognition.backups.querysets import BackupQuerySet
 
@@ -20,10 +21,10 @@ class Backup(models.Model):
     """
 
     class Kind(models.TextChoices):
-        DAILY = "daily", "Daily"
-        MANUAL = "manual", "By hand"
-        BEFORE_MIGRATION = "before-migration", "Before an upgrade"
-        BEFORE_RESTORE = "before-restore", "Before a restore"
+        DAILY = "daily", _("Daily")
+        MANUAL = "manual", _("By hand")
+        BEFORE_MIGRATION = "before-migration", _("Before an upgrade")
+        BEFORE_RESTORE = "before-restore", _("Before a restore")
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     kind = models.CharField(max_length=20, choices=Kind.choices)

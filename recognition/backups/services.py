@@ -9,6 +9,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from accounts import audit
 from accounts.actor import Actor
@@ -94,7 +95,7 @@ def make_own(*, actor: Actor, kind: Kind, say: Callable[[str], None] = lambda te
 def _tidy_up(kind: Kind) -> None:
     """What one that was killed has left."""
     rows = Backup.objects.filter(kind=kind, finished_at=None)
-    rows.update(error="It was interrupted.", finished_at=timezone.now())
+    rows.update(error=gettext_noop("It was interrupted."), finished_at=timezone.now())
     for partial in _folder().glob(f"faceplatform-{kind.value}-*.partial"):
         partial.unlink(missing_ok=True)
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from django.utils.translation import gettext as _
+
 from recognition.lab.evaluation.charts import Axis, Bars, Line, Mark, histogram, line_chart
 
 FEWEST = 1e-6  # the lowest rate drawn
@@ -13,16 +15,16 @@ def pairs_histogram(result: dict, marks: Sequence[Mark]) -> str:
     edges = [bins["first"] + number * bins["step"] for number in range(len(bins["genuine"]) + 1)]
     bars = [
         Bars(name, edges, [count / sum(bins[kind]) for count in bins[kind]], kind)
-        for kind, name in (("impostor", "Two people"), ("genuine", "One person"))
+        for kind, name in (("impostor", _("Two people")), ("genuine", _("One person")))
         if sum(bins[kind])
     ]
     pairs = result["pairs"]
-    description = (
-        f"{pairs['genuine']} pairs of photos of one person and {pairs['impostor']} of two people, by distance. "
+    description = _(
+        "%(genuine)s pairs of photos of one person and %(impostor)s of two people, by distance. "
         "The less the two curves overlap, the better people can be told apart."
-    )
-    x = Axis("distance", edges[0], edges[-1])
-    return histogram(title="How far apart two photos are", description=description, x=x, bars=bars, marks=marks)
+    ) % {"genuine": pairs["genuine"], "impostor": pairs["impostor"]}
+    x = Axis(_("distance"), edges[0], edges[-1])
+    return histogram(title=_("How far apart two photos are"), description=description, x=x, bars=bars, marks=marks)
 
 
 def rates_chart(result: dict, marks: Sequence[Mark]) -> str:
@@ -31,22 +33,22 @@ def rates_chart(result: dict, marks: Sequence[Mark]) -> str:
     end = next((number for number, row in enumerate(rows) if (row["far_pairs"] or 0) > 0.2), len(rows) - 1)
     rows = rows[: end + 1]
     kinds = (
-        ("far", "FAR, search", "impostor"),
-        ("frr", "FRR, search", "genuine"),
-        ("far_pairs", "FAR, pairs", "pairs"),
+        ("far", _("FAR, search"), "impostor"),
+        ("frr", _("FRR, search"), "genuine"),
+        ("far_pairs", _("FAR, pairs"), "pairs"),
     )
     lines = [
         Line(name, [(row["distance"], row[key]) for row in rows if row[key] is not None], kind)
         for key, name, kind in kinds
     ]
     lowest = min((rate for line in lines for _, rate in line.points if rate > 0), default=1e-3)
-    y = Axis("rate", max(min(lowest, 0.1), FEWEST), 1, log=True, form=_rate)
-    x = Axis("threshold (distance)", rows[0]["distance"], max(rows[-1]["distance"], rows[0]["distance"] + 0.01))
-    description = (
+    y = Axis(_("rate"), max(min(lowest, 0.1), FEWEST), 1, log=True, form=_rate)
+    x = Axis(_("threshold (distance)"), rows[0]["distance"], max(rows[-1]["distance"], rows[0]["distance"] + 0.01))
+    description = _(
         "With a higher threshold, more strangers are mistaken for somebody (false acceptance rate, FAR) and fewer enrolled "
         "people are missed (false rejection rate, FRR)."
     )
-    return line_chart(title="Errors by threshold", description=description, x=x, y=y, lines=lines, marks=marks)
+    return line_chart(title=_("Errors by threshold"), description=description, x=x, y=y, lines=lines, marks=marks)
 
 
 def _rate(rate: float) -> str:

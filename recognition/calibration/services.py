@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+from django.utils.translation import gettext as _
 
 from accounts.actor import Actor
 from accounts.roles import Role, Scope
@@ -51,13 +52,13 @@ def apply_calibration(*, actor: Actor, gallery: Gallery, fpir: float | None = No
     actor.require_role(gallery, Role.OWNER)
     report = CalibrationReport.objects.filter(gallery=gallery).first()
     if report is None or report.computed_at is None:
-        raise Conflict("The gallery has not been calibrated yet. Measure first.", code="not_calibrated")
+        raise Conflict(_("The gallery has not been calibrated yet. Measure first."), code="not_calibrated")
     advice = advice_for(report, fpir)
     if advice is None:
-        raise InvalidInput("There is no result for this FPIR. Measure again with it.")
+        raise InvalidInput(_("There is no result for this FPIR. Measure again with it."))
     if advice["distance"] is None:
         raise Conflict(
-            "No threshold is advised for this FPIR: the gallery has too few faces, or has people enrolled twice.",
+            _("No threshold is advised for this FPIR: the gallery has too few faces, or has people enrolled twice."),
             code="too_few_faces",
         )
     details = {name: advice[name] for name in ("fpir", "far", "people", "estimate", "low", "high", "frr")}
@@ -78,7 +79,7 @@ def _compute(report: CalibrationReport, progress: Progress) -> Write:
     loosest = manifest_of(gallery.pack).threshold_1to1
     enrolled = load_faces(gallery)
     if enrolled is None or len(enrolled.faces.names) < 2:
-        raise Conflict("There is nobody to compare. Enrol at least two people first.", code="too_few_faces")
+        raise Conflict(_("There is nobody to compare. Enrol at least two people first."), code="too_few_faces")
     faces = enrolled.faces
     drawn = draw_people(faces, MOST_FACES)
     report.total = len(drawn)

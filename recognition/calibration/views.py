@@ -3,7 +3,10 @@
 from django import forms
 from django.contrib import messages
 from django.shortcuts import redirect, render
+from django.utils.formats import number_format
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import AuditEvent
@@ -31,7 +34,7 @@ class FpirForm(forms.Form):
     percent = forms.FloatField(
         min_value=services.SMALLEST_FPIR * 100,
         max_value=services.LARGEST_FPIR * 100,
-        label="Strangers who may be mistaken for somebody, %",
+        label=gettext_lazy("Strangers who may be mistaken for somebody, %"),
     )
 
 
@@ -64,7 +67,10 @@ def measure(request, slug):
 
     def act():
         if not form.is_valid():
-            text = f"Enter a percentage from {services.SMALLEST_FPIR * 100:g} to {services.LARGEST_FPIR * 100:g}."
+            text = _("Enter a percentage from %(least)s to %(most)s.") % {
+                "least": number_format(f"{services.SMALLEST_FPIR * 100:g}"),
+                "most": number_format(f"{services.LARGEST_FPIR * 100:g}"),
+            }
             return messages.error(request, text)
         fpir = form.cleaned_data["percent"] / 100
         report = services.request_calibration(actor=actor_of(request), gallery=gallery, fpir=fpir)
@@ -81,10 +87,11 @@ def apply(request, slug):
     def act():
         fpir = _fpir(request.POST)
         if fpir is None and request.POST.get("fpir"):
-            raise InvalidInput("This page is out of date. Look at the advice again, then put it in force.")
+            raise InvalidInput(_("This page is out of date. Look at the advice again, then put it in force."))
         changed = services.apply_calibration(actor=actor_of(request), gallery=gallery, fpir=fpir)
         event = AuditEvent.objects.filter(gallery_id=gallery.pk, action="gallery.calibrated").first()
-        tell(request, f"The threshold {changed.threshold_distance:.3f} is now in force.", event)
+        distance = number_format(f"{changed.threshold_distance:.3f}")
+        tell(request, _("The threshold %(distance)s is now in force.") % {"distance": distance}, event)
 
     return _act(request, slug, act)
 
@@ -97,7 +104,7 @@ def by_size(request, slug):
     def act():
         values = {"threshold_source": ThresholdSource.SIZE, "threshold_distance": None}
         event = change_settings(actor=actor_of(request), gallery=gallery, **values)
-        tell(request, "The threshold follows the gallery's size again.", event)
+        tell(request, _("The threshold follows the gallery's size again."), event)
 
     return _act(request, slug, act)
 
@@ -137,7 +144,7 @@ def _result(report: CalibrationReport, gallery: Gallery, advice: dict) -> dict:
     """The part of the page's context that a computed report adds."""
     result, marks = report.result, []
     if advice["distance"] is not None:
-        marks = [Mark("advised", advice["distance"], advice["low"], advice["high"])]
+        marks = [Mark(_("advised"), advice["distance"], advice["low"], advice["high"])]
     return {
         "result": result,
         "advice": advice,

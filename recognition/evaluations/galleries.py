@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Callable
 
+from django.utils.translation import gettext_noop
+
 from faceplatform.errors import InvalidInput
 from gallery.models import Gallery
 from recognition.lab.evaluation.open_set import LabelledFaces, OpenSetResult, Plan, evaluate_open_set
@@ -10,7 +12,7 @@ from recognition.photos.installed_packs import manifest_of
 from recognition.photos.thresholds import threshold_of
 from recognition.reports.enrolled import load_faces
 
-AS_ENROLLED = (
+AS_ENROLLED = gettext_noop(
     "The gallery's samples are searched for as they are enrolled. Photos of daily use are embedded as probes and may be "
     "worse, so more people may be missed."
 )

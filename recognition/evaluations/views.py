@@ -6,6 +6,7 @@ from django.core.paginator import Paginator
 from django.http import QueryDict
 from django.shortcuts import render
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts.pages import actor_of, get_visible
@@ -64,7 +65,7 @@ def _visible(request):
     """Raises NotFound for those who may not see evaluations."""
     actor = actor_of(request)
     if not Evaluation.objects.may_be_seen_by(actor):
-        raise NotFound("There is nothing here, or you have no access to it.")
+        raise NotFound(_("There is nothing here, or you have no access to it."))
     return Evaluation.objects.visible_to(actor)
 
 
@@ -72,7 +73,7 @@ def _selected_ids(query: QueryDict) -> list[UUID]:
     try:
         return [UUID(text) for text in query.getlist("id")]
     except ValueError as error:
-        raise NotFound("There is no such evaluation.") from error
+        raise NotFound(_("There is no such evaluation.")) from error
 
 
 def _distinct_names(rows: list[Evaluation]) -> list[str]:

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Count, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from gallery.models import Gallery, ThresholdSource
 from gallery.search.query import count_faces
@@ -34,7 +36,7 @@ class Choice:
 
 
 def one_in(fpir: float) -> str:
-    return f"1 in {round(1 / fpir):,} strangers"
+    return _("1 in %(count)s strangers") % {"count": intcomma(round(1 / fpir))}
 
 
 def choices_of(gallery: Gallery) -> list[Choice]:

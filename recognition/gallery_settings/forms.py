@@ -6,6 +6,8 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.roles import Role
 from gallery.models import Gallery, QualityGate, ThresholdSource
@@ -13,26 +15,26 @@ from recognition.gallery_settings.effects import FPIRS, one_in
 
 
 class GeneralForm(forms.ModelForm):
-    time_zone = forms.ChoiceField(required=False, label="Time zone", help_text="Whose days count.")
+    time_zone = forms.ChoiceField(required=False, label=_("Time zone"), help_text=_("Whose days count."))
 
     class Meta:
         model = Gallery
         fields = ["name", "time_zone", "day_starts_at"]
-        labels = {"day_starts_at": "A day begins at"}
+        labels = {"name": _("Name"), "day_starts_at": _("A day begins at")}
         widgets = {"day_starts_at": forms.TimeInput(attrs={"type": "time"}, format="%H:%M")}
         help_texts = {
-            "day_starts_at": "Later than midnight where people work at night. Days that are over stay as they are."
+            "day_starts_at": _("Later than midnight where people work at night. Days that are over stay as they are.")
         }
 
     def __init__(self, gallery: Gallery, data: Any = None) -> None:
         super().__init__(data, instance=copy(gallery))
         zones = sorted({*available_timezones(), *filter(None, [gallery.time_zone])})
-        own = ("", f"The installation’s: {settings.TIME_ZONE}")
+        own = ("", gettext("The installation’s: %(zone)s") % {"zone": settings.TIME_ZONE})
         self.fields["time_zone"] = forms.ChoiceField(
             choices=[own, *((zone, zone) for zone in zones)],
             required=False,
-            label="Time zone",
-            help_text="Whose days count.",
+            label=_("Time zone"),
+            help_text=_("Whose days count."),
         )
 
 
@@ -40,14 +42,14 @@ class CarefulForm(forms.Form):
     """How careful a gallery is. A threshold that was calibrated can be kept, but not made here."""
 
     target_fpir = forms.TypedChoiceField(
-        coerce=float, label="How careful?", help_text="So many strangers may be mistaken for somebody."
+        coerce=float, label=_("How careful?"), help_text=_("So many strangers may be mistaken for somebody.")
     )
-    threshold_source = forms.ChoiceField(widget=forms.RadioSelect, label="Threshold")
+    threshold_source = forms.ChoiceField(widget=forms.RadioSelect, label=_("Threshold"))
     threshold_distance = forms.FloatField(
         required=False,
         min_value=0.001,
-        label="Distance, if set by hand",
-        help_text="The largest that still counts as the same person.",
+        label=_("Distance, if set by hand"),
+        help_text=_("The largest that still counts as the same person."),
     )
 
     def __init__(self, gallery: Gallery, data: Any = None) -> None:
@@ -64,7 +66,7 @@ class CarefulForm(forms.Form):
     def clean(self) -> None:
         source = self.cleaned_data.get("threshold_source")
         if source == ThresholdSource.MANUAL and self.cleaned_data.get("threshold_distance") is None:
-            self.add_error("threshold_distance", "Enter a distance, or let the threshold follow the gallery’s size.")
+            self.add_error("threshold_distance", _("Enter a distance, or let the threshold follow the gallery’s size."))
 
     def values(self) -> dict[str, Any]:
         """What update_gallery takes."""
@@ -81,13 +83,13 @@ class PhotosForm(forms.Form):
 
     quality_gate = forms.ChoiceField(
         choices=QualityGate.choices,
-        label="Quality gate",
-        help_text="What is asked of a photo before its face is enrolled.",
+        label=_("Quality gate"),
+        help_text=_("What is asked of a photo before its face is enrolled."),
     )
     keep_photos = forms.BooleanField(
         required=False,
-        label="Keep photos sent for recognition",
-        help_text="Not only the faces found in them, for as long as Privacy says.",
+        label=_("Keep photos sent for recognition"),
+        help_text=_("Not only the faces found in them, for as long as Privacy says."),
     )
 
     def __init__(self, gallery: Gallery, data: Any = None) -> None:
@@ -100,12 +102,14 @@ class PhotosForm(forms.Form):
 
 class MemberForm(forms.Form):
     username = forms.CharField(
-        label="User name",
+        label=_("User name"),
         max_length=150,
-        help_text="Of an account that is there, or of a new one, for which you get a link.",
+        help_text=_("Of an account that is there, or of a new one, for which you get a link."),
     )
-    email = forms.EmailField(label="E-mail address, for a new account", required=False)
-    role = forms.TypedChoiceField(choices=Role.choices, coerce=lambda value: Role(int(value)), initial=Role.VIEWER)
+    email = forms.EmailField(label=_("E-mail address, for a new account"), required=False)
+    role = forms.TypedChoiceField(
+        choices=Role.choices, coerce=lambda value: Role(int(value)), initial=Role.VIEWER, label=_("Role")
+    )
 
 
 class RoleForm(forms.Form):

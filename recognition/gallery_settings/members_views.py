@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -49,9 +50,10 @@ def _add(request, gallery: Gallery, username: str, email: str, role: Role):
         )
         return _page(request, gallery, MemberForm(), link=(invited, path))
     if Membership.objects.filter(gallery=gallery, user=user).exists():
-        raise Conflict(f"{user} is a member already. Change the role in the list.")
+        raise Conflict(_("%(user)s is a member already. Change the role in the list.") % {"user": user})
     services.set_membership(actor=actor_of(request), gallery=gallery, user=user, role=role)
-    messages.success(request, f"{user} is {role.label.lower()} of {gallery} now.")
+    told = _("%(user)s is %(role)s of %(gallery)s now.")
+    messages.success(request, told % {"user": user, "role": role.label.lower(), "gallery": gallery})
     return redirect("members", gallery.slug)
 
 
@@ -61,9 +63,13 @@ def set_role(request, slug, pk):
     gallery, row = _membership(request, slug, pk)
     form = RoleForm(request.POST)
     if not form.is_valid():
-        raise InvalidInput("Choose a role.")
+        raise InvalidInput(_("Choose a role."))
     before, role = Role(row.role), form.cleaned_data["role"]
-    told = f"{row.user} is {role.label.lower()} now, and was {before.label.lower()}."
+    told = _("%(user)s is %(role)s now, and was %(before)s.") % {
+        "user": row.user,
+        "role": role.label.lower(),
+        "before": before.label.lower(),
+    }
     return _done(request, gallery, told, services.set_membership, gallery=gallery, user=row.user, role=role)
 
 
@@ -71,7 +77,7 @@ def set_role(request, slug, pk):
 @confirmed
 def remove(request, slug, pk):
     gallery, row = _membership(request, slug, pk)
-    told = f"{row.user} is no member any more. The account stays."
+    told = _("%(user)s is no member any more. The account stays.") % {"user": row.user}
     return _done(request, gallery, told, services.remove_membership, membership=row)
 
 

@@ -1,6 +1,7 @@
 """A gallery's settings: what it is called, and how careful it is. Curators see them, owners change them."""
 
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 
 from accounts.pages import actor_of, get_visible, tell
 from accounts.roles import Role
@@ -57,7 +58,7 @@ def _save(request, gallery: Gallery, form, values) -> int:
     except DomainError as error:
         form.add_error(None, error.message)
         return error.status
-    tell(request, "Saved.", event)
+    tell(request, _("Saved."), event)
     return 302
 
 

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from accounts.actor import Actor
 from accounts.models import AuditEvent
 from faceplatform.errors import Conflict, InvalidInput
@@ -24,7 +27,7 @@ FIXES: dict[tuple[str, str], tuple[str, ...]] = {
     (Kind.DUPLICATE, Reason.SAME_PERSON): (MERGE, MERGE_BACK),
     (Kind.WEAK, Reason.TWO_PEOPLE): (SPLIT,),
 }
-OUTDATED = "This finding no longer applies: somebody has settled it in the meantime."
+OUTDATED = gettext_noop("This finding no longer applies: somebody has settled it in the meantime.")
 T = TypeVar("T")
 
 
@@ -49,34 +52,43 @@ def fix(*, actor: Actor, finding: HealthFinding, action: str, name: str = "") ->
     Raises InvalidInput for another action or a missing name, Conflict if the finding no longer applies.
     """
     if action not in fixes_of(finding):
-        raise InvalidInput(f"Choose one of: {', '.join(fixes_of(finding))}.")
+        raise InvalidInput(_("Choose one of: %(choices)s.") % {"choices": ", ".join(fixes_of(finding))})
     if not HealthFinding.objects.current().filter(pk=finding.pk).exists():
-        raise Conflict(OUTDATED, code="edited_meanwhile")
+        raise Conflict(_(OUTDATED), code="edited_meanwhile")
     return _ACTIONS[action](actor, finding, name.strip())
 
 
 def _move(actor: Actor, finding: HealthFinding, name: str) -> AppliedFix:
     other = _required(finding.other)
     moved = move_sample(actor=actor, sample=_required(finding.sample), to=other)
-    return AppliedFix(f"{_face(finding)} now belongs to {other.name}.", moved.event)
+    return AppliedFix(
+        _("%(face)s now belongs to %(name)s.") % {"face": _face(finding), "name": other.name}, moved.event
+    )
 
 
 def _reject(actor: Actor, finding: HealthFinding, name: str) -> AppliedFix:
     rejected = reject_sample(actor=actor, sample=_required(finding.sample))
-    return AppliedFix(f"{_face(finding)} is marked as “not {finding.identity.name}”.", rejected.event)
+    text = _("%(face)s is marked as “not %(name)s”.") % {"face": _face(finding), "name": finding.identity.name}
+    return AppliedFix(text, rejected.event)
 
 
 def _split(actor: Actor, finding: HealthFinding, name: str) -> AppliedFix:
     if not name:
-        raise InvalidInput("Enter the new person's name first.")
+        raise InvalidInput(_("Enter the new person's name first."))
     samples = finding.samples or [_required(finding.sample_id)]
     split = split_identity(actor=actor, identity=finding.identity, samples=samples, name=name)
-    return AppliedFix(f"{name} was created from {len(samples)} of {finding.identity.name}'s samples.", split.event)
+    text = _("%(name)s was created from %(count)s of %(other)s's samples.") % {
+        "name": name,
+        "count": len(samples),
+        "other": finding.identity.name,
+    }
+    return AppliedFix(text, split.event)
 
 
 def _delete(actor: Actor, finding: HealthFinding, name: str) -> AppliedFix:
     event = services.delete_sample(actor=actor, sample=_required(finding.sample))
-    return AppliedFix(f"{_face(finding)} of {finding.identity.name} was deleted.", event)
+    text = _("%(face)s of %(name)s was deleted.") % {"face": _face(finding), "name": finding.identity.name}
+    return AppliedFix(text, event)
 
 
 def _merge(actor: Actor, finding: HealthFinding, name: str) -> AppliedFix:
@@ -89,27 +101,27 @@ def _merge_back(actor: Actor, finding: HealthFinding, name: str) -> AppliedFix:
 
 def _merge_into(actor: Actor, into: Identity, other: Identity) -> AppliedFix:
     merged = merge_identities(actor=actor, into=into, others=[other])
-    return AppliedFix(f"{other.name} was merged into {into.name}.", merged.event)
+    return AppliedFix(_("%(name)s was merged into %(into)s.") % {"name": other.name, "into": into.name}, merged.event)
 
 
 def _dismiss(actor: Actor, finding: HealthFinding, name: str) -> AppliedFix:
     event = dismiss_finding(actor=actor, finding=finding)
-    return AppliedFix(f"The finding about {finding.identity.name} is marked as fine.", event)
+    return AppliedFix(_("The finding about %(name)s is marked as fine.") % {"name": finding.identity.name}, event)
 
 
 def _restore(actor: Actor, finding: HealthFinding, name: str) -> AppliedFix:
-    return AppliedFix("The finding is shown again.", restore_finding(actor=actor, finding=finding))
+    return AppliedFix(_("The finding is shown again."), restore_finding(actor=actor, finding=finding))
 
 
 def _required(value: T | None) -> T:
     """The face or person that a fix needs. Raises Conflict where the finding has none."""
     if value is None:
-        raise Conflict(OUTDATED, code="edited_meanwhile")
+        raise Conflict(_(OUTDATED), code="edited_meanwhile")
     return value
 
 
 def _face(finding: HealthFinding) -> str:
-    return finding.sample.photo_name if finding.sample and finding.sample.photo_name else "A face"
+    return finding.sample.photo_name if finding.sample and finding.sample.photo_name else _("A face")
 
 
 _ACTIONS: dict[str, Callable[[Actor, HealthFinding, str], AppliedFix]] = {

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from gallery.models import FaceSample, Gallery, Identity
 from recognition.health.querysets import HealthFindingQuerySet
@@ -33,20 +34,20 @@ class HealthFinding(models.Model):
     """
 
     class Kind(models.TextChoices):
-        OUTLIER = "outlier", "Face that does not fit"
-        DUPLICATE = "duplicate", "Same person twice"
-        WEAK = "weak", "Weak person"
+        OUTLIER = "outlier", _("Face that does not fit")
+        DUPLICATE = "duplicate", _("Same person twice")
+        WEAK = "weak", _("Weak person")
 
     class Reason(models.TextChoices):
-        LOOKS_LIKE_OTHER = "looks_like_other", "looks like somebody else"
-        DENIED = "denied", "looks like a face that is not this person"
-        FAR = "far", "unlike the person's other faces"
-        POOR = "poor", "poor quality"
-        SAME_PERSON = "same_person", "the same person twice"
-        TWO_PEOPLE = "two_people", "two people under one name"
-        NOT_FOUND = "not_found", "faces do not find each other"
-        SINGLE = "single", "only one face"
-        NO_FACE = "no_face", "no face"
+        LOOKS_LIKE_OTHER = "looks_like_other", _("looks like somebody else")
+        DENIED = "denied", _("looks like a face that is not this person")
+        FAR = "far", _("unlike the person's other faces")
+        POOR = "poor", _("poor quality")
+        SAME_PERSON = "same_person", _("the same person twice")
+        TWO_PEOPLE = "two_people", _("two people under one name")
+        NOT_FOUND = "not_found", _("faces do not find each other")
+        SINGLE = "single", _("only one face")
+        NO_FACE = "no_face", _("no face")
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="health_findings")

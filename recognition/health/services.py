@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actor import Actor
@@ -58,7 +59,7 @@ def _replace(gallery: Gallery, rows: list[HealthFinding]) -> dict[str, int]:
     fine = {finding.key for finding in before.exclude(dismissed_at=None)}
     before.filter(dismissed_at=None).delete()
     rows = sorted((row for row in rows if row.key not in fine), key=lambda row: (row.reason, row.rank))
-    for _, of_reason in itertools.groupby(rows, key=lambda row: row.reason):
+    for _reason, of_reason in itertools.groupby(rows, key=lambda row: row.reason):
         HealthFinding.objects.bulk_create(itertools.islice(of_reason, MOST_PER_REASON))
     return dict(Counter(str(row.reason) for row in rows))
 
@@ -68,7 +69,7 @@ def dismiss_finding(*, actor: Actor, finding: HealthFinding) -> AuditEvent:
     """Marks the finding as fine, so that later checks do not report it again. Raises Conflict if it is already so marked."""
     finding = _locked(actor, finding)
     if finding.dismissed_at:
-        raise Conflict("This is already marked as fine.")
+        raise Conflict(_("This is already marked as fine."))
     finding.dismissed_at, finding.dismissed_by = timezone.now(), actor.user
     finding.save(update_fields=["dismissed_at", "dismissed_by"])
     return _record(actor, "health.dismissed", finding)
@@ -79,7 +80,7 @@ def restore_finding(*, actor: Actor, finding: HealthFinding) -> AuditEvent:
     """Shows a finding again that was marked as fine. Raises Conflict if it is not so marked."""
     finding = _locked(actor, finding)
     if not finding.dismissed_at:
-        raise Conflict("This is already shown.")
+        raise Conflict(_("This is already shown."))
     finding.dismissed_at = finding.dismissed_by = None
     finding.save(update_fields=["dismissed_at", "dismissed_by"])
     return _record(actor, "health.restored", finding)
@@ -91,7 +92,7 @@ def _locked(actor: Actor, finding: HealthFinding) -> HealthFinding:
     rows = HealthFinding.objects.select_for_update(of=("self",)).select_related("gallery", "identity")
     locked = rows.filter(pk=finding.pk).first()
     if locked is None:
-        raise Conflict("The gallery has been checked again in the meantime. Reload the page.")
+        raise Conflict(_("The gallery has been checked again in the meantime. Reload the page."))
     return locked
 
 

@@ -5,6 +5,7 @@ from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.pages import actor_of, get_visible, offer_undo
@@ -96,9 +97,9 @@ def _tab_of(finding: HealthFinding) -> str:
 
 def _tabs(findings) -> list[dict]:
     names = {
-        HealthFinding.Kind.OUTLIER: "Faces that do not fit",
-        HealthFinding.Kind.DUPLICATE: "The same person twice",
-        HealthFinding.Kind.WEAK: "Weak people",
-        DISMISSED: "Fine",
+        HealthFinding.Kind.OUTLIER: _("Faces that do not fit"),
+        HealthFinding.Kind.DUPLICATE: _("The same person twice"),
+        HealthFinding.Kind.WEAK: _("Weak people"),
+        DISMISSED: _("Fine"),
     }
     return [{"key": str(key), "name": name, "count": _in_tab(findings, key).count()} for key, name in names.items()]

@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, ProcessCollector, generate_latest
 
@@ -32,7 +33,7 @@ ProcessCollector(registry=registry)
 def system(request):
     """Workers with what their nets run on and why, packs with their licences, and how many photos are waiting."""
     if not request.user.is_staff:
-        raise NotFound("There is nothing here, or you have no access to it.")
+        raise NotFound(_("There is nothing here, or you have no access to it."))
     unfinished = RecognitionRequest.objects.filter(status__in=[Status.QUEUED, Status.RUNNING])
     counts = dict(unfinished.values_list("status").annotate(Count("pk")).order_by())
     packs = [pack_as_dict(manifest) for manifest in installed_manifests()]

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import numpy as np
 from django.db import InterfaceError, OperationalError, transaction
+from django.utils.translation import gettext_noop
 
 from gallery.models import FaceCrop
 from recognition.engine.base import Crop, PhotoError, Purpose
@@ -19,9 +20,12 @@ from recognition.reembedding.preview import decide_again, summary_of
 from recognition.reembedding.services import finish_way_back
 
 logger = logging.getLogger(__name__)
-NO_CROP = "No picture of this face is stored, so it cannot be embedded again."
-OTHER_NET = (
-    "Worker {worker} has loaded another net named {pack} than the one installed now. Restart the workers, then start this "
+NO_CROP = gettext_noop("No picture of this face is stored, so it cannot be embedded again.")
+PART_FAILED = gettext_noop("A part failed (%(error)s). Tell your operator.")
+DAMAGED = gettext_noop("The stored picture is damaged: %(reason)s")
+NOT_EMBEDDED = gettext_noop("The face could not be embedded (%(error)s).")
+OTHER_NET = gettext_noop(
+    "Worker %(worker)s has loaded another net named %(pack)s than the one installed now. Restart the workers, then start this "
     "again."
 )
 
@@ -43,7 +47,7 @@ def embed_part(worker: RecognitionWorker, *, only: UUID | None = None) -> bool:
         worker.raise_if_unfit()
         return False
     if pipeline.manifest.embedding_id != part.job.embedding_id:
-        _fail(part, OTHER_NET.format(worker=worker.worker_id, pack=part.job.pack))
+        _fail(part, OTHER_NET % {"worker": worker.worker_id, "pack": part.job.pack})
         return True
     try:
         HANDLERS[part.kind](pipeline, part)
@@ -52,7 +56,7 @@ def embed_part(worker: RecognitionWorker, *, only: UUID | None = None) -> bool:
     except Exception as error:
         logger.exception("part failed: %s", part)
         worker.raise_if_unfit(error)
-        _fail(part, f"A part failed ({type(error).__name__}: {error}). Tell your operator.")
+        _fail(part, PART_FAILED % {"error": f"{type(error).__name__}: {error}"})
     return True
 
 
@@ -121,12 +125,12 @@ def _embed(
         try:
             vectors[key] = pipeline.embed_crops([crop], purpose=purpose)[0]
         except PhotoError as error:
-            failed[key] = f"The stored picture is damaged: {error.message}"
+            failed[key] = DAMAGED % {"reason": error.message}
         except Exception as error:
             if leaves_unfit(error):
                 raise
             logger.exception("the engine failed on %s", key)
-            failed[key] = f"The face could not be embedded ({type(error).__name__})."
+            failed[key] = NOT_EMBEDDED % {"error": type(error).__name__}
     return vectors, failed
 
 

@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from gallery.models import FaceSample, Gallery, Identity
 from recognition.photos.models import Decision, RecognitionFace
@@ -31,18 +32,18 @@ class ReEmbedding(models.Model):
     """
 
     class Status(models.TextChoices):
-        RUNNING = "running", "Being embedded"
-        READY = "ready", "Ready to cut over"
-        STOPPED = "stopped", "Stopped"
-        FAILED = "failed", "Failed"
-        IN_FORCE = "in_force", "In force"
-        LEFT = "left", "Left for another pack"
+        RUNNING = "running", _("Being embedded")
+        READY = "ready", _("Ready to cut over")
+        STOPPED = "stopped", _("Stopped")
+        FAILED = "failed", _("Failed")
+        IN_FORCE = "in_force", _("In force")
+        LEFT = "left", _("Left for another pack")
 
     class Stage(models.TextChoices):
-        SAMPLES = "samples", "Enrolled faces"
-        FACES = "faces", "Faces of past recognitions"
-        SUMMARY = "summary", "Summary"
-        COMPLETE = "complete", "Complete"
+        SAMPLES = "samples", _("Enrolled faces")
+        FACES = "faces", _("Faces of past recognitions")
+        SUMMARY = "summary", _("Summary")
+        COMPLETE = "complete", _("Complete")
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     gallery = models.ForeignKey(Gallery, on_delete=models.CASCADE, related_name="reembeddings")
@@ -136,11 +137,11 @@ class PreviewedFace(models.Model):
     """
 
     class Change(models.TextChoices):
-        NONE = "none", "Stays"
-        TO_UNKNOWN = "known_to_unknown", "Known becomes unknown"
-        TO_KNOWN = "unknown_to_known", "Unknown becomes known"
-        OTHER_PERSON = "other_person", "Somebody else"
-        UNREADABLE = "unreadable", "Cannot be embedded"
+        NONE = "none", _("Stays")
+        TO_UNKNOWN = "known_to_unknown", _("Known becomes unknown")
+        TO_KNOWN = "unknown_to_known", _("Unknown becomes known")
+        OTHER_PERSON = "other_person", _("Somebody else")
+        UNREADABLE = "unreadable", _("Cannot be embedded")
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     job = models.ForeignKey(ReEmbedding, on_delete=models.CASCADE, related_name="faces")

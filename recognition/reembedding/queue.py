@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
+from django.utils.translation import gettext_noop
 
 from gallery.models import FaceEmbedding, FaceSample
 from gallery.pack_in_force import samples_without_vector
@@ -25,7 +26,7 @@ from recognition.reembedding.models import PreviewedFace, ReEmbedding, ReEmbeddi
 PART_SIZE = 4  # samples or faces; a photo that arrives waits for one part at most
 MAX_PART_TIME = timedelta(minutes=5)  # a worker that takes longer loses its part
 PREVIEW_FACES = 1_000  # at most, from the latest recognitions
-GIVEN_UP = "The worker crashed or hung {attempts} times while embedding this face."
+GIVEN_UP = gettext_noop("The worker crashed or hung %(attempts)s times while embedding this face.")
 
 Kind, Stage, Status = ReEmbeddingPart.Kind, ReEmbedding.Stage, ReEmbedding.Status
 CLAIMABLE = (Status.RUNNING, Status.READY, Status.IN_FORCE)
@@ -100,7 +101,7 @@ def _abandoned_part(job: ReEmbedding) -> ReEmbeddingPart | None:
 
 
 def _give_up(part: ReEmbeddingPart) -> None:
-    reason = GIVEN_UP.format(attempts=part.attempts)
+    reason = GIVEN_UP % {"attempts": part.attempts}
     if part.kind == Kind.SUMMARY:
         fail(job=part.job, message=reason)
     elif part.kind == Kind.FACES:

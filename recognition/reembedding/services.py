@@ -4,6 +4,7 @@ import logging
 from uuid import UUID
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actor import Actor
@@ -49,7 +50,9 @@ def start_reembedding(*, actor: Actor, gallery: Gallery, pack: str) -> ReEmbeddi
     """
     gallery = _lock_for_owner(actor, gallery)
     if pack == gallery.pack:
-        raise Conflict(f"The model pack {pack} is already in force in {gallery}.")
+        raise Conflict(
+            _("The model pack %(pack)s is already in force in %(gallery)s.") % {"pack": pack, "gallery": gallery}
+        )
     _require_none_running(gallery)
     job = _find_resumable(gallery, pack)
     if resumed := job is not None:
@@ -71,7 +74,7 @@ def stop_reembedding(*, actor: Actor, job: ReEmbedding) -> ReEmbedding:
     gallery = _lock_for_owner(actor, job.gallery)
     job = ReEmbedding.objects.select_for_update(of=("self",)).select_related("gallery").get(pk=job.pk)
     if job.status not in (State.RUNNING, State.READY):
-        raise Conflict("This re-embedding is not running.")
+        raise Conflict(_("This re-embedding is not running."))
     job.status = State.STOPPED
     job.save(update_fields=["status"])
     details = {"from": job.old_pack, "to": job.pack}
@@ -145,7 +148,7 @@ def _cut_over(*, actor: Actor, job: ReEmbedding) -> ReEmbedding:
     gallery = lock_pack(job.gallery_id)
     job = ReEmbedding.objects.select_for_update(of=("self",)).select_related("restores").get(pk=job.pk)
     if job.status not in (State.RUNNING, State.READY) or gallery.pack != job.old_pack:
-        raise Conflict("This re-embedding is not running, so there is nothing to cut over to.")
+        raise Conflict(_("This re-embedding is not running, so there is nothing to cut over to."))
     _check_complete(gallery, job)
     gallery.reembeddings.filter(status=State.IN_FORCE).update(status=State.LEFT)
     job.old_threshold, job.cut_over_at, job.status = threshold_settings(gallery), timezone.now(), State.IN_FORCE
@@ -171,12 +174,17 @@ def _check_complete(gallery: Gallery, job: ReEmbedding) -> None:
     lacking = samples_without_vector(gallery.pk, job.pack)
     unembeddable = lacking.filter(pk__in=job.unembedded.values("sample"))
     if left := lacking.exclude(pk__in=unembeddable.values("pk")).count():
-        raise Incomplete(f"{left} of the enrolled faces are not embedded under {job.pack} yet. Wait until they are.")
+        message = _("%(count)s of the enrolled faces are not embedded under %(pack)s yet. Wait until they are.")
+        raise Incomplete(message % {"count": left, "pack": job.pack})
     if left := unembeddable.filter(deleted_at=None, identity__deleted_at=None).count():
-        message = f"{left} of the enrolled faces cannot be embedded under {job.pack}. Delete them, or enrol them again."
-        raise Conflict(message, code="samples_unembedded")
+        message = _(
+            "%(count)s of the enrolled faces cannot be embedded under %(pack)s. Delete them, or enrol them again."
+        )
+        raise Conflict(message % {"count": left, "pack": job.pack}, code="samples_unembedded")
     if lacks_index(gallery.pk, job.pack):
-        message = "The index of the new vectors is still being built; without it searches would be slow. Wait until it is done."
+        message = _(
+            "The index of the new vectors is still being built; without it searches would be slow. Wait until it is done."
+        )
         raise Conflict(message, code=INDEX_MISSING)
 
 
@@ -208,7 +216,9 @@ def _start_way_back(*, actor: Actor, gallery: Gallery) -> ReEmbedding:
     _require_none_running(gallery)
     last = last_move(gallery)
     if last is None:
-        raise Conflict(f"{gallery} has had no other model pack, so there is nothing to go back to.")
+        raise Conflict(
+            _("%(gallery)s has had no other model pack, so there is nothing to go back to.") % {"gallery": gallery}
+        )
     job = _create(actor, gallery, last.old_pack, restores=last)
     details = {"from": gallery.pack, "to": job.pack, "back": True}
     audit.record(actor=actor, action="gallery.reembedding_started", gallery=gallery, target=gallery, details=details)
@@ -249,10 +259,10 @@ def forget_old_vectors(*, actor: Actor, gallery: Gallery) -> dict[str, int]:
     _require_none_running(gallery)
     old = {pack: count for pack, count in vectors_by_pack(gallery.pk).items() if pack != gallery.pack}
     if not old:
-        raise Conflict(f"{gallery} only has vectors of {gallery.pack}.")
+        raise Conflict(_("%(gallery)s only has vectors of %(pack)s.") % {"gallery": gallery, "pack": gallery.pack})
     open_requests = RecognitionRequest.objects.filter(gallery=gallery, status__in=[Status.QUEUED, Status.RUNNING])
     if open_requests.filter(pack__in=old).exists():
-        raise Conflict("Some photos are still being processed under the old pack. Try again in a moment.")
+        raise Conflict(_("Some photos are still being processed under the old pack. Try again in a moment."))
     delete_vectors_except(gallery.pk, packs={gallery.pack})
     audit.record(actor=actor, action="gallery.vectors_forgotten", gallery=gallery, target=gallery, details=old)
     return old
@@ -272,7 +282,8 @@ def _lock_for_owner(actor: Actor, gallery: Gallery) -> Gallery:
 
 def _require_none_running(gallery: Gallery) -> None:
     if job := gallery.reembeddings.live().first():
-        raise Conflict(f"The faces of {gallery} are being embedded under {job.pack}. Cut over to it, or stop it first.")
+        message = _("The faces of %(gallery)s are being embedded under %(pack)s. Cut over to it, or stop it first.")
+        raise Conflict(message % {"gallery": gallery, "pack": job.pack})
 
 
 def _actor_of(job: ReEmbedding) -> Actor:

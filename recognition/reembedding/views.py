@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.pages import actor_of, get_visible
@@ -110,7 +111,7 @@ def _threshold(gallery: Gallery):
 def start(request, slug):
     pack = request.POST.get("pack", "")
     if "\0" in pack:
-        raise InvalidInput("This is not the name of a model pack. Choose one of those on the page.")
+        raise InvalidInput(_("This is not the name of a model pack. Choose one of those on the page."))
     return _act(
         request, slug, lambda actor, gallery: services.start_reembedding(actor=actor, gallery=gallery, pack=pack)
     )
@@ -125,18 +126,18 @@ def stop(request, slug, pk):
 @require_POST
 def cut_over(request, slug, pk):
     job = _job(request, slug, pk)
-    text = f"{job.pack} is now in force. The threshold follows the gallery's size again."
+    text = _("%(pack)s is now in force. The threshold follows the gallery's size again.") % {"pack": job.pack}
     return _act(request, slug, lambda actor, gallery: services.cut_over(actor=actor, job=job), text)
 
 
 @require_POST
 def back(request, slug):
-    return _act(request, slug, lambda actor, gallery: services.go_back(actor=actor, gallery=gallery), "Going back.")
+    return _act(request, slug, lambda actor, gallery: services.go_back(actor=actor, gallery=gallery), _("Going back."))
 
 
 @require_POST
 def forget(request, slug):
-    text = "The old vectors were deleted."
+    text = _("The old vectors were deleted.")
     return _act(request, slug, lambda actor, gallery: services.forget_old_vectors(actor=actor, gallery=gallery), text)
 
 
