@@ -8,6 +8,7 @@ from django.contrib.staticfiles import finders
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from faceplatform.errors import NotFound
@@ -30,7 +31,7 @@ class SampleForm(forms.Form):
 @require_safe
 def style_guide(request: HttpRequest) -> HttpResponse:
     if not (request.user.is_authenticated and request.user.is_staff):
-        raise NotFound("There is nothing here, or you have no access to it.")
+        raise NotFound(_("There is nothing here, or you have no access to it."))
     context = {
         "themes": [{"name": name, "form": _wrong_form(name)} for name in ("light", "dark")],
         "people": PEOPLE,
