@@ -8,11 +8,12 @@ time, and LaterMiddleware returns the final response. Without the ASGI handler, 
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils import translation
 
 from faceplatform.errors import DomainError
 from faceplatform.web.middleware import GetResponse, PlatformRequest, error_page
@@ -33,13 +34,14 @@ class Later:
     """What a response waits for, and what happens then.
 
     until: starts the wait; called in the view's thread. seconds: the longest wait. answer: makes the final response; called in
-    any thread. abandon: called in any thread if the client disconnects before that.
+    any thread. abandon: called in any thread if the client disconnects before that. language: of the answer.
     """
 
     until: Callable[[], Awaited]
     seconds: float
     answer: Callable[[], HttpResponse]
     abandon: Callable[[], object] = lambda: None
+    language: str | None = field(default_factory=translation.get_language)
 
 
 @dataclass
@@ -73,9 +75,10 @@ class LaterMiddleware:
 
 
 def _final_response(request: PlatformRequest, later: Later) -> HttpResponse:
-    try:
-        response = later.answer()
-    except DomainError as error:  # a page's; API views answer with problem+json themselves
-        response = error_page(request, error)
+    with translation.override(later.language):
+        try:
+            response = later.answer()
+        except DomainError as error:  # a page's; API views answer with problem+json themselves
+            response = error_page(request, error)
     response.headers.setdefault("Content-Length", str(len(response.content)))
     return response
