@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 
 from accounts.models import AuditEvent
 from accounts.roles import Role
@@ -217,7 +217,11 @@ def _in_words(value: Any) -> str:
         told = [words for one in value[:MOST_TOLD] if (words := _in_words(one))]
         words = ", ".join(told)
         more = len(value) - MOST_TOLD
-        return _("%(words)s and %(count)s more") % {"words": words, "count": more} if told and more > 0 else words
+        return (
+            pgettext("list", "%(words)s and %(count)s more") % {"words": words, "count": more}
+            if told and more > 0
+            else words
+        )
     return "" if _is_id(value) else _plain(value)
 
 
