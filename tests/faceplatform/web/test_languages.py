@@ -4,10 +4,12 @@ import shutil
 import subprocess
 
 import pytest
+from django.http import HttpResponse
 from django.utils import translation
 
 from faceplatform.web import languages
 from faceplatform.web.languages import retold
+from faceplatform.web.later import Later, LaterMiddleware
 
 CATALOGUE = r"""
 msgid ""
@@ -112,3 +114,21 @@ def test_a_stored_sentence_is_told_again(catalogue, stored, told):
     assert retold(stored) == told
     with translation.override("en"):
         assert retold(stored) == stored
+
+
+class Arrived:
+    def wait(self, seconds: float) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
+
+
+def test_an_answer_that_is_waited_for_speaks_as_the_page_does(rf):
+    def view(request):
+        response = HttpResponse()
+        with translation.override("de"):
+            response.later = Later(Arrived, 1, lambda: HttpResponse(translation.get_language()))
+        return response
+
+    assert LaterMiddleware(view)(rf.get("/")).text == "de"
