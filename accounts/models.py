@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from accounts.actor import Via
 from accounts.querysets import (
@@ -132,8 +133,8 @@ class ApiKey(models.Model):
     def state(self) -> str:
         """valid, expired or revoked."""
         if self.revoked_at is not None:
-            return "revoked"
-        return "valid" if self.is_usable(timezone.now()) else "expired"
+            return gettext_noop("revoked")
+        return gettext_noop("valid") if self.is_usable(timezone.now()) else gettext_noop("expired")
 
 
 class RequestBucket(models.Model):

@@ -14,7 +14,7 @@ class Role(models.IntegerChoices):
     @property
     def in_a_sentence(self) -> str:
         """As in “Ann is curator of …”."""
-        return str(IN_A_SENTENCE[self.value])
+        return str(IN_A_SENTENCE[self])
 
 
 IN_A_SENTENCE = {Role.VIEWER: _("viewer"), Role.CURATOR: _("curator"), Role.OWNER: _("owner")}

@@ -9,6 +9,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from faceplatform.errors import NotFound
@@ -22,10 +23,13 @@ PEOPLE = (
 
 
 class SampleForm(forms.Form):
-    name = forms.CharField(help_text="As on the badge.")
-    role = forms.ChoiceField(choices=[("viewer", "Viewer"), ("curator", "Curator")])
-    note = forms.CharField(widget=forms.Textarea(attrs={"rows": 2}), required=False)
-    active = forms.BooleanField(help_text="Is looked for.", required=False)
+    name = forms.CharField(label=gettext_lazy("Name"), help_text=gettext_lazy("As on the badge."))
+    role = forms.ChoiceField(
+        label=gettext_lazy("Role"),
+        choices=[("viewer", gettext_lazy("Viewer")), ("curator", gettext_lazy("Curator"))],
+    )
+    note = forms.CharField(label=gettext_lazy("Note"), widget=forms.Textarea(attrs={"rows": 2}), required=False)
+    active = forms.BooleanField(label=gettext_lazy("Active"), help_text=gettext_lazy("Is looked for."), required=False)
 
 
 @require_safe
@@ -45,7 +49,7 @@ def style_guide(request: HttpRequest) -> HttpResponse:
 def _wrong_form(prefix: str) -> SampleForm:
     """One with each kind of complaint; the ids of its fields begin with `prefix`."""
     form = SampleForm({f"{prefix}-name": "", f"{prefix}-role": "viewer"}, prefix=prefix)
-    form.add_error(None, "Somebody is called so already.")
+    form.add_error(None, _("Somebody is called so already."))
     return form
 
 

@@ -86,7 +86,7 @@ class NameForm(forms.ModelForm):
 def _zones() -> list[tuple[str, Any]]:
     """By part of the world, for a list that can be typed into: "Berlin" finds Europe/Berlin."""
     places = sorted(zone for zone in available_timezones() if zone.partition("/")[0] in AREAS)
-    by_area = [(AREAS[area], [(zone, _place(zone)) for zone in zones]) for area, zones in groupby(places, _area)]
+    by_area = [(str(AREAS[area]), [(zone, _place(zone)) for zone in zones]) for area, zones in groupby(places, _area)]
     return [("", _("The server's (%(zone)s)") % {"zone": settings.TIME_ZONE}), ("UTC", "UTC"), *by_area]
 
 
