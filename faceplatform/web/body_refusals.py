@@ -5,12 +5,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from django.http import HttpResponse, JsonResponse
+from django.utils import translation
 
 from faceplatform.errors import DomainError
 from faceplatform.web.api import PROBLEM, problem_response
 from faceplatform.web.asgi_types import Receive, Scope, Send
 from faceplatform.web.body_kinds import address_of
-from faceplatform.web.middleware import STRICT_POLICY, error_page, request_id_of
+from faceplatform.web.languages import retold
+from faceplatform.web.middleware import STRICT_POLICY, page_of_error, request_id_of
 
 LINGER_SECONDS, LINGER_BYTES = 2, 1024 * 1024
 
@@ -33,9 +35,10 @@ async def refuse(scope: Scope, receive: Receive, send: Send, error: DomainError)
 
 
 def _response(scope: Scope, error: DomainError, request_id: str) -> HttpResponse:
-    request: Any = SimpleNamespace(request_id=request_id, path=scope["path"])
+    request: Any = SimpleNamespace(request_id=request_id, path=scope["path"], COOKIES={}, META=_meta(scope))
     view = address_of(scope).view
-    response = error_page(request, error)
+    with translation.override(translation.get_language_from_request(request)):
+        response = page_of_error(request, status=error.status, detail=retold(error.message))
     if view or scope["path"].startswith("/api/"):
         handle = view().get_exception_handler() if view else problem_response
         answer: Any = handle(error, {"request": request})
@@ -46,6 +49,11 @@ def _response(scope: Scope, error: DomainError, request_id: str) -> HttpResponse
     if error.retry_after:
         response["Retry-After"] = str(error.retry_after)
     return response
+
+
+def _meta(scope: Scope) -> dict[str, str]:
+    """What tells the language."""
+    return {"HTTP_ACCEPT_LANGUAGE": dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")}
 
 
 async def _linger(receive: Receive) -> None:

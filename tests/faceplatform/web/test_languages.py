@@ -7,7 +7,9 @@ import pytest
 from django.http import HttpResponse
 from django.utils import translation
 
+from faceplatform.errors import InvalidInput
 from faceplatform.web import languages
+from faceplatform.web.body_refusals import _response
 from faceplatform.web.languages import retold
 from faceplatform.web.later import Later, LaterMiddleware
 
@@ -132,3 +134,10 @@ def test_an_answer_that_is_waited_for_speaks_as_the_page_does(rf):
         return response
 
     assert LaterMiddleware(view)(rf.get("/")).text == "de"
+
+
+@pytest.mark.parametrize(("asked", "spoken"), [(b"de, en;q=0.5", "de"), (b"xx", "en")])
+def test_the_refusal_of_an_upload_speaks_what_the_browser_asks_for(asked, spoken):
+    scope = {"type": "http", "method": "POST", "path": "/photos", "headers": [(b"accept-language", asked)]}
+    response = _response(scope, InvalidInput("Too large.", status=413), "some-id")
+    assert (response.status_code, f'lang="{spoken}"' in response.text) == (413, True)
