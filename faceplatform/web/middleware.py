@@ -9,6 +9,7 @@ import uuid6
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -101,8 +102,9 @@ class PageMethodsMiddleware:
         if not isinstance(response, HttpResponseNotAllowed):  # only a page's decorator makes it: the API has its own
             return response
         allowed = [method for method in response["Allow"].split(", ") if method in PAGE_METHODS]
-        message = str(ONLY_SENT if allowed == ["POST"] else ONLY_READ)
-        answer = error_page(request, NotAllowed(message, code="method_not_allowed", status=405))
+        with translation.override(translation.get_language_from_request(request)):  # the page's own has ended
+            message = str(ONLY_SENT if allowed == ["POST"] else ONLY_READ)
+            answer = error_page(request, NotAllowed(message, code="method_not_allowed", status=405))
         answer["Allow"] = ", ".join(allowed)
         return answer
 

@@ -141,3 +141,9 @@ def test_the_refusal_of_an_upload_speaks_what_the_browser_asks_for(asked, spoken
     scope = {"type": "http", "method": "POST", "path": "/photos", "headers": [(b"accept-language", asked)]}
     response = _response(scope, InvalidInput("Too large.", status=413), "some-id")
     assert (response.status_code, f'lang="{spoken}"' in response.text) == (413, True)
+
+
+@pytest.mark.django_db
+def test_so_does_a_page_that_cannot_be_called_so(german):
+    response = german.get("/sign-out")
+    assert (response.status_code, 'lang="fr"' in response.text) == (405, True)
