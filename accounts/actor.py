@@ -10,6 +10,8 @@ from django.apps import apps
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from accounts.galleries import GalleryRow
 from accounts.roles import Role, Scope
@@ -23,11 +25,11 @@ if TYPE_CHECKING:
 class Via(models.TextChoices):
     """Where an actor comes in."""
 
-    WEB = "web", "Pages"
+    WEB = "web", gettext_lazy("Pages")
     API = "api", "API"
-    ADMIN = "admin", "Admin site"
-    CLI = "cli", "Command line"
-    SYSTEM = "system", "System"
+    ADMIN = "admin", gettext_lazy("Admin site")
+    CLI = "cli", gettext_lazy("Command line")
+    SYSTEM = "system", gettext_lazy("System")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Actor:
         """The signed-in user, and the API key in use if there is one. Raises NotAllowed if nobody is signed in."""
         user = request.user
         if not user.is_authenticated:
-            raise NotAllowed("Sign in first.")
+            raise NotAllowed(_("Sign in first."))
         return cls(
             user=user,
             api_key=getattr(request, "auth", None),
@@ -60,7 +62,10 @@ class Actor:
     def of_visitor(cls, request: HttpRequest, via: Via) -> "Actor":
         """Somebody who is not signed in, for the audit alone: never ask such an actor what it may do."""
         return cls(
-            via=via, ip=address_of(request), request_id=getattr(request, "request_id", ""), name="(not signed in)"
+            via=via,
+            ip=address_of(request),
+            request_id=getattr(request, "request_id", ""),
+            name=gettext_noop("(not signed in)"),
         )
 
     def as_record(self) -> dict[str, Any]:
@@ -80,7 +85,7 @@ class Actor:
     def from_record(cls, user: "User | None", record: dict[str, Any], api_key: "ApiKey | None" = None) -> "Actor":
         """The actor that `as_record` stored. Raises NotAllowed if its user has been deleted since."""
         if user is None and not record["is_platform"]:
-            raise NotAllowed(f"{record['name']}, who asked for this, no longer has an account.")
+            raise NotAllowed(_("%(name)s, who asked for this, no longer has an account.") % {"name": record["name"]})
         return cls(
             user=user,
             api_key=api_key,
@@ -97,7 +102,10 @@ class Actor:
     def require_scope(self, scope: Scope) -> None:
         """Raises NotAllowed if the API key in use lacks `scope`. Without a key, a user has every scope."""
         if self.api_key is not None and scope not in self.api_key.scopes:
-            raise NotAllowed(f"This API key lacks the scope “{scope}”. Create a key that has it.", code="scope_missing")
+            raise NotAllowed(
+                _("This API key lacks the scope “%(scope)s”. Create a key that has it.") % {"scope": scope},
+                code="scope_missing",
+            )
 
     def role_in(self, gallery: GalleryRow) -> Role | None:
         """The actor's role in `gallery`; None if the gallery is hidden from it, as one that is being deleted is from any user."""
@@ -117,7 +125,8 @@ class Actor:
         held = self.role_in(gallery)
         if held is None or held < role:
             raise NotAllowed(
-                f"This needs the role {role.label.lower()} in the gallery “{gallery.name}”. Ask one of its owners for it."
+                _("This needs the role %(role)s in the gallery “%(gallery)s”. Ask one of its owners for it.")
+                % {"role": role.in_a_sentence, "gallery": gallery.name}
             )
 
 
@@ -139,7 +148,7 @@ def address_of(request: HttpRequest) -> str | None:
 
 def system_actor() -> Actor:
     """The platform itself, as in background jobs."""
-    return Actor(name="system")
+    return Actor(name=gettext_noop("system"))
 
 
 def cli_actor() -> Actor:

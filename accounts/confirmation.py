@@ -5,6 +5,7 @@ from collections.abc import Callable
 from allauth.account.adapter import get_adapter
 from allauth.account.decorators import reauthentication_required
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
 
 from faceplatform.errors import NotAllowed
 
@@ -18,4 +19,4 @@ def confirmed(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespon
 def require_confirmed() -> None:
     """For calls of the API with a session, which cannot be asked. Raises NotAllowed."""
     if get_adapter().is_reauthentication_required(app="accounts"):
-        raise NotAllowed("Sign in again first: your last sign-in is too long ago for this.", code="confirm_first")
+        raise NotAllowed(_("Sign in again first: your last sign-in is too long ago for this."), code="confirm_first")

@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from accounts.actor import Via
 from accounts.querysets import (
@@ -27,9 +29,9 @@ from faceplatform.database.names import NameField
 class Theme(models.TextChoices):
     """How pages look to a user."""
 
-    AUTOMATIC = "", "As the device"
-    LIGHT = "light", "Light"
-    DARK = "dark", "Dark"
+    AUTOMATIC = "", _("As the device")
+    LIGHT = "light", _("Light")
+    DARK = "dark", _("Dark")
 
 
 class User(AbstractUser):
@@ -131,8 +133,8 @@ class ApiKey(models.Model):
     def state(self) -> str:
         """valid, expired or revoked."""
         if self.revoked_at is not None:
-            return "revoked"
-        return "valid" if self.is_usable(timezone.now()) else "expired"
+            return gettext_noop("revoked")
+        return gettext_noop("valid") if self.is_usable(timezone.now()) else gettext_noop("expired")
 
 
 class RequestBucket(models.Model):
@@ -258,15 +260,15 @@ class Look(models.Model):
     """
 
     class Kind(models.TextChoices):
-        PERSON = "person", "Person"
-        PICTURE = "picture", "Picture of a person"
-        PEOPLE = "people", "List of people"
-        RECOGNITION = "recognition", "Recognition"
-        RECOGNITIONS = "recognitions", "List of recognitions"
-        SIGN_IN = "sign_in", "Signed in"
-        SIGN_IN_FAILED = "sign_in_failed", "Sign-in failed"
-        FACTOR_FAILED = "factor_failed", "Second factor failed"
-        REFUSED = "refused", "Refused"
+        PERSON = "person", _("Person")
+        PICTURE = "picture", _("Picture of a person")
+        PEOPLE = "people", _("List of people")
+        RECOGNITION = "recognition", _("Recognition")
+        RECOGNITIONS = "recognitions", _("List of recognitions")
+        SIGN_IN = "sign_in", _("Signed in")
+        SIGN_IN_FAILED = "sign_in_failed", _("Sign-in failed")
+        FACTOR_FAILED = "factor_failed", _("Second factor failed")
+        REFUSED = "refused", _("Refused")
 
     id = models.UUIDField(primary_key=True, default=uuid6.uuid7, editable=False)
     kind = models.CharField(max_length=20, choices=Kind.choices)

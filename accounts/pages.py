@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from accounts.actor import Actor, Via
 from accounts.models import AuditEvent
@@ -43,5 +44,5 @@ def get_visible(queryset: QuerySet[Row], request: HttpRequest, **lookup: Any) ->
     rows: Any = queryset
     row: Row | None = rows.visible_to(actor_of(request)).filter(**lookup).first()
     if row is None:
-        raise NotFound("There is nothing here, or you have no access to it.")
+        raise NotFound(_("There is nothing here, or you have no access to it."))
     return row

@@ -8,6 +8,8 @@ from django.contrib.staticfiles import finders
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from faceplatform.errors import NotFound
@@ -21,16 +23,19 @@ PEOPLE = (
 
 
 class SampleForm(forms.Form):
-    name = forms.CharField(help_text="As on the badge.")
-    role = forms.ChoiceField(choices=[("viewer", "Viewer"), ("curator", "Curator")])
-    note = forms.CharField(widget=forms.Textarea(attrs={"rows": 2}), required=False)
-    active = forms.BooleanField(help_text="Is looked for.", required=False)
+    name = forms.CharField(label=gettext_lazy("Name"), help_text=gettext_lazy("As on the badge."))
+    role = forms.ChoiceField(
+        label=gettext_lazy("Role"),
+        choices=[("viewer", gettext_lazy("Viewer")), ("curator", gettext_lazy("Curator"))],
+    )
+    note = forms.CharField(label=gettext_lazy("Note"), widget=forms.Textarea(attrs={"rows": 2}), required=False)
+    active = forms.BooleanField(label=gettext_lazy("Active"), help_text=gettext_lazy("Is looked for."), required=False)
 
 
 @require_safe
 def style_guide(request: HttpRequest) -> HttpResponse:
     if not (request.user.is_authenticated and request.user.is_staff):
-        raise NotFound("There is nothing here, or you have no access to it.")
+        raise NotFound(_("There is nothing here, or you have no access to it."))
     context = {
         "themes": [{"name": name, "form": _wrong_form(name)} for name in ("light", "dark")],
         "people": PEOPLE,
@@ -44,7 +49,7 @@ def style_guide(request: HttpRequest) -> HttpResponse:
 def _wrong_form(prefix: str) -> SampleForm:
     """One with each kind of complaint; the ids of its fields begin with `prefix`."""
     form = SampleForm({f"{prefix}-name": "", f"{prefix}-role": "viewer"}, prefix=prefix)
-    form.add_error(None, "Somebody is called so already.")
+    form.add_error(None, _("Somebody is called so already."))
     return form
 
 

@@ -11,6 +11,8 @@ from http.client import HTTPConnection, HTTPSConnection
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from ssl import SSLContext
 
+from django.utils.translation import gettext_noop
+
 Network = IPv4Network | IPv6Network
 
 
@@ -20,12 +22,14 @@ def _networks(text: str) -> list[Network]:
 
 # The first that holds an address says what it is.
 SPECIAL: dict[str, list[Network]] = {
-    "metadata": _networks("169.254.169.254/32 100.100.100.200/32 168.63.129.16/32 fd00:ec2::/64 fd20:ce::/64"),
-    "loopback": _networks("127.0.0.0/8 ::1/128"),
-    "unspecified": _networks("0.0.0.0/8 ::/128"),
-    "link-local": _networks("169.254.0.0/16 fe80::/10 fec0::/10"),
-    "multicast": _networks("224.0.0.0/4 ff00::/8"),
-    "reserved": _networks(
+    gettext_noop("metadata"): _networks(
+        "169.254.169.254/32 100.100.100.200/32 168.63.129.16/32 fd00:ec2::/64 fd20:ce::/64"
+    ),
+    gettext_noop("loopback"): _networks("127.0.0.0/8 ::1/128"),
+    gettext_noop("unspecified"): _networks("0.0.0.0/8 ::/128"),
+    gettext_noop("link-local"): _networks("169.254.0.0/16 fe80::/10 fec0::/10"),
+    gettext_noop("multicast"): _networks("224.0.0.0/4 ff00::/8"),
+    gettext_noop("reserved"): _networks(
         "192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 240.0.0.0/4 "
         "2001::/23 2001:db8::/32 3fff::/20 "
         # all that is neither global unicast (2000::/3) nor unique local (fc00::/7)
@@ -36,13 +40,16 @@ PRIVATE = _networks("10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00:
 # What stands for an IPv4 address, and how many bits follow that address: mapped, NAT64 (RFC 6052), 6to4 (RFC 3056).
 WRAPPED = [(IPv6Network("::ffff:0:0/96"), 0), (IPv6Network("64:ff9b::/96"), 0), (IPv6Network("2002::/16"), 80)]
 
+# Told in English, also by programs without Django; pages tell them again in their language (languages.retold).
+OUTSIDE = gettext_noop("%(host)s is outside the networks that are allowed, which the platform may not call.")
+SPECIAL_ADDRESS = gettext_noop("%(host)s is a %(kind)s address, which the platform may not call.")
+
 
 class AddressNotAllowed(Exception):
     """An address that nobody may have the platform call. `kind`: loopback, link-local …, or other. Its text can be shown."""
 
     def __init__(self, host: str, kind: str) -> None:
-        what = "outside the networks that are allowed" if kind == "other" else f"a {kind} address"
-        super().__init__(f"{host} is {what}, which the platform may not call.")
+        super().__init__((OUTSIDE if kind == "other" else SPECIAL_ADDRESS) % {"host": host, "kind": kind})
         self.host = host
         self.kind = kind
 

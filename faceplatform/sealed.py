@@ -7,6 +7,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 PURPOSE = b"faceplatform sealed v1 "
 
@@ -25,7 +26,7 @@ def unseal(sealed: str) -> Any:
     try:
         return json.loads(_box().decrypt(sealed.encode()))
     except InvalidToken:
-        raise CannotOpen("It was encrypted under another secret key. Enter it again.") from None
+        raise CannotOpen(gettext_noop("It was encrypted under another secret key. Enter it again.")) from None
 
 
 def _box() -> MultiFernet:

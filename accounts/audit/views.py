@@ -3,6 +3,7 @@
 from django.core.paginator import Paginator
 from django.db.models import Count
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts.audit.words import actions_like, facts, sentence_parts
@@ -31,7 +32,7 @@ def audit(request):
     part = "accounts/_looks.html" if access else "accounts/_audit_rows.html"
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     context = {"page": page, "query": query, "access": access, "of_import": of_import, "part": part}
-    context |= {"nobody": "Nothing here.", "events": [] if access else _told(actor, list(page))}
+    context |= {"nobody": _("Nothing here."), "events": [] if access else _told(actor, list(page))}
     return render(request, part if request.htmx else "accounts/audit.html", context)
 
 

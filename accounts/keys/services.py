@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actor import Actor, Via
@@ -39,11 +40,15 @@ def create_api_key(
     unknown = set(scopes) - set(Scope.values)
     if unknown or not scopes:
         raise InvalidInput(
-            f"Unknown scopes: {', '.join(sorted(unknown)) or 'none given'}. Choose from {', '.join(Scope.values)}."
+            _("Unknown scopes: %(unknown)s. Choose from %(scopes)s.")
+            % {"unknown": ", ".join(sorted(unknown)) or _("none given"), "scopes": ", ".join(Scope.values)}
         )
     _require_own_keys(actor, user, gallery, scopes)
     if gallery is not None and Actor(user=user, via=Via.SYSTEM).role_in(gallery) is None:
-        raise InvalidInput(f"{user} is not a member of the gallery “{gallery.slug}”. Make {user} a member first.")
+        raise InvalidInput(
+            _("%(user)s is not a member of the gallery “%(gallery)s”. Make %(user)s a member first.")
+            % {"user": user, "gallery": gallery.slug}
+        )
     days = _allowed_days(days)
     expires_at = timezone.now() + timedelta(days=days) if days else None
     name = checked_name(name)
@@ -64,7 +69,7 @@ def rotate_api_key(*, actor: Actor, api_key: ApiKey, grace_hours: int = 24) -> t
     now = timezone.now()
     api_key = ApiKey.objects.select_for_update(of=("self",)).select_related("user", "gallery").get(pk=api_key.pk)
     if not api_key.is_usable(now):
-        raise Conflict("This key has expired or was revoked. Create a new one instead.", code="key_ended")
+        raise Conflict(_("This key has expired or was revoked. Create a new one instead."), code="key_ended")
     lifetime = api_key.expires_at and api_key.expires_at - api_key.created_at
     if longest := settings.KEY_MAX_DAYS:
         lifetime = min(lifetime or timedelta(days=longest), timedelta(days=longest))
@@ -86,7 +91,7 @@ def rotate_api_key(*, actor: Actor, api_key: ApiKey, grace_hours: int = 24) -> t
 def _allowed_days(days: int | None) -> int | None:
     longest: int = settings.KEY_MAX_DAYS
     if longest and days and days > longest:
-        raise InvalidInput(f"API keys may live {longest} days at most here. Choose fewer days.")
+        raise InvalidInput(_("API keys may live %(days)s days at most here. Choose fewer days.") % {"days": longest})
     return days or longest or None
 
 
@@ -98,13 +103,13 @@ def _new_key(**values: Any) -> tuple[ApiKey, str]:
 def _require_own_keys(actor: Actor, user: User, gallery: GalleryRow | None, scopes: list[str]) -> None:
     """Users manage their own keys, operators everybody's; with a key, only keys that may do no more. Raises NotAllowed."""
     if not actor.sees_everything and actor.user != user:
-        raise NotAllowed("You may only manage your own API keys. Ask an operator to manage another user's.")
+        raise NotAllowed(_("You may only manage your own API keys. Ask an operator to manage another user's."))
     if actor.api_key is None:
         return
     wider = actor.api_key.gallery_id is not None and (gallery is None or gallery.pk != actor.api_key.gallery_id)
     if wider or not set(scopes) <= set(actor.api_key.scopes) or user.pk != actor.api_key.user_id:
         raise NotAllowed(
-            "With an API key you cannot manage a key that may do more. Sign in, or use a key with more rights."
+            _("With an API key you cannot manage a key that may do more. Sign in, or use a key with more rights.")
         )
 
 

@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -47,7 +48,9 @@ def rotate(request, pk):
 def revoke(request, pk):
     key = _key(request, pk)
     services.revoke_api_key(actor=actor_of(request), api_key=key)
-    messages.success(request, f"Revoked {key.name or key.prefix}. Calls with it are refused from now on.")
+    messages.success(
+        request, _("Revoked %(key)s. Calls with it are refused from now on.") % {"key": key.name or key.prefix}
+    )
     return redirect("api-keys")
 
 
@@ -61,5 +64,5 @@ def _page(request, form, *, new=(None, None), replaced: bool = False, status: in
 def _key(request, pk) -> ApiKey:
     key = ApiKey.objects.filter(user=request.user, pk=pk).select_related("user", "gallery").first()
     if key is None:
-        raise NotFound("You have no such API key.")
+        raise NotFound(_("You have no such API key."))
     return key

@@ -14,6 +14,8 @@ from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.actor import address_of
 from accounts.models import User
@@ -37,7 +39,7 @@ QUIET = ("account/messages/logged_in.txt", "account/messages/logged_out.txt")
 class AccountAdapter(DefaultAccountAdapter):
     error_messages = DefaultAccountAdapter.error_messages | dict.fromkeys(
         ("username_password_mismatch", "email_password_mismatch"),
-        "Please enter a correct username and password. Note that the password is case-sensitive.",
+        gettext_lazy("Please enter a correct username and password. Note that the password is case-sensitive."),
     )
 
     def is_reauthentication_required(self, *, app: str) -> bool:
@@ -52,7 +54,8 @@ class AccountAdapter(DefaultAccountAdapter):
         methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
         if methods or not settings.OIDC_ISSUER:
             return methods
-        return [{"id": "sso", "description": settings.OIDC_NAME, "url": reverse("confirm-elsewhere")}]
+        words = _("Sign in again with %(name)s") % {"name": settings.OIDC_NAME}
+        return [{"id": "sso", "description": words, "url": reverse("confirm-elsewhere")}]
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """As the audit has it: a proxy may have passed on something that is no address."""

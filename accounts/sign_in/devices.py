@@ -1,5 +1,8 @@
 """What to call the browser of a session, from its User-Agent."""
 
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+
 BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
 SYSTEMS = (
     ("iPhone", "iPhone"),
@@ -14,5 +17,7 @@ SYSTEMS = (
 
 def device_of(user_agent: str) -> str:
     """Such as “Firefox on Windows”; the beginning of what it calls itself if it is no browser."""
-    found = [next((name for sign, name in signs if sign in user_agent), "") for signs in (BROWSERS, SYSTEMS)]
-    return " on ".join(filter(None, found)) or user_agent[:40] or "Unknown"
+    browser, system = (next((name for sign, name in signs if sign in user_agent), "") for signs in (BROWSERS, SYSTEMS))
+    if browser and system:
+        return pgettext("device", "%(browser)s on %(system)s") % {"browser": browser, "system": system}
+    return browser or system or user_agent[:40] or _("Unknown")

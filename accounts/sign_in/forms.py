@@ -3,6 +3,7 @@
 from allauth.account.forms import LoginForm, ResetPasswordForm
 from allauth.mfa.webauthn.forms import AddWebAuthnForm
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from accounts.mails.sending import Kind
 from accounts.mails.services import queue_link
@@ -16,7 +17,7 @@ class SignInForm(LoginForm):
         super().__init__(*args, **kwargs)
         login = self.fields["login"]
         assert isinstance(login, forms.CharField)
-        login.label, login.max_length = "User name or e-mail address", 254
+        login.label, login.max_length = str(_("User name or e-mail address")), 254
         login.widget = forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "autofocus": True})
         self.fields["password"].widget = forms.PasswordInput(attrs={"autocomplete": "current-password"})
         self.fields["password"].help_text = ""
@@ -35,8 +36,10 @@ class ForgottenForm(ResetPasswordForm):
 
 class PasskeyForm(AddWebAuthnForm):
     passwordless = forms.BooleanField(
-        label="Sign in with it alone, without a password",
+        label=_("Sign in with it alone, without a password"),
         initial=True,
         required=False,
-        help_text="It then asks for your finger, face or PIN. Without this it is a second factor beside the password.",
+        help_text=_(
+            "It then asks for your finger, face or PIN. Without this it is a second factor beside the password."
+        ),
     )

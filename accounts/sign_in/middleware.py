@@ -15,6 +15,7 @@ from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.sign_in.factors import has_factor, needs_factor
@@ -97,10 +98,10 @@ class FirstThingsMiddleware:
             return (
                 None
                 if name in TO_CHANGE
-                else _first(request, "password", "Change the password that you were given first.")
+                else _first(request, "password", _("Change the password that you were given first."))
             )
         if name not in TO_SET_UP and _lacks_factor(request, user):
-            return _first(request, "account", "Set up a second factor first.")
+            return _first(request, "account", _("Set up a second factor first."))
         return None
 
 

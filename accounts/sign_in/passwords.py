@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from accounts.sign_in.factors import has_factor, needs_factor
 
@@ -18,14 +19,15 @@ class LengthValidator:
         least = _least(user)
         if len(password) < least:
             raise ValidationError(
-                f"This password is too short. It must have at least {least} characters.", code="password_too_short"
+                _("This password is too short. It must have at least %(least)s characters.") % {"least": least},
+                code="password_too_short",
             )
 
     def get_help_text(self) -> str:
-        return (
-            f"At least {ALONE} characters, or {WITH_FACTOR} where you also have a second factor. A few words in a row are "
-            f"easy to remember; there are no rules about digits or signs."
-        )
+        return _(
+            "At least %(alone)s characters, or %(with_factor)s where you also have a second factor. A few words in a row are "
+            "easy to remember; there are no rules about digits or signs."
+        ) % {"alone": ALONE, "with_factor": WITH_FACTOR}
 
 
 class CommonValidator(CommonPasswordValidator):
@@ -34,7 +36,7 @@ class CommonValidator(CommonPasswordValidator):
     def validate(self, password: str, user: Any = None) -> None:
         repeated = re.fullmatch(r"(.+?)\1+", password)
         if repeated and len(repeated[1]) < WITH_FACTOR:
-            raise ValidationError("This password is too common.", code="password_too_common")
+            raise ValidationError(_("This password is too common."), code="password_too_common")
         super().validate(repeated[1] if repeated else password, user)
 
 

@@ -20,6 +20,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import audit, buckets
 from accounts.actor import Actor, Via
@@ -175,13 +176,17 @@ def _count(request: HttpRequest, subjects: list[str], username: str | None) -> N
         return
     if wait := buckets.count(subjects, _limits()):
         _note(request, subjects[0], username)
-        raise TooManyAttempts(f"Too many attempts to sign in. {_advice(wait)}", retry_after=wait)
+        raise TooManyAttempts(_refusal(wait), retry_after=wait)
 
 
-def _advice(wait: int) -> str:
+def _refusal(wait: int) -> str:
+    if wait == 1:
+        return _("Too many attempts to sign in. Wait a second, then try again.")
     if wait < 120:
-        return f"Wait {wait} seconds, then try again." if wait > 1 else "Wait a second, then try again."
-    return f"Wait {wait // 60} minutes, or ask an administrator to unlock your account."
+        return _("Too many attempts to sign in. Wait %(seconds)s seconds, then try again.") % {"seconds": wait}
+    return _(
+        "Too many attempts to sign in. Wait %(minutes)s minutes, or ask an administrator to unlock your account."
+    ) % {"minutes": wait // 60}
 
 
 def _note(request: HttpRequest, subject: str, username: str | None) -> None:

@@ -19,6 +19,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts import looks
 from accounts.models import User
@@ -160,7 +161,9 @@ class Forgotten(Limited, PasswordResetView):
 
     def setup(self, request, *args, **kwargs):
         if not (settings.SENDS_EMAIL and settings.LOCAL_SIGN_IN):
-            raise NotFound("This platform sends no e-mail. Ask an administrator for a link to choose a new password.")
+            raise NotFound(
+                _("This platform sends no e-mail. Ask an administrator for a link to choose a new password.")
+            )
         super().setup(request, *args, **kwargs)
 
     def limit(self, request):
@@ -172,7 +175,7 @@ forgotten_sent = PasswordResetDoneView.as_view(template_name="accounts/forgotten
 
 def _require_local() -> None:
     if not settings.LOCAL_SIGN_IN:
-        raise NotAllowed(f"Passwords are switched off here. Sign in with {settings.OIDC_NAME}.")
+        raise NotAllowed(_("Passwords are switched off here. Sign in with %(name)s.") % {"name": settings.OIDC_NAME})
 
 
 @login_not_required
@@ -182,5 +185,5 @@ def admin_sign_in(request):
     if not request.user.is_authenticated:
         return redirect_to_login(address, reverse("sign-in"))
     if not request.user.is_staff:
-        raise NotAllowed("The admin site is for staff. Ask an operator to make you one of them.")
+        raise NotAllowed(_("The admin site is for staff. Ask an operator to make you one of them."))
     return redirect("admin:index")

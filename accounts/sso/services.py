@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from accounts import audit
 from accounts.actor import Actor
@@ -25,7 +26,7 @@ ROLES = {role.name.lower(): role for role in Role}
 
 def actor() -> Actor:
     """In whose name roles are given: the platform's, which the audit calls so."""
-    return Actor(name="single sign-on")
+    return Actor(name=gettext_noop("single sign-on"))
 
 
 def may_enter(values: set[str]) -> bool:

@@ -4,6 +4,7 @@ from allauth.socialaccount.providers.openid_connect import views
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 from django.views.generic import TemplateView
 from requests import RequestException
@@ -16,14 +17,16 @@ from faceplatform.errors import NotFound, Unavailable
 def begin(request, provider_id):
     _require_set_up()
     if "process" in request.GET:
-        raise NotFound("Accounts are not connected by hand here. Sign in.")
+        raise NotFound(_("Accounts are not connected by hand here. Sign in."))
     request.GET = request.GET.copy()
     # Who is signed in already comes to confirm who they are: an open session over there is no answer.
     request.GET["auth_params"] = "prompt=login" if request.user.is_authenticated else ""
     try:
         return views.login(request, provider_id)
     except RequestException as error:
-        raise Unavailable(f"{settings.OIDC_NAME} cannot be reached. Try again later, or tell your operator.") from error
+        raise Unavailable(
+            _("%(name)s cannot be reached. Try again later, or tell your operator.") % {"name": settings.OIDC_NAME}
+        ) from error
 
 
 @require_safe
@@ -46,4 +49,4 @@ failed = login_not_required(TemplateView.as_view(template_name="socialaccount/au
 
 def _require_set_up() -> None:
     if not settings.OIDC_ISSUER:
-        raise NotFound("There is no single sign-on here. Sign in with your password.")
+        raise NotFound(_("There is no single sign-on here. Sign in with your password."))

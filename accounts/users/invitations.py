@@ -5,6 +5,7 @@
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actor import Actor
@@ -37,7 +38,7 @@ def invite(
     """
     if not actor.sees_everything and (gallery is None or is_staff or is_administrator):
         raise NotAllowed(
-            "Only an operator may invite staff, or somebody without a gallery. Choose one of your galleries."
+            _("Only an operator may invite staff, or somebody without a gallery. Choose one of your galleries.")
         )
     if gallery is not None:
         actor.require_role(gallery, Role.OWNER)
@@ -64,9 +65,9 @@ def make_link(*, actor: Actor, user: User, site: str = "") -> str:
     """
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if not actor.sees_everything and not _is_only_theirs(actor, user):
-        raise NotAllowed("Only an operator may make a link for somebody who has an account of their own already.")
+        raise NotAllowed(_("Only an operator may make a link for somebody who has an account of their own already."))
     if not user.is_active:
-        raise Conflict(f"The account “{user}” is switched off. Switch it on first.")
+        raise Conflict(_("The account “%(user)s” is switched off. Switch it on first.") % {"user": user})
     if not user.has_usable_password():
         user.set_unusable_password()  # another one, of which links are made
         user.save(update_fields=["password"])
@@ -88,7 +89,10 @@ def _is_only_theirs(actor: Actor, user: User) -> bool:
 
 def _require_valid(user: User) -> None:
     if User.objects.filter(username__iexact=user.username).exists():
-        raise Conflict(f"There is already an account “{user.username}”. Give it a role below, or choose another name.")
+        raise Conflict(
+            _("There is already an account “%(user)s”. Give it a role below, or choose another name.")
+            % {"user": user.username}
+        )
     try:
         user.clean_fields(exclude=["password"])
     except ValidationError as error:

@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -51,22 +52,26 @@ def set_role(request, pk):
     actor, user = actor_of(request), _user(request, pk)
     form = RoleForm(actor, request.POST)
     if not form.is_valid():
-        raise NotFound("Choose a gallery of yours and a role.")
+        raise NotFound(_("Choose a gallery of yours and a role."))
     gallery, role = form.cleaned_data["gallery"], form.cleaned_data["role"]
     membership = Membership.objects.filter(user=user, gallery=gallery).select_related("user", "gallery").first()
     if role is not None:
         return _done(
             request,
-            f"{user} is {role.label.lower()} of {gallery} now.",
+            _("%(user)s is %(role)s of %(gallery)s now.")
+            % {"user": user, "role": role.in_a_sentence, "gallery": gallery},
             services.set_membership,
             gallery=gallery,
             user=user,
             role=role,
         )
     if membership is None:
-        raise Conflict(f"{user} is not a member of “{gallery}”.")
+        raise Conflict(_("%(user)s is not a member of “%(gallery)s”.") % {"user": user, "gallery": gallery})
     return _done(
-        request, f"{user} has no access to {gallery} any more.", services.remove_membership, membership=membership
+        request,
+        _("%(user)s has no access to %(gallery)s any more.") % {"user": user, "gallery": gallery},
+        services.remove_membership,
+        membership=membership,
     )
 
 
@@ -75,25 +80,25 @@ def set_role(request, pk):
 def switch(request, pk, active):
     user = _user(request, pk)
     told = (
-        f"{user} may sign in again."
+        _("%(user)s may sign in again.")
         if active
-        else f"{user} cannot sign in any more. Sessions have ended, keys are refused."
+        else _("%(user)s cannot sign in any more. Sessions have ended, keys are refused.")
     )
-    return _done(request, told, services.set_active, user=user, active=active)
+    return _done(request, told % {"user": user}, services.set_active, user=user, active=active)
 
 
 @require_POST
 @confirmed
 def unlock(request, pk):
     user = _user(request, pk)
-    return _done(request, f"Failed attempts at {user} are forgotten.", services.unlock, user=user)
+    return _done(request, _("Failed attempts at %(user)s are forgotten.") % {"user": user}, services.unlock, user=user)
 
 
 @require_POST
 @confirmed
 def reset_factors(request, pk):
     user = _user(request, pk)
-    told = f"{user} has no second factor any more, and sessions have ended."
+    told = _("%(user)s has no second factor any more, and sessions have ended.") % {"user": user}
     return _done(request, told, services.reset_factors, user=user)
 
 
@@ -110,7 +115,7 @@ def _done(request, told: str, service, **values):
 def _user(request, pk) -> User:
     user = visible_users(actor_of(request)).filter(pk=pk).first()
     if user is None:
-        raise NotFound("There is no such account, or you have no access to it.")
+        raise NotFound(_("There is no such account, or you have no access to it."))
     return user
 
 

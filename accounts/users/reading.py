@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.actor import Actor
 from accounts.models import ApiKey, Membership, User
@@ -21,7 +22,7 @@ def visible_users(actor: Actor) -> QuerySet[User]:
     assert actor.user is not None
     owned = actor.user.memberships.filter(role=Role.OWNER).values("gallery_id")
     if not owned.exists():
-        raise NotAllowed("Accounts are managed by operators and by owners of galleries. Ask one of them.")
+        raise NotAllowed(_("Accounts are managed by operators and by owners of galleries. Ask one of them."))
     return User.objects.filter(Exists(Membership.objects.filter(user=OuterRef("pk"), gallery_id__in=owned)))
 
 

@@ -18,6 +18,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Model
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.actor import Actor, system_actor
@@ -130,7 +131,7 @@ def change_own_password(*, actor: Actor, password: str, end_keys: bool) -> int:
     Returns how many keys ended. Raises NotAllowed with an API key: it must not outlive itself by a password.
     """
     if actor.user is None or actor.api_key is not None:
-        raise NotAllowed("Sign in to change your password.")
+        raise NotAllowed(_("Sign in to change your password."))
     _lock_user(actor.user)
     actor.user.must_change_password = False
     return _store_password(actor, actor.user, password, action="user.password_changed", end_keys=end_keys)
@@ -164,12 +165,12 @@ def change_own_display(*, actor: Actor, theme: str, language: str, time_zone: st
     user = _lock_user(actor.user)
     user.theme, user.language, user.time_zone = theme, language, time_zone
     if language not in {"", *dict(settings.LANGUAGES)}:
-        raise InvalidInput("Choose a language of the list.")
+        raise InvalidInput(_("Choose a language of the list."))
     try:
         user.clean_fields(exclude=["password"])
         setting_values.time_zone(time_zone or settings.TIME_ZONE)
     except (ValidationError, ValueError):
-        raise InvalidInput("Choose a theme and a time zone of the lists.") from None
+        raise InvalidInput(_("Choose a theme and a time zone of the lists.")) from None
     user.save(update_fields=["theme", "language", "time_zone"])
     audit.record(
         actor=actor, action="user.changed", target=user, details={"fields": ["theme", "language", "time_zone"]}
@@ -251,20 +252,22 @@ def _lock_operators(actor: Actor) -> list[User]:
     rows = User.objects.select_for_update(no_key=True).filter(is_superuser=True, is_active=True)
     operators = list(rows.order_by("pk"))
     if actor.user is not None and actor.user not in operators:
-        raise NotAllowed("Only an operator may change accounts. Ask one of them.")
+        raise NotAllowed(_("Only an operator may change accounts. Ask one of them."))
     return operators
 
 
 def _lock_user(user: User) -> User:
     row = User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
     if row is None:
-        raise NotFound(f"The account “{user}” no longer exists. Reload the page.")
+        raise NotFound(_("The account “%(user)s” no longer exists. Reload the page.") % {"user": user})
     return row
 
 
 def _require_another_operator(user: User, operators: list[User]) -> None:
     if operators == [user]:
-        raise Conflict(f"{user} is the only administrator. Make somebody else an administrator first.")
+        raise Conflict(
+            _("%(user)s is the only administrator. Make somebody else an administrator first.") % {"user": user}
+        )
 
 
 def _store_password(actor: Actor, user: User, password: str | None, *, action: str, end_keys: bool) -> int:
@@ -304,7 +307,7 @@ def set_membership(*, actor: Actor, gallery: GalleryRow, user: User, role: Role)
     actor.require_role(gallery, Role.OWNER)
     _require_another_owner(gallery, user, role)
     membership, _ = Membership.with_closed.update_or_create(gallery_id=gallery.pk, user=user, defaults={"role": role})
-    details = {"role": Role(role).label}
+    details = {"role": Role(role).name.capitalize()}
     audit.record(actor=actor, action="member.set", gallery=gallery, target=user, details=details)
     return membership
 
@@ -323,4 +326,7 @@ def _require_another_owner(gallery: GalleryRow, user: User, role: Role | None) -
     """Locks the owners. Raises Conflict if `user` is the only one and `role`, the new role, is not owner."""
     owners = Membership.with_closed.select_for_update().filter(gallery_id=gallery.pk, role=Role.OWNER)
     if role != Role.OWNER and [owner.user_id for owner in owners] == [user.pk]:
-        raise Conflict(f"{user} is the only owner of “{gallery}”. Make somebody else an owner first.")
+        raise Conflict(
+            _("%(user)s is the only owner of “%(gallery)s”. Make somebody else an owner first.")
+            % {"user": user, "gallery": gallery}
+        )

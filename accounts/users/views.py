@@ -8,6 +8,7 @@ from django.contrib.sessions.models import Session
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -50,7 +51,7 @@ def _saved(request, form, service):
     except DomainError as error:
         form.add_error(None, error.message)
         return None
-    messages.success(request, "Saved.")
+    messages.success(request, _("Saved."))
     return redirect("account")
 
 
@@ -58,9 +59,9 @@ def _saved(request, form, service):
 def end_session(request, pk):
     session = UserSession.objects.filter(user=request.user, pk=pk).first()
     if session is None:
-        raise NotFound("You have no such session, or it has ended already.")
+        raise NotFound(_("You have no such session, or it has ended already."))
     services.end_session(actor=actor_of(request), session=session)
-    messages.success(request, "The session has ended.")
+    messages.success(request, _("The session has ended."))
     return redirect("account")
 
 
@@ -70,7 +71,7 @@ class OwnPassword(Limited, PasswordChangeView):
 
     def setup(self, request, *args, **kwargs):
         if not request.user.has_usable_password():
-            raise NotAllowed("You sign in without a password here. There is none to be changed.")
+            raise NotAllowed(_("You sign in without a password here. There is none to be changed."))
         super().setup(request, *args, **kwargs)
 
     def limit(self, request):

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import gettext_lazy
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema_field
@@ -55,7 +56,7 @@ TITLES = {
     500: "Internal error",
     503: "Unavailable",
 }
-NOT_STORABLE = "A text contains a NUL character, or a number is out of range. Correct it and try again."
+NOT_STORABLE = gettext_lazy("A text contains a NUL character, or a number is out of range. Correct it and try again.")
 
 
 class ProblemSerializer(serializers.Serializer):
@@ -100,7 +101,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         body = problem(request, status=error.status, code=error.code, detail=error.message)
         return Response(body, status=error.status, headers=headers, content_type=PROBLEM)
     if isinstance(error, DataError):
-        body = problem(request, status=400, code="invalid_input", detail=NOT_STORABLE)
+        body = problem(request, status=400, code="invalid_input", detail=str(NOT_STORABLE))
         return Response(body, status=400, content_type=PROBLEM)
     response = exception_handler(error, context)
     if response is None:

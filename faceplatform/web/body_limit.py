@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from django.db import DatabaseError, InterfaceError
+from django.utils.translation import gettext_noop
 
 from faceplatform.database.trouble import unavailable
 from faceplatform.errors import DomainError, InvalidInput, NotAllowed, TooManyAttempts, Unavailable
@@ -22,11 +23,15 @@ from faceplatform.web.body_refusals import refuse
 
 Headers = dict[bytes, bytes]
 
-NO_KEY = "Sign in, or send a valid API key: without one, a request may have 64 KiB at most."
-TWO_LENGTHS = "Send either Content-Length or Transfer-Encoding, not both."
-TOO_SLOW = "The request's body came too slowly. Send it again over a faster connection."
-TOO_MANY_OF_YOURS = "You are sending many large uploads at once. Wait until some of them have arrived, then try again."
-TOO_MANY = "Too many large uploads are being received. Try again in a few seconds."
+# Told in English; body_refusals.py tells them again in the language of the browser.
+NO_KEY = gettext_noop("Sign in, or send a valid API key: without one, a request may have 64 KiB at most.")
+TWO_LENGTHS = gettext_noop("Send either Content-Length or Transfer-Encoding, not both.")
+TOO_SLOW = gettext_noop("The request's body came too slowly. Send it again over a faster connection.")
+TOO_MANY_OF_YOURS = gettext_noop(
+    "You are sending many large uploads at once. Wait until some of them have arrived, then try again."
+)
+TOO_MANY = gettext_noop("Too many large uploads are being received. Try again in a few seconds.")
+TOO_LARGE = gettext_noop("The request is larger than %(size)s. Send fewer or smaller photos at once.")
 SECONDS_KNOWN, MOST_KNOWN = 60, 10_000
 PARTS = 4  # a user may take one of so many parts of the room
 
@@ -248,9 +253,7 @@ class Body:
 
 def _too_large(limit: int) -> DomainError:
     size = f"{limit / 2**20:.0f} MiB" if limit >= 2**20 else f"{limit // 1024} KiB"
-    return InvalidInput(
-        f"The request is larger than {size}. Send fewer or smaller photos at once.", code="too_large", status=413
-    )
+    return InvalidInput(TOO_LARGE % {"size": size}, code="too_large", status=413)
 
 
 def _no_key(address: Address) -> DomainError:

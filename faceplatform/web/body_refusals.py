@@ -9,13 +9,15 @@ from typing import Any
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse, JsonResponse
+from django.utils import translation
 
 from faceplatform.errors import DomainError
 from faceplatform.web.api import PROBLEM, problem_response
 from faceplatform.web.asgi_types import Receive, Scope, Send
 from faceplatform.web.body_kinds import address_of
+from faceplatform.web.languages import retold
 from faceplatform.web.leading import lead_to_sign_in, page_of
-from faceplatform.web.middleware import STRICT_POLICY, error_page, request_id_of
+from faceplatform.web.middleware import STRICT_POLICY, page_of_error, request_id_of
 
 LINGER_SECONDS, LINGER_BYTES = 2, 1024 * 1024
 
@@ -38,11 +40,12 @@ async def refuse(scope: Scope, receive: Receive, send: Send, error: DomainError)
 
 
 def _response(scope: Scope, error: DomainError, request_id: str) -> HttpResponse:
-    request: Any = SimpleNamespace(request_id=request_id, path=scope["path"])
+    request: Any = SimpleNamespace(request_id=request_id, path=scope["path"], COOKIES={}, META=_meta(scope))
     view = address_of(scope).view
     is_api = view or scope["path"].startswith("/api/")
     lost = None if is_api or error.code != "not_authenticated" else _lead_on(scope)
-    response = lost or error_page(request, error)
+    with translation.override(translation.get_language_from_request(request)):
+        response = lost or page_of_error(request, status=error.status, detail=retold(error.message))
     if is_api:
         handle = view().get_exception_handler() if view else problem_response
         answer: Any = handle(error, {"request": request})
@@ -61,6 +64,11 @@ def _lead_on(scope: Scope) -> HttpResponse | None:
     with suppress(DisallowedHost):
         return lead_to_sign_in(request) if page_of(request) else None
     return None
+
+
+def _meta(scope: Scope) -> dict[str, str]:
+    """What tells the language."""
+    return {"HTTP_ACCEPT_LANGUAGE": dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")}
 
 
 async def _linger(receive: Receive) -> None:

@@ -9,6 +9,9 @@ import uuid6
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from faceplatform.errors import DomainError, NotAllowed
 
@@ -16,8 +19,8 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 current_request_id: ContextVar[str] = ContextVar("request_id", default="-")
 
-ONLY_READ = "This page can only be read. Nothing was changed. Use GET."
-ONLY_SENT = "This address only takes a form. Go back and use the page's button."
+ONLY_READ = gettext_lazy("This page can only be read. Nothing was changed. Use GET.")
+ONLY_SENT = gettext_lazy("This address only takes a form. Go back and use the page's button.")
 PAGE_METHODS = ("GET", "HEAD", "POST")
 # Alpine, which Unfold's pages use, evaluates expressions, and the API docs set inline styles. Our own pages need neither.
 LOOSER_PATHS = ("/admin/", "/api/v1/docs/")
@@ -99,8 +102,9 @@ class PageMethodsMiddleware:
         if not isinstance(response, HttpResponseNotAllowed):  # only a page's decorator makes it: the API has its own
             return response
         allowed = [method for method in response["Allow"].split(", ") if method in PAGE_METHODS]
-        message = ONLY_SENT if allowed == ["POST"] else ONLY_READ
-        answer = error_page(request, NotAllowed(message, code="method_not_allowed", status=405))
+        with translation.override(translation.get_language_from_request(request)):  # the page's own has ended
+            message = str(ONLY_SENT if allowed == ["POST"] else ONLY_READ)
+            answer = error_page(request, NotAllowed(message, code="method_not_allowed", status=405))
         answer["Allow"] = ", ".join(allowed)
         return answer
 
@@ -109,7 +113,8 @@ class PageMethodsMiddleware:
     ) -> HttpResponse | None:
         if request.method in PAGE_METHODS or hasattr(view, "cls"):
             return None
-        message = f"A page cannot be called with {request.method}. Use GET to read it and POST to send a form."
+        message = _("A page cannot be called with %(method)s. Use GET to read it and POST to send a form.")
+        message %= {"method": request.method}
         response = error_page(request, NotAllowed(message, code="method_not_allowed", status=405))
         response["Allow"] = ", ".join(PAGE_METHODS)
         return response

@@ -1,5 +1,6 @@
 import pytest
 from django.core.management import call_command
+from django.utils import translation
 from factories import GalleryFactory, UserFactory, member, stranger
 
 from accounts.actor import cli_actor
@@ -68,6 +69,15 @@ def test_owners_give_change_and_remove_roles():
     services.remove_membership(actor=owner, membership=membership)
     assert not user.memberships.exists()
     assert actions() == ["member.set", "member.set", "member.removed"]
+
+
+def test_the_audit_keeps_a_role_in_english():
+    gallery = GalleryFactory()
+    with translation.override("de"):
+        services.set_membership(
+            actor=member(gallery, Role.OWNER), gallery=gallery, user=UserFactory(), role=Role.CURATOR
+        )
+    assert AuditEvent.objects.get(action="member.set").details == {"role": "Curator"}
 
 
 @pytest.mark.parametrize("role", [None, Role.VIEWER, Role.CURATOR])
