@@ -184,7 +184,7 @@ def test_a_slow_network_is_told_and_the_job_ends(job, size, desk, photos):
     job.begin(hand, at.world, photos)
     network = at.context.new_cdp_session(hand.page)
     network.send("Network.enable")
-    slow = {"offline": False, "latency": 400, "downloadThroughput": 100_000, "uploadThroughput": 100_000}
+    slow = {"offline": False, "latency": 1500, "downloadThroughput": 100_000, "uploadThroughput": 100_000}
     network.send("Network.emulateNetworkConditions", slow)
     hand.twice = True
     job.decide(hand, at.world)
