@@ -30,10 +30,11 @@ document.addEventListener("submit", (event) => {
   else busy.add(event.target);
 }, true);
 
-// After all others had their say: htmx sends it itself, and a question may have been answered with no.
+// After all others had their say: htmx sends it itself, some with words of their own, and a question may be answered with no.
 addEventListener("submit", (event) => {
   const form = event.target;
-  if (!asks(event) || form.matches("[hx-post]")) return;
+  if (!asks(event) || form.matches("[hx-post][hx-indicator]")) return;
+  if (form.matches("[hx-post]")) return setTimeout(say, SAID_AFTER);
   if (event.defaultPrevented) return release(form);
   const saves = form.matches("[data-saves-a-file]") || event.submitter?.matches("[data-saves-a-file]");
   setTimeout(say, SAID_AFTER);
