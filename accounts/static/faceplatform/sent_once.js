@@ -40,7 +40,10 @@ addEventListener("submit", (event) => {
   setTimeout(say, SAID_AFTER);
   setTimeout(() => release(form), saves ? SAID_AFTER : RELEASED_AFTER);
 });
-document.addEventListener("htmx:afterRequest", ({ target }) => release(target.closest("form")));
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  const form = detail.elt.closest("form"); // which the answer may have replaced
+  if (busy.has(form)) release(form);
+});
 addEventListener("pageshow", () => [...busy].forEach(release)); // by the button back
 
 // A page that answers a form takes the place of the one with the form: to that one the browser can return without asking.
