@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from hand import Hand
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 World = Mapping[str, str]
 LOOKED = {"recognition.requested": 1, "recognition.answered": 1}
@@ -70,10 +70,12 @@ def say_somebody_else(hand):
     """Up to the press that says who it is."""
     card = hand.page.locator(".face", has_text="Grace")
     hand.click(card.get_by_text("Somebody else …"))
+    search = card.get_by_label("Find the person")
     if hand.script:
+        expect(search).to_be_focused()
         hand.go_on_typing("eile")
     else:  # nothing leads into the field, and it asks when it is told to
-        hand.type(card.get_by_label("Find the person"), "eile")
+        hand.type(search, "eile")
         hand.press("Enter")
     hand.sees(hand.page.locator(".found").get_by_role("button", name="Eileen Collins"))
 

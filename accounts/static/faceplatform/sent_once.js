@@ -30,16 +30,20 @@ document.addEventListener("submit", (event) => {
   else busy.add(event.target);
 }, true);
 
-// After all others had their say: htmx sends it itself, and a question may have been answered with no.
+// After all others had their say: htmx sends it itself, some with words of their own, and a question may be answered with no.
 addEventListener("submit", (event) => {
   const form = event.target;
-  if (!asks(event) || form.matches("[hx-post]")) return;
+  if (!asks(event) || form.matches("[hx-post][hx-indicator]")) return;
+  if (form.matches("[hx-post]")) return setTimeout(say, SAID_AFTER);
   if (event.defaultPrevented) return release(form);
   const saves = form.matches("[data-saves-a-file]") || event.submitter?.matches("[data-saves-a-file]");
   setTimeout(say, SAID_AFTER);
   setTimeout(() => release(form), saves ? SAID_AFTER : RELEASED_AFTER);
 });
-document.addEventListener("htmx:afterRequest", ({ target }) => release(target.closest("form")));
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  const form = detail.elt.closest("form"); // which the answer may have replaced
+  if (busy.has(form)) release(form);
+});
 addEventListener("pageshow", () => [...busy].forEach(release)); // by the button back
 
 // A page that answers a form takes the place of the one with the form: to that one the browser can return without asking.
