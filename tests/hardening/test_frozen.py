@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 import uuid6
+from django.conf import settings as configured
 from django.db import connection
 from django.test import Client
 from factories import CameraFactory, GalleryFactory, IdentityFactory, UserFactory, unit
@@ -49,6 +50,7 @@ def part(tmp_path, *command: str, **environment: str) -> Iterator[subprocess.Pop
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "FACEPLATFORM_DATA_DIR": str(tmp_path),
         "DATABASE_URL": database_url(),
+        "FACEPLATFORM_SECRET_KEY": configured.SECRET_KEY,  # one for all machines
     }
     process = subprocess.Popen([sys.executable, "manage.py", *command], cwd=ROOT, env=os.environ | values | environment)
     try:
