@@ -75,9 +75,8 @@ def told(server: MailServer) -> list[str]:
 
 
 def test_a_frozen_job_workers_mail_is_sent_by_another_and_not_again_when_it_wakes(mail_server, settings, tmp_path):
-    """Nor does it write over what became of the job; and it goes on with new ones."""
-    for name in ("ada", "grace"):
-        UserFactory(username=name, email=f"{name}@example.org")
+    """Nor does it write over what became of the job."""
+    UserFactory(username="ada", email="ada@example.org")
     mail_server.hangs = True
     forget("ada@example.org")
     url = f"smtp+plain://127.0.0.1:{settings.EMAIL_PORT}?from=faces@example.org"
@@ -91,10 +90,9 @@ def test_a_frozen_job_workers_mail_is_sent_by_another_and_not_again_when_it_wake
             run_waiting_jobs()
             assert told(mail_server) == ["ada@example.org"]
         mail_server.over.set()  # the connection that it held ends
-        forget("grace@example.org")
-        wait_for(lambda: len(told(mail_server)) > 1)
-        wait_for(lambda: [status for name, _, status in jobs() if name == "send_link"] == ["succeeded"] * 2)
-    assert told(mail_server) == ["ada@example.org", "grace@example.org"]
+        time.sleep(6)  # it has had its say by now
+        assert told(mail_server) == ["ada@example.org"]
+        assert jobs(task_name="accounts.mails.tasks.send_link") == [("send_link", "deliveries", "succeeded")]
 
 
 def test_a_frozen_camera_workers_camera_is_free_after_its_lease_and_what_it_says_then_does_not_count(
