@@ -81,7 +81,7 @@ def test_a_frozen_job_workers_mail_is_sent_by_another_and_not_again_when_it_wake
     forget("ada@example.org")
     url = f"smtp+plain://127.0.0.1:{settings.EMAIL_PORT}?from=faces@example.org"
     with part(tmp_path, "job_worker", FACEPLATFORM_EMAIL_URL=url) as worker:
-        wait_for(lambda: ("send_link", "deliveries", "doing") in jobs())
+        assert mail_server.waiting.wait(SECONDS)
         with frozen(worker.pid):
             with connection.cursor() as cursor:  # so long ago was its last sign of life
                 cursor.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - %s", [2 * LOST_AFTER])
