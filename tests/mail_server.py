@@ -17,7 +17,7 @@ class MailServer(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.refuses = self.hangs = False
-        self.over = threading.Event()
+        self.waiting, self.over = threading.Event(), threading.Event()  # somebody waits for an answer; nobody gets one
         self.received: list[tuple[str, email.message.EmailMessage]] = []
 
 
@@ -26,6 +26,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         if self.server.hangs:
+            self.server.waiting.set()
             self.server.over.wait()
             return
         self._say("220 here")

@@ -54,6 +54,7 @@ FROM procrastinate_jobs job LEFT JOIN procrastinate_workers worker ON worker.id 
 WHERE job.status = 'doing' AND job.task_name = %s AND job.attempts < %s
   AND (worker.id IS NULL OR worker.last_heartbeat < now() - %s)
 """
+HELD = "SELECT FROM procrastinate_jobs WHERE id = %s AND status = 'doing' AND attempts = %s"
 FAILURES = """
 SELECT job.id, job.task_name, job.args, job.attempts, job.scheduled_at, job.status = 'todo',
        (SELECT max(at) FROM procrastinate_events event WHERE event.job_id = job.id)
@@ -93,6 +94,13 @@ def requeue_lost(task: Task, *, most: int = 10) -> int:
         values: list[Any] = [task.name, most, LOST_AFTER]
         cursor.execute(REQUEUE, values)
         return cursor.rowcount
+
+
+def is_held(job_id: int, attempts: int) -> bool:
+    """Whether this attempt of a job still counts: who was frozen finds it given to another."""
+    with connection.cursor() as cursor:
+        cursor.execute(HELD, [job_id, attempts])
+        return cursor.fetchone() is not None
 
 
 def adopt_earlier(tasks: Mapping[str, Task]) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 import uuid6
+from django.conf import settings as configured
 from django.db import connection
 from django.test import Client
 from factories import CameraFactory, GalleryFactory, IdentityFactory, UserFactory, unit
@@ -49,6 +50,7 @@ def part(tmp_path, *command: str, **environment: str) -> Iterator[subprocess.Pop
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "FACEPLATFORM_DATA_DIR": str(tmp_path),
         "DATABASE_URL": database_url(),
+        "FACEPLATFORM_SECRET_KEY": configured.SECRET_KEY,  # one for all machines
     }
     process = subprocess.Popen([sys.executable, "manage.py", *command], cwd=ROOT, env=os.environ | values | environment)
     try:
@@ -73,14 +75,13 @@ def told(server: MailServer) -> list[str]:
 
 
 def test_a_frozen_job_workers_mail_is_sent_by_another_and_not_again_when_it_wakes(mail_server, settings, tmp_path):
-    """Nor does it write over what became of the job; and it goes on with new ones."""
-    for name in ("ada", "grace"):
-        UserFactory(username=name, email=f"{name}@example.org")
+    """Nor does it write over what became of the job."""
+    UserFactory(username="ada", email="ada@example.org")
     mail_server.hangs = True
     forget("ada@example.org")
     url = f"smtp+plain://127.0.0.1:{settings.EMAIL_PORT}?from=faces@example.org"
     with part(tmp_path, "job_worker", FACEPLATFORM_EMAIL_URL=url) as worker:
-        wait_for(lambda: ("send_link", "deliveries", "doing") in jobs())
+        assert mail_server.waiting.wait(SECONDS)
         with frozen(worker.pid):
             with connection.cursor() as cursor:  # so long ago was its last sign of life
                 cursor.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - %s", [2 * LOST_AFTER])
@@ -89,10 +90,9 @@ def test_a_frozen_job_workers_mail_is_sent_by_another_and_not_again_when_it_wake
             run_waiting_jobs()
             assert told(mail_server) == ["ada@example.org"]
         mail_server.over.set()  # the connection that it held ends
-        forget("grace@example.org")
-        wait_for(lambda: len(told(mail_server)) > 1)
-        wait_for(lambda: [status for name, _, status in jobs() if name == "send_link"] == ["succeeded"] * 2)
-    assert told(mail_server) == ["ada@example.org", "grace@example.org"]
+        time.sleep(6)  # it has had its say by now
+        assert told(mail_server) == ["ada@example.org"]
+        assert jobs(task_name="accounts.mails.tasks.send_link") == [("send_link", "deliveries", "succeeded")]
 
 
 def test_a_frozen_camera_workers_camera_is_free_after_its_lease_and_what_it_says_then_does_not_count(

@@ -17,7 +17,7 @@ from accounts.actor import cli_actor
 from accounts.mails.tasks import PATIENCE, requeue_lost_mails
 from accounts.models import User
 from accounts.users import invitations, services
-from faceplatform.processes.jobs import latest_failures
+from faceplatform.processes.jobs import is_held, latest_failures
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MEANWHILE = ["switched off", "signed in", "another address", "another password", "gone"]
@@ -166,7 +166,11 @@ def test_the_mail_of_a_killed_worker_is_sent_again_under_the_same_number(mail_se
     run_waiting_jobs()
     with connection.cursor() as cursor:  # as if it had been killed before it wrote down that it was done
         cursor.execute("UPDATE procrastinate_jobs SET status = 'doing', worker_id = NULL")
+        cursor.execute("SELECT id, attempts FROM procrastinate_jobs")
+        former = cursor.fetchone()
+    assert is_held(*former)
     requeue_lost_mails()
+    assert not is_held(*former), "if it wakes, it leaves the mail to the next"
     run_waiting_jobs()
     first, second = (message["Message-ID"] for _, message in mail_server.received)
     assert first == second

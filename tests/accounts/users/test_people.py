@@ -10,7 +10,7 @@ from factories import PASSWORD, GalleryFactory, UserFactory, member, stranger
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.actor import Actor, Via
-from accounts.mails.tasks import send_link
+from accounts.mails.sending import send_link_now
 from accounts.models import AuditEvent, Membership, User
 from accounts.roles import Role
 from accounts.users import invitations
@@ -121,7 +121,7 @@ def test_an_owner_invites_into_their_gallery_and_no_further(gallery):
 def test_an_invitation_is_also_sent(gallery, mailoutbox):
     page = client_of(operator()).post("/users", invitation(gallery, email="New@Example.org"))
     [job] = ProcrastinateJob.objects.all()
-    send_link(**job.args)
+    send_link_now(**job.args)
     [message] = mailoutbox
     assert message.to == ["new@example.org"] and message.subject == "Your account at testserver"
     [link] = re.findall(r"http://testserver(\S+)", message.body)
