@@ -150,6 +150,12 @@ SETTINGS = {
         Setting(
             "FACEPLATFORM_CONNECTIONS_PER_ADDRESS", "200", _natural, "Connections from one address; 0: no such limit."
         ),
+        Setting(
+            "FACEPLATFORM_STRANGERS_PER_SECOND",
+            "20",
+            _natural,
+            "Requests a second of one address without a valid session or key, ten times as many at once; 0: no limit.",
+        ),
         Setting("FACEPLATFORM_HEADER_SECONDS", "15", _positive, "Seconds a request's headers may take to arrive."),
         Setting(
             "FACEPLATFORM_SECRET_KEY",
