@@ -16,6 +16,7 @@ from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
 SOURCE = "en"
+LEAST = 6  # letters of its own that a text with placeholders must have: "%(a)s to %(b)s" would be found in any sentence
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 
@@ -44,14 +45,14 @@ def retold(sentence: str) -> str:
     return sentence if not sentence or language == SOURCE else _retold(language, sentence)
 
 
-@lru_cache(4096)
+@lru_cache(512)
 def _retold(language: str, sentence: str) -> str:
     known = translation.gettext(sentence)
     if known != sentence:
         return known
     for pattern, text in _patterns(language):
         if found := pattern.fullmatch(sentence):
-            values = {name: retold(value) for name, value in found.groupdict().items()}
+            values = {"count": "1", **{name: retold(value) for name, value in found.groupdict().items()}}
             return (
                 translation.ngettext(*text, _number(values)) if len(text) == 2 else translation.gettext(*text)
             ) % values
@@ -67,9 +68,14 @@ def _patterns(language: str) -> list[tuple[re.Pattern[str], tuple[str, ...]]]:
     """Of the texts with placeholders: how a sentence made of it looks, and the text (with its plural). The one that says most
     between its placeholders comes first."""
     texts = [text for text in _texts(_catalogue(language)) if PLACEHOLDER.search(text[-1])]
-    forms = [(form, text) for text in texts for form in text]
-    forms.sort(key=lambda found: -len(PLACEHOLDER.sub("", found[0])))
+    forms = [(form, text) for text in texts for form in text if _says(form) >= LEAST]
+    forms.sort(key=lambda found: -_says(found[0]))
     return [(_pattern(form), text) for form, text in forms]
+
+
+def _says(text: str) -> int:
+    """Letters between the placeholders."""
+    return sum(map(str.isalpha, PLACEHOLDER.sub("", text)))
 
 
 def _pattern(text: str) -> re.Pattern[str]:
