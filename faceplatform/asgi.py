@@ -30,4 +30,5 @@ application = limit_strangers(
     known=known,
     strangers=Strangers(settings.STRANGERS_PER_SECOND),
     trusted=settings.TRUSTED_PROXIES,
+    cookies=settings.KNOWN_COOKIES,
 )

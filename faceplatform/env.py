@@ -154,7 +154,7 @@ SETTINGS = {
             "FACEPLATFORM_STRANGERS_PER_SECOND",
             "20",
             _natural,
-            "Requests a second of one address without a valid session or key, ten times as many at once; 0: no limit.",
+            "Requests a second of one address without a valid session or key, five times as many at once; 0: no limit.",
         ),
         Setting("FACEPLATFORM_HEADER_SECONDS", "15", _positive, "Seconds a request's headers may take to arrive."),
         Setting(

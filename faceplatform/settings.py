@@ -332,6 +332,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_PHOTO_BYTES * 4 // 3 + 1024 * 1024
 MAX_IMPORT_BYTES = env.get("FACEPLATFORM_MAX_IMPORT_MB") * 1024 * 1024
 MAX_CSV_BYTES = 64 * 1024 * 1024
 KNOWN_CALLER = "recognition.kiosks.callers.is_known"
+KNOWN_COOKIES = ("sessionid", "kiosk")  # by which it knows somebody
 # How many bodies over 64 KiB a web process receives at a time, and how many bytes they may have together.
 PHOTO_BODIES_AT_ONCE = (100, max(1024**3, 2 * MAX_UPLOAD_BYTES))
 IMPORT_BODIES_AT_ONCE = (8, 2 * MAX_IMPORT_BYTES)

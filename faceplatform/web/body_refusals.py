@@ -27,19 +27,29 @@ async def refuse(scope: Scope, receive: Receive, send: Send, error: DomainError)
 
     A client that is still sending would lose the answer if its data came to a closed connection: a little of it is thrown away.
     """
-    headers = dict(scope["headers"])
-    response = _response(scope, error, request_id_of(headers.get(b"x-request-id", b"").decode("latin-1")))
+    request_id = request_id_of(dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1"))
+    await send_refusal(scope, receive, send, response_of(scope, error, request_id))
+
+
+async def send_refusal(scope: Scope, receive: Receive, send: Send, response: HttpResponse) -> None:
     response["Content-Length"] = str(len(response.content))
     response["Connection"] = "close"
     fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
     await send({"type": "http.response.start", "status": response.status_code, "headers": fields})
     await send({"type": "http.response.body", "body": response.content, "more_body": True})
-    if b"expect" not in headers:
+    if b"expect" not in dict(scope["headers"]):
         await _linger(receive)
     await send({"type": "http.response.body", "body": b""})
 
 
-def _response(scope: Scope, error: DomainError, request_id: str) -> HttpResponse:
+def kind_of(scope: Scope) -> tuple[Any, bool, str]:
+    """What a refusal depends on, beside the error: the view that shapes it, whether it is the API's, and the language."""
+    request: Any = SimpleNamespace(COOKIES={}, META=_meta(scope))
+    language = translation.get_language_from_request(request)
+    return address_of(scope).view, scope["path"].startswith("/api/"), language
+
+
+def response_of(scope: Scope, error: DomainError, request_id: str) -> HttpResponse:
     request: Any = SimpleNamespace(request_id=request_id, path=scope["path"], COOKIES={}, META=_meta(scope))
     view = address_of(scope).view
     is_api = view or scope["path"].startswith("/api/")

@@ -4,23 +4,31 @@ A page is the work of some milliseconds, and anybody may ask for the one to sign
 again has the whole processor, and all who have signed in wait for him. It is decided before Django sees the request.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
+from typing import Any
 
 from django.db import DatabaseError, InterfaceError
-from django.utils.translation import gettext as _
+from django.http import HttpResponse
+from django.utils.translation import gettext_noop
 
 from faceplatform.errors import TooManyAttempts
 from faceplatform.web.asgi_types import Application, Receive, Scope, Send
 from faceplatform.web.body_limit import Headers
-from faceplatform.web.body_refusals import refuse
+from faceplatform.web.body_refusals import kind_of, response_of, send_refusal
 from faceplatform.web.proxies import client_of
 
 FREE = ("/static/", "/health/", "/metrics")  # cheap, with threads of their own
-BURST = 10  # seconds whose requests may come at once
+REFUSAL = TooManyAttempts(
+    gettext_noop("Too many requests came from your address. Wait some seconds, then try again."),
+    code="too_many_requests",
+    retry_after=5,
+)
+BURST = 5  # seconds whose requests may come at once
 MOST_ADDRESSES = 10_000
 
 
@@ -31,10 +39,12 @@ class _Bucket:
 
 
 class Strangers:
-    """rate: requests a second of one address (IPv6: of one network of 64 bits), BURST times as many at once; 0: no limit."""
+    """rate: requests a second of one address (IPv6: of one network of 64 bits), BURST times as many at once; 0: no limit.
+    pause: seconds before a refusal, so that who asks again at once does so seldom.
+    """
 
-    def __init__(self, rate: float) -> None:
-        self.rate = rate
+    def __init__(self, rate: float, pause: float = 1) -> None:
+        self.rate, self.pause = rate, pause
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def may(self, address: str) -> bool:
@@ -56,19 +66,34 @@ def limit_strangers(
     known: Callable[[Headers], Awaitable[str]],
     strangers: Strangers,
     trusted: Sequence[IPv4Network | IPv6Network] = (),
+    cookies: Sequence[str] = ("sessionid",),
 ) -> Application:
-    """Wraps an ASGI application. known: whose valid key or session the headers carry; empty for a stranger's."""
+    """Wraps an ASGI application. known: whose valid key or session the headers carry; empty for a stranger's; asked only where
+    they carry a key or one of `cookies`.
+    """
+    marks = [f"{cookie}=".encode() for cookie in cookies]
+    refusals: dict[Any, HttpResponse] = {}  # made once: they must cost less than what they refuse
 
     async def limited(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not strangers.rate or scope["path"].startswith(FREE):
             return await application(scope, receive, send)
         headers = dict(scope["headers"])
-        if await _is_known(known, headers) or strangers.may(_address(scope, headers, trusted)):
+        if _has_mark(headers, marks) and await _is_known(known, headers):
             return await application(scope, receive, send)
-        text = _("Too many requests came from your address. Wait some seconds, then try again.")
-        await refuse(scope, receive, send, TooManyAttempts(text, code="too_many_requests", retry_after=BURST // 2))
+        if strangers.may(_address(scope, headers, trusted)):
+            return await application(scope, receive, send)
+        kind = kind_of(scope)
+        if kind not in refusals:
+            refusals[kind] = response_of(scope, REFUSAL, request_id="-")
+        await asyncio.sleep(strangers.pause)
+        await send_refusal(scope, receive, send, refusals[kind])
 
     return limited
+
+
+def _has_mark(headers: Headers, cookies: Sequence[bytes]) -> bool:
+    cookie = headers.get(b"cookie", b"")
+    return b"authorization" in headers or b"x-api-key" in headers or any(mark in cookie for mark in cookies)
 
 
 async def _is_known(known: Callable[[Headers], Awaitable[str]], headers: Headers) -> bool:

@@ -20,7 +20,7 @@ def clock(monkeypatch):
 
 
 def asker(rate: float = 1, trusted=(), known=""):
-    strangers = Strangers(rate)
+    strangers = Strangers(rate, pause=0)
 
     async def is_known(headers):
         return known if headers.get(b"authorization") else ""
@@ -62,7 +62,7 @@ def test_beyond_the_burst_one_waits_and_others_do_not(clock):
 
 
 def test_the_refusal_says_what_to_do(clock):
-    ask = asker(rate=0.1)
+    ask = asker(rate=0.2)
     ask()
     refused = ask(path="/api/v1/me")
     fields = dict(refused[0]["headers"])
@@ -74,7 +74,7 @@ def test_the_refusal_says_what_to_do(clock):
 
 
 def test_who_is_known_and_what_is_cheap_is_not_counted(clock):
-    ask = asker(rate=0.1, known="somebody")
+    ask = asker(rate=0.2, known="somebody")
     ask()
     assert status(ask()) == 429
     assert status(ask(authorization="Bearer key")) == 200
@@ -82,20 +82,20 @@ def test_who_is_known_and_what_is_cheap_is_not_counted(clock):
 
 
 def test_a_key_that_is_not_valid_counts_as_none(clock):
-    ask = asker(rate=0.1)
+    ask = asker(rate=0.2)
     assert [status(ask(authorization="Bearer made up")) for _ in range(2)] == [200, 429]
 
 
 def test_behind_a_trusted_proxy_the_clients_are_told_apart_and_else_its_word_is_not_taken(clock):
-    ask = asker(rate=0.1, trusted=PROXY)
+    ask = asker(rate=0.2, trusted=PROXY)
     assert [status(ask("10.0.0.1", x_forwarded_for=client)) for client in ("192.0.2.1", "192.0.2.2")] == [200, 200]
     assert status(ask("10.0.0.1", x_forwarded_for="192.0.2.1")) == 429
-    ask = asker(rate=0.1)
+    ask = asker(rate=0.2)
     assert [status(ask(x_forwarded_for=client)) for client in ("192.0.2.1", "192.0.2.2")] == [200, 429]
 
 
 def test_a_network_of_ipv6_is_one_address(clock):
-    ask = asker(rate=0.1)
+    ask = asker(rate=0.2)
     assert [status(ask(client)) for client in ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1")] == [200, 429, 200]
 
 
@@ -103,6 +103,6 @@ def test_without_a_rate_there_is_no_limit_and_addresses_are_forgotten_before_the
     ask = asker(rate=0)
     assert {status(ask()) for _ in range(50)} == {200}
     monkeypatch.setattr(module, "MOST_ADDRESSES", 3)
-    strangers = Strangers(0.1)
+    strangers = Strangers(0.2)
     assert all(strangers.may(str(number)) for number in range(10))
     assert len(strangers._buckets) == 3
