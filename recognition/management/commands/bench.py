@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import sys
 import tempfile
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -98,6 +100,7 @@ class Command(BaseCommand):
         training.add_argument("--json", type=Path, help="write the figures to this file")
 
     def handle(self, *, part, **options):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a platform of its own is stopped, too
         getattr(self, f"bench_{part}")(**options)
 
     def bench_engine(self, *, nets, runtimes, batches, seconds, rounds, processes, no_amx, photos, json: Path | None,
