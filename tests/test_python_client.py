@@ -97,7 +97,7 @@ def test_what_is_refused_is_told(address, key, photos):
         Client("http://127.0.0.1:9", key).me()
 
 
-def test_cameras(web, hopper):
+def test_cameras(web, hopper, no_face):
     owner = member(GalleryFactory(slug="staff"), Role.OWNER)
     key = create_api_key(actor=owner, user=owner.user, scopes=["recognize", "read", "manage"])[1]
     client = Client(web.address, key)
@@ -111,8 +111,20 @@ def test_cameras(web, hopper):
     show(Camera.objects.get(), hopper)
     assert client.camera_picture(camera["id"]) == hopper
     assert client.camera(camera["id"])["picture"] == 1
+    pictures = client.live(camera["id"])
+    assert next(pictures) == hopper
+    show(Camera.objects.get(), no_face, seq=2)
+    assert next(pictures) == no_face
+    pictures.close()
+    kiosk = client.add_kiosk(camera["id"], "At the door", greets_strangers=True)
+    assert kiosk["code"] and [one["name"] for one in client.kiosks(camera["id"])] == ["At the door"]
+    client.end_kiosk(kiosk["id"])
+    assert list(client.kiosks(camera["id"])) == []
     client.delete_camera(camera["id"])
     assert list(client.cameras()) == []
+    with pytest.raises(ApiError) as told:
+        next(client.live(camera["id"]))
+    assert told.value.status == 404
 
 
 def test_alerts(web):

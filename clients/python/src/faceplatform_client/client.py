@@ -16,6 +16,7 @@ from faceplatform_client.types import (
     Detection,
     Embedding,
     Enrolment,
+    Kiosk,
     Naming,
     Person,
     Recognition,
@@ -160,6 +161,27 @@ class Client:
     def post_frame(self, camera_id: str, jpeg: bytes) -> None:
         """A picture for a camera of the kind webcam; at most three a second."""
         self._transport.send("POST", f"cameras/{camera_id}/frames", jpeg, {"Content-Type": "image/jpeg"})
+
+    def live(self, camera_id: str) -> Iterator[bytes]:
+        """The camera's pictures as they come, JPEGs with boxes and names, until you stop asking for them.
+
+        The platform ends the stream after ten minutes; this then asks again. Who is slower than the camera misses pictures.
+        """
+        while True:
+            yield from self._transport.pictures(f"cameras/{camera_id}/live.mjpeg")
+
+    def kiosks(self, camera_id: str) -> Iterator[Kiosk]:
+        """The kiosks of a camera of the kind webcam."""
+        yield from self._all(f"cameras/{camera_id}/kiosks", {})
+
+    def add_kiosk(self, camera_id: str, name: str, *, greets_strangers: bool = False) -> Kiosk:
+        """`code` is in this answer alone: it is typed at the kiosk, once."""
+        body = {"name": name, "greets_strangers": greets_strangers}
+        return cast(Kiosk, self._transport.post_json(f"cameras/{camera_id}/kiosks", body))
+
+    def end_kiosk(self, kiosk_id: str) -> None:
+        """It is refused at once."""
+        self._transport.send("DELETE", f"kiosks/{kiosk_id}")
 
     def sightings(self, *, gallery: str | None = None, **filters: Any) -> Iterator[Sighting]:
         """Who was seen, the newest first. filters: as in the API (camera, identity, unknown, decision, after, before)."""

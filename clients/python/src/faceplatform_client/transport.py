@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from email.message import Message
 from http.client import HTTPException
 from os import PathLike
 from pathlib import Path
-from typing import Any, Union
+from typing import IO, Any, Union
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urljoin
 from urllib.request import Request, build_opener
@@ -43,6 +43,21 @@ class Transport:
     def get_picture(self, path: str) -> bytes:
         picture: bytes = self.send("GET", path, headers={"Accept": "image/jpeg"})
         return picture
+
+    def pictures(self, path: str) -> Iterator[bytes]:
+        """The JPEGs of a multipart/x-mixed-replace answer, until it ends."""
+        url = urljoin(self.base, path)
+        require_same_origin(self.base, url)
+        accept = "multipart/x-mixed-replace, application/json"
+        request = Request(url, headers={"Authorization": f"Bearer {self.key}", "Accept": accept})
+        try:
+            with self._opener.open(request, timeout=self.timeout) as answer:
+                yield from _parts(answer)
+        except HTTPError as error:
+            with error:
+                raise _problem(error.code, error.headers.get("Retry-After"), error.read()) from None
+        except (URLError, HTTPException, OSError) as error:
+            raise ConnectionFailed(f"{url}: {getattr(error, 'reason', error)}") from error
 
     def post_json(self, path: str, body: dict[str, Any]) -> Any:
         return self.send_json("POST", path, {name: value for name, value in body.items() if value is not None})
@@ -95,6 +110,21 @@ class Transport:
         except HTTPError as error:
             with error:
                 return error.code, error.headers, error.read()
+
+
+def _parts(answer: IO[bytes]) -> Iterator[bytes]:
+    """Each part has its length in its head."""
+    size = 0
+    while line := answer.readline():
+        name, _, value = line.decode("latin-1").partition(":")
+        if name.lower() == "content-length":
+            size = int(value)
+        elif not line.strip() and size:
+            part = answer.read(size)
+            if len(part) < size:
+                return
+            yield part
+            size = 0
 
 
 def read(photo: Photo) -> tuple[str, bytes]:

@@ -278,6 +278,24 @@ class Camera(TypedDict):
     picture: int | None
 
 
+class _Kiosk(TypedDict):
+    id: str
+    gallery: str
+    camera: str
+    name: str
+    greets_strangers: bool
+    created_at: str
+    code_expires_at: str
+    started_at: str | None
+    last_used_at: str | None
+
+
+class Kiosk(_Kiosk, total=False):
+    """code: in the answer that made it alone. started_at: when it was used; None before."""
+
+    code: str | None
+
+
 class Alert(TypedDict):
     """kind: known, unknown, watch_list, absent or camera_offline. seen: by the key's user. picture: its path, if it has one."""
 
