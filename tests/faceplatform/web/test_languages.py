@@ -9,7 +9,7 @@ from django.utils import translation
 
 from faceplatform.errors import InvalidInput
 from faceplatform.web import languages
-from faceplatform.web.body_refusals import _response
+from faceplatform.web.body_refusals import response_of
 from faceplatform.web.languages import retold
 from faceplatform.web.later import Later, LaterMiddleware
 
@@ -139,7 +139,7 @@ def test_an_answer_that_is_waited_for_speaks_as_the_page_does(rf):
 @pytest.mark.parametrize(("asked", "spoken"), [(b"de, en;q=0.5", "de"), (b"xx", "en")])
 def test_the_refusal_of_an_upload_speaks_what_the_browser_asks_for(asked, spoken):
     scope = {"type": "http", "method": "POST", "path": "/photos", "headers": [(b"accept-language", asked)]}
-    response = _response(scope, InvalidInput("Too large.", status=413), "some-id")
+    response = response_of(scope, InvalidInput("Too large.", status=413), "some-id")
     assert (response.status_code, f'lang="{spoken}"' in response.text) == (413, True)
 
 

@@ -60,7 +60,7 @@ def test_a_crop_that_kills_its_workers_is_given_up_alone(models, settings):
             queue.finish_summary(part=part, preview={})
         job.refresh_from_db()
     assert [(row.sample_id, row.reason) for row in job.unembedded.all()] == [
-        (deadly, queue.GIVEN_UP.format(attempts=settings.MAX_ATTEMPTS))
+        (deadly, queue.GIVEN_UP % {"attempts": settings.MAX_ATTEMPTS})
     ]
     assert vectors_by_pack(gallery.pk) == {"dlib-resnet": 2, SECOND: 1}
 

@@ -89,6 +89,7 @@ def test_a_sighting_with_its_pictures(api, gallery):
 
 
 def test_corrections_answer_with_the_sighting_as_it_is_now(api, gallery, curator):
+    elsewhere = IdentityFactory()
     ada = SampleFactory(identity__gallery=gallery, identity__name="Ada", vector=unit(0)).identity
     sighting = sight(gallery, near(unit(0), 0.3), identity=ada)
     confirmed = post(api, f"sightings/{sighting.pk}/confirm")["sighting"]
@@ -97,7 +98,7 @@ def test_corrections_answer_with_the_sighting_as_it_is_now(api, gallery, curator
     assert rejected["sighting"]["identity"] is None and rejected["sighting"]["unknown"]["number"] == 1
     post(api, f"sightings/{sighting.pk}/reject", 409, identity=str(ada.pk))
     post(api, f"sightings/{sighting.pk}/name", 400)
-    post(api, f"sightings/{sighting.pk}/name", 404, identity=str(IdentityFactory().pk))
+    post(api, f"sightings/{sighting.pk}/name", 404, identity=str(elsewhere.pk))
     named = post(api, f"sightings/{sighting.pk}/name", name="Ben", enrol=True)
     assert named["sighting"]["identity"]["name"] == "Ben" and named["refused"] == []
     for event in (named["event"], rejected["event"]):
