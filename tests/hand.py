@@ -87,8 +87,8 @@ class Hand:
         more = self.page.get_by_role("button", name="More", exact=True)
         if more.is_visible():
             self.click(more)
-        self.click(self.page.get_by_role("navigation", name="Main").get_by_role("link", name=name, exact=True))
-        self._timed(lambda: expect(self.page.get_by_role("heading", level=1).first).to_be_visible())
+        with self.page.expect_navigation():  # its scripts have run: what is done sooner is done without them
+            self.click(self.page.get_by_role("navigation", name="Main").get_by_role("link", name=name, exact=True))
 
     def forget(self) -> None:
         """Counts from here."""

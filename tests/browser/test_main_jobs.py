@@ -125,10 +125,6 @@ def test_without_script(job, size, desk, photos):
 
 @every_change
 def test_a_double_click_does_it_once(job, size, desk, photos):
-    if job.name == "recognise a photo":
-        pytest.skip(
-            "not reliable yet beside other tests; tests/browser/test_recognise_pages.py has a double click of it"
-        )
     at = desk(size=size)
     hand = at.hand(twice=True)
     do(job, hand, at, photos)
@@ -138,10 +134,7 @@ def test_a_double_click_does_it_once(job, size, desk, photos):
     assert at.made() == job.makes
 
 
-STALE = [job for job in CHANGING if job.stale and job.name != "correct a wrong match"]
-
-
-@pytest.mark.parametrize("job", STALE, ids=lambda job: job.name)
+@pytest.mark.parametrize("job", [job for job in CHANGING if job.stale], ids=lambda job: job.name)
 def test_a_second_tab_is_told_that_it_was_done_already(job, desk, photos):
     at = desk(size="wide")
     first, second = at.hand(), at.hand()
