@@ -81,7 +81,11 @@ class Membership(models.Model):
         ]
 
     def __str__(self):
-        return f"{self.user} is {self.get_role_display().lower()} of {self.gallery}"
+        return f"{self.user} is {Role(self.role).name.lower()} of {self.gallery}"
+
+    @property
+    def role_in_a_sentence(self) -> str:
+        return Role(self.role).in_a_sentence
 
 
 class ApiKey(models.Model):

@@ -256,3 +256,12 @@ def encoded(image: Image.Image, kind: str, **options) -> bytes:
     out = io.BytesIO()
     image.save(out, kind, **options)
     return out.getvalue()
+
+
+@pytest.fixture
+def mail_server(settings):
+    """A real SMTP server, to which the platform sends."""
+    from mail_server import mail_server
+
+    with mail_server(settings) as server:
+        yield server

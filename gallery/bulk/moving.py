@@ -19,6 +19,7 @@ from accounts.roles import Role
 from faceplatform.errors import Conflict, InvalidInput
 from gallery.bulk.services import MOST_NAMED, Done, lock_chosen
 from gallery.models import FaceCrop, FaceEmbedding, FaceSample, Gallery, Identity
+from gallery.pack_in_force import hold_pack
 
 MOST_TOLD = 5  # external ids that a refusal lists
 
@@ -34,19 +35,21 @@ def move_people(*, actor: Actor, gallery: Gallery, people: Sequence[UUID], to: G
     actor.require_role(gallery, Role.CURATOR)
     actor.require_role(to, Role.CURATOR)
     if to.pk == gallery.pk:
-        raise InvalidInput("They are in this gallery already. Choose another one.")
+        raise InvalidInput(_("They are in this gallery already. Choose another one."))
     found = lock_chosen(gallery, people)
     gone = len(set(people)) - len(found)
     if not found:
         return Done(0, 0, gone, None)
     new: dict[UUID, UUID] = {row.pk: uuid6.uuid7() for row in found}
+    to.pack = hold_pack(to.pk)
     _check(found, to)
     _leave(new)
     try:
         with transaction.atomic():
             _enter(new, to)
     except IntegrityError as error:
-        raise Conflict(f"Somebody in “{to}” has one of their external ids. Change it first.") from error
+        text = _("Somebody in “%(gallery)s” has one of their external ids. Change it first.")
+        raise Conflict(text % {"gallery": to}) from error
     details = {"people": len(found), "to": to.name}
     if len(found) <= MOST_NAMED:
         details["ids"] = [str(key) for key in [*new, *new.values()]]

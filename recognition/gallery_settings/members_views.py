@@ -53,7 +53,7 @@ def _add(request, gallery: Gallery, username: str, email: str, role: Role):
         raise Conflict(_("%(user)s is a member already. Change the role in the list.") % {"user": user})
     services.set_membership(actor=actor_of(request), gallery=gallery, user=user, role=role)
     told = _("%(user)s is %(role)s of %(gallery)s now.")
-    messages.success(request, told % {"user": user, "role": role.label.lower(), "gallery": gallery})
+    messages.success(request, told % {"user": user, "role": role.in_a_sentence, "gallery": gallery})
     return redirect("members", gallery.slug)
 
 
@@ -67,8 +67,8 @@ def set_role(request, slug, pk):
     before, role = Role(row.role), form.cleaned_data["role"]
     told = _("%(user)s is %(role)s now, and was %(before)s.") % {
         "user": row.user,
-        "role": role.label.lower(),
-        "before": before.label.lower(),
+        "role": role.in_a_sentence,
+        "before": before.in_a_sentence,
     }
     return _done(request, gallery, told, services.set_membership, gallery=gallery, user=row.user, role=role)
 

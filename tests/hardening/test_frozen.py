@@ -17,7 +17,6 @@ from django.test import Client
 from factories import CameraFactory, GalleryFactory, IdentityFactory, UserFactory, unit
 from job_queue import jobs, run_waiting_jobs
 from mail_server import MailServer
-from mail_server import mail_server as mail_server_of
 from many_machines import frozen
 from seen import sight
 from video_files import scene, write_video
@@ -58,12 +57,6 @@ def part(tmp_path, *command: str, **environment: str) -> Iterator[subprocess.Pop
     finally:
         process.kill()
         process.wait()
-
-
-@pytest.fixture
-def mail_server(settings):
-    with mail_server_of(settings) as server:
-        yield server
 
 
 def forget(address: str) -> None:

@@ -11,7 +11,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from factories import PASSWORD, UserFactory
 from job_queue import jobs, run_waiting_jobs
-from mail_server import mail_server as mail_server_of
 from traces_left import traces_of
 
 from accounts.actor import cli_actor
@@ -25,12 +24,6 @@ MEANWHILE = ["switched off", "signed in", "another address", "another password",
 CHOSEN = {"password1": "a few words in a row", "password2": "a few words in a row"}
 ADDRESS = "ada.quastenflosser@example.org"
 THEIRS = {"accounts_user.email", "account_emailaddress.email"}  # the account's own
-
-
-@pytest.fixture
-def mail_server(settings):
-    with mail_server_of(settings) as server:
-        yield server
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 from factories import GalleryFactory, IdentityFactory, UserFactory, unit
-from mail_server import mail_server as mail_server_of
 from seen import sight
 
 from accounts.actor import system_actor
@@ -15,12 +14,6 @@ from recognition.alerts.models import AlertMail
 
 pytestmark = pytest.mark.django_db
 ACTOR = system_actor()
-
-
-@pytest.fixture
-def mail_server(settings):
-    with mail_server_of(settings) as server:
-        yield server
 
 
 @pytest.fixture
