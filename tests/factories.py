@@ -101,6 +101,12 @@ class CameraFactory(DjangoModelFactory):
     slug = factory.Sequence(lambda n: f"camera-{n}")
     kind = "webcam"
 
+    @classmethod
+    def _generate(cls, strategy, params):
+        """Both rows at once, as the product makes them: a camera worker that runs gives a camera without a state one."""
+        with transaction.atomic():
+            return super()._generate(strategy, params)
+
     @factory.post_generation
     def state(self, create, extracted, **kwargs):
         """extracted: fields of the state."""

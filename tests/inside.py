@@ -5,6 +5,7 @@ import importlib
 import json
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,10 @@ class Inside:
             self._process.stdin.write(json.dumps([name, arguments]) + "\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
-            assert line, f"{name} failed inside the platform; its error is above"
-            return json.loads(line)
+            assert line, f"{name}: the process inside the platform ended; its error is above"
+            answer, error = json.loads(line)
+            assert not error, f"{name} failed inside the platform: {error}"
+            return answer
 
         return call
 
@@ -44,8 +47,12 @@ class Inside:
 
 
 def serve(module: str) -> None:
-    """Answers a line with a line until there are no more."""
+    """Answers a line with a line, the answer and the error, until there are no more: a fault of one test is not one of all."""
     functions = importlib.import_module(module)
     for line in sys.stdin:
         name, arguments = json.loads(line)
-        print(json.dumps(getattr(functions, name)(*arguments)), flush=True)
+        try:
+            told = getattr(functions, name)(*arguments), None
+        except Exception:
+            told = None, traceback.format_exc()
+        print(json.dumps(told), flush=True)

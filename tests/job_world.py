@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
+from django.db import transaction
 from django.utils import timezone
 from factories import PASSWORD, IdentityFactory, UserFactory, unit
 from seen import sight
@@ -27,8 +28,9 @@ PACK = "sface"
 OTHERS = ("Eileen Collins", "Ada Lovelace", "Zoë Okafor")
 
 
+@transaction.atomic
 def make(slug: str, pack: str = PACK, crowd: int = 0) -> dict:
-    """The gallery, and its owner's user name, password and a session.
+    """The gallery, and its owner's user name, password and a session; all at once, for the platform's workers are running.
 
     crowd: how many people more, 50 of them of the night shift.
     """
