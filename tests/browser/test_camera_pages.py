@@ -1,6 +1,8 @@
 """Cameras in real Chromium: a network camera that is tried, added and watched, and the browser's own webcam."""
 
 import json
+import re
+import socket
 
 import numpy as np
 import pytest
@@ -143,6 +145,19 @@ def test_a_network_camera_is_tried_added_watched_and_deleted(cameras, door):
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete the camera").click()
     expect(page.get_by_text(f"{name} was deleted.")).to_be_visible()
+
+
+def test_a_page_is_loaded_while_its_camera_says_nothing(cameras):
+    page, name = cameras, f"Silent {cameras.viewport_size['width']}"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        page.get_by_role("link", name="Add a camera").first.click()
+        page.fill("[name=name]", name)
+        page.select_option("[name=kind]", "mjpeg")
+        page.fill("[name=address]", f"http://127.0.0.1:{silent.getsockname()[1]}/video")
+        page.get_by_role("button", name="Add camera").click()
+        expect(page.get_by_text(f"{name} was added.")).to_be_visible()
+        page.reload(wait_until="load", timeout=10_000)
+        expect(page.locator("img[data-live]")).to_have_attribute("src", re.compile("live"))
 
 
 def test_the_browsers_webcam_is_a_camera(cameras):

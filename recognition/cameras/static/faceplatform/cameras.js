@@ -29,7 +29,9 @@ function watch(image) {
   document.addEventListener("visibilitychange", () => (document.hidden ? stop() : start()));
   window.addEventListener("pagehide", stop);
   window.addEventListener("pageshow", (event) => event.persisted && start());
-  if (!document.hidden) start();
+  const begin = () => document.hidden || start();
+  if (document.readyState === "complete") begin();
+  else window.addEventListener("load", begin); // not before: a page would be loading until the camera's first picture
 }
 
 /** Fetches the picture after the one that is shown, if there is one by now. Returns whether to go on. */
