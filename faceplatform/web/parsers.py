@@ -11,10 +11,12 @@ from rest_framework.exceptions import ParseError
 
 ESCAPED_SURROGATE = (b"\\ud", b"\\uD")
 MAX_LEVELS = 32
-MAX_VALUES = 200_000  # 100 vectors of the largest pack have a quarter of that
+MAX_VALUES = 100_000  # 100 vectors of the largest pack have half of that
+MAX_NAMES = 10_000  # a metadata of 1,000 is the largest that is stored; a text may have colons, too
 MAX_CONTAINERS = 10_000  # lists and objects
 TOO_DEEP = f"The JSON is nested too deeply. Send it with at most {MAX_LEVELS} levels."
 TOO_MANY = f"The JSON has too many values. Send at most {MAX_VALUES} at once."
+TOO_MANY_NAMES = f"The JSON has too many names. Send at most {MAX_NAMES} at once."
 TOO_MANY_CONTAINERS = f"The JSON has too many lists and objects. Send at most {MAX_CONTAINERS} at once."
 BRACKETS = re.compile(rb"[\[{]+|[\]}]+")
 
@@ -57,6 +59,8 @@ def _require_bounded(data: bytes) -> None:
     opening = data.count(b"[") + data.count(b"{")
     if opening + data.count(b",") > MAX_VALUES:
         raise ParseError(TOO_MANY)
+    if data.count(b":") > MAX_NAMES:
+        raise ParseError(TOO_MANY_NAMES)
     if opening > MAX_CONTAINERS:
         raise ParseError(TOO_MANY_CONTAINERS)
     if opening > MAX_LEVELS and _is_too_deep(data):

@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Any
 
@@ -28,37 +27,30 @@ REFUSAL = TooManyAttempts(
     code="too_many_requests",
     retry_after=5,
 )
-BURST = 5  # seconds whose requests may come at once
+AT_ONCE = 10  # requests that are answered at once
+PATIENCE = 5  # seconds that the others wait for their turn at most
 MOST_ADDRESSES = 10_000
 
 
-@dataclass(slots=True)
-class _Bucket:
-    left: float
-    at: float
-
-
 class Strangers:
-    """rate: requests a second of one address (IPv6: of one network of 64 bits), BURST times as many at once; 0: no limit.
-    pause: seconds before a refusal, so that who asks again at once does so seldom.
+    """rate: requests a second of one address (IPv6: of one network of 64 bits); 0: no limit. More of them wait for their turn, so
+    that a crowd that comes at once has the processor no more often than one that does not. pause: seconds before a refusal, so
+    that who asks again at once does so seldom.
     """
 
     def __init__(self, rate: float, pause: float = 1) -> None:
         self.rate, self.pause = rate, pause
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._turns: OrderedDict[str, float] = OrderedDict()  # when the next request of an address may come
 
-    def may(self, address: str) -> bool:
-        """Takes one request of the address. False if it has none left."""
-        now, most = time.monotonic(), self.rate * BURST
-        bucket = self._buckets.pop(address, None) or _Bucket(most, now)
-        bucket.left, bucket.at = min(most, bucket.left + (now - bucket.at) * self.rate), now
-        self._buckets[address] = bucket
-        if len(self._buckets) > MOST_ADDRESSES:
-            self._buckets.popitem(last=False)
-        if bucket.left < 1:
-            return False
-        bucket.left -= 1
-        return True
+    def wait_of(self, address: str) -> float | None:
+        """Takes a turn; seconds until it comes. None if too many wait already (GCRA, ITU-T I.371)."""
+        now = time.monotonic()
+        turn = max(self._turns.pop(address, now), now)
+        taken = turn - now < PATIENCE
+        self._turns[address] = turn + 1 / self.rate if taken else turn
+        if len(self._turns) > MOST_ADDRESSES:
+            self._turns.popitem(last=False)
+        return max(turn - now - AT_ONCE / self.rate, 0.0) if taken else None
 
 
 def limit_strangers(
@@ -80,7 +72,9 @@ def limit_strangers(
         headers = dict(scope["headers"])
         if _has_mark(headers, marks) and await _is_known(known, headers):
             return await application(scope, receive, send)
-        if strangers.may(_address(scope, headers, trusted)):
+        wait = strangers.wait_of(_address(scope, headers, trusted))
+        if wait is not None:
+            await asyncio.sleep(wait)
             return await application(scope, receive, send)
         kind = kind_of(scope)
         if kind not in refusals:

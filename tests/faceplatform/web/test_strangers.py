@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import time
 from ipaddress import ip_network
 
 import pytest
 
 from faceplatform.web import strangers as module
-from faceplatform.web.strangers import BURST, Strangers, limit_strangers
+from faceplatform.web.strangers import AT_ONCE, PATIENCE, Strangers, limit_strangers
 
 PROXY = [ip_network("10.0.0.0/8")]
 
@@ -51,14 +52,32 @@ def status(answer: list[dict]) -> int:
     return answer[0]["status"]
 
 
-def test_beyond_the_burst_one_waits_and_others_do_not(clock):
+def test_who_comes_too_often_is_refused_and_others_are_not(clock):
     ask = asker(rate=1)
-    assert [status(ask()) for _ in range(BURST + 1)] == [200] * BURST + [429]
+    assert [status(ask()) for _ in range(PATIENCE + 1)] == [200] * PATIENCE + [429]
     assert status(ask("192.0.2.2")) == 200
     clock[0] += 1
     assert [status(ask()), status(ask())] == [200, 429]
     clock[0] -= 3600  # a clock is not set back while it is monotonic, and if it were, nobody waits for an hour
     assert status(ask("192.0.2.3")) == 200
+
+
+def test_a_crowd_is_answered_one_after_the_other(clock):
+    strangers = Strangers(rate=16)
+    waits = [strangers.wait_of("192.0.2.1") for _ in range(16 * PATIENCE + 1)]
+    assert waits[: AT_ONCE + 1] == pytest.approx([0.0] * (AT_ONCE + 1))
+    assert waits[AT_ONCE:-1] == pytest.approx([number / 16 for number in range(16 * PATIENCE - AT_ONCE)])
+    assert waits[-1] is None
+    clock[0] += 1
+    assert [strangers.wait_of("192.0.2.1") for _ in range(17)][-2:] == [pytest.approx(PATIENCE - 11 / 16), None]
+
+
+def test_whose_turn_has_not_come_waits_for_it():
+    ask, began = asker(rate=1000), time.monotonic()
+    for _ in range(1000):
+        ask()
+    spent = time.monotonic() - began
+    assert spent >= (1000 - 1 - AT_ONCE) / 1000
 
 
 def test_the_refusal_says_what_to_do(clock):
@@ -104,5 +123,5 @@ def test_without_a_rate_there_is_no_limit_and_addresses_are_forgotten_before_the
     assert {status(ask()) for _ in range(50)} == {200}
     monkeypatch.setattr(module, "MOST_ADDRESSES", 3)
     strangers = Strangers(0.2)
-    assert all(strangers.may(str(number)) for number in range(10))
-    assert len(strangers._buckets) == 3
+    assert [strangers.wait_of(str(number)) for number in range(10)] == [0.0] * 10
+    assert len(strangers._turns) == 3
