@@ -11,6 +11,7 @@ from recognition.engine.mips import Mips
 from recognition.engine.pack_nets import PackNets
 from recognition.engine.pyramid import Placed, canvas
 from recognition.engine.runnable import RunnableNet
+from recognition.engine.turned import quarter_turns
 
 MIN_FACE = 40  # px, in a photo whose long side is at most LONG_SIDE
 LONG_SIDE = 1280  # px
@@ -58,10 +59,7 @@ class MtcnnDetector:
         boxes = [face.box for face in faces[:TURNED_FACES]]
         corners = np.array([[box.x, box.y, box.x + box.width, box.y + box.height, 1.0] for box in boxes])
         crops = photo.crops(widened(squared(corners), WIDER), 48)
-        views = np.stack([np.rot90(crops, turns, (1, 2)) for turns in range(4)], 1)
-        scores = _in_batches(self.onet, views.reshape(-1, *crops.shape[1:]))[-1].reshape(-1, 4).mean(0)
-        best = int(scores.argmax())
-        return best if scores[best] > scores[0] + TURNED_BY else 0
+        return quarter_turns(crops, lambda views: _in_batches(self.onet, views)[-1].ravel(), TURNED_BY)
 
     def _propose(self, photo: Mips) -> np.ndarray:
         """Runs P-net over the pyramid; returns boxes (n, 5)."""

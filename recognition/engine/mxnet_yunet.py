@@ -14,6 +14,7 @@ from recognition.engine.base import Detection
 from recognition.engine.boxes import detections_of, nms
 from recognition.engine.mips import Mips
 from recognition.engine.pack_nets import PackNets
+from recognition.engine.turned import quarter_turns
 
 STRIDES = (8, 16, 32)
 LONG_SIDE = 640  # px
@@ -42,12 +43,12 @@ class YunetDetector:
         centres = np.array([[f.box.x + f.box.width / 2, f.box.y + f.box.height / 2] for f in faces[:TURNED_FACES]])
         halves = np.array([[max(f.box.width, f.box.height) * SURROUNDINGS / 2] for f in faces[:TURNED_FACES]])
         crops = photo.crops(np.hstack([centres - halves, centres + halves]), TURNED_SIZE)
-        views = np.stack([np.rot90(crops, turns, (1, 2)) for turns in range(4)], 1).reshape(-1, *crops.shape[1:])
+        return quarter_turns(crops, self._surest, TURNED_BY)
+
+    def _surest(self, views: np.ndarray) -> np.ndarray:
+        """The highest score of each view."""
         maps = self.net(_pixels(views))
-        surest = [_scores(maps, level).reshape(len(crops), 4, -1).max(2) for level in range(len(STRIDES))]
-        scores = np.max(surest, axis=0).mean(0)
-        best = int(scores.argmax())
-        return best if scores[best] > scores[0] + TURNED_BY else 0
+        return np.max([_scores(maps, level).reshape(len(views), -1).max(1) for level in range(len(STRIDES))], axis=0)
 
     def _detect(self, image: np.ndarray) -> list[Detection]:
         scale = min(1.0, LONG_SIDE / max(image.shape[:2]))

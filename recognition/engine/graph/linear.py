@@ -72,13 +72,13 @@ def shift_of_input(graph: Graph, node: Node, shift: np.ndarray) -> np.ndarray:
 
 
 def plan_scaled_consumers(graph: Graph, node: Node, factor: np.ndarray, plan: Plan) -> bool:
-    """Plans for all consumers of `node` to compute as if its output were multiplied by `factor` (above 0); it stays as it is."""
+    """Plans for all consumers of `node` to compute as if its output were multiplied by `factor` (not 0); it stays as it is."""
     for user in graph.consumers()[node]:
         if is_linear(user) and user.source() is node:
             plan.append(partial(scale_input, graph, user, factor))
         elif user is not None and user.op == "BatchNorm":
             plan.append(partial(_scale_batchnorm_input, graph, user, factor))
-        elif user is not None and (user.op in SAME_VALUES or _commutes_with_scale(user)):
+        elif user is not None and (user.op in SAME_VALUES or ((factor > 0).all() and _commutes_with_scale(user))):
             if not plan_scaled_consumers(graph, user, factor, plan):
                 return False
         else:

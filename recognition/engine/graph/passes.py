@@ -9,6 +9,7 @@ from recognition.engine.graph.ir import Graph, Node
 from recognition.engine.graph.join_heads import join_heads
 from recognition.engine.graph.linear import SAME_VALUES
 from recognition.engine.graph.pad_channels import pad_channels
+from recognition.engine.graph.pool_first import pool_first
 from recognition.engine.graph.replace_prelu import replace_prelu
 
 Precision = Literal["fp32", "bf16"]
@@ -29,10 +30,11 @@ def rewrite(graph: Graph, precision: Precision, *, amx: bool = False) -> Rewritt
     _drop_identities(fast)
     width = TILE if amx and precision == "bf16" else LANES
     report = {
+        "pooling": pool_first(fast, width),
         "PReLU": replace_prelu(fast),
         "BatchNorm": fold_batchnorm(fast),
-        "heads": join_heads(fast, width),
         "channels": pad_channels(fast, width),
+        "heads": join_heads(fast, width),
     }
     _flatten_before_dense(fast)
     if precision == "bf16":

@@ -1,6 +1,6 @@
 """Replaces PReLU by operators that oneDNN has; MXNet's own PReLU runs outside it.
 
-With slopes a below 1, PReLU(y) = (1 - a) (relu(y) + a / (1 - a) y): a ReLU, a depthwise 1x1 convolution that is added to
+With a slope a that is not 1, PReLU(y) = (1 - a) (relu(y) + a / (1 - a) y): a ReLU, a depthwise 1x1 convolution that is added to
 it, and a scale 1 - a that moves into the nodes that read the result. If all slopes are equal, a leaky ReLU does. Between
 two fully connected layers, PReLU(y) = relu(y) - a relu(-y).
 """
@@ -10,7 +10,7 @@ import numpy as np
 from recognition.engine.graph.ir import Graph, Node
 from recognition.engine.graph.linear import Plan, plan_scaled_consumers
 
-LARGEST_SLOPE = 0.95  # beyond it, 1 / (1 - a) would cost accuracy
+NEAREST_TO_ONE = 1e-3  # nearer to a slope of 1, 1 / (1 - a) would cost accuracy
 
 
 def replace_prelu(graph: Graph) -> str:
@@ -40,7 +40,7 @@ def _as_relu_and_depthwise(graph: Graph, node: Node) -> bool:
         return False
     plan: Plan = []
     positive = Node("Activation", f"{node.name}_relu", {"act_type": "relu"}, [node.inputs[0]])
-    if slopes.max() <= LARGEST_SLOPE and plan_scaled_consumers(graph, node, 1 - slopes, plan):
+    if np.abs(1 - slopes).min() >= NEAREST_TO_ONE and plan_scaled_consumers(graph, node, 1 - slopes, plan):
         for change in plan:
             change()
         slopes = slopes / (1 - slopes)

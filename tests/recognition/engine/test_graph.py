@@ -11,6 +11,7 @@ from recognition.engine.graph.ir import Graph
 from recognition.engine.graph.join_heads import join_heads
 from recognition.engine.graph.pad_channels import pad_channels
 from recognition.engine.graph.passes import rewrite
+from recognition.engine.graph.pool_first import pool_first
 from recognition.engine.graph.replace_prelu import replace_prelu
 from recognition.engine.graph.strip_scaling import strip_scaling
 from recognition.engine.mxnet_runtime import import_mxnet
@@ -158,6 +159,58 @@ def test_slopes_between_fully_connected_layers(sym):
     fast = graph.copy()
     assert replace_prelu(fast) == "all 1 replaced"
     assert_same(graph, fast, noise(3, 3, 4, 4))
+
+
+@pytest.mark.parametrize("slopes", [[1.02, 0.5, 0.98], [-0.3, 1.0005, 0.2], [0.9995, 4.0, -2.0]])
+@pytest.mark.parametrize("pooled", [False, True])
+def test_slopes_near_one_cost_no_accuracy(sym, slopes, pooled):
+    graph = prelu_net(sym, slopes, pooled=pooled)
+    batch = noise(2, 3, 13, 13)
+    for fast in (graph.copy(), rewrite(graph, "fp32").graph):
+        replace_prelu(fast)
+        for after, before in zip(run(fast, batch), run(graph, batch), strict=True):
+            assert np.abs(after - before).max() <= 1e-5 * np.abs(before).max()
+
+
+def test_a_slope_above_one_needs_one_convolution_where_no_pooling_follows(sym):
+    fast = prelu_net(sym, [0.2, 1.3, -1.2], pooled=False)
+    replace_prelu(fast)
+    assert ops(fast).count("Convolution") == 3
+
+
+# --- Max pooling ---
+def where(graph: Graph, op: str) -> int:
+    return ops(graph).index(op)
+
+
+@pytest.mark.parametrize("slopes", [[0.1, 0.9, 0.0], [-0.4, 0.3, 1.7], [-2.0, -1.0, -0.1], [1.0, 1.0, -1.0]])
+def test_a_max_pooling_goes_before_the_prelu(sym, slopes):
+    graph = prelu_net(sym, slopes, pooled=True)
+    fast = graph.copy()
+    assert pool_first(fast, 16) == "1 max poolings before their PReLU"
+    activation = "LeakyReLU" if min(slopes) >= 0 else "Activation"
+    assert where(fast, "Pooling") < where(fast, activation)
+    assert_same(graph, fast, noise(2, 3, 13, 13))
+    assert_same(graph, rewrite(graph, "fp32").graph, noise(2, 3, 13, 13))
+
+
+@pytest.mark.parametrize("slopes", [[0.1, 0.9, 0.2, 1.4] * 4, [-0.1, 0.9, 0.2, 1.4] * 4])
+def test_channels_of_their_own_only_where_they_are_padded_anyway(sym, slopes):
+    graph = prelu_net(sym, slopes, pooled=True)
+    fast = graph.copy()
+    assert pool_first(fast, 16).startswith("1" if min(slopes) >= 0 else "no")
+    assert_same(graph, fast, noise(1, 3, 13, 13))
+
+
+def test_what_is_read_twice_or_averaged_is_left_alone(sym):
+    prelu = sym.LeakyReLU(sym.Convolution(sym.var("data"), num_filter=3, kernel=(3, 3)), act_type="prelu", name="prelu")
+    read = {"kernel": (2, 2), "stride": (2, 2)}
+    averaged, greatest = (sym.Pooling(prelu, pool_type=kind, **read) for kind in ("avg", "max"))
+    for net in (averaged, sym.Group([averaged, greatest])):
+        graph = drawn(net, data=(1, 3, 10, 10))
+        fast = graph.copy()
+        assert pool_first(fast, 16) == "no max pooling to move before a PReLU"
+        assert ops(fast) == ops(graph)
 
 
 # --- Channels and heads ---
