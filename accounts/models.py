@@ -220,6 +220,7 @@ class AuditEvent(models.Model):
             models.Index(fields=["gallery_id", "-id"], name="audit_by_gallery"),
             models.Index(fields=["user", "-id"], name="audit_by_user"),
             models.Index(fields=["object_id"], name="audit_by_object"),
+            models.Index(fields=["change_id"], name="audit_by_change", condition=models.Q(change_id__isnull=False)),
         ]
 
     def __str__(self):
