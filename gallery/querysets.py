@@ -5,6 +5,7 @@ The models are imported where they are used: gallery/models.py imports this modu
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -74,6 +75,10 @@ class IdentityQuerySet(GalleryScopedQuerySet):
         samples = FaceSample.objects.enrolled()
         best = samples.filter(identity=OuterRef("pk")).order_by("-quality_score", "id")
         return self.annotate(portrait_id=Subquery(best.values("pk")[:1]), sample_count=_count(samples, "identity"))
+
+    def portraits(self) -> dict[UUID, UUID | None]:
+        """Each person's `portrait_id`."""
+        return dict(self.with_portrait().values_list("pk", "portrait_id"))
 
     def with_valid_consent(self):
         not_expired = Q(consent_until=None) | Q(consent_until__gte=server_today())

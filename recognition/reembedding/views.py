@@ -85,7 +85,7 @@ def _job_context(request, gallery: Gallery) -> dict:
 def _with_portraits(page):
     """Adds `people` to each changed face: [(person, portrait)] of whom it was recognised as before and would be after."""
     people = {pk for row in page for pk in (row.before_identity_id, row.after_identity_id)} - {None}
-    portraits = dict(Identity.objects.filter(pk__in=people).with_portrait().values_list("pk", "portrait_id"))
+    portraits = Identity.objects.filter(pk__in=people).portraits()
     for row in page:
         named = [person for person in (row.before_identity, row.after_identity) if person]
         row.people = [(person, portraits.get(person.pk)) for person in named]
