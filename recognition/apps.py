@@ -9,7 +9,7 @@ class RecognitionConfig(AppConfig):
         "first-steps": "people",
         "gallery-settings": "settings",
         "recognition-settings": "settings",
-        "members": "settings",
+        "members": "members",
         "model": "settings",
         "health": "health",
         "calibration": "settings",

@@ -98,8 +98,7 @@ def _tick_all(hand, world, photos):
 
 
 def _fill_in_member(hand, world, photos):
-    hand.go("Settings")
-    hand.click(hand.page.get_by_role("link", name="Members"))
+    hand.go("Members")
     hand.type(hand.page.get_by_label("User name"), f"bo-{world['slug']}")
 
 
@@ -113,9 +112,9 @@ def _fill_in_camera(hand, world, photos):
 
 def _fill_in_password(hand, world, photos):
     hand.click(hand.page.get_by_role("button", name="Account menu"))
-    hand.click(hand.page.get_by_role("link", name="My account"))
-    hand.click(hand.page.get_by_role("link", name="Change your password"))
-    hand.type(hand.page.locator("[name=oldpassword]"), world["password"])
+    hand.click(hand.page.get_by_role("link", name="Change password"))
+    expect(hand.page.locator("[name=oldpassword]")).to_be_focused()
+    hand.go_on_typing(world["password"])
     for _ in range(2):
         hand.press("Tab")
         hand.go_on_typing(NEW_PASSWORD)

@@ -56,6 +56,7 @@ class OwnPasswordForm(ChangePasswordForm):
         _plain(self)
         self.fields["end_keys"].help_text = end_keys
         self.fields["oldpassword"].label = _("Current password")
+        self.fields["oldpassword"].widget.attrs["autofocus"] = True
 
     def save(self):
         services.change_own_password(

@@ -127,8 +127,13 @@ def test_without_script(job, size, desk, photos):
 def test_a_double_click_does_it_once(job, size, desk, photos):
     at = desk(size=size)
     hand = at.hand(twice=True)
-    do(job, hand, at, photos)
+    job.begin(hand, at.world, photos)
+    sent: list[str] = []
+    hand.page.on("request", lambda request: request.method == "POST" and sent.append(request.url))
+    job.decide(hand, at.world)
+    hand.sees(job.done(hand.page))
     hand.page.wait_for_timeout(500)  # the time that a second sending would need to be answered
+    assert len(sent) == 1, sent
     expect(job.done(hand.page)).to_be_visible()
     expect(hand.page.get_by_role("alert").and_(hand.page.locator(":visible"))).to_have_count(0)
     assert at.made() == job.makes

@@ -116,7 +116,7 @@ def test_settings_and_members(page, write):
     page.locator("form", has_text="How careful?").get_by_role("button", name="Save").click()
     expect(page.get_by_role("row", name="1 in 1,000 strangers")).to_contain_text("in force")
     fits_everywhere(page, "settings-recognition")
-    page.get_by_role("link", name="Members").click()
+    go(page, "Members")
     name = f"grace-{page.viewport_size['width']}"
     page.get_by_label("User name").fill(name)
     page.get_by_role("button", name="Add", exact=True).click()
