@@ -20,6 +20,7 @@ class Exchange:
         self._store: Any = None  # an mxnet KVStore, where one is needed
         if distributed:
             self._store = import_mxnet().kv.create("dist_sync")
+            self._wait_at_exit(False)
         elif replicas > 1:
             self._store = import_mxnet().kv.create("device")
         self._distributed = distributed
@@ -41,6 +42,19 @@ class Exchange:
         if self._store is not None:
             self._store.push(name, gradients)
             self._store.pull(name, out=gradients)
+
+    def finish(self) -> None:
+        """Sends what is still to be sent, as MXNet drops it when Python ends, and the others would wait for it for ever.
+
+        Without this a process ends at once, because it has failed; after it, it ends when the others do.
+        """
+        if self._distributed:
+            import_mxnet().nd.waitall()
+            self._wait_at_exit(True)
+
+    def _wait_at_exit(self, wanted: bool) -> None:
+        base = import_mxnet().base
+        base.check_call(base._LIB.MXKVStoreSetBarrierBeforeExit(self._store.handle, int(wanted)))
 
     def sum_figures(self, figures: np.ndarray) -> np.ndarray:
         """Sums three figures over the processes; float (3,)."""

@@ -100,7 +100,7 @@ class Trainer:
         exchange: Exchange | None = None,
     ):
         self.net, self.options, self.run, self.sets = net, options, run, sets
-        exchange = exchange or Exchange(len(run.devices))
+        self._exchange = exchange = exchange or Exchange(len(run.devices))
         self._is_leader = exchange.rank == 0
         self._batch = options.batch * exchange.processes
         sampler = Sampler(
@@ -140,6 +140,7 @@ class Trainer:
             self._finish_step(step + 1, result, rate, times)
             if result.stop:
                 break
+        self._exchange.finish()
         if self._is_leader:
             self._curves.draw()
         return self.outcome

@@ -96,6 +96,39 @@ def test_a_process_that_fails_ends_the_others(tmp_path):
     assert cluster.train_locally([sys.executable, "-c", "import sys; sys.exit(3)"], 2) == 3
 
 
+EXCHANGING = """
+from recognition.engine.mxnet_runtime import import_mxnet
+from recognition.lab.training.exchange import Exchange
+
+exchange = Exchange(distributed=True)
+gradients = {f"layer {number}": [import_mxnet().nd.ones((1000, 1000))] for number in range(24)}
+exchange.broadcast(gradients)
+if exchange.rank == FAILS:
+    raise SystemExit(4)
+for name, arrays in gradients.items():
+    exchange.sum_gradients(name, arrays)
+exchange.finish()
+if exchange.rank == 0:
+    assert all((array.asnumpy() == 2).all() for [array] in gradients.values())
+"""
+TOGETHER = """
+import sys
+from recognition.lab.training import cluster
+sys.exit(cluster.train_locally([sys.executable, "-c", sys.argv[1]], 2))
+"""
+
+
+@pytest.mark.parametrize(("fails", "code"), [(None, 0), (0, 4), (1, 4)])
+def test_no_process_waits_for_ever_for_one_that_has_ended(fails, code):
+    """One ends while what it has to send is still queued, or fails before it has sent anything."""
+    command = [sys.executable, "-c", TOGETHER, EXCHANGING.replace("FAILS", str(fails))]
+    with subprocess.Popen(command) as both:
+        try:
+            assert both.wait(120) == code
+        finally:
+            both.terminate()  # it ends all that it has started
+
+
 def test_two_devices_do_what_one_does(tmp_path):
     """Both devices are the CPU here. BatchNorm is frozen, as above."""
     chips, labels = patterns(4, 3)
