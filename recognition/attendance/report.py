@@ -37,31 +37,36 @@ class PersonDay:
     correction: AttendanceCorrection | None = None
 
 
+MANY = 1000  # of more people the rows are not asked for one by one: the whole gallery's are read quicker
+
+
 @dataclass(slots=True)
 class Days:
-    """What is known about days `first` to `last` of a gallery, in few queries."""
+    """What is known about days `first` to `last` of a gallery, in few queries. inside: whether who is inside now is wanted."""
 
     gallery: Gallery
     first: date
     last: date
     people: Sequence[Identity]
+    inside: bool = True
     _seen: dict[tuple[UUID, date], list[AttendanceDay]] = field(default_factory=lambda: defaultdict(list))
     _corrected: dict[tuple[UUID, date], AttendanceCorrection] = field(default_factory=dict)
     _live: set[date] = field(default_factory=set)
+    _today: date = field(init=False)
     _inside: dict[UUID, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        ids = [person.pk for person in self.people]
-        rows = AttendanceDay.objects.filter(gallery=self.gallery, identity__in=ids).between(self.first, self.last)
+        whose = {"identity__in": [person.pk for person in self.people]} if len(self.people) <= MANY else {}
+        rows = AttendanceDay.objects.filter(gallery=self.gallery, **whose).between(self.first, self.last)
         for row in rows.select_related("camera").order_by("first_seen"):
             self._seen[row.identity_id, row.date].append(row)
-        corrections = AttendanceCorrection.objects.in_force().filter(gallery=self.gallery, identity__in=ids)
+        corrections = AttendanceCorrection.objects.in_force().filter(gallery=self.gallery, **whose)
         for correction in corrections.between(self.first, self.last).select_related("made_by"):
             self._corrected[correction.identity_id, correction.date] = correction
         self._live = days_with_pictures(self.gallery, self.first, self.last)
-        today = day_of(self.gallery, timezone.now())
-        if self.first <= today <= self.last:
-            self._inside = who_is_inside(self.gallery, today)
+        self._today = day_of(self.gallery, timezone.now())
+        if self.inside and self.first <= self._today <= self.last:
+            self._inside = who_is_inside(self.gallery, self._today)
 
     def of(self, person: Identity, day: date) -> PersonDay:
         rows = self._seen.get((person.pk, day), [])
@@ -83,7 +88,7 @@ class Days:
             first_camera=names[0] if names else "",
             last_camera=latest.camera.name if latest and latest.camera else "",
             sightings=sum(row.sightings for row in rows),
-            inside=self._inside.get(person.pk) if self._is_today(day) else None,
+            inside=self._inside.get(person.pk) if day == self._today else None,
             correction=correction,
         )
 
@@ -93,9 +98,6 @@ class Days:
         if seen:
             return Presence.PRESENT
         return Presence.ABSENT if day in self._live else Presence.NO_DATA
-
-    def _is_today(self, day: date) -> bool:
-        return day == day_of(self.gallery, timezone.now())
 
 
 def _corrected_times(

@@ -1,6 +1,5 @@
 """The pages of attendance: a day, a month as a table, and a person's days."""
 
-from collections import Counter
 from datetime import date
 
 from django.contrib import messages
@@ -35,11 +34,15 @@ def attendance(request, slug):
     today = day_of(gallery, timezone.now())
     day = min(_date(request.GET.get("day")) or today, today)
     department = request.GET.get("department", "")
-    days = Days(gallery, day, day, list(people_of(gallery, department)))
+    people = people_of(gallery, department)
     if request.GET.get("format") == "csv":
-        return _csv(request, days)
+        return _csv(request, Days(gallery, day, day, list(people)))
+    days = Days(gallery, day, day, list(people.only("gallery", "name", "department")))
     rows = [days.of(person, day) for person in days.people]
-    page = Paginator(_in_order(rows), PEOPLE_PER_PAGE).get_page(request.GET.get("page"))
+    by_presence = _by_presence(rows)
+    page = Paginator([row for some in by_presence.values() for row in some], PEOPLE_PER_PAGE).get_page(
+        request.GET.get("page")
+    )
     _add_portraits(page)
     context = {
         "gallery": gallery,
@@ -48,10 +51,10 @@ def attendance(request, slug):
         "before": day - DAY,
         "after": day + DAY if day < today else None,
         "department": department,
-        "departments": departments_of(gallery),
+        "departments": departments_of(gallery) if department else _departments(days),
         "page": page,
-        "groups": _groups(page, counts := Counter(row.presence for row in rows)),
-        "counts": {presence.value: counts[presence] for presence in Presence},
+        "groups": _groups(page, by_presence),
+        "counts": {presence.value: len(some) for presence, some in by_presence.items()},
         "inside": sum(bool(row.inside) for row in rows) if any(row.inside is not None for row in rows) else None,
     }
     looks.seen(request, looks.Kind.PEOPLE, gallery=gallery)
@@ -72,7 +75,7 @@ def month(request, slug):
     if request.GET.get("format") == "csv":
         return _csv(request, Days(gallery, dates[0], dates[-1], list(people)))
     page = Paginator(people, PEOPLE_PER_PAGE).get_page(request.GET.get("page"))
-    days = Days(gallery, dates[0], dates[-1], list(page))
+    days = Days(gallery, dates[0], dates[-1], list(page), inside=False)
     context = {
         "gallery": gallery,
         "first": first,
@@ -168,12 +171,15 @@ GROUPS = {
 }
 
 
-def _in_order(rows: list[PersonDay]) -> list[PersonDay]:
-    """Those who were seen first, the latest of them at the front."""
-    places = {presence: place for place, presence in enumerate(GROUPS)}
-    return sorted(
-        rows, key=lambda row: (places[row.presence], -_latest(row) if row.presence == Presence.PRESENT else 0)
-    )
+def _by_presence(rows: list[PersonDay]) -> dict[Presence, list[PersonDay]]:
+    """In the order of the page; those who were seen with the latest at the front."""
+    found = {presence: [row for row in rows if row.presence is presence] for presence in GROUPS}
+    found[Presence.PRESENT].sort(key=_latest, reverse=True)
+    return found
+
+
+def _departments(everybody: Days) -> list[str]:
+    return sorted({person.department for person in everybody.people} - {""})
 
 
 def _add_portraits(page: Page) -> None:
@@ -183,11 +189,11 @@ def _add_portraits(page: Page) -> None:
         row.identity.portrait_id = portraits.get(row.identity.pk)
 
 
-def _groups(page: Page, counts: Counter) -> list[tuple[str, int, list[PersonDay]]]:
+def _groups(page: Page, everybody: dict[Presence, list[PersonDay]]) -> list[tuple[str, int, list[PersonDay]]]:
     """What it is called, how many are in it on all pages, and those of this page."""
     found = [
-        (str(GROUPS[presence]), counts[presence], [row for row in page if row.presence == presence])
-        for presence in GROUPS
+        (str(GROUPS[presence]), len(some), [row for row in page if row.presence is presence])
+        for presence, some in everybody.items()
     ]
     return [group for group in found if group[2]]
 
