@@ -18,7 +18,7 @@ from recognition.alerts.models import Alert, MqttMessage, MqttTopic
 from recognition.alerts.outbox import MQTT
 from recognition.cameras.models import Sighting
 from recognition.mqtt.broker import Connection, Lost, Message, connected
-from recognition.mqtt.topics import Topics
+from recognition.mqtt.topics import DISCOVERY, Topics
 
 logger = logging.getLogger(__name__)
 AT_ONCE = 100  # messages that wait for confirmation together
@@ -58,7 +58,6 @@ class Publisher:
             connected(self._address, client_id=client_id, will=will) as broker,
         ):
             self._kept, self._after = {}, 0  # a broker that was started again may have forgotten everything
-            self._deliver(broker, [self._topics.available(online=True)])
             logger.info("connected to the MQTT broker")
             while not stop.is_set():
                 broker.check()
@@ -68,8 +67,8 @@ class Publisher:
     def _look(self, broker: Connection, news: Subscription, stop: StopFlag) -> None:
         """Publishes what is new, and waits for more. Raises Lost."""
         try:
-            more = self.tell(broker)
             self.keep(broker)
+            more = self.tell(broker)
         except (OperationalError, InterfaceError) as error:
             logger.warning("trying again in %.0f s: %s", DATABASE_PAUSE, described(error))
             connection.close()
@@ -104,7 +103,9 @@ class Publisher:
         changed = [topic for topic, payload in wanted.items() if self._kept.get(topic) != payload]
         self._deliver(broker, [Message(topic, wanted[topic], retain=True) for topic in changed])
         gone = list(MqttTopic.objects.exclude(topic__in=wanted).values_list("topic", flat=True))
-        self._deliver(broker, [Message(topic, "", retain=True) for topic in gone])
+        for announced in (True, False):  # Home Assistant forgets a device first: it takes nothing empty for a state
+            emptied = [topic for topic in gone if topic.startswith(DISCOVERY) == announced]
+            self._deliver(broker, [Message(topic, "", retain=True) for topic in emptied])
         MqttTopic.objects.filter(topic__in=gone).delete()
         self._kept = wanted
 

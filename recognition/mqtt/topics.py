@@ -23,6 +23,10 @@ from recognition.sightings.representation import sighting_as_dict
 
 NOBODY = "nobody"
 LONGEST_STATE = 255  # characters, of a state in Home Assistant
+DISCOVERY = "homeassistant/device"
+NAMES = (
+    f"{{{{ (value_json.people | map(attribute='name') | unique(true) | join(', '))[:{LONGEST_STATE}] or '{NOBODY}' }}}}"
+)
 EVENT = "{{ {'event_type': value_json.kind, 'text': value_json.text, 'picture': value_json.picture} | to_json }}"
 
 
@@ -44,7 +48,7 @@ class Topics:
         return Message(f"{self.prefix}/{row.sighting.gallery.slug}/sightings", _json(values))
 
     def kept(self) -> dict[str, str]:
-        """Topic → what the broker is to keep there now."""
+        """Topic → what the broker is to keep there now. Last, that we are there: what was kept before counts for nothing."""
         galleries = Gallery.objects.filter(deletes_at=None)
         cameras = Camera.objects.filter(gallery__deletes_at=None).select_related("gallery").order_by("id")
         seen = _seen_now()
@@ -56,7 +60,8 @@ class Topics:
             kept |= self._device(camera.pk, camera.name, "person", self._person_component(camera))
             kept[topic] = ", ".join(dict.fromkeys(name_of(row) for row in here))[:LONGEST_STATE] or NOBODY
             kept[f"{topic}/attributes"] = _json(_attributes(here))
-        return kept
+        here_we_are = self.available(online=True)
+        return kept | {here_we_are.topic: here_we_are.payload}
 
     def _alerts(self, gallery: Gallery) -> str:
         return f"{self.prefix}/{gallery.slug}/alerts"
@@ -65,13 +70,15 @@ class Topics:
         return f"{self.prefix}/{camera.gallery.slug}/cameras/{camera.slug}/person"
 
     def _person_component(self, camera: Camera) -> dict[str, Any]:
-        topic = self._person(camera)
+        """State and attributes of one message: Home Assistant changes both at once, and an automation finds the right picture."""
+        topic = f"{self._person(camera)}/attributes"
         return {
             "platform": "sensor",
             "name": "Person",
             "icon": "mdi:face-recognition",
             "state_topic": topic,
-            "json_attributes_topic": f"{topic}/attributes",
+            "value_template": NAMES,
+            "json_attributes_topic": topic,
         }
 
     def _alert_component(self, gallery: Gallery) -> dict[str, Any]:
@@ -91,10 +98,9 @@ class Topics:
             "device": {"identifiers": [own], "name": name, "manufacturer": "Faceplatform"},
             "origin": {"name": "Faceplatform", "sw_version": __version__},
             "availability_topic": self.available(online=True).topic,
-            "qos": 1,
-            "components": {part: component | {"unique_id": f"{own}_{part}"}},
+            "components": {part: component | {"qos": 1, "unique_id": f"{own}_{part}"}},
         }
-        return {f"homeassistant/device/{own}/config": _json(values)}
+        return {f"{DISCOVERY}/{own}/config": _json(values)}
 
 
 def name_of(sighting: Sighting) -> str:

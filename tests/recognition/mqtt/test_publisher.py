@@ -143,10 +143,13 @@ def test_a_broker_that_was_absent_at_the_start_is_told_everything(hall, broker, 
     attributes = json.loads(listener.kept[f"{PERSON}/attributes"])
     assert (attributes["sighting"], attributes["picture"]) == (str(seen.pk), f"/api/v1/sightings/{seen.pk}/crop.jpg")
     assert SIGHTINGS not in listener.kept and ALERTS not in listener.kept  # who comes later is told of now alone
+    told = [topic for topic, _ in listener.heard]  # nobody takes what was kept before for what is now
+    assert told.index(f"{PERSON}/attributes") < told.index("faces/available") < told.index(ALERTS)
 
     found = json.loads(listener.kept[f"homeassistant/device/faceplatform_{seen.camera_id.hex}/config"])
     person = found["components"]["person"]
-    assert person["state_topic"] == PERSON and person["json_attributes_topic"] == f"{PERSON}/attributes"
+    assert person["state_topic"] == person["json_attributes_topic"] == f"{PERSON}/attributes"  # both change at once
+    assert person["qos"] == 1  # Home Assistant gives the device's own to its components only since 2026
     assert found["availability_topic"] == "faces/available" and found["device"]["name"] == "Door"
     event = json.loads(listener.kept[f"homeassistant/device/faceplatform_{hall.pk.hex}/config"])["components"]["alerts"]
     assert event["state_topic"] == ALERTS and "known" in event["event_types"]
@@ -262,6 +265,8 @@ def test_what_the_broker_keeps_of_a_camera_goes_with_it(hall, broker, listen):
         hall.cameras.get(slug="yard").delete()
         Publisher(address_of(broker), "faces").keep(link)
         listener.wait_for(lambda it: it.on("faces/hall/cameras/yard/person/attributes")[-1] == "")
+        emptied = [topic.split("/")[0] for topic, payload in listener.heard if not payload]
+        assert emptied == ["homeassistant", "faces", "faces"]
         assert listener.kept[PERSON] == "nobody"
 
         see(hall, "Ada")
@@ -272,7 +277,9 @@ def test_what_the_broker_keeps_of_a_camera_goes_with_it(hall, broker, listen):
         publisher.keep(link)
         list(link.deliver([Message("end", "end")]))
         listener.wait_for(lambda it: it.on("end"))
-    assert not listener.on(SIGHTINGS) and not any(listener.kept.values()) and not MqttTopic.objects.exists()
+    still_kept = [topic for topic, payload in listener.kept.items() if payload]
+    assert not listener.on(SIGHTINGS) and still_kept == ["faces/available"]
+    assert [row.topic for row in MqttTopic.objects.all()] == ["faces/available"]
 
 
 def test_what_the_broker_refuses_waits_and_keeps_nobody(hall, tmp_path, listen, monkeypatch):
