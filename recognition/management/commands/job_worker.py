@@ -1,6 +1,7 @@
 """Runs background jobs that need no model."""
 
 import asyncio
+import os
 
 from django.core.management.base import BaseCommand
 from procrastinate.contrib.django import app
@@ -8,6 +9,8 @@ from procrastinate.contrib.django.django_connector import DjangoConnector
 
 from faceplatform.processes.job_worker import run_workers
 from faceplatform.processes.jobs import adopt_earlier
+
+NICENESS = 5
 
 
 class Command(BaseCommand):
@@ -18,6 +21,8 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="end when no job is waiting")
 
     def handle(self, *, once, **options):
+        if not once:
+            os.nice(NICENESS)  # people who wait for a photo come first
         adopt_earlier(app.tasks)
         assert isinstance(app.connector, DjangoConnector)
         with app.replace_connector(app.connector.get_worker_connector()) as worker_app:
