@@ -49,7 +49,7 @@ languages: .venv/requirements-dev.stamp
 
 # Of every page, wide and on a phone, with an index: var/pictures/index.html
 pictures: .venv/requirements-dev.stamp
-	$(PY) tests/pictures.py var/pictures
+	$(PY) tests/pictures.py var/pictures $(LANGUAGE)
 
 # How many clicks and seconds ten main jobs take, as a table for docs/performance.md.
 clicks: .venv/requirements-dev.stamp

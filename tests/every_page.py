@@ -31,7 +31,7 @@ SIGNED_OUT = ("/sign-in", "/sign-in/forgotten", "/sign-in/forgotten/sent", "/sig
 MORE = (
     "/galleries/{slug}/?q=nobody+is+called+so",
     "/galleries/{slug}/?state=all",
-    "/evaluations/compare?first={evaluations}&second={other evaluation}",
+    "/evaluations/compare?id={evaluations}&id={other evaluation}",
     "/galleries/visitors-of-the-second-building/",
     "/galleries/visitors-of-the-second-building/cameras/",
     "/galleries/visitors-of-the-second-building/sightings",

@@ -1,4 +1,5 @@
-"""Pictures of every page of a platform with the demo's people, wide and light, and on a phone and dark: `make pictures`."""
+"""Pictures of every page of a platform with the demo's people, wide and light, and on a phone and dark: `make pictures`, or
+`make pictures LANGUAGE=es` as a browser that prefers Spanish."""
 
 import html
 import os
@@ -26,24 +27,25 @@ FRAME = (
 )
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, language: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="faceplatform-pictures-") as home:
         made = filled(Path(home))
         try:
             with launched() as browser:
-                addresses = photographed(made, browser, folder)
+                addresses = photographed(made, browser, folder, language)
         finally:
             made.platform.interrupt()
     (folder / "index.html").write_text(FRAME.format("".join(_row(address) for address in addresses)))
     print(f"{len(addresses)} pages: {folder}/index.html")
 
 
-def photographed(made: Filled, browser: Browser, folder: Path) -> list[str]:
+def photographed(made: Filled, browser: Browser, folder: Path, language: str) -> list[str]:
     """Writes the pictures; returns the addresses of the pages."""
     addresses: list[str] = []
     for theme, width, height in VIEWS:
-        context = signed_in(browser, made.platform, viewport={"width": width, "height": height}, color_scheme=theme)
+        view = {"viewport": {"width": width, "height": height}, "color_scheme": theme, "locale": language}
+        context = signed_in(browser, made.platform, **view)
         page = context.new_page()
         addresses, _ = pages(made, context)
         for address in addresses:
@@ -66,4 +68,4 @@ def _row(address: str) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "en-GB")

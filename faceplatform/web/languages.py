@@ -17,6 +17,9 @@ from django.utils.cache import patch_vary_headers
 
 SOURCE = "en"
 LEAST = 6  # letters of its own that a text with placeholders must have: "%(a)s to %(b)s" would be found in any sentence
+NAMES = frozenset(
+    ("name", "names", "who", "other", "user", "username", "gallery", "camera", "department", "path", "folder", "photo")
+)
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 
@@ -39,7 +42,7 @@ def retold(sentence: str) -> str:
     """A sentence that was stored in English, by a worker for example, in the language that is active.
 
     It is found among the texts that are marked for translation, also where values stand in it ("%(name)s"). What is not
-    found stays as it is.
+    found stays as it is, and so do names: somebody may be called May.
     """
     language = translation.get_language() or SOURCE
     return sentence if not sentence or language == SOURCE else _retold(language, sentence)
@@ -48,11 +51,17 @@ def retold(sentence: str) -> str:
 @lru_cache(512)
 def _retold(language: str, sentence: str) -> str:
     known = translation.gettext(sentence)
-    if known != sentence:
-        return known
+    return _with_values(language, sentence) if known == sentence else known
+
+
+def _with_values(language: str, sentence: str) -> str:
+    """If a text with placeholders has become the sentence, such as "Unknown 3"."""
     for pattern, text in _patterns(language):
         if found := pattern.fullmatch(sentence):
-            values = {"count": "1", **{name: retold(value) for name, value in found.groupdict().items()}}
+            values = {"count": "1"} | {
+                name: _with_values(language, value) if name in NAMES else retold(value)
+                for name, value in found.groupdict().items()
+            }
             return (
                 translation.ngettext(*text, _number(values)) if len(text) == 2 else translation.gettext(*text)
             ) % values

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from faceplatform.web.languages import SOURCE
+from faceplatform.web.languages import SOURCE, retold
 from gallery.models import Identity
 from recognition.alerts.models import (
     Alert,
@@ -39,7 +39,7 @@ def name_of(alert: Alert) -> str:
     """Whom it is about. Takes an alert read by `with_all`."""
     if alert.identity is not None:
         return alert.identity.current.name if alert.identity.current else _("A deleted person")
-    return str(alert.unknown.current) if alert.unknown else _("Somebody")
+    return retold(str(alert.unknown.current)) if alert.unknown else _("Somebody")
 
 
 def alert_as_dict(alert: Alert) -> dict[str, Any]:

@@ -107,6 +107,7 @@ def _forget() -> None:
         ("The front camera saw Ada.", "Ada war vor der Kamera vorn."),
         ("1 face was found in the hall.", "1 Gesicht in the hall."),
         ("3 faces were found in the hall.", "3 Gesichter in the hall."),
+        ("The front camera saw front.", "front war vor der Kamera vorn."),  # somebody who is called so
         ("Ada and more", "Ada and more"),
         ("Nobody has marked this.", "Nobody has marked this."),
         ("", ""),

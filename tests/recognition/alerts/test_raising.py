@@ -228,6 +228,8 @@ def test_an_alert_names_the_unknown_person_that_it_was_merged_into(hall, door):
     merge_unknowns(actor=member(hall, Role.CURATOR), into=first, others=[second])
     alert = Alert.objects.with_all().get()
     assert in_words(alert) == "Unknown 1 was seen at Door."
+    with translation.override("de"):
+        assert in_words(alert) == "Unbekannt 1 wurde an Door gesehen."
     assert alert_as_dict(alert)["unknown"] == {"id": str(first.pk), "number": 1}
 
 

@@ -13,6 +13,8 @@ from recognition.imports.zips import DAMAGED
     [
         (unreadable(DAMAGED).message, "Die Datei kann nicht gelesen werden: Sie ist im ZIP beschädigt."),
         ("faces.zip cannot be read: Permission denied.", "faces.zip kann nicht gelesen werden: Permission denied."),
+        ("Unknown 2 was seen at May.", "Unbekannt 2 wurde an May gesehen."),
+        ("May was seen at Entrance.", "May wurde an Entrance gesehen."),
         ("Somebody wrote this.", "Somebody wrote this."),
     ],
 )
