@@ -17,7 +17,7 @@ from django.utils.cache import patch_vary_headers
 
 SOURCE = "en"
 LEAST = 6  # letters of its own that a text with placeholders must have: "%(a)s to %(b)s" would be found in any sentence
-NAMES = frozenset(
+NAMES = frozenset(  # of placeholders whose values are words of the users' own
     ("name", "names", "who", "other", "user", "username", "gallery", "camera", "department", "path", "folder", "photo")
 )
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
