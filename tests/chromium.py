@@ -37,6 +37,24 @@ def go(page: Page, name: str) -> None:
         link.click()
 
 
+@contextmanager
+def held(page: Page, address: str) -> Iterator[None]:
+    """Within, a request to the address is under way; at the end it is answered, and the page has had time to take that."""
+    waiting = []
+    page.route(address, lambda route: waiting.append(route))
+    try:
+        while not waiting:
+            page.wait_for_timeout(20)
+        yield
+    finally:
+        for route in waiting:
+            route.continue_()
+            if answer := route.request.response():  # none where the page gave it up
+                answer.finished()
+        page.unroute(address)
+        page.wait_for_timeout(300)
+
+
 def sign_out(page: Page) -> None:
     page.get_by_role("button", name="Account menu").click()
     page.get_by_role("button", name="Sign out").click()

@@ -6,7 +6,7 @@ import socket
 
 import numpy as np
 import pytest
-from chromium import fits, go, launched
+from chromium import fits, go, held, launched
 from mjpeg_server import MjpegServer, jpegs
 from platform_process import Platform
 from playwright.sync_api import Page, expect
@@ -175,5 +175,6 @@ def test_the_browsers_webcam_is_a_camera(cameras):
     expect(watching.locator(".state")).to_contain_text("Live", timeout=SLOW)
     watching.wait_for_function("() => document.querySelector('img[data-live]').naturalWidth > 100", timeout=SLOW)
     fits(watching)
-    page.get_by_role("button", name="Stop").click()
+    with held(page, "**/frames"):
+        page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("The browser then asks whether it may use the camera.")).to_be_visible()

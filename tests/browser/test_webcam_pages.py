@@ -4,7 +4,7 @@ import io
 import re
 
 import pytest
-from chromium import fits, go, launched, shot
+from chromium import fits, go, held, launched, shot
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -140,7 +140,9 @@ def test_live_recognition_names_who_is_there_and_fills_no_list(gallery):
     shot(page, "live")
     middle = "rect => +rect.getAttribute('x') + rect.getAttribute('width') / 2"
     assert 500 < box.evaluate(middle) < 780
-    page.get_by_role("button", name="Stop").click()
+    with held(page, "**/recognitions"):
+        page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("as long as you look")).to_be_visible()
     expect(page.locator(".screen svg rect")).to_have_count(0)
     expect(page.get_by_role("button", name="Recognise live")).to_be_focused()
     assert sent and requests(page) == before

@@ -36,7 +36,6 @@ function draw({ faces, image }) {
   if (names.textContent !== told) names.textContent = told; // read out only when it changes
 }
 
-/** Sends one picture. Returns how many ms to wait at least before the next. */
 async function recognise(jpeg) {
   const body = new FormData();
   body.append("photo", jpeg, "live.jpg");
@@ -45,13 +44,18 @@ async function recognise(jpeg) {
   body.append("top_k", "1");
   const answer = await fetch(panel.dataset.post, { method: "POST", headers: { ...csrf(), Prefer: "wait=10" }, body });
   const told = await answer.json().catch(() => ({}));
-  if (answer.status === 201) {
+  return { status: answer.status, told, again: 1000 * (Number(answer.headers.get("Retry-After")) || 3) };
+}
+
+/** Returns how many ms to wait at least before the next picture. */
+function tell({ status, told, again }) {
+  if (status === 201) {
     say(panel, "sending");
-    if (video.srcObject) draw(told);
-  } else if (answer.status === 429 || answer.status >= 500) {
+    draw(told);
+  } else if (status === 429 || status >= 500) {
     say(panel, "waiting", told.detail ?? "");
-    return 1000 * (Number(answer.headers.get("Retry-After")) || 3);
-  } else if (answer.status !== 202) {
+    return again;
+  } else if (status !== 202) {
     stop("stopped", told.detail);
   }
   return 0;
@@ -63,16 +67,19 @@ const seen = () =>
     document.addEventListener("visibilitychange", () => resolve(), { once: true });
   });
 
+/** What comes after Stop was pressed is not told: the panel says how to start again. */
 async function send() {
   const stream = video.srcObject;
-  while (stream && video.srcObject === stream) {
+  const running = () => stream && video.srcObject === stream;
+  while (running()) {
     await seen();
     const next = pause(EVERY);
     try {
       const jpeg = await picture(video);
-      if (jpeg) await pause(await recognise(jpeg));
+      const answer = jpeg && (await recognise(jpeg));
+      if (answer && running()) await pause(tell(answer));
     } catch {
-      say(panel, "waiting");
+      if (running()) say(panel, "waiting");
       await pause(3000);
     }
     await next;

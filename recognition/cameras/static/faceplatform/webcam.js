@@ -15,24 +15,29 @@ let opening = false;
 async function post(jpeg) {
   const headers = { "Content-Type": "image/jpeg", ...csrf() };
   const answer = await fetch(page.dataset.post, { method: "POST", headers, body: jpeg });
-  if (answer.ok) say(page, "sending");
-  else if (answer.status >= 500) say(page, "lost");
-  else if (keepsOn && answer.status === 401) location.reload(); // it says what to do
-  else if (answer.status !== 429) {
-    const problem = await answer.json().catch(() => ({}));
-    stop("stopped", problem.detail);
-  }
+  const problem = answer.ok ? {} : await answer.json().catch(() => ({}));
+  return { ok: answer.ok, status: answer.status, reason: problem.detail };
 }
 
+function tell({ ok, status, reason }) {
+  if (ok) say(page, "sending");
+  else if (status >= 500) say(page, "lost");
+  else if (keepsOn && status === 401) location.reload(); // it says what to do
+  else if (status !== 429) stop("stopped", reason);
+}
+
+/** What comes after Stop was pressed is not told: the page says how to start again. */
 async function send() {
   const stream = video.srcObject;
-  while (stream && video.srcObject === stream) {
+  const running = () => stream && video.srcObject === stream;
+  while (running()) {
     const next = pause(EVERY);
     try {
       const jpeg = await picture(video);
-      if (jpeg) await post(jpeg);
+      const answer = jpeg && (await post(jpeg));
+      if (answer && running()) tell(answer);
     } catch {
-      say(page, "lost");
+      if (running()) say(page, "lost");
     }
     await next;
   }
