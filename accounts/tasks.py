@@ -2,6 +2,6 @@
 
 from accounts.audit.tasks import note_audit_head, seal_audit
 from accounts.looks.tasks import delete_old_looks
-from accounts.mails.tasks import requeue_lost_mails, send_link
+from accounts.mails.tasks import send_link
 
-__all__ = ["delete_old_looks", "note_audit_head", "requeue_lost_mails", "seal_audit", "send_link"]
+__all__ = ["delete_old_looks", "note_audit_head", "seal_audit", "send_link"]

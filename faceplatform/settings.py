@@ -177,6 +177,7 @@ OWNER_DATABASE: dict[str, Any] = (
 STATEMENT_SECONDS = env.get("FACEPLATFORM_STATEMENT_SECONDS")
 LOCK_SECONDS = env.get("FACEPLATFORM_LOCK_SECONDS")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+PROCRASTINATE_IMPORT_PATHS = ["faceplatform.processes.tasks"]  # jobs, beside those of each app's tasks.py
 
 # --- Accounts and sessions --------------------------------------------------------------------------------------------
 HTTPS = env.get("FACEPLATFORM_HTTPS")

@@ -6,7 +6,7 @@ from procrastinate import JobContext, RetryStrategy
 from procrastinate.contrib.django import app
 
 from accounts.mails.sending import send_link_now
-from faceplatform.processes.jobs import DELIVERIES, is_held, requeue_lost
+from faceplatform.processes.jobs import DELIVERIES, is_held
 
 logger = logging.getLogger(__name__)
 # After 6 s, 36 s, 4 min, 22 min, 2 h and 13 h. Then it remains as failed: the System page, doctor and metrics tell.
@@ -21,11 +21,3 @@ def send_link(context: JobContext, kind: str, user_id: str, state: str, site: st
         logger.warning("a mail (%s) is left to the worker that has taken it over", kind)
     elif not send_link_now(kind=kind, user_id=user_id, state=state, site=site, number=number):
         logger.info("a mail (%s) was not sent: nobody waits for it", kind)
-
-
-@app.periodic(cron="* * * * *")
-@app.task(queue=DELIVERIES, queueing_lock="lost-mails", pass_context=False)
-def requeue_lost_mails(timestamp: int = 0) -> None:
-    """Those of a job worker that was killed or is frozen."""
-    if count := requeue_lost(send_link):
-        logger.warning("%s mails of a lost job worker are sent again", count)

@@ -1,17 +1,19 @@
 """Background jobs: their queues, queueing them, and what became of them.
 
 Each queue has slots of its own, so jobs that take hours do not keep short ones waiting. A job that fails is tried again,
-with growing pauses (RETRY), and then remains as failed: the System page shows it. Finished jobs are deleted.
+with growing pauses (RETRY), and then remains as failed: the System page shows it. Finished jobs are deleted. Every job may
+run twice: one that is lost with its worker is queued again (tasks.py), and a frozen worker may wake and finish.
 """
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from procrastinate import RetryStrategy, exceptions
 from procrastinate.tasks import Task
 
@@ -26,6 +28,8 @@ SLOTS = {(MAINTENANCE,): 2, (REPORTS, EARLIER, "builtin"): 2, (IMPORTS,): 4, (DE
 RETRY = RetryStrategy(max_attempts=4, exponential_wait=8)  # after 8 s, 64 s, 9 min and 68 min
 SUCCEEDED_KEPT, FAILED_KEPT = timedelta(days=1), timedelta(days=30)
 LOST_AFTER = timedelta(seconds=60)  # a living worker gives a sign every ten
+LOST_MOST = 10  # tries of a job that is lost again and again
+LEASES = timedelta(minutes=3)  # the longest lease that a job takes
 BATCH = 1_000  # jobs deleted per transaction
 SHOWN = 20
 
@@ -47,13 +51,21 @@ WITH part AS (
 )
 SELECT (SELECT max(id) FROM part), (SELECT count(*) FROM deleted)
 """
-# Those that a worker which is gone or gives no sign of life was doing. attempts: so that one that kills its worker ends.
-REQUEUE = """
-SELECT procrastinate_retry_job_v2(job.id, now(), NULL, NULL, NULL)
+# Those that a worker which is gone or gives no sign of life was doing, and whether the same one is queued already.
+LOST = """
+SELECT job.id, job.task_name, job.attempts, EXISTS (
+    SELECT FROM procrastinate_jobs other WHERE other.status = 'todo' AND other.queueing_lock = job.queueing_lock
+)
 FROM procrastinate_jobs job LEFT JOIN procrastinate_workers worker ON worker.id = job.worker_id
-WHERE job.status = 'doing' AND job.task_name = %s AND job.attempts < %s
-  AND (worker.id IS NULL OR worker.last_heartbeat < now() - %s)
+WHERE job.status = 'doing' AND (worker.id IS NULL OR worker.last_heartbeat < now() - %s)
+ORDER BY job.id FOR UPDATE OF job
 """
+REQUEUE = """
+SELECT procrastinate_retry_job_v2(id, now() + CASE queue_name WHEN %s THEN interval '0' ELSE %s END, NULL, NULL, NULL)
+FROM procrastinate_jobs WHERE id = %s
+"""
+END = "SELECT procrastinate_finish_job_v1(%s, %s, false)"
+AT_ONCE = "UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE queueing_lock = %s AND status = 'todo'"
 HELD = "SELECT FROM procrastinate_jobs WHERE id = %s AND status = 'doing' AND attempts = %s"
 FAILURES = """
 SELECT job.id, job.task_name, job.args, job.attempts, job.scheduled_at, job.status = 'todo',
@@ -77,23 +89,45 @@ class Failure:
 
 
 def defer_once(task: Task, lock: str, **arguments: str) -> None:
-    """Queues a job, unless one with the same `lock` is already waiting."""
+    """Queues a job, unless one with the same `lock` is already waiting; that one then waits no longer."""
     try:
         with transaction.atomic():
             task.configure(queueing_lock=lock).defer(**arguments)
     except exceptions.AlreadyEnqueued:
         logger.info("%s is already queued", lock)
+        with connection.cursor() as cursor:
+            cursor.execute(AT_ONCE, [lock])
 
 
-def requeue_lost(task: Task, *, most: int = 10) -> int:
-    """Queues jobs again that were lost with their worker, killed or frozen. Returns how many.
+def requeue_lost() -> Counter[str]:
+    """Queues the jobs again that were lost with their worker, killed or frozen. Returns how many of which task.
 
-    One that has been tried `most` times stays. For tasks that may run twice: a frozen worker may wake and finish.
+    They begin when the leases of what they were doing have expired; deliveries at once. One that has been tried LOST_MOST
+    times ends as failed, as it may be what kills its worker.
     """
-    with connection.cursor() as cursor:
-        values: list[Any] = [task.name, most, LOST_AFTER]
-        cursor.execute(REQUEUE, values)
-        return cursor.rowcount
+    queued = Counter[str]()
+    silence: list[Any] = [LOST_AFTER]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(LOST, silence)
+        for number, name, attempts, is_queued in cursor.fetchall():
+            if is_queued:
+                cursor.execute(END, [number, "aborted"])
+            elif attempts >= LOST_MOST:
+                cursor.execute(END, [number, "failed"])
+            else:
+                queued[name] += _requeue(number)
+    return queued
+
+
+def _requeue(number: int) -> bool:
+    """False where the same job has been queued in this moment; the next look ends this one."""
+    values: list[Any] = [DELIVERIES, LEASES, number]
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(REQUEUE, values)
+    except IntegrityError:
+        return False
+    return True
 
 
 def is_held(job_id: int, attempts: int) -> bool:

@@ -23,8 +23,8 @@ from video_files import scene, write_video
 from watched import camera, walker
 from web_process import ROOT, database_url
 
-from accounts.mails.tasks import requeue_lost_mails
 from faceplatform.processes.jobs import LOST_AFTER
+from faceplatform.processes.tasks import requeue_lost_jobs
 from recognition.alerts.models import MqttMessage
 from recognition.alerts.outbox import publish
 from recognition.cameras import claims
@@ -79,7 +79,7 @@ def test_a_frozen_job_workers_mail_is_sent_by_another_and_not_again_when_it_wake
             with connection.cursor() as cursor:  # so long ago was its last sign of life
                 cursor.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - %s", [2 * LOST_AFTER])
             mail_server.hangs = False
-            requeue_lost_mails()
+            requeue_lost_jobs()
             run_waiting_jobs()
             assert told(mail_server) == ["ada@example.org"]
         mail_server.over.set()  # the connection that it held ends

@@ -14,10 +14,11 @@ from job_queue import jobs, run_waiting_jobs
 from traces_left import traces_of
 
 from accounts.actor import cli_actor
-from accounts.mails.tasks import PATIENCE, requeue_lost_mails
+from accounts.mails.tasks import PATIENCE
 from accounts.models import User
 from accounts.users import invitations, services
 from faceplatform.processes.jobs import is_held, latest_failures
+from faceplatform.processes.tasks import requeue_lost_jobs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MEANWHILE = ["switched off", "signed in", "another address", "another password", "gone"]
@@ -160,7 +161,7 @@ def test_the_mail_of_a_killed_worker_is_sent_again_under_the_same_number(mail_se
         cursor.execute("SELECT id, attempts FROM procrastinate_jobs")
         former = cursor.fetchone()
     assert is_held(*former)
-    requeue_lost_mails()
+    requeue_lost_jobs()
     assert not is_held(*former), "if it wakes, it leaves the mail to the next"
     run_waiting_jobs()
     first, second = (message["Message-ID"] for _, message in mail_server.received)

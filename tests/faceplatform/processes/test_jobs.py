@@ -5,21 +5,33 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from job_queue import jobs, run_waiting_jobs
 from other_process import start_elsewhere
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from faceplatform.processes.jobs import (
+    DELIVERIES,
     EARLIER,
     IMPORTS,
+    LEASES,
+    LOST_AFTER,
+    LOST_MOST,
     MAINTENANCE,
     REPORTS,
     SLOTS,
     adopt_earlier,
+    defer_once,
     delete_finished,
     latest_failures,
+    requeue_lost,
 )
+from faceplatform.processes.tasks import requeue_lost_jobs
+from recognition.alerts import delivery, mailing
+from recognition.imports.querysets import LEASE as OF_IMPORTS
+from recognition.reports.models import LEASE as OF_REPORTS
+from recognition.sightings.tasks import refresh_unknowns
 
 # Imports that never end, as many as there are slots for them and one more; then what they must not hold up.
 BUSY = """
@@ -60,6 +72,21 @@ from django.core.management import call_command
 call_command("job_worker")
 """
 
+# A job that takes as long as it likes, in a worker that will be killed.
+HANGS = """
+import threading
+from recognition.sightings import tasks
+
+def hang(*args):
+    print("began", flush=True)
+    threading.Event().wait()
+
+tasks.UUID = hang
+tasks.refresh_unknowns.configure(queueing_lock="again").defer(unknowns=["01a21ed5-4909-72e0-8801-9a8144c020f1"])
+from django.core.management import call_command
+call_command("job_worker")
+"""
+
 
 def queue(task: str, queue_name: str, status: str = "todo", *, days: int = 0, attempts: int = 0) -> int:
     with connection.cursor() as cursor:
@@ -73,6 +100,21 @@ def queue(task: str, queue_name: str, status: str = "todo", *, days: int = 0, at
             "UPDATE procrastinate_events SET at = now() - %s WHERE job_id = %s", [timedelta(days=days), number]
         )
     return number
+
+
+def lose(number: int, heartbeat: timedelta | None = None, lock: str | None = None) -> None:
+    """As if it were being done by a worker that is gone, or whose last sign of life is so old."""
+    with connection.cursor() as cursor:
+        worker = None
+        if heartbeat is not None:
+            cursor.execute(
+                "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - %s) RETURNING id", [heartbeat]
+            )
+            [worker] = cursor.fetchone()
+        cursor.execute(
+            "UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s, queueing_lock = %s WHERE id = %s",
+            [worker, lock, number],
+        )
 
 
 def left() -> list[int]:
@@ -161,6 +203,58 @@ def test_a_job_that_is_the_last_of_its_kind_can_be_deleted():
             [number],
         )
     assert delete_finished() == 1
+
+
+@pytest.mark.django_db
+def test_jobs_that_were_lost_with_their_worker_are_queued_again():
+    lose(gone := queue("gone", REPORTS))
+    lose(frozen := queue("frozen", MAINTENANCE), 2 * LOST_AFTER)
+    lose(mail := queue("mail", DELIVERIES))
+    lose(at_work := queue("at work", REPORTS), timedelta(seconds=5))
+    assert requeue_lost() == {"gone": 1, "frozen": 1, "mail": 1}
+    assert requeue_lost() == {}
+    rows = {row.pk: row for row in ProcrastinateJob.objects.all()}
+    assert [rows[number].status for number in (gone, frozen, mail, at_work)] == ["todo", "todo", "todo", "doing"]
+    assert rows[gone].scheduled_at - rows[mail].scheduled_at == LEASES
+    assert rows[frozen].attempts == 1 and rows[at_work].attempts == 0
+
+
+def test_a_lost_job_begins_when_no_lease_of_it_is_left():
+    assert max(OF_IMPORTS, OF_REPORTS, delivery.LEASE, mailing.LEASE) <= LEASES
+
+
+@pytest.mark.django_db
+def test_a_lost_job_is_not_queued_beside_its_like_nor_for_ever():
+    waiting, lost, other, deadly = (queue(name, REPORTS) for name in ("same", "same", "twice", "deadly"))
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE procrastinate_jobs SET queueing_lock = 'same' WHERE id = %s", [waiting])
+        cursor.execute("UPDATE procrastinate_jobs SET attempts = %s WHERE id = %s", [LOST_MOST, deadly])
+    lose(lost, lock="same")
+    lose(other, lock="twice")
+    lose(twin := queue("twice", REPORTS), lock="twice")
+    lose(deadly)
+    assert requeue_lost() == {"twice": 1}
+    assert requeue_lost() == {}
+    status = dict(ProcrastinateJob.objects.values_list("id", "status"))
+    assert status == {waiting: "todo", lost: "aborted", other: "todo", twin: "aborted", deadly: "failed"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_killed_job_worker_was_doing_is_done_by_the_next(tmp_path):
+    process = start_elsewhere(HANGS, tmp_path)
+    assert process.stdout.readline() == "began\n"
+    process.kill()
+    process.communicate()
+    with connection.cursor() as cursor:  # a minute later
+        cursor.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - %s", [2 * LOST_AFTER])
+    requeue_lost_jobs()
+    [job] = ProcrastinateJob.objects.filter(task_name=refresh_unknowns.name)
+    assert job.status == "todo" and job.scheduled_at > timezone.now()
+    run_waiting_jobs()
+    assert jobs(task_name=refresh_unknowns.name) == [("refresh_unknowns", MAINTENANCE, "todo")], "a lease may be left"
+    defer_once(refresh_unknowns, "again", unknowns=[])
+    run_waiting_jobs()
+    assert jobs(task_name=refresh_unknowns.name) == [("refresh_unknowns", MAINTENANCE, "succeeded")], "asked for, now"
 
 
 @pytest.mark.django_db
