@@ -8,7 +8,15 @@ from recognition.engine.graph.fold_batchnorm import fold_dense_batchnorm
 from recognition.engine.graph.ir import Graph
 from recognition.engine.graph.passes import Precision
 from recognition.engine.mxnet_runtime import Net
-from recognition.engine.net_forms import CompiledForms, Forms, RewrittenForms, candidates, check_precision, speedup
+from recognition.engine.net_forms import (
+    CompiledForms,
+    Forms,
+    RewrittenForms,
+    UseBfloat16,
+    candidates,
+    check_precision,
+    speedup,
+)
 from recognition.engine.openvino_runtime import OpenVino
 from recognition.engine.runnable import NetError, RunnableNet
 
@@ -40,14 +48,14 @@ def choose_net(
     *,
     device: str = "cpu",
     precision: str = "auto",
-    bfloat16: bool = True,
+    bfloat16: UseBfloat16 = "auto",
     openvino: OpenVino | None = None,
     any_size: bool = False,
 ) -> Found:
     """Returns the net to use, and what was chosen.
 
-    probe: a batch in the form the net takes, on which each candidate is compared with the published net. bfloat16: False
-    if this net is never to run in it. openvino: taken where it agrees with the published net and is faster than MXNet.
+    probe: a batch in the form the net takes, on which each candidate is compared with the published net. bfloat16: see
+    UseBfloat16. openvino: taken where it agrees with the published net and is faster than MXNet.
     any_size: whether the net takes images of any height and width. Raises DeviceError if the device is missing or cannot
     compute `precision`.
     """
@@ -77,7 +85,7 @@ class _Trial:
     probe: np.ndarray
     expected: list[np.ndarray]
     precision: str
-    bfloat16: bool
+    bfloat16: UseBfloat16
 
     def best(self, forms: Forms) -> tuple[Found | None, str]:
         """The first of a runtime's forms that computes the same, and why others were refused."""

@@ -37,7 +37,7 @@ class LivenessNets:
         try:
             # A score stands beside a fixed limit, so these nets are never run in bfloat16.
             self._nets: list[tuple[RunnableNet, float]] = [
-                (packed.load(name, probe, bfloat16=False), scale) for name, scale in manifest.nets.items()
+                (packed.load(name, probe, bfloat16="never"), scale) for name, scale in manifest.nets.items()
             ]
         except ValueError as error:
             message = gettext_noop("The pack %(pack)s cannot be loaded: %(error)s")

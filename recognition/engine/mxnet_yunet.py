@@ -30,7 +30,7 @@ class YunetDetector:
 
     def __init__(self, nets: PackNets):
         # The net has 16 to 64 channels, and its scores stand beside a fixed limit.
-        self.net = nets.load("detector", _pixels(builtin_faces.scene(128, 128)[None]), bfloat16=False, any_size=True)
+        self.net = nets.load("detector", _pixels(builtin_faces.scene(128, 128)[None]), bfloat16="never", any_size=True)
         self.net.plans = SHAPES
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:

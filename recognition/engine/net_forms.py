@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from recognition.engine.runnable import DeviceError, NetError, RunnableNet
 
 LEAST_SPEEDUP = 1.15  # without AMX, bfloat16 is used if it is at least this many times as fast as float32
 TRIALS = 8
+
+UseBfloat16 = Literal["auto", "asked", "never"]
+"""Where a net may run in bfloat16: where that is faster; only where FACEPLATFORM_PRECISION=bf16 asks for it; nowhere."""
 
 Form = tuple[RunnableNet, dict[str, str]]
 """A net ready to run, and what was done to it: pass → outcome."""
@@ -75,13 +78,17 @@ def check_precision(precision: str) -> None:
         )
 
 
-def candidates(forms: Forms, probe: np.ndarray, precision: str, bfloat16: bool) -> list[Candidate]:
-    """The precisions to try, best first. bfloat16: False if the net is never to run in it."""
+def candidates(forms: Forms, probe: np.ndarray, precision: str, bfloat16: UseBfloat16) -> list[Candidate]:
+    """The precisions to try, best first. bfloat16: see UseBfloat16."""
     processor = cpu.prepare()
     if precision == "fp32":
         return [Candidate("fp32", "FACEPLATFORM_PRECISION=fp32")]
-    if not bfloat16:
-        return [Candidate("fp32", "this net gains nothing from bfloat16")]
+    if bfloat16 == "never":
+        return [Candidate("fp32", "this net is never run in bfloat16")]
+    if bfloat16 == "asked" and forms.runtime == "mxnet":
+        return [Candidate("fp32", "this net gains nothing from bfloat16 in MXNet")]
+    if bfloat16 == "asked" and precision != "bf16":
+        return [Candidate("fp32", "bfloat16 only if FACEPLATFORM_PRECISION asks for it")]
     if precision == "bf16":
         emulated = ", emulated by this processor" if processor.bfloat16 == "emulated" else ""
         return [Candidate("bf16", f"FACEPLATFORM_PRECISION=bf16{emulated}"), Candidate("fp32", processor.note)]

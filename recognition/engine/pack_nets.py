@@ -9,6 +9,7 @@ import numpy as np
 from recognition.engine import cpu
 from recognition.engine.choose_net import Choice, choose_net
 from recognition.engine.mxnet_runtime import import_mxnet, load_graph, return_memory
+from recognition.engine.net_forms import UseBfloat16
 from recognition.engine.openvino_runtime import OpenVino
 from recognition.engine.runnable import DeviceError, RunnableNet
 
@@ -33,7 +34,9 @@ class PackNets:
         self.openvino, self.note = _openvino(runtime, device, threads, cache_dir)
         self.choices: dict[str, Choice] = {}
 
-    def load(self, name: str, probe: np.ndarray, *, bfloat16: bool = True, any_size: bool = False) -> RunnableNet:
+    def load(
+        self, name: str, probe: np.ndarray, *, bfloat16: UseBfloat16 = "auto", any_size: bool = False
+    ) -> RunnableNet:
         """Loads a net of the pack; see choose_net for the arguments. Raises DeviceError, ValueError."""
         graph = load_graph(self.pack_dir / f"{name}-symbol.json", self.pack_dir / f"{name}-0000.params")
         net, choice = choose_net(

@@ -10,6 +10,7 @@ from recognition.engine import builtin_faces
 from recognition.engine.graph.ir import Graph
 from recognition.engine.graph.strip_scaling import strip_scaling
 from recognition.engine.mxnet_runtime import load_graph
+from recognition.engine.net_forms import UseBfloat16
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +19,14 @@ class Case:
 
     graphs: makes, from the folder of the packs, the graph of each net by its name.
     inputs: makes, from the batch size, the input of each net by its name, float32 NCHW.
-    bfloat16: whether the nets may run in it.
+    bfloat16: where the nets may run in it.
     """
 
     title: str
     graphs: Callable[[Path], dict[str, Graph]]
     inputs: Callable[[int], dict[str, np.ndarray]]
     batches: tuple[int, ...] = (1, 8)
-    bfloat16: bool = True
+    bfloat16: UseBfloat16 = "auto"
 
 
 def _as_nchw(pixels: np.ndarray) -> np.ndarray:
@@ -88,6 +89,6 @@ CASES = {
         _installed_graphs("sface", "pnet", "rnet", "onet"),
         _mtcnn_inputs,
         batches=(1,),
-        bfloat16=False,
+        bfloat16="asked",
     ),
 }

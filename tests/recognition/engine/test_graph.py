@@ -310,12 +310,12 @@ def processor(monkeypatch):
     return pretend
 
 
-@pytest.mark.parametrize("bfloat16", [True, False])
-def test_bfloat16_asked_of_a_processor_without_it_is_an_error(processor, bfloat16):
+@pytest.mark.parametrize("use", ["auto", "asked", "never"])
+def test_bfloat16_asked_of_a_processor_without_it_is_an_error(processor, use):
     """Also for a net that would not use it: a worker has to fail at its start, not at some later net."""
     processor("none")
     with pytest.raises(DeviceError, match=r"A processor.* cannot compute bfloat16.* FACEPLATFORM_PRECISION=auto"):
-        choose_net(published("mbf"), noise(2, 3, 112, 112), precision="bf16", bfloat16=bfloat16)
+        choose_net(published("mbf"), noise(2, 3, 112, 112), precision="bf16", bfloat16=use)
 
 
 @pytest.mark.parametrize("bfloat16", ["none", "emulated"])

@@ -1,6 +1,7 @@
 """The optional second runtime: it gives what the published nets give, or it is not used."""
 
 import importlib.util
+import io
 import os
 import subprocess
 import sys
@@ -8,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from recognition.engine import choose_net as choosing
 from recognition.engine import cpu, openvino_runtime
 from recognition.engine.choose_net import LEAST_COSINE, choose_net, least_cosine
 from recognition.engine.graph.fold_batchnorm import fold_dense_batchnorm
 from recognition.engine.graph.ir import Graph
+from recognition.engine.mxnet_mtcnn import MtcnnDetector
 from recognition.engine.mxnet_runtime import import_mxnet, load_graph
 from recognition.engine.openvino_runtime import OpenVino, OpenVinoNet
 from recognition.engine.pack_nets import PackNets
@@ -23,6 +26,7 @@ from tests.recognition.engine.nets import noise, published, run
 
 ROOT = Path(__file__).resolve().parents[3]
 INSTALLED = importlib.util.find_spec("openvino") is not None
+needs_bfloat16 = pytest.mark.skipif(cpu.prepare().bfloat16 == "none", reason="this processor has no AVX-512")
 needs_openvino = pytest.mark.skipif(not INSTALLED, reason="OpenVINO is not installed: requirements-openvino.txt")
 FACES = noise(2, 3, 112, 112)
 
@@ -167,7 +171,7 @@ def test_a_net_that_it_cannot_run_falls_back_alone(sface_dir, monkeypatch, measu
 
     monkeypatch.setattr(openvino_runtime, "onnx_bytes", refuse)
     for name, size in (("rnet", 24), ("onet", 48)):
-        nets.load(name, noise(8, 3, size, size), bfloat16=False)
+        nets.load(name, noise(8, 3, size, size), bfloat16="never")
     assert [choice.runtime for choice in nets.choices.values()] == ["mxnet", "openvino"]
     assert "OpenVINO: fp32 refused" in nets.choices["rnet"].why
     assert "cannot be exported" in nets.choices["rnet"].why
@@ -206,6 +210,24 @@ def test_bfloat16_is_used_only_where_it_computes_it(monkeypatch, measured):
         assert "bf16 refused: OpenVINO does not compute bfloat16 on this processor" in choice.why
 
 
+@needs_openvino
+@needs_bfloat16
+def test_a_detector_is_run_in_bfloat16_only_where_that_is_asked_for(sface_dir, hopper):
+    """Its boxes then differ a little: faces are found all the same."""
+    ran = {}
+    for runtime, precision in (("openvino", "auto"), ("openvino", "bf16"), ("mxnet", "bf16")):
+        nets = PackNets(sface_dir, runtime=runtime, precision=precision)
+        detector = MtcnnDetector(nets)
+        ran[runtime, precision] = {choice.precision for choice in nets.choices.values()}
+        assert len(detector.detect([np.asarray(Image.open(io.BytesIO(hopper)))])[0]) == 1
+    computes = "BF16" in OpenVino()._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    assert ran == {
+        ("openvino", "auto"): {"fp32"},
+        ("openvino", "bf16"): {"bf16" if computes else "fp32"},
+        ("mxnet", "bf16"): {"fp32"},
+    }
+
+
 # --- The second start ---
 @needs_openvino
 def test_the_second_start_neither_compiles_nor_measures(measured, monkeypatch, data_dir):
@@ -239,11 +261,11 @@ def test_another_net_or_precision_is_another_entry(measured, data_dir):
     graph = published("mbf")
     openvino = OpenVino(cache_dir=data_dir / "compiled")
     choose_net(graph, FACES, precision="fp32", openvino=openvino)
-    assert openvino.recall_speedup(graph, "fp32", True) == 1.3
-    assert openvino.recall_speedup(graph, "auto", True) is None
+    assert openvino.recall_speedup(graph, "fp32", "auto") == 1.3
+    assert openvino.recall_speedup(graph, "auto", "auto") is None
     name = next(iter(graph.params))
     graph.params[name] = graph.params[name] * 1.01
-    assert openvino.recall_speedup(graph, "fp32", True) is None
+    assert openvino.recall_speedup(graph, "fp32", "auto") is None
 
 
 @needs_openvino
@@ -261,7 +283,7 @@ def test_a_model_that_it_does_not_take_is_compiled_again(data_dir):
 # --- Not installed ---
 def test_auto_says_that_it_is_not_installed(absent, sface_dir):
     nets = PackNets(sface_dir, runtime="auto")
-    nets.load("onet", noise(8, 3, 48, 48), bfloat16=False)
+    nets.load("onet", noise(8, 3, 48, 48), bfloat16="never")
     described = nets.describe()
     assert described["runtime"] == "MXNet alone, OpenVINO is not installed"
     assert [net["runtime"] for net in described["nets"]] == ["mxnet"]
