@@ -10,7 +10,12 @@ logger = logging.getLogger(__name__)
 
 
 @app.periodic(cron="* * * * *")
-@app.task(queue=MAINTENANCE, queueing_lock="lost-jobs", pass_context=False)
+@app.task(
+    queue=MAINTENANCE,
+    queueing_lock="lost-jobs",
+    pass_context=False,
+    aliases=["accounts.mails.tasks.requeue_lost_mails"],
+)
 def requeue_lost_jobs(timestamp: int = 0) -> None:
     """Those of a job worker that was killed, is frozen, or was stopped before they had ended."""
     for name, count in requeue_lost().items():

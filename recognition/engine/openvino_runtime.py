@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import resource
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ from recognition.engine.graph.ir import Graph
 from recognition.engine.graph.passes import Precision
 from recognition.engine.runnable import DeviceError, NetError
 
+OVERCOMMIT = Path("/proc/sys/vm/overcommit_memory")
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
@@ -104,12 +106,36 @@ class OpenVinoNet:
 
     def __call__(self, batch: np.ndarray) -> list[np.ndarray]:
         """See RunnableNet."""
+        self._mark()
         try:
             # Sharing has to be the same in every call: a tensor that was shared cannot take a larger batch by copy.
             results = self._request.infer({0: np.ascontiguousarray(batch, "float32")}, share_inputs=True)
         except RuntimeError as error:
             raise NetError(_last_line(error)) from error
-        return list(results.values())
+        outputs = list(results.values())
+        if any(len(output) != len(batch) or np.isnan(_ends(output)).any() for output in outputs):
+            raise NetError("OpenVINO gave earlier results again, as it does when there is not enough memory")
+        return outputs
+
+    def _mark(self) -> None:
+        """Marks the earlier results. Where memory is refused, OpenVINO 2026.4 returns them again and raises nothing."""
+        for tensor in self._request.output_tensors:
+            _ends(tensor.data)[:] = np.nan
+
+
+def _ends(values: np.ndarray) -> np.ndarray:
+    """The first and the last value, as a view."""
+    return values.reshape(-1)[:: max(1, values.size - 1)]
+
+
+def refuses_memory() -> str:
+    """Why this system may refuse a process memory instead of ending it; empty if it does not."""
+    for name, limit in (("ulimit -v", resource.RLIMIT_AS), ("ulimit -d", resource.RLIMIT_DATA)):
+        if resource.getrlimit(limit)[0] != resource.RLIM_INFINITY:
+            return f"{name} limits memory"
+    if OVERCOMMIT.exists() and OVERCOMMIT.read_text().strip() == "2":
+        return "vm.overcommit_memory is 2"
+    return ""
 
 
 def _import_openvino() -> ModuleType:

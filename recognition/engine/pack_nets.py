@@ -10,7 +10,7 @@ from recognition.engine import cpu
 from recognition.engine.choose_net import Choice, choose_net
 from recognition.engine.mxnet_runtime import import_mxnet, load_graph, return_memory
 from recognition.engine.net_forms import UseBfloat16
-from recognition.engine.openvino_runtime import OpenVino
+from recognition.engine.openvino_runtime import OpenVino, refuses_memory
 from recognition.engine.runnable import DeviceError, RunnableNet
 
 
@@ -92,4 +92,11 @@ def _openvino(runtime: str, device: str, threads: int, cache_dir: Path | None) -
         if runtime == "openvino":
             raise
         return None, "MXNet alone, OpenVINO is not installed"
+    if reason := refuses_memory():  # then OpenVINO may repeat earlier results and raise nothing
+        if runtime == "openvino":
+            raise DeviceError(
+                f"FACEPLATFORM_RUNTIME=openvino is not safe here, because {reason}: OpenVINO may then answer for one photo "
+                "what it computed for another. Lift that limit, or set FACEPLATFORM_RUNTIME=auto or mxnet."
+            )
+        return None, f"MXNet alone, because {reason}"
     return openvino, "MXNet and OpenVINO"

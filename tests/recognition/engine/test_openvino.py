@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from recognition.engine import choose_net as choosing
-from recognition.engine import cpu, openvino_runtime
+from recognition.engine import cpu, openvino_runtime, pack_nets
 from recognition.engine.choose_net import LEAST_COSINE, choose_net, least_cosine
+from recognition.engine.faults import lacks_memory
 from recognition.engine.graph.fold_batchnorm import fold_dense_batchnorm
 from recognition.engine.graph.ir import Graph
 from recognition.engine.mxnet_mtcnn import MtcnnDetector
@@ -278,6 +279,64 @@ def test_a_model_that_it_does_not_take_is_compiled_again(data_dir):
     openvino._cache.write(entry.stem, b"something else")
     assert least_cosine(openvino.compile(graph, shape, "fp32")(FACES), expected) >= LEAST_COSINE["fp32"]
     assert len(openvino._cache.read(entry.stem)) > 1000  # and kept
+
+
+# --- Memory ---
+SHORT = """
+import resource, numpy as np
+from recognition.engine import openvino_runtime
+from tests.recognition.engine.nets import noise, published
+net = openvino_runtime.OpenVino().compile(published("mbf"), ("n", 3, 112, 112), "fp32")
+batches = [noise(count, 3, 112, 112) for count in (1, 64, 9, 9, 64)]
+net(batches[0])
+data = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmData"))
+resource.setrlimit(resource.RLIMIT_DATA, (int(data) * 1024 + 2**20, resource.RLIM_INFINITY))
+limited, given = openvino_runtime.refuses_memory(), []
+for batch in batches[1:]:
+    try:
+        given.append(net(batch)[0])
+    except (openvino_runtime.NetError, MemoryError):
+        given.append(None)
+resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+wrong = [one is not None and not np.allclose(one, net(batch)[0], atol=1e-3) for one, batch in zip(given, batches[1:])]
+print(limited, any(one is None for one in given), any(wrong), sep=";")
+"""
+
+
+@needs_openvino
+def test_where_memory_is_short_it_gives_an_error_and_not_what_it_gave_before():
+    """OpenVINO 2026.4 itself returns, and raises nothing."""
+    here = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    ran = subprocess.run([sys.executable, "-c", SHORT], cwd=ROOT, env=here, capture_output=True, text=True, check=False)
+    assert ran.stdout.strip() == "ulimit -d limits memory;True;False", ran.stderr
+
+
+@needs_openvino
+def test_results_of_before_are_not_taken_for_new_ones():
+    """Also those of a batch of the same size."""
+    net = OpenVino().compile(published("mbf"), ("n", 3, 112, 112), "fp32")
+    [given] = net(FACES)
+    kept = given.copy()
+
+    class Idle:
+        output_tensors = net._request.output_tensors
+
+        def infer(self, inputs, **options):
+            return {0: self.output_tensors[0].data.copy()}
+
+    net._request = Idle()
+    with pytest.raises(NetError, match="not enough memory") as raised:
+        net(FACES)
+    assert lacks_memory(raised.value), "the worker starts anew"
+    assert np.array_equal(given, kept), "what was given stays"
+
+
+@needs_openvino
+def test_it_is_not_used_where_the_system_may_refuse_memory(monkeypatch, sface_dir):
+    monkeypatch.setattr(pack_nets, "refuses_memory", lambda: "vm.overcommit_memory is 2")
+    assert PackNets(sface_dir, runtime="auto").note == "MXNet alone, because vm.overcommit_memory is 2"
+    with pytest.raises(DeviceError, match=r"vm\.overcommit_memory is 2.*Lift that limit"):
+        PackNets(sface_dir, runtime="openvino")
 
 
 # --- Not installed ---
